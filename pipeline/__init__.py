@@ -1,0 +1,3 @@
+"""The DeepColor library: arrays and files in, arrays and files out; it never prints and never parses arguments."""
+
+__version__ = "0.1.0"

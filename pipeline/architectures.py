@@ -1,0 +1,126 @@
+"""The networks: one builder for all architectures of `pipeline.blueprints`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE, Layer, parts, resolve
+from pipeline.config import Architecture
+
+__all__ = ["ARCHITECTURES", "EMBEDDING_SIZE", "Fusion", "build"]
+
+
+@keras.saving.register_keras_serializable(package="deepcolor")
+class Fusion(keras.layers.Layer):
+    """The 1x1 convolution over ``concat(encoder, tile(embedding))``, without building the tiled tensor.
+
+    A 1x1 convolution is linear in its input channels, so it equals the convolution of the encoder's part plus a dense
+    product of the embedding, added at every position. The layer holds the concatenation's one kernel and bias.
+
+    Inputs: encoder (batch, h, w, c), embedding (batch, e). Output: (batch, h, w, filters), ReLU.
+    """
+
+    def __init__(self, filters: int, kernel_initializer: Any = "glorot_uniform", l2: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.filters = filters
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.l2 = l2
+
+    def build(self, shapes: Any) -> None:
+        """Make the kernel, (1, 1, c + e, filters), and the bias, (filters,)."""
+        (*_, self.channels), (_, embedding) = shapes
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(1, 1, self.channels + embedding, self.filters),
+            initializer=self.kernel_initializer,
+            regularizer=_regularizer(self.l2),
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """See the class."""
+        encoder, embedding = inputs
+        image = keras.ops.conv(encoder, self.kernel[:, :, : self.channels], padding="valid")
+        constant = keras.ops.matmul(embedding, self.kernel[0, 0, self.channels :]) + self.bias
+        return keras.ops.relu(image + constant[:, None, None, :])
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        """(batch, h, w, filters)."""
+        return (*shapes[0][:-1], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        initializer = keras.initializers.serialize(self.kernel_initializer)
+        return {**super().get_config(), "filters": self.filters, "kernel_initializer": initializer, "l2": self.l2}
+
+
+def _regularizer(l2: float) -> Any:
+    return keras.regularizers.L2(l2) if l2 else None
+
+
+def build(
+    name: str,
+    *,
+    l2: float = 0.01,
+    seed: int = 0,
+    start_at: tuple[float, float] = (0.0, 0.0),
+    architectures: Mapping[str, Architecture] | None = None,
+) -> keras.Model:
+    """Build a network that predicts ab from L and an embedding.
+
+    Inputs: `L` (batch, H, W, 1), 0..255, integer or float, H and W divisible by 8; `embedding` (batch, 1000).
+    Output: ab (batch, H, W, 2), float32, in 8-bit units (0..255, neutral 128; ReLU). Every kernel but that of the
+    encoder's last convolution carries the L2 penalty (the paper's listings). The network follows Keras' global dtype
+    policy; its last layer works in float32, because bfloat16 cannot tell 128 from 129.
+
+    Args:
+        name: one of `ARCHITECTURES` or of `architectures`.
+        l2: factor of the sum of squares of the kernels in the loss.
+        seed: of the initial weights (Glorot uniform).
+        start_at: initial bias of the last layer, (a, b) in 8-bit units.
+        architectures: more architectures, by name.
+
+    Raises:
+        InputError: see `resolve`.
+
+    Source: the DeepColor paper, section 3.1, figures 4 to 11.
+    """
+    encoder, fusion, decoder = parts(name, resolve(name, architectures))
+    seeds = np.random.default_rng(seed)
+
+    def initializer() -> keras.initializers.Initializer:
+        return keras.initializers.GlorotUniform(seed=int(seeds.integers(2**31)))
+
+    def convolution(layer: Layer, label: str, penalty: float, **options: Any) -> keras.layers.Conv2D:
+        return keras.layers.Conv2D(
+            layer.filters,
+            layer.kernel,
+            strides=layer.stride,
+            padding="same",
+            activation="relu",
+            kernel_initializer=initializer(),
+            kernel_regularizer=_regularizer(penalty),
+            name=label,
+            **options,
+        )
+
+    lightness = keras.Input((None, None, 1), name="L")
+    embedding = keras.Input((EMBEDDING_SIZE,), name="embedding")
+    x = lightness
+    for index, layer in enumerate(encoder, 1):
+        x = convolution(layer, f"encoder_{index}", 0.0 if index == len(encoder) else l2)(x)
+    x = Fusion(fusion[0].filters, initializer(), l2, name="fusion_1")([x, embedding])
+    for index, layer in enumerate(fusion[1:], 2):
+        x = convolution(layer, f"fusion_{index}", l2)(x)
+    last = max(index for index, layer in enumerate(decoder) if layer.filters)
+    for index, layer in enumerate(decoder):
+        if not layer.filters:
+            x = keras.layers.UpSampling2D(2, name=f"decoder_{index + 1}_upsampling", dtype=x.dtype)(x)
+        elif index < last:
+            x = convolution(layer, f"decoder_{index + 1}", l2)(x)
+        else:
+            start = keras.initializers.Constant(np.asarray(start_at, np.float32).tolist())
+            x = convolution(layer, "ab", l2, dtype="float32", bias_initializer=start)(x)
+    return keras.Model([lightness, embedding], x, name=name)

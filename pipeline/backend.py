@@ -1,0 +1,47 @@
+"""Start-up of the Keras backend; the one module that imports TensorFlow itself."""
+
+import os
+from typing import Literal
+
+Precision = Literal["float32", "mixed_bfloat16"]
+
+
+def start(threads: int, precision: Precision = "float32") -> None:
+    """Set up Keras once per process: quiet, with a fixed number of threads and a precision policy.
+
+    The last bits of every result depend on the number of threads, so it is a setting of its own and does not follow
+    the number of cores that the workflow may use.
+
+    Args:
+        threads: TensorFlow's intra-op threads.
+        precision: Keras' global dtype policy.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        with _native_stderr_hidden():
+            import tensorflow
+
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+            tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+            for device in tensorflow.config.list_physical_devices("GPU"):
+                tensorflow.config.experimental.set_memory_growth(device, True)
+            tensorflow.constant(0)
+        tensorflow.get_logger().setLevel("ERROR")
+    import keras
+
+    keras.config.set_dtype_policy(precision)
+
+
+class _native_stderr_hidden:
+    """TensorFlow's libraries write to file descriptor 2 before their log level is known."""
+
+    def __enter__(self) -> None:
+        self._saved = os.dup(2)
+        self._null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(self._null, 2)
+
+    def __exit__(self, *error: object) -> None:
+        os.dup2(self._saved, 2)
+        os.close(self._saved)
+        os.close(self._null)

@@ -1,0 +1,227 @@
+"""The configuration: one typed model, its defaults those of config/config.yaml."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InputError
+
+_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
+
+
+def _number(value: Any) -> Any:
+    # YAML 1.1 reads 1e-4 (without a point) as text.
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_number)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Settings that refuse unknown keys, wrong types and numbers that are not finite."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class SampleSource(Section):
+    """The colour photographs that scikit-image installs, cut into many."""
+
+    kind: Literal["sample"] = "sample"
+
+
+class KaggleSource(Section):
+    """The arrays of Kaggle's "image-colorization": gray_scale.npy, ab1.npy, ab2.npy …"""
+
+    kind: Literal["kaggle"] = "kaggle"
+    path: str
+
+
+class HDF5Source(Section):
+    """One HDF5 file with the datasets L and ab."""
+
+    kind: Literal["hdf5"] = "hdf5"
+    path: str
+
+
+class FolderSource(Section):
+    """A folder of photographs, with its subfolders."""
+
+    kind: Literal["folder"] = "folder"
+    path: str
+    gray_below: Annotated[Real, Field(ge=0)] = 2.0
+    max_megapixels: Annotated[Real, Field(gt=0)] = 300.0
+
+
+Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
+
+
+class Embedding(Section):
+    """How the embeddings are computed."""
+
+    weights: Annotated[str, Field(min_length=1)] = "random"
+    seed: Seed = 0
+    activation: Literal["logits", "softmax"] = "logits"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    batch_size: Count = 16
+
+
+class Split(Section):
+    """Shares of the images, and the seed of the draw."""
+
+    train: Annotated[Real, Field(gt=0, lt=1)] = 0.6
+    validation: Annotated[Real, Field(gt=0, lt=1)] = 0.2
+    test: Annotated[Real, Field(gt=0, lt=1)] = 0.2
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Split":
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"expected train + validation + test to be 1, received {total:g}")
+        return self
+
+
+class Architecture(Section):
+    """One network, in the notation of `pipeline.architectures`."""
+
+    encoder: str
+    fusion: str
+    decoder: str
+
+
+class Training(Section):
+    """What a run's name does not say about its training."""
+
+    epochs: Count = 3
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    start_at: Literal["mean", "zeros"] = "mean"
+    patience: Count | None = None
+    tensorboard: bool = False
+    checkpoint_seconds: Annotated[Real, Field(ge=0)] = 60.0
+    memory_gib: Annotated[Real, Field(ge=0)] = 8.0
+
+
+class Evaluation(Section):
+    """What is evaluated, and how much is drawn."""
+
+    weights: Literal["best", "last"] = "best"
+    batch_size: Count = 16
+    pictures: Annotated[int, Field(ge=1, le=50)] = 8
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    dataset: Name = "sample"
+    datasets: dict[Name, Source] = Field(default_factory=lambda: {"sample": SampleSource()})
+    limit: Count | None = None
+    root: str = "."
+    data: str = "data"
+    replace: bool = False
+    threads: Count = 2
+    scheduler: str = "threads"
+    workers: Count = 2
+    images_per_shard: Annotated[int, Field(ge=8, multiple_of=8)] = 64
+    embedding: Embedding = Embedding()
+    split: Split = Split()
+    architectures: dict[Name, Architecture] = Field(default_factory=dict)
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _dataset_is_there(self) -> "Config":
+        if self.dataset not in self.datasets:
+            raise ValueError(f"dataset: expected one of {', '.join(self.datasets)}, received {self.dataset!r}")
+        return self
+
+
+def parse_config(values: Mapping[str, Any], origin: str = "the configuration") -> Config:
+    """Check a mapping and fill in defaults.
+
+    Raises:
+        InputError: names the key, what was expected and what was received.
+    """
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(f"{origin}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; see config/config.yaml for those there are"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{key}: expected a value, received none"
+    received = "" if problem["type"] == "value_error" else f", received {problem['input']!r}"
+    return f"{key}: {message}{received}" if key else f"{message}{received}"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a configuration file as plain values.
+
+    Raises:
+        InputError: the file is missing, is not YAML or holds no mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such configuration file; config/config.yaml is the default one") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: expected a YAML file, received: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected keys and values, received {type(values).__name__}")
+    return values
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `change`, key by key to any depth."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``embedding.seed=1`` as ``{"embedding": {"seed": 1}}``; the value is YAML.
+
+    Raises:
+        InputError: there is no ``=``, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text!r}: expected KEY=VALUE, for example embedding.weights=imagenet")
+    try:
+        nested: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {text!r}: expected a YAML value after '=', received: {error}") from None
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def load_config(paths: Iterable[Path], assignments: Iterable[str] = ()) -> Config:
+    """Read configuration files, later ones over earlier ones, then ``KEY=VALUE`` assignments over both."""
+    values: dict[str, Any] = {}
+    names = []
+    for path in paths:
+        values = merge(values, read_yaml(path))
+        names.append(str(path))
+    for text in assignments:
+        values = merge(values, parse_assignment(text))
+    return parse_config(values, " + ".join(names) or "the configuration")

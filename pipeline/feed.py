@@ -1,0 +1,114 @@
+"""Images and embeddings of one partition, decoded once, and their batches."""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import InputError
+from pipeline.lab import UInt8
+from pipeline.stores import Store
+
+log = logging.getLogger("deepcolor")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows of a dataset: L (n, H, W) uint8, ab (n, H, W, 2) uint8, embedding (n, 1000) float32."""
+
+    lightness: UInt8
+    ab: UInt8
+    embedding: npt.NDArray[np.float32]
+
+    def mean_ab(self) -> tuple[float, float]:
+        """Mean a and b over all pixels, in 8-bit units."""
+        total = np.zeros(2, np.float64)
+        for image in self.ab:
+            total += image.mean(axis=(0, 1), dtype=np.float64)
+        a, b = total / len(self.ab)
+        return float(a), float(b)
+
+
+def check_stores(images: Store, embeddings: Store, partitions: Sequence[str]) -> None:
+    """Refuse embeddings of other images, and a split of other images.
+
+    Raises:
+        InputError: names both.
+    """
+    made_from = embeddings.manifest().get("images")
+    if made_from != images.manifest()["fingerprint"]:
+        raise InputError(
+            f"{embeddings.path} was made from images with fingerprint {made_from}, {images.path} has "
+            f"{images.manifest()['fingerprint']}; run embed again"
+        )
+    if len(partitions) != images.rows():
+        raise InputError(f"the split names {len(partitions)} images, {images.path} holds {images.rows()}; run split again")
+
+
+def load(images: Store, embeddings: Store, rows: npt.NDArray[np.intp], memory_gib: float, scratch: Path) -> Examples:
+    """Read rows, in ascending order, into memory, or into a scratch file mapped from disk where they do not fit.
+
+    Args:
+        memory_gib: the most that decoded images may take in memory, in GiB.
+        scratch: directory of the scratch file, which has no name and vanishes with the process.
+    """
+    lightness, ab = (_read_rows(images, name, rows, memory_gib / 2, scratch) for name in ("L", "ab"))
+    return Examples(lightness, ab, _read_rows(embeddings, "embedding", rows, memory_gib, scratch))
+
+
+def _read_rows(store: Store, name: str, rows: npt.NDArray[np.intp], memory_gib: float, scratch: Path) -> npt.NDArray[Any]:
+    array = store.array(name)
+    shape = (len(rows), *array.shape[1:])
+    dtype = np.dtype(str(array.dtype))
+    if np.prod(shape, dtype=float) * dtype.itemsize <= memory_gib * 2**30:
+        out: npt.NDArray[Any] = np.empty(shape, dtype)
+    else:
+        log.info("%s of %d images does not fit into memory_gib; it is mapped from a scratch file", name, len(rows))
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=scratch) as file:
+            out = np.memmap(file, dtype, "w+", shape=shape)
+    filled = 0
+    for start, stop, values in store.read_spans(name):
+        chosen = rows[(rows >= start) & (rows < stop)]
+        out[filled : filled + len(chosen)] = values[chosen - start]
+        filled += len(chosen)
+    return out
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches ``((L, embedding), ab)`` of examples, in storage order or shuffled each epoch.
+
+    L (batch, H, W, 1) and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e` is
+    that of ``numpy.random.default_rng((seed, e))``, whatever ran before.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int, shuffle_seed: int | None = None, epoch: int = 0) -> None:
+        super().__init__(workers=1)
+        self._examples = examples
+        self._batch_size = batch_size
+        self._seed = shuffle_seed
+        self._epoch = epoch
+        self._order = self._draw()
+
+    def _draw(self) -> npt.NDArray[np.intp]:
+        order = np.arange(len(self._examples.lightness))
+        return order if self._seed is None else np.random.default_rng((self._seed, self._epoch)).permutation(order)
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[tuple[UInt8, npt.NDArray[np.float32]], UInt8]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        examples = self._examples
+        return (examples.lightness[rows][..., None], examples.embedding[rows]), examples.ab[rows]
+
+    def on_epoch_end(self) -> None:
+        """Draw the next epoch's order."""
+        self._epoch += 1
+        self._order = self._draw()

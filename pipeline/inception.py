@@ -1,0 +1,174 @@
+"""The embedding network: Keras' Inception-ResNet-v2 with its 1000-way head, on gray photographs made from L alone."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import config, files, recipes
+from pipeline.errors import InputError
+from pipeline.lab import UInt8, gray_levels
+from pipeline.sources import open_source
+
+SIDE = 299
+MOSTLY_CONSTANT = 0.05
+
+log = logging.getLogger("deepcolor")
+
+
+class GrayPhotograph(keras.layers.Layer):
+    """L (batch, H, W) uint8 to the network's input (batch, 299, 299, 3) float32 in -1..1."""
+
+    def call(self, lightness: Any) -> Any:
+        """See `recipes.PREPROCESSING`."""
+        levels = keras.ops.convert_to_tensor(gray_levels().astype(np.float32))
+        gray = keras.ops.take(levels, keras.ops.cast(lightness, "int32"))[..., None]
+        resized = keras.ops.image.resize(gray, (SIDE, SIDE), interpolation="bilinear", data_format="channels_last")
+        return keras.ops.repeat(resized / 127.5 - 1.0, 3, axis=-1)
+
+
+class EmbeddingNetwork:
+    """Computes embeddings in batches of one size, so that an image's embedding does not depend on its neighbours."""
+
+    def __init__(self, network: keras.Model, batch_size: int) -> None:
+        lightness = keras.Input((None, None), dtype="uint8")
+        gray = GrayPhotograph(dtype="float32")(lightness)
+        self._model = keras.Model(lightness, network(gray, training=False))
+        self._batch_size = batch_size
+
+    def __call__(self, lightness: UInt8) -> npt.NDArray[np.float32]:
+        """Embeddings (n, 1000) float32 of L (n, H, W) uint8."""
+        found = []
+        for start in range(0, len(lightness), self._batch_size):
+            batch = lightness[start : start + self._batch_size]
+            padding = [(0, self._batch_size - len(batch)), (0, 0), (0, 0)]
+            embeddings = self._model.predict_on_batch(np.pad(batch, padding, mode="edge"))
+            found.append(np.asarray(embeddings)[: len(batch)].astype(np.float32))
+        return np.concatenate(found)
+
+
+def load(embedding: config.Embedding, saved: Path) -> tuple[EmbeddingNetwork, dict[str, Any]]:
+    """Load, download or make the embedding network that the settings name.
+
+    Args:
+        saved: where a network of random weights is kept, and found again.
+
+    Returns:
+        The network, and facts about its weights for the records.
+
+    Raises:
+        InputError: the weights cannot be had or do not fit.
+    """
+    kind = recipes.weights(embedding)
+    if embedding.weights == "random":
+        facts = _ensure_random(embedding, kind, saved)
+        network = _network(embedding, None)
+        network.load_weights(saved)
+        return EmbeddingNetwork(network, embedding.batch_size), facts
+    if kind["weights"] == "file":
+        log.warning(
+            "embedding: %s has MD5 %s, the official ImageNet file has %s; its embeddings are named by that digest",
+            embedding.weights, kind["md5"], recipes.OFFICIAL_MD5,
+        )  # fmt: skip
+    weights = embedding.weights if embedding.weights == "imagenet" else str(Path(embedding.weights).expanduser())
+    try:
+        network = _network(embedding, weights)
+    except Exception as error:  # Keras raises bare Exception for a failed download
+        raise InputError(_cannot_load(embedding.weights, error)) from error
+    return EmbeddingNetwork(network, embedding.batch_size), kind
+
+
+def _network(embedding: config.Embedding, weights: str | None) -> keras.Model:
+    activation = None if embedding.activation == "logits" else "softmax"
+    return keras.applications.InceptionResNetV2(weights=weights, classifier_activation=activation)
+
+
+def _cannot_load(weights: str, error: Exception) -> str:
+    if weights == "imagenet":
+        return (
+            f"embedding.weights: the ImageNet weights could not be downloaded ({error}); on a machine without network, "
+            f"copy {recipes.OFFICIAL_FILE} there and set embedding.weights to its path"
+        )
+    return (
+        f"embedding.weights: {weights} does not hold the weights of Inception-ResNet-v2 with its 1000-way head "
+        f"({error}); expected {recipes.OFFICIAL_FILE}"
+    )
+
+
+def _ensure_random(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> dict[str, Any]:
+    description = saved.with_name(saved.name.removesuffix(".weights.h5") + ".json")
+    if saved.exists() and description.exists():
+        facts = files.read_json(description)
+        if {key: facts.get(key) for key in kind} == kind and facts.get("sha256") == files.digest_file(saved):
+            return facts
+    log.info("embedding: making a network with random weights, seed %d", embedding.seed)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    network = keras.applications.InceptionResNetV2(weights=None, classifier_activation=None)
+    keras.config.set_dtype_policy(policy)
+    randomize(network, embedding.seed)
+    calibrate(network, calibration_images())
+    with files.written_whole(saved) as temporary:
+        named = temporary.with_name(temporary.name + ".weights.h5")
+        network.save_weights(named)
+        named.replace(temporary)
+    facts = {**kind, "sha256": files.digest_file(saved)}
+    files.write_json(description, facts)
+    return facts
+
+
+def calibration_images() -> UInt8:
+    """L (n, 224, 224) of sample photographs, spread evenly over all of them."""
+    source = open_source(config.SampleSource(), limit=None, scratch=Path())
+    chosen = np.linspace(0, source.n - 1, recipes.CALIBRATION_IMAGES).round().astype(int)
+    return np.concatenate([source.read(index, index + 1)[0] for index in chosen])
+
+
+def randomize(network: keras.Model, seed: int) -> None:
+    """Draw all kernels anew (Glorot uniform), the same ones on every backend."""
+    draws = np.random.default_rng(seed)
+    for variable in network.trainable_variables:
+        if variable.name == "kernel":
+            *receptive, inputs, outputs = variable.shape
+            limit = np.sqrt(6 / (np.prod(receptive, initial=1) * (inputs + outputs)))
+            variable.assign(draws.uniform(-limit, limit, variable.shape).astype(np.float32))
+
+
+def calibrate(network: keras.Model, lightness: UInt8) -> None:
+    """Set the batch-norm statistics to those of these images, L (n, H, W) uint8.
+
+    Without it the logits of a fresh network hardly differ between photographs.
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    gray = GrayPhotograph(dtype="float32")(lightness)
+    _, statistics = network.stateless_call(
+        network.trainable_variables, network.non_trainable_variables, gray, training=True
+    )
+    for variable, value in zip(network.non_trainable_variables, statistics, strict=True):
+        variable.assign(value)
+
+
+def spread(embeddings: npt.NDArray[np.float32]) -> dict[str, float]:
+    """How much embeddings (n, 1000) differ between images.
+
+    Returns:
+        ``std``: standard deviation over images, mean over features; ``relative``: that, divided by the root mean
+        square of all values; ``effective_rank``: exp of the entropy of the normalised singular values of the centred
+        embeddings (Roy and Vetterli 2007), 1 where all differences lie on one line.
+    """
+    values = embeddings.astype(np.float64)
+    centred = values - values.mean(axis=0)
+    std = float(centred.std(axis=0).mean())
+    rms = float(np.sqrt(np.mean(values**2)))
+    singular = np.linalg.svd(centred, compute_uv=False)
+    share = singular[singular > 0] / max(singular.sum(), np.finfo(float).tiny)
+    return {
+        "std": std,
+        "relative": std / rms if rms else 0.0,
+        "effective_rank": float(np.exp(-(share * np.log(share)).sum())),
+    }

@@ -1,0 +1,71 @@
+"""The one colour encoding: OpenCV's 8-bit CIE Lab.
+
+L8 = round(L* * 255 / 100), a8 = round(a* + 128), b8 = round(b* + 128), each clipped to 0..255 and held as uint8;
+sRGB with the D65 white point. Conversions between sRGB and CIE Lab are scikit-image's.
+"""
+
+import warnings
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from skimage.color import lab2rgb, rgb2lab
+
+# Clipping colours outside sRGB is expected of predictions.
+warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
+
+UInt8 = npt.NDArray[np.uint8]
+
+SIZE = 224  # height and width of every stored image, in pixels
+NEUTRAL = 128  # a and b of a gray pixel
+ENCODING = "OpenCV 8-bit CIE Lab (uint8): L*255/100, a+128, b+128; sRGB, D65"
+
+
+def encode(lab: npt.ArrayLike) -> tuple[UInt8, UInt8]:
+    """Encode CIE Lab.
+
+    Args:
+        lab: (..., 3) float; L* in 0..100, a* and b* in about -128..127.
+
+    Returns:
+        L (...) uint8 and ab (..., 2) uint8.
+    """
+    values = np.asarray(lab)
+    lightness = np.rint(values[..., 0] * 2.55)
+    chroma = np.rint(values[..., 1:] + NEUTRAL)
+    return np.clip(lightness, 0, 255).astype(np.uint8), np.clip(chroma, 0, 255).astype(np.uint8)
+
+
+def decode(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """Decode L (...) and ab (..., 2), 8-bit units of any dtype, to CIE Lab (..., 3) float64."""
+    chroma = np.asarray(ab, np.float64) - NEUTRAL
+    return np.concatenate([np.asarray(lightness, np.float64)[..., None] / 2.55, chroma], axis=-1)
+
+
+def from_rgb(rgb: UInt8) -> tuple[UInt8, UInt8]:
+    """Encode sRGB (..., 3) uint8 as L (...) uint8 and ab (..., 2) uint8."""
+    return encode(rgb2lab(rgb))
+
+
+def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> UInt8:
+    """Reconstruct sRGB (..., 3) uint8 from L (...) and ab (..., 2) in 8-bit units.
+
+    Colours outside sRGB are clipped channel by channel. Predictions are rounded and clipped to 0..255 first, as they
+    would be if they were stored; a value that is not finite counts as neutral.
+    """
+    chroma = np.nan_to_num(np.asarray(ab, np.float64), nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL)
+    rgb = lab2rgb(decode(lightness, np.clip(np.rint(chroma), 0, 255)))
+    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+
+
+@cache
+def gray_levels() -> UInt8:
+    """The sRGB gray level, (256,) uint8, of each L; not writable."""
+    levels = to_rgb(np.arange(256, dtype=np.uint8), np.full((256, 2), NEUTRAL, np.uint8))[:, 0].copy()
+    levels.setflags(write=False)
+    return levels
+
+
+def mean_chroma(ab: npt.NDArray[np.generic]) -> float:
+    """Mean distance of ab (..., 2) from neutral, in CIE Lab units (0: gray)."""
+    return float(np.linalg.norm(np.asarray(ab, np.float32) - NEUTRAL, axis=-1).mean())

@@ -1,0 +1,77 @@
+"""Progress as an argument: the library announces steps, the caller decides how they look."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+Advance = Callable[..., None]
+
+
+class Progress(Protocol):
+    """Shows how far long work has come."""
+
+    def track(self, what: str, total: int) -> contextlib.AbstractContextManager[Advance]:
+        """Open a step of `total` units; call the result as ``advance(units=1, note="")`` as they are done."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    @contextlib.contextmanager
+    def track(self, what: str, total: int) -> Iterator[Advance]:
+        """See `Progress.track`."""
+        yield lambda units=1, note="": None
+
+
+class Lines:
+    """Plain lines on standard error, at most one every `seconds`, for logs."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self.seconds = seconds
+
+    @contextlib.contextmanager
+    def track(self, what: str, total: int) -> Iterator[Advance]:
+        """See `Progress.track`."""
+        done = 0
+        start = shown = time.monotonic()
+
+        def advance(units: int = 1, note: str = "") -> None:
+            nonlocal done, shown
+            done += units
+            now = time.monotonic()
+            if done >= total or now - shown >= self.seconds:
+                shown = now
+                left = (now - start) / max(done, 1) * max(total - done, 0)
+                tail = f", about {left:.0f} s left" if done < total else f" in {now - start:.0f} s"
+                print(f"{what}: {done} of {total}{tail}{'; ' + note if note else ''}", file=sys.stderr, flush=True)
+
+        yield advance
+
+
+class Bar:
+    """A bar on the terminal."""
+
+    @contextlib.contextmanager
+    def track(self, what: str, total: int) -> Iterator[Advance]:
+        """See `Progress.track`."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with RichProgress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(what, total=total, note="")
+            yield lambda units=1, note="": bar.update(task, advance=units, note=note)
+
+
+def for_stderr() -> Progress:
+    """A bar where standard error is a terminal, plain lines elsewhere."""
+    return Bar() if sys.stderr.isatty() else Lines()

@@ -1,0 +1,113 @@
+"""What every source of images offers, and the listing of folders."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.errors import InputError
+from pipeline.lab import UInt8
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """One image: its name, the group that must stay in one partition, and where it came from."""
+
+    id: str
+    group: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One file that was left out: `reason` is a word or two to count by, `detail` a sentence."""
+
+    file: str
+    reason: str
+    detail: str
+
+
+class Source(Protocol):
+    """Images in a fixed order, read in slices. Picklable, small, without open handles."""
+
+    @property
+    def n(self) -> int:
+        """How many images there are."""
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """The files that were left out."""
+
+    def describe(self) -> dict[str, Any]:
+        """Kind, file names and counts, as JSON; nothing that depends on where or when."""
+
+    def info(self, start: int, stop: int) -> list[ImageInfo]:
+        """Names of the images start..stop."""
+
+    def input_digest(self, start: int, stop: int) -> str:
+        """SHA-256, in hexadecimal, of all that the images start..stop are made from."""
+
+    def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
+        """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8, encoded as in `pipeline.lab`."""
+
+    def close(self) -> None:
+        """Remove scratch files; `read` still works, more slowly."""
+
+
+def escaped(path: str) -> str:
+    """A path as printable text: equal texts mean equal paths, even where names are not UTF-8 or hold newlines."""
+    return "".join(
+        c if c.isprintable() and c != "\\" else "\\\\" if c == "\\" else c.encode("unicode_escape").decode("ascii")
+        for c in path
+    )
+
+
+def existing_folder(path: Path, what: str) -> Path:
+    """`path`, if it is a folder.
+
+    Raises:
+        InputError: it is none; `what` says what the folder should hold.
+    """
+    if not path.is_dir():
+        received = "a file" if path.exists() else "nothing there"
+        raise InputError(
+            f"{escaped(str(path))}: expected a folder with {what}, received {received}; set the dataset's `path`"
+        )
+    return path
+
+
+def files_below(root: Path) -> tuple[list[str], list[Remark]]:
+    """The files below a folder as relative POSIX paths, sorted by code point; hidden ones are passed over.
+
+    Links to folders are followed, except to a folder they lie in. Folders that cannot be listed give a remark.
+    """
+    files: list[str] = []
+    remarks: list[Remark] = []
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while waiting:
+        prefix, above = waiting.pop()
+        try:
+            folder = root / prefix
+            status = folder.stat()
+            place = (status.st_dev, status.st_ino)
+            if place in above:
+                remarks.append(Remark(escaped(prefix), "unreadable", "a link to a folder that it lies in"))
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if _is_folder(entry):
+                        waiting.append((f"{prefix}{entry.name}/", above | {place}))
+                    else:
+                        files.append(prefix + entry.name)
+        except OSError as error:
+            remarks.append(Remark(escaped(prefix) or ".", "unreadable", f"cannot be listed: {error.strerror}"))
+    return sorted(files), remarks
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say; reading it will tell
+        return False

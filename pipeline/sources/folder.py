@@ -1,0 +1,260 @@
+"""Any tree of photographs: each is decoded once, judged, and kept as pixels in scratch files until read."""
+
+import itertools
+import json
+import stat
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from pipeline.config import FolderSource as Settings
+from pipeline.errors import InputError
+from pipeline.files import digest_bytes, digest_file, fingerprint, write_text, written_whole
+from pipeline.lab import ENCODING, SIZE, UInt8, from_rgb, mean_chroma
+from pipeline.photographs import UnreadablePhotograph, centre_square, decode_photograph, read_bytes
+from pipeline.progress import Progress
+from pipeline.sources.base import ImageInfo, Remark, escaped, existing_folder, files_below
+from pipeline.tasks import run_tasks
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+FILES_PER_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known about one file; no `reason` means that it is used, no `digest` that its bytes cannot be had."""
+
+    path: str
+    digest: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class PhotographFolder:
+    """See `pipeline.sources.base.Source`; `counts` are the photographs used of each chunk of files."""
+
+    root: Path
+    scratch: Path
+    settings: Settings
+    counts: tuple[int, ...]
+    n: int
+    passed_over: tuple[Remark, ...]
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What was left out, by path; with a limit, only as far as photographs were taken."""
+        found = [*self.passed_over]
+        taken = 0
+        for verdict in itertools.chain.from_iterable(_verdicts(self.scratch, c) for c in range(len(self.counts))):
+            if taken == self.n < sum(self.counts):
+                break
+            if verdict.reason:
+                found.append(Remark(escaped(verdict.path), verdict.reason, verdict.detail))
+            else:
+                taken += 1
+        return tuple(sorted(found, key=lambda remark: remark.file))
+
+    def describe(self) -> dict[str, Any]:
+        """Kind, settings and counts."""
+        left_out = Counter(remark.reason for remark in self.remarks)
+        settings = self.settings.model_dump(include={"kind", "gray_below", "max_megapixels"})
+        return {**settings, "images": self.n, "left_out": dict(sorted(left_out.items()))}
+
+    def info(self, start: int, stop: int) -> list[ImageInfo]:
+        """Names of the images start..stop: the relative path."""
+        names = [escaped(verdict.path) for _, _, verdict in self._rows(start, stop)]
+        return [ImageInfo(id=name, group=name, source=name) for name in names]
+
+    def input_digest(self, start: int, stop: int) -> str:
+        """SHA-256 of the files' names and digests and the way they are cut."""
+        rows = [[escaped(verdict.path), verdict.digest] for _, _, verdict in self._rows(start, stop)]
+        return fingerprint([ENCODING, SIZE, rows])
+
+    def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
+        """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8, decoded anew after `close`.
+
+        Raises:
+            InputError: a photograph is no longer what it was when the folder was opened.
+        """
+        start, stop, _ = slice(start, stop).indices(self.n)
+        pixels = np.empty((max(stop - start, 0), SIZE, SIZE, 3), np.uint8)
+        place = 0
+        for chunk, rows in itertools.groupby(self._rows(start, stop), key=lambda row: row[0]):
+            part = _open_part(_part(self.scratch, chunk, self.settings))
+            for _, row, verdict in rows:
+                pixels[place] = self._decode(verdict) if part is None else part[row]
+                place += 1
+        return np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1:])
+
+    def close(self) -> None:
+        """Remove the scratch pixels; what is known about the files stays, and spares the next opening the decoding."""
+        for pattern in ("*.npy", ".*.tmp.*"):
+            for path in self.scratch.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def _rows(self, start: int, stop: int) -> Iterator[tuple[int, int, Verdict]]:
+        """(chunk, row among the chunk's used photographs, verdict) of the images start..stop."""
+        start, stop, _ = slice(start, stop).indices(self.n)
+        ends = list(itertools.accumulate(self.counts))
+        while start < stop:
+            chunk = bisect_right(ends, start)
+            used = [verdict for verdict in _verdicts(self.scratch, chunk) if not verdict.reason]
+            before, last = ends[chunk] - self.counts[chunk], min(stop, ends[chunk])
+            for number in range(start, last):
+                yield chunk, number - before, used[number - before]
+            start = last
+
+    def _decode(self, verdict: Verdict) -> UInt8:
+        again, pixels = _judge(self.root, verdict.path, self.settings)
+        if pixels is None or again.digest != verdict.digest:
+            where = escaped(str(self.root / verdict.path))
+            raise InputError(f"{where}: expected the photograph found at first, received another one; run this again")
+        return pixels
+
+
+def open_folder(
+    settings: Settings,
+    *,
+    limit: int | None,
+    scratch: Path,
+    scheduler: str = "threads",
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> PhotographFolder:
+    """List, decode and judge the photographs; see `pipeline.sources.open_source`.
+
+    Raises:
+        InputError: there is no such folder, or no photograph in it can be used.
+    """
+    root = existing_folder(Path(settings.path), f"photographs ({', '.join(EXTENSIONS)})")
+    files, unlisted = files_below(root)
+    photographs = [name for name in files if Path(name).suffix.lower() in EXTENSIONS]
+    other = [Remark(escaped(name), "not a photograph", f"expected one of {', '.join(EXTENSIONS)}")
+             for name in files if Path(name).suffix.lower() not in EXTENSIONS]  # fmt: skip
+    chunks = [photographs[i : i + FILES_PER_CHUNK] for i in range(0, len(photographs), FILES_PER_CHUNK)]
+    counts: list[int] = []
+    while len(counts) < len(chunks) and (limit is None or sum(counts) < limit):
+        batch = len(chunks) if limit is None else max(workers, -((sum(counts) - limit) // FILES_PER_CHUNK))
+        todo = [(root, scratch, number, chunks[number], settings)
+                for number in range(len(counts), min(len(counts) + batch, len(chunks)))]  # fmt: skip
+        counts += run_tasks(
+            _scan, todo, what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress
+        )
+    n = sum(counts) if limit is None else min(sum(counts), limit)
+    source = PhotographFolder(root, scratch, settings, tuple(counts), n, (*unlisted, *other))
+    if n == 0:
+        reasons = Counter(remark.reason for remark in source.remarks)
+        found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "no files"
+        raise InputError(
+            f"{escaped(str(root))}: expected colour photographs ({', '.join(EXTENSIONS)}), received {found}; set the "
+            "dataset's `path`, or its gray_below or max_megapixels if they leave out too much"
+        )
+    return source
+
+
+def _scan(root: Path, scratch: Path, chunk: int, paths: list[str], settings: Settings) -> int:
+    """Judge a chunk of files, unless that is done; how many of them are used."""
+    known = _known(scratch, chunk, settings)
+    if (
+        known is not None
+        and [v.path for v in known] == paths
+        and all(v.digest == _digest(root / v.path) for v in known)
+    ):
+        return sum(not verdict.reason for verdict in known)
+    pixels = np.empty((len(paths), SIZE, SIZE, 3), np.uint8)
+    verdicts = []
+    used = 0
+    for path in paths:
+        verdict, image = _judge(root, path, settings)
+        verdicts.append(verdict)
+        if image is not None:
+            pixels[used] = image
+            used += 1
+    for old in scratch.glob(f"{chunk:06d}-*.npy"):
+        old.unlink(missing_ok=True)
+    if used:
+        with written_whole(_part_path(scratch, chunk, verdicts, settings)) as temporary:
+            np.save(temporary, pixels[:used])
+    rows = [[v.path, v.digest, v.reason, v.detail] for v in verdicts]
+    # ASCII, for names that are not UTF-8.
+    write_text(_verdict_path(scratch, chunk), json.dumps({"judged_by": _judged_by(settings), "files": rows}, indent=1))
+    return used
+
+
+def _judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | None]:
+    """The verdict on one file and, if it is used, its L, a and b (224, 224, 3) uint8."""
+    digest = None
+    try:
+        data = read_bytes(root / path, settings.max_megapixels)
+        digest = digest_bytes(data)
+        rgb = decode_photograph(data, settings.max_megapixels, at_least=SIZE)
+    except UnreadablePhotograph as error:
+        return Verdict(path, _digest(root / path) if digest is None else digest, error.reason, str(error)), None
+    except MemoryError:
+        where = escaped(str(root / path))
+        raise InputError(f"{where}: expected a photograph that fits in memory; lower max_megapixels") from None
+    lightness, ab = from_rgb(centre_square(rgb))
+    chroma = mean_chroma(ab)
+    if chroma < settings.gray_below:
+        detail = f"mean chroma {chroma:.2f} is below gray_below = {settings.gray_below:g}"
+        return Verdict(path, digest, "gray", detail), None
+    return Verdict(path, digest, "", ""), np.concatenate([lightness[..., None], ab], axis=-1)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else ""
+    except OSError:
+        return ""
+
+
+def _judged_by(settings: Settings) -> dict[str, Any]:
+    # Another Pillow may read more, or otherwise.
+    return {
+        "gray_below": settings.gray_below,
+        "max_megapixels": settings.max_megapixels,
+        "size": SIZE,
+        "encoding": ENCODING,
+        "pillow": PIL.__version__,
+    }
+
+
+def _verdict_path(scratch: Path, chunk: int) -> Path:
+    return scratch / f"{chunk:06d}.json"
+
+
+def _verdicts(scratch: Path, chunk: int) -> list[Verdict]:
+    value = json.loads(_verdict_path(scratch, chunk).read_text(encoding="utf-8"))
+    return [Verdict(*row) for row in value["files"]]
+
+
+def _known(scratch: Path, chunk: int, settings: Settings) -> list[Verdict] | None:
+    try:
+        value = json.loads(_verdict_path(scratch, chunk).read_text(encoding="utf-8"))
+        return [Verdict(*row) for row in value["files"]] if value["judged_by"] == _judged_by(settings) else None
+    except (OSError, ValueError, LookupError, TypeError):  # none yet, or damaged: judged again
+        return None
+
+
+def _part(scratch: Path, chunk: int, settings: Settings) -> Path:
+    return _part_path(scratch, chunk, _verdicts(scratch, chunk), settings)
+
+
+def _part_path(scratch: Path, chunk: int, verdicts: list[Verdict], settings: Settings) -> Path:
+    # Named after what it was made from: a part and a verdict of different scans never meet.
+    rows = [[escaped(verdict.path), verdict.digest] for verdict in verdicts]
+    return scratch / f"{chunk:06d}-{fingerprint([_judged_by(settings), rows])[:16]}.npy"
+
+
+def _open_part(path: Path) -> Any:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None

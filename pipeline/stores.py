@@ -1,0 +1,306 @@
+"""Zarr stores of one row per image, written by whole shards, each shard with a record of its own.
+
+A record says what a shard was made from and what bytes it became. A shard whose record is missing or does not match is
+not finished, whatever lies in the store: zarr itself would read a missing shard as fill values.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import ZstdCodec
+
+from pipeline import files
+from pipeline.errors import InputError
+from pipeline.lab import SIZE
+
+# A chunk of zeros is data too.
+zarr.config.set({"array.write_empty_chunks": True})
+
+FORMAT = 1
+ROWS_PER_CHUNK = 8
+ATTRIBUTE = "deepcolor"
+
+WAYS_OUT = "to replace it, set replace=true (--replace); to keep both, name another place (data=..., root=...)"
+
+Array = npt.NDArray[Any]
+
+
+def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs between two nested settings, one ``key: old, now new`` each."""
+    found = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differing(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append(f"{prefix}{key}: {before!r}, now {after!r}")
+    return found
+
+
+@dataclass(frozen=True)
+class ArrayLayout:
+    """One array of a store: `row` is the shape of one image's entry, `dimensions` names all axes."""
+
+    name: str
+    row: tuple[int, ...]
+    dtype: str
+    dimensions: tuple[str, ...]
+    fill: float
+
+
+@dataclass(frozen=True)
+class StoreLayout:
+    """The arrays of one kind of store, which share their first axis."""
+
+    kind: str
+    arrays: tuple[ArrayLayout, ...]
+
+
+IMAGES = StoreLayout(
+    "images",
+    (
+        ArrayLayout("L", (SIZE, SIZE), "uint8", ("image", "y", "x"), 0),
+        ArrayLayout("ab", (SIZE, SIZE, 2), "uint8", ("image", "y", "x", "channel"), 0),
+    ),
+)
+EMBEDDINGS = StoreLayout(
+    "embeddings",
+    (ArrayLayout("embedding", (1000,), "float32", ("image", "feature"), float("nan")),),
+)
+LAYOUTS = {layout.kind: layout for layout in (IMAGES, EMBEDDINGS)}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store on disk: ``<name>.zarr``, the records ``<name>.shards/`` and the manifest ``<name>.json`` beside it."""
+
+    path: Path
+    layout: StoreLayout
+
+    @property
+    def manifest_path(self) -> Path:
+        """The file that says that the store is complete, and of what it is made."""
+        return self.path.with_suffix(".json")
+
+    @property
+    def records(self) -> Path:
+        """The directory of the shards' records."""
+        return self.path.with_suffix(".shards")
+
+    def attributes(self) -> dict[str, Any]:
+        """What made the store (see `create`); empty if there is none."""
+        if not (self.path / "zarr.json").exists():
+            return {}
+        value = self.open().attrs.asdict().get(ATTRIBUTE)
+        if not isinstance(value, dict) or value.get("kind") != self.layout.kind:
+            raise InputError(
+                f"{self.path}: expected a DeepColor store of {self.layout.kind}, received another zarr group; "
+                "name another path"
+            )
+        if value.get("format") != FORMAT:
+            raise InputError(
+                f"{self.path}: expected store format {FORMAT}, received {value.get('format')}; "
+                "make the store again with this version, or use the version that made it"
+            )
+        return value
+
+    def create(
+        self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False
+    ) -> None:
+        """Make the store's metadata, or bring it to `rows` rows and keep the shards that are there.
+
+        Args:
+            attributes: what makes the store, as JSON values; shards are kept only under equal ``settings``.
+            replace: whether a store of other settings, or of more rows, may be replaced.
+
+        Raises:
+            InputError: there is such a store, and `replace` is false.
+        """
+        described = {"kind": self.layout.kind, "format": FORMAT, **attributes}
+        old = self.attributes()
+        if differences := differing(old.get("settings", {}), described["settings"]) if old else []:
+            if not replace:
+                raise InputError(f"{self.path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+            files.remove(self.path)
+            files.remove(self.records)
+        elif old and self.rows() > rows and not replace:
+            raise InputError(f"{self.path} holds {self.rows()} images, asked for are {rows}; {WAYS_OUT}")
+        group = zarr.open_group(self.path, mode="a", zarr_format=3)
+        for array in self.layout.arrays:
+            shape = (rows, *array.row)
+            if array.name not in group:
+                group.create_array(
+                    array.name,
+                    shape=shape,
+                    dtype=array.dtype,
+                    chunks=(ROWS_PER_CHUNK, *array.row),
+                    shards=(rows_per_shard, *array.row),
+                    compressors=ZstdCodec(level=3, checksum=True),
+                    fill_value=array.fill,
+                    dimension_names=array.dimensions,
+                )
+            elif self.array(array.name).shape != shape:
+                self.array(array.name).resize(shape)
+        if old != described:
+            group.attrs.put({ATTRIBUTE: described})
+        shards = self.shard_count()
+        for record in self.records.glob("*.json"):
+            if not record.stem.isdigit() or int(record.stem) >= shards:
+                record.unlink()
+
+    def open(self) -> zarr.Group:
+        """The zarr group, for reading and writing of whole shards.
+
+        Raises:
+            InputError: there is none, or it cannot be read.
+        """
+        try:
+            return zarr.open_group(self.path, mode="r+", zarr_format=3)
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: there is no zarr store here; run the stage that makes it") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self.path}: this zarr store cannot be read ({error}); make it again") from None
+
+    def array(self, name: str) -> "zarr.Array[Any]":
+        """One of the store's arrays."""
+        try:
+            found = self.open()[name]
+        except KeyError:
+            found = None
+        if not isinstance(found, zarr.Array):
+            raise InputError(f"{self.path}: expected an array {name!r}, received none; make the store again")
+        return found
+
+    def rows(self) -> int:
+        """The number of images."""
+        return int(self.array(self.layout.arrays[0].name).shape[0])
+
+    def rows_per_shard(self) -> int:
+        """The number of images in a shard."""
+        shards = self.array(self.layout.arrays[0].name).shards
+        assert shards is not None
+        return int(shards[0])
+
+    def shard_count(self) -> int:
+        """The number of shards of each array."""
+        return -(-self.rows() // self.rows_per_shard())
+
+    def span(self, shard: int) -> tuple[int, int]:
+        """First row of a shard, and the row after its last one."""
+        size = self.rows_per_shard()
+        return shard * size, min((shard + 1) * size, self.rows())
+
+    def write_shard(self, shard: int, values: Mapping[str, Array], **facts: Any) -> dict[str, Any]:
+        """Write one whole shard of every array, then its record.
+
+        Args:
+            values: the shard's rows by array name.
+            facts: JSON values that the record keeps, and that `finished` compares.
+
+        Returns:
+            The record.
+        """
+        start, stop = self.span(shard)
+        self._record_path(shard).unlink(missing_ok=True)
+        for array in self.layout.arrays:
+            self.array(array.name)[start:stop] = values[array.name]
+        record = {"rows": [start, stop], **facts, "files": self._shard_digests(shard)}
+        files.write_json(self._record_path(shard), record)
+        return record
+
+    def record(self, shard: int) -> dict[str, Any] | None:
+        """The shard's record, or None if it has none that can be read."""
+        with contextlib.suppress(InputError):
+            return files.read_json(self._record_path(shard))
+        return None
+
+    def finished(self, shard: int, **facts: Any) -> bool:
+        """Whether the shard's record matches `facts`, and its bytes match its record."""
+        record = self.record(shard)
+        if record is None or record.get("rows") != list(self.span(shard)):
+            return False
+        return all(record.get(key) == value for key, value in facts.items()) and self.intact(shard)
+
+    def intact(self, shard: int) -> bool:
+        """Whether the shard's files hold the bytes that its record tells."""
+        record = self.record(shard)
+        with contextlib.suppress(FileNotFoundError):
+            return record is not None and record.get("files") == self._shard_digests(shard)
+        return False
+
+    def write_manifest(self, **facts: Any) -> None:
+        """Say that the store is complete.
+
+        Raises:
+            InputError: a shard has no record.
+        """
+        records = [self.record(shard) for shard in range(self.shard_count())]
+        if missing := [shard for shard, record in enumerate(records) if record is None]:
+            raise InputError(f"{self.path}: shards {missing} are not finished; run the stage again")
+        manifest = {
+            **self.attributes(),
+            "rows": self.rows(),
+            "shards": len(records),
+            "fingerprint": files.fingerprint([record["files"] for record in records if record]),
+            "metadata": {
+                str(path.relative_to(self.path)): files.digest_file(path) for path in self._metadata_files()
+            },
+            **facts,
+        }
+        files.write_json(self.manifest_path, manifest)
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of a complete store.
+
+        Raises:
+            InputError: the store is not complete.
+        """
+        if not self.manifest_path.exists():
+            raise InputError(f"{self.manifest_path} does not exist: the store {self.path} is not complete; run its stage")
+        return files.read_json(self.manifest_path)
+
+    def read_spans(self, name: str) -> Iterator[tuple[int, int, Array]]:
+        """One array shard by shard: first row, row after the last, values.
+
+        Raises:
+            InputError: a shard is missing or damaged.
+        """
+        array = self.array(name)
+        for shard in range(self.shard_count()):
+            start, stop = self.span(shard)
+            yield start, stop, self.read(name, start, stop, array)
+
+    def read(self, name: str, start: int, stop: int, array: "zarr.Array[Any] | None" = None) -> Array:
+        """Rows of one array.
+
+        Raises:
+            InputError: a shard is missing or damaged.
+        """
+        size = self.rows_per_shard()
+        for shard in range(start // size, -(-stop // size)):
+            if not self.shard_file(name, shard).exists():
+                raise InputError(f"{self.path}: shard {shard} of {name} is missing; run the stage that makes the store")
+        try:
+            return np.asarray((array or self.array(name))[start:stop])
+        except (ValueError, RuntimeError, OSError) as error:
+            raise InputError(f"{self.path}: rows {start} to {stop} of {name} are damaged ({error}); make them again") from None
+
+    def shard_file(self, name: str, shard: int) -> Path:
+        """The file that holds one shard of one array."""
+        layout = next(array for array in self.layout.arrays if array.name == name)
+        return self.path / name / "c" / str(shard) / "/".join("0" for _ in layout.row)
+
+    def _shard_digests(self, shard: int) -> dict[str, str]:
+        return {array.name: files.digest_file(self.shard_file(array.name, shard)) for array in self.layout.arrays}
+
+    def _record_path(self, shard: int) -> Path:
+        return self.records / f"{shard:06d}.json"
+
+    def _metadata_files(self) -> list[Path]:
+        return [self.path / "zarr.json", *(self.path / array.name / "zarr.json" for array in self.layout.arrays)]

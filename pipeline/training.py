@@ -1,0 +1,309 @@
+"""Training of one run: Adam and mean squared error, resumable to the bit."""
+
+import csv
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipeline import architectures, checkpoints, config, feed, files, provenance, splits
+from pipeline.errors import InputError
+from pipeline.progress import Advance, Progress, Silent
+from pipeline.runs import Run
+from pipeline.stores import WAYS_OUT, Store, differing
+
+HISTORY_COLUMNS = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
+STEPS_BETWEEN_CHECKS = 10
+
+log = logging.getLogger("deepcolor")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where one run's training lives: ``models/<run>/``."""
+
+    directory: Path
+
+    @property
+    def settings(self) -> Path:
+        """What the run is made of; written before training starts."""
+        return self.directory / "settings.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self.directory / "checkpoint.npz"
+
+    @property
+    def history(self) -> Path:
+        """A row per epoch."""
+        return self.directory / "history.csv"
+
+    @property
+    def times(self) -> Path:
+        """Seconds per epoch: the only file of a run that differs between equal runs."""
+        return self.directory / "times.csv"
+
+    @property
+    def summary(self) -> Path:
+        """How training ended; written last."""
+        return self.directory / "training.json"
+
+    def weights(self, which: str) -> Path:
+        """The "best" or the "last" weights."""
+        return self.directory / f"{which}.weights.h5"
+
+
+def settings(
+    run: Run, training: config.Training, more: Mapping[str, config.Architecture], data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What decides a run's numbers, but for the number of epochs and of threads: JSON values."""
+    return {
+        "run": run.name,
+        "architecture": architectures.resolve(run.architecture, more).model_dump(),
+        "training": training.model_dump(include={"precision", "start_at", "patience"}),
+        "data": dict(data),
+    }
+
+
+def data_fingerprints(images: Store, embeddings: Store, split: Path) -> dict[str, Any]:
+    """What a run is trained on."""
+    return {
+        "images": images.manifest()["fingerprint"],
+        "embeddings": embeddings.manifest()["fingerprint"],
+        "split": splits.read_manifest(split)["sha256"],
+    }
+
+
+def train(
+    run: Run,
+    images: Store,
+    embeddings: Store,
+    split: Path,
+    directory: Path,
+    training: config.Training,
+    *,
+    more_architectures: Mapping[str, config.Architecture] | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a run up to `training.epochs` epochs, from its checkpoint where there is one.
+
+    Args:
+        directory: ``models/<run>/``, see `RunFiles`.
+        more_architectures: architectures besides the paper's.
+        replace: whether a run of that name made with other settings, or with more epochs, may be replaced.
+
+    Returns:
+        What `RunFiles.summary` holds: status ("finished" or "diverged …"), epochs, best epoch, settings, versions.
+
+    Raises:
+        InputError: the data do not fit together, or there is another run of that name.
+    """
+    where = RunFiles(directory)
+    partitions = splits.read(split)
+    feed.check_stores(images, embeddings, partitions)
+    made_with = settings(run, training, more_architectures or {}, data_fingerprints(images, embeddings, split))
+    checkpoint = _claim(where, made_with, training.epochs, replace)
+    examples = {
+        name: feed.load(
+            images, embeddings, np.flatnonzero(np.array(partitions) == name), training.memory_gib / 2, directory
+        )
+        for name in ("train", "validation")
+    }
+    mean_ab = examples["train"].mean_ab()
+    model = architectures.build(
+        run.architecture,
+        l2=float(run.l2),
+        seed=run.seed,
+        start_at=mean_ab if training.start_at == "mean" else (0.0, 0.0),
+        architectures=more_architectures,
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(float(run.learning_rate)),
+        loss="mse",
+        metrics=[keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")],
+    )
+    model.optimizer.build(model.trainable_variables)
+    journal = Journal(where, model, training, checkpoint)
+    start = journal.epochs
+    if start:
+        log.info("train %s: going on after epoch %d", run.name, start)
+    if not journal.ended and start < training.epochs:
+        batches = feed.Batches(examples["train"], run.batch_size, shuffle_seed=run.seed, epoch=start)
+        with (progress or Silent()).track(f"train {run.name}, steps", (training.epochs - start) * len(batches)) as advance:
+            model.fit(
+                batches,
+                initial_epoch=start,
+                epochs=training.epochs,
+                shuffle=False,
+                validation_data=feed.Batches(examples["validation"], run.batch_size),
+                callbacks=[journal, *_watchers(where, training, advance)],
+                verbose=0,
+            )
+    journal.save_checkpoint()
+    return journal.finish({"settings": made_with, "mean_ab": list(mean_ab)})
+
+
+def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
+    """Take the run's directory, and the checkpoint in it if it is this run's."""
+    old = files.read_json(where.settings) if where.settings.exists() else {}
+    differences = differing(old, made_with) if old else []
+    checkpoint = None if differences else checkpoints.load(where.checkpoint)
+    if checkpoint and checkpoint.state["epochs"] > epochs:
+        differences.append(f"epochs: {checkpoint.state['epochs']}, now {epochs}")
+    if differences:
+        if not replace:
+            raise InputError(f"{where.directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
+        files.remove(where.directory)
+        checkpoint = None
+    files.write_json(where.settings, made_with)
+    return checkpoint
+
+
+def _watchers(where: RunFiles, training: config.Training, advance: Advance) -> list[keras.callbacks.Callback]:
+    watchers: list[keras.callbacks.Callback] = [_ShowSteps(advance)]
+    if training.tensorboard:
+        watchers.append(keras.callbacks.TensorBoard(where.directory / "tensorboard"))
+    return watchers
+
+
+class _ShowSteps(keras.callbacks.Callback):
+    def __init__(self, advance: Advance) -> None:
+        super().__init__()
+        self._advance = advance
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._advance()
+
+
+class Journal(keras.callbacks.Callback):
+    """Keeps the history, the best weights and the checkpoint of a run, and ends it when its loss stops being finite."""
+
+    def __init__(
+        self, where: RunFiles, model: keras.Model, training: config.Training, checkpoint: checkpoints.Checkpoint | None
+    ) -> None:
+        super().__init__()
+        self._where = where
+        self._network = model
+        self._training = training
+        self._history: list[dict[str, float]] = []
+        self._best: list[Any] = []
+        self._best_epoch = 0
+        self._status = "finished"
+        self._bad_step = 0
+        self._saved_at = time.monotonic()
+        if checkpoint:
+            state = checkpoint.state
+            _assign(model.variables, checkpoint.model)
+            _assign(model.optimizer.variables, checkpoint.optimizer)
+            self._best, self._best_epoch = checkpoint.best, state["best_epoch"]
+            self._history = [{k: float(v) for k, v in row.items()} for row in state["history"]]
+            self._status = state["status"]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self._history)
+
+    @property
+    def ended(self) -> bool:
+        """Whether more epochs would change nothing: the run diverged or stopped early."""
+        patience = self._training.patience
+        stale = patience is not None and self.epochs - self._best_epoch >= patience
+        return self._status != "finished" or stale
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the clock."""
+        self._began = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stop soon after the loss stopped being finite; Keras' running mean never recovers from that."""
+        if batch % STEPS_BETWEEN_CHECKS == 0 and not math.isfinite(float(logs["loss"])):
+            self._bad_step = batch + 1
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Record the epoch."""
+        row = {"epoch": float(epoch + 1), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
+        self._history.append(row)
+        best = self._history[self._best_epoch - 1]["val_mse"] if self._best_epoch else math.inf
+        if row["val_mse"] < best:
+            self._best_epoch = epoch + 1
+            self._best = [np.array(value) for value in self._network.variables]
+        if not math.isfinite(row["loss"]):
+            self._status = f"diverged in epoch {epoch + 1}" + (f", by step {self._bad_step}" if self._bad_step else "")
+        self._write_history(time.monotonic() - self._began)
+        log.info(
+            "epoch %d of %d: loss %.2f, mse %.2f, accuracy %.4f; validation mse %.2f, accuracy %.4f",
+            epoch + 1, self._training.epochs, *(row[k] for k in ("loss", "mse", "accuracy", "val_mse", "val_accuracy")),
+        )  # fmt: skip
+        if self.ended:
+            log.warning("training ends after epoch %d: %s", epoch + 1, self._end_reason())
+            self.model.stop_training = True
+        if time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
+            self.save_checkpoint()
+
+    def _end_reason(self) -> str:
+        if self._status != "finished":
+            return f"{self._status}; the loss is not a finite number"
+        return f"no better validation MSE for {self._training.patience} epochs"
+
+    def save_checkpoint(self) -> None:
+        """Write a checkpoint of this moment."""
+        state = {
+            "epochs": self.epochs,
+            "best_epoch": self._best_epoch,
+            "status": self._status,
+            "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
+        }
+        variables = [np.array(value) for value in self._network.variables]
+        optimizer = [np.array(value) for value in self._network.optimizer.variables]
+        checkpoints.save(self._where.checkpoint, checkpoints.Checkpoint(variables, optimizer, self._best, state))
+        self._saved_at = time.monotonic()
+
+    def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Write history, last and best weights (the last ones where no epoch was finite), and the summary."""
+        self._write_history()
+        _save_weights(self._network, self._where.weights("last"))
+        if self._best:
+            _assign(self._network.variables, self._best)
+        _save_weights(self._network, self._where.weights("best"))
+        summary = {
+            "status": self._status,
+            "epochs": self.epochs,
+            "best_epoch": self._best_epoch,
+            **facts,
+            "versions": provenance.versions(networks=True),
+            "files": {
+                path.name: files.digest_file(path)
+                for path in (self._where.history, self._where.weights("last"), self._where.weights("best"))
+            },
+        }
+        files.write_json(self._where.summary, summary)
+        return summary
+
+    def _write_history(self, seconds: float | None = None) -> None:
+        rows = [{**row, "epoch": int(row["epoch"])} for row in self._history]
+        files.write_csv(self._where.history, HISTORY_COLUMNS, rows)
+        if seconds is not None:
+            with self._where.times.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerow([self.epochs, f"{seconds:.3f}"])
+
+
+def _assign(variables: Any, values: list[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _save_weights(model: keras.Model, path: Path) -> None:
+    with files.written_whole(path) as temporary:
+        named = temporary.with_name(f"{temporary.stem}.weights.h5")
+        model.save_weights(named)
+        named.replace(temporary)
