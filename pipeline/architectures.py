@@ -22,7 +22,9 @@ class Fusion(keras.layers.Layer):
     Inputs: encoder (batch, h, w, c), embedding (batch, e). Output: (batch, h, w, filters), ReLU.
     """
 
-    def __init__(self, filters: int, kernel_initializer: Any = "glorot_uniform", l2: float = 0.0, **options: Any) -> None:
+    def __init__(
+        self, filters: int, kernel_initializer: Any = "glorot_uniform", l2: float = 0.0, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.filters = filters
         self.kernel_initializer = keras.initializers.get(kernel_initializer)

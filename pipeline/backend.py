@@ -19,7 +19,7 @@ def start(threads: int, precision: Precision = "float32") -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-        with _native_stderr_hidden():
+        with _HiddenStandardError():
             import tensorflow
 
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
@@ -33,7 +33,7 @@ def start(threads: int, precision: Precision = "float32") -> None:
     keras.config.set_dtype_policy(precision)
 
 
-class _native_stderr_hidden:
+class _HiddenStandardError:
     """TensorFlow's libraries write to file descriptor 2 before their log level is known."""
 
     def __enter__(self) -> None:

@@ -38,14 +38,14 @@ class Layer:
 
 def _layers(text: str, where: str) -> list[Layer]:
     layers = []
-    for token in text.split():
-        match = _LAYER.fullmatch(token)
-        if token == "^":
+    for item in text.split():
+        match = _LAYER.fullmatch(item)
+        if item == "^":
             layers.append(Layer())
         elif match:
             layers.append(Layer(int(match["filters"]), int(match["kernel"] or 3), int(match["stride"] or 1)))
         else:
-            raise InputError(f"{where}: expected layers like 64, 128/2, 1x1:256 or ^, received {token!r}")
+            raise InputError(f"{where}: expected layers like 64, 128/2, 1x1:256 or ^, received {item!r}")
     return layers
 
 
@@ -78,16 +78,24 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
     if not encoder or not all(layer.filters for layer in encoder):
         raise InputError(f"{where}, encoder: expected convolutions only, received {architecture.encoder!r}")
     if not fusion or fusion[0].kernel != 1 or any(layer.stride != 1 or not layer.filters for layer in fusion):
-        raise InputError(f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}")
+        raise InputError(
+            f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}"
+        )
     convolutions = [layer for layer in decoder if layer.filters]
     if not convolutions or convolutions[-1].filters != 2 or any(layer.stride != 1 for layer in decoder):
-        raise InputError(f"{where}, decoder: expected stride 1 and 2 filters in the end, received {architecture.decoder!r}")
+        raise InputError(
+            f"{where}, decoder: expected stride 1 and 2 filters in the end, received {architecture.decoder!r}"
+        )
     down = math.prod(layer.stride for layer in encoder)
     up = 2 ** sum(not layer.filters for layer in decoder)
     if down != up:
-        raise InputError(f"{where}: the encoder divides the size by {down}, the decoder multiplies it by {up}; make them equal")
+        raise InputError(
+            f"{where}: the encoder divides the size by {down}, the decoder multiplies it by {up}; make them equal"
+        )
     if down > 8:
-        raise InputError(f"{where}: the encoder divides the size by {down}; expected at most 8, so that 224 can be divided")
+        raise InputError(
+            f"{where}: the encoder divides the size by {down}; expected at most 8, so that 224 can be divided"
+        )
     return encoder, fusion, decoder
 
 

@@ -56,8 +56,8 @@ def load(path: Path) -> Checkpoint | None:
         try:
             with np.load(candidate, allow_pickle=False) as arrays:
                 state = json.loads(arrays["state"].tobytes())
-                parts = [_unnamed(part, arrays) for part in ("model", "optimizer", "best")]
-            return Checkpoint(*parts, state)
+                model, optimizer, best = (_unnamed(part, arrays) for part in ("model", "optimizer", "best"))
+            return Checkpoint(model, optimizer, best, state)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("%s is damaged (%s); falling back to the checkpoint before it", candidate, error)
     return None

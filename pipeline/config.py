@@ -41,7 +41,7 @@ class SampleSource(Section):
 
 
 class KaggleSource(Section):
-    """The arrays of Kaggle's "image-colorization": gray_scale.npy, ab1.npy, ab2.npy …"""
+    """The arrays of Kaggle's "image-colorization": gray_scale.npy, ab1.npy, ab2.npy and so on."""
 
     kind: Literal["kaggle"] = "kaggle"
     path: str
@@ -124,7 +124,7 @@ class Config(Section):
     """The whole configuration."""
 
     dataset: Name = "sample"
-    datasets: dict[Name, Source] = Field(default_factory=lambda: {"sample": SampleSource()})
+    datasets: dict[Name, Source] = {"sample": SampleSource()}
     limit: Count | None = None
     root: str = "."
     data: str = "data"
@@ -135,7 +135,7 @@ class Config(Section):
     images_per_shard: Annotated[int, Field(ge=8, multiple_of=8)] = 64
     embedding: Embedding = Embedding()
     split: Split = Split()
-    architectures: dict[Name, Architecture] = Field(default_factory=dict)
+    architectures: dict[Name, Architecture] = {}
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
 
@@ -178,7 +178,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such configuration file; config/config.yaml is the default one") from None
+        raise InputError(
+            f"{path}: there is no such configuration file; config/config.yaml is the default one"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: expected a YAML file, received: {error}") from None
     if values is None:

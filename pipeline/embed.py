@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import config, files, inception, provenance, recipes
 from pipeline.errors import InputError
 from pipeline.progress import Progress
-from pipeline.stores import EMBEDDINGS, Store
+from pipeline.stores import Store
 from pipeline.tasks import run_tasks
 
 NETWORK_FILE = "embedding_network.weights.h5"
@@ -51,7 +51,6 @@ def embed(
     Raises:
         InputError: the images are not complete, the weights do not fit, or the store is another one.
     """
-    assert images.layout.kind == "images" and store.layout is EMBEDDINGS
     source = images.manifest()
     made_with = recipes.settings(embedding, images.rows_per_shard())
     saved = store.path.with_name(NETWORK_FILE)
@@ -72,7 +71,7 @@ def embed(
         _network(embedding, saved)
     run_tasks(_embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=1, progress=progress)
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)
-    sanity = inception.spread(store.array("embedding").oindex[rows])
+    sanity = inception.spread(np.asarray(store.array("embedding").oindex[rows]))
     store.write_manifest(images=source["fingerprint"], spread=sanity)
     log.info(
         "embed: %d embeddings in %d shards (%d written); they differ between images by %.3g (%.0f %% of their size), "

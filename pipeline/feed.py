@@ -48,7 +48,9 @@ def check_stores(images: Store, embeddings: Store, partitions: Sequence[str]) ->
             f"{images.manifest()['fingerprint']}; run embed again"
         )
     if len(partitions) != images.rows():
-        raise InputError(f"the split names {len(partitions)} images, {images.path} holds {images.rows()}; run split again")
+        raise InputError(
+            f"the split names {len(partitions)} images, {images.path} holds {images.rows()}; run split again"
+        )
 
 
 def load(images: Store, embeddings: Store, rows: npt.NDArray[np.intp], memory_gib: float, scratch: Path) -> Examples:
@@ -62,7 +64,9 @@ def load(images: Store, embeddings: Store, rows: npt.NDArray[np.intp], memory_gi
     return Examples(lightness, ab, _read_rows(embeddings, "embedding", rows, memory_gib, scratch))
 
 
-def _read_rows(store: Store, name: str, rows: npt.NDArray[np.intp], memory_gib: float, scratch: Path) -> npt.NDArray[Any]:
+def _read_rows(
+    store: Store, name: str, rows: npt.NDArray[np.intp], memory_gib: float, scratch: Path
+) -> npt.NDArray[Any]:
     array = store.array(name)
     shape = (len(rows), *array.shape[1:])
     dtype = np.dtype(str(array.dtype))

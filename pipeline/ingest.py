@@ -10,7 +10,7 @@ from pipeline.errors import InputError
 from pipeline.progress import Progress
 from pipeline.sources import open_source
 from pipeline.sources.base import Source
-from pipeline.stores import IMAGES, Store
+from pipeline.stores import Store
 from pipeline.tasks import run_tasks
 
 INDEX_COLUMNS = ("id", "group", "source", "digest", "flags")
@@ -51,7 +51,6 @@ def ingest(
     Raises:
         InputError: the source cannot be used, or the store is another one.
     """
-    assert store.layout is IMAGES
     scratch = store.path.with_suffix(".scratch")
     source = open_source(
         source_settings, limit=limit, scratch=scratch, scheduler=scheduler, workers=workers, progress=progress
@@ -103,7 +102,9 @@ def _write_index(source: Source, store: Store) -> int:
             rows.append({"id": info.id, "group": info.group, "source": info.source, "digest": digest, "flags": ""})
     remarks = [{"file": r.file, "reason": r.reason, "detail": r.detail} for r in source.remarks]
     duplicates = merge_duplicates(rows)
-    remarks += [{"file": row["id"], "reason": DUPLICATE, "detail": f"same image as {first}"} for row, first in duplicates]
+    remarks += [
+        {"file": row["id"], "reason": DUPLICATE, "detail": f"same image as {first}"} for row, first in duplicates
+    ]
     files.write_csv(store.path.with_name("index.csv"), INDEX_COLUMNS, rows)
     files.write_csv(store.path.with_name("report.csv"), REPORT_COLUMNS, remarks)
     return len(duplicates)
@@ -144,5 +145,7 @@ def read_index(store: Store) -> list[dict[str, str]]:
     path: Path = store.path.with_name("index.csv")
     rows = files.read_csv(path, INDEX_COLUMNS)
     if len(rows) != store.rows():
-        raise InputError(f"{path}: expected {store.rows()} rows as in {store.path}, received {len(rows)}; run ingest again")
+        raise InputError(
+            f"{path}: expected {store.rows()} rows as in {store.path}, received {len(rows)}; run ingest again"
+        )
     return rows

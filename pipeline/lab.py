@@ -55,7 +55,8 @@ def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> U
     """
     chroma = np.nan_to_num(np.asarray(ab, np.float64), nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL)
     rgb = lab2rgb(decode(lightness, np.clip(np.rint(chroma), 0, 255)))
-    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+    levels: UInt8 = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+    return levels
 
 
 @cache

@@ -35,7 +35,7 @@ _opening = threading.Lock()
 
 
 class UnreadablePhotograph(Exception):
-    """This file is no photograph that can be used; the message says why, in one line.
+    """The file is no photograph that can be used; the message says why, in one line.
 
     Attributes:
         reason: "unreadable" or "too large".

@@ -13,7 +13,7 @@ PREPROCESSING = (
 )
 OFFICIAL_FILE = "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5"
 OFFICIAL_MD5 = "e693bd0210a403b3192acc6073ad2e96"  # as in Keras' own source
-CALIBRATION_IMAGES = 32
+CALIBRATION_IMAGES = 16
 RANDOM_RECIPE = (
     f"1: Glorot uniform kernels from numpy's default_rng(seed), batch-norm statistics of {CALIBRATION_IMAGES} "
     "sample photographs"

@@ -70,7 +70,9 @@ class Run:
         """
         match = _NAME.fullmatch(name)
         if match is None:
-            raise InputError(f"run name {name!r}: expected {FORM}, for example base_lr1e-4 or base_lr1e-3_l2-1e-1_bs50_s1")
+            raise InputError(
+                f"run name {name!r}: expected {FORM}, for example base_lr1e-4 or base_lr1e-3_l2-1e-1_bs50_s1"
+            )
         try:
             run = cls(
                 architecture=match["architecture"],

@@ -20,7 +20,7 @@ COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value")
 PARTITIONS = ("train", "validation", "test")
 METRICS = ("loss", "mse", "rmse", "accuracy", "psnr", "ssim", "ciede2000")
 
-NETWORK = "network"  # the run's own answer
+MODEL = "model"  # the run's own answer
 GRAY = "gray"
 MEAN = "mean"
 MAJORITY = "majority"
@@ -55,7 +55,7 @@ class Truth:
 
     @cached_property
     def rgb(self) -> lab.UInt8:
-        """sRGB (k, H, W, 3) uint8."""
+        """SRGB (k, H, W, 3) uint8."""
         return lab.to_rgb(self.lightness, self.ab)
 
     @cached_property
@@ -65,7 +65,10 @@ class Truth:
 
 
 class Scores:
-    """One answer's scores, by partition. Neither the order of images nor the cut into batches changes them."""
+    """One answer's scores, by partition.
+
+    Neither the order of images nor the cut into batches changes them, so that threads may add batches side by side.
+    """
 
     def __init__(self) -> None:
         self._values: dict[str, dict[str, list[float]]] = {partition: {} for partition in PARTITIONS}
@@ -115,7 +118,7 @@ class Scores:
         Args:
             run: run name.
             dataset: dataset name.
-            answer: whose scores these are, for example `NETWORK`.
+            answer: whose scores these are, for example `MODEL`.
             extra: by partition, metrics that are measured elsewhere (the loss).
         """
         extra = extra or {}

@@ -37,7 +37,7 @@ def split(index: Sequence[Mapping[str, str]], settings: config.Split) -> list[st
         sizes[row["group"]] = sizes.get(row["group"], 0) + 1
     if len(sizes) < len(PARTITIONS):
         raise InputError(
-            f"split: expected at least 3 groups of images, so that none stands in two partitions, received {len(sizes)} "
+            f"split: expected at least 3 groups of images, one for each partition, received {len(sizes)} "
             f"({len(index)} images); add photographs"
         )
     order = sorted(sizes, key=lambda group: files.digest_bytes(f"{settings.seed}/{group}".encode()))

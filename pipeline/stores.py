@@ -110,9 +110,7 @@ class Store:
             )
         return value
 
-    def create(
-        self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False
-    ) -> None:
+    def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
         """Make the store's metadata, or bring it to `rows` rows and keep the shards that are there.
 
         Args:
@@ -183,9 +181,8 @@ class Store:
 
     def rows_per_shard(self) -> int:
         """The number of images in a shard."""
-        shards = self.array(self.layout.arrays[0].name).shards
-        assert shards is not None
-        return int(shards[0])
+        array = self.array(self.layout.arrays[0].name)
+        return int((array.shards or array.chunks)[0])
 
     def shard_count(self) -> int:
         """The number of shards of each array."""
@@ -248,9 +245,7 @@ class Store:
             "rows": self.rows(),
             "shards": len(records),
             "fingerprint": files.fingerprint([record["files"] for record in records if record]),
-            "metadata": {
-                str(path.relative_to(self.path)): files.digest_file(path) for path in self._metadata_files()
-            },
+            "metadata": {str(path.relative_to(self.path)): files.digest_file(path) for path in self._metadata_files()},
             **facts,
         }
         files.write_json(self.manifest_path, manifest)
@@ -262,7 +257,9 @@ class Store:
             InputError: the store is not complete.
         """
         if not self.manifest_path.exists():
-            raise InputError(f"{self.manifest_path} does not exist: the store {self.path} is not complete; run its stage")
+            raise InputError(
+                f"{self.manifest_path} does not exist: the store {self.path} is not complete; run its stage"
+            )
         return files.read_json(self.manifest_path)
 
     def read_spans(self, name: str) -> Iterator[tuple[int, int, Array]]:
@@ -289,7 +286,9 @@ class Store:
         try:
             return np.asarray((array or self.array(name))[start:stop])
         except (ValueError, RuntimeError, OSError) as error:
-            raise InputError(f"{self.path}: rows {start} to {stop} of {name} are damaged ({error}); make them again") from None
+            raise InputError(
+                f"{self.path}: rows {start} to {stop} of {name} are damaged ({error}); make them again"
+            ) from None
 
     def shard_file(self, name: str, shard: int) -> Path:
         """The file that holds one shard of one array."""

@@ -14,19 +14,19 @@ from pipeline.files import read_csv, write_csv, write_text
 
 # Heading, answer, partition, metric, decimals.
 _NUMBERS = (
-    ("validation RMSE", scores.NETWORK, "validation", "rmse", 2),
-    ("validation accuracy", scores.NETWORK, "validation", "accuracy", 4),
+    ("validation RMSE", scores.MODEL, "validation", "rmse", 2),
+    ("validation accuracy", scores.MODEL, "validation", "accuracy", 4),
     ("majority (validation)", scores.MAJORITY, "validation", "accuracy", 4),
     ("paper (validation)", scores.PAPER, "validation", "accuracy", 4),
-    ("test accuracy", scores.NETWORK, "test", "accuracy", 4),
+    ("test accuracy", scores.MODEL, "test", "accuracy", 4),
     ("majority (test)", scores.MAJORITY, "test", "accuracy", 4),
     ("paper (test)", scores.PAPER, "test", "accuracy", 4),
-    ("test RMSE", scores.NETWORK, "test", "rmse", 2),
+    ("test RMSE", scores.MODEL, "test", "rmse", 2),
     ("gray RMSE", scores.GRAY, "test", "rmse", 2),
     ("mean RMSE", scores.MEAN, "test", "rmse", 2),
-    ("PSNR", scores.NETWORK, "test", "psnr", 2),
-    ("SSIM", scores.NETWORK, "test", "ssim", 4),
-    ("CIEDE2000", scores.NETWORK, "test", "ciede2000", 2),
+    ("PSNR", scores.MODEL, "test", "psnr", 2),
+    ("SSIM", scores.MODEL, "test", "ssim", 4),
+    ("CIEDE2000", scores.MODEL, "test", "ciede2000", 2),
 )
 _MISSING = "–"
 _LEGEND = f"""\
@@ -65,7 +65,7 @@ class _Result:
 
     @property
     def rank(self) -> tuple[str, bool, float, str]:
-        error = self.values.get((scores.NETWORK, "validation", "rmse"), math.nan)
+        error = self.values.get((scores.MODEL, "validation", "rmse"), math.nan)
         return self.dataset, math.isnan(error), 0.0 if math.isnan(error) else error, self.run
 
 
@@ -161,7 +161,7 @@ def _cells(result: _Result) -> list[str]:
 
 
 def _remark(result: _Result) -> str:
-    network = result.values.get((scores.NETWORK, "test", "rmse"))
+    network = result.values.get((scores.MODEL, "test", "rmse"))
     mean = result.values.get((scores.MEAN, "test", "rmse"))
     # Written so that NaN is not better either.
     return "" if network is None or mean is None or network < mean else "not better than the mean colour"

@@ -39,12 +39,11 @@ def run_tasks(
         return []
     local: Literal["threads", "synchronous"] = "threads" if scheduler == "threads" else "synchronous"
     tasks = [dask.delayed(function, pure=False)(*[dask.delayed(a, traverse=False) for a in args]) for args in arguments]
-    with (progress or Silent()).track(what, len(tasks)) as advance:
-        with _Finished(advance, function):
-            return list(dask.compute(*tasks, scheduler=local, num_workers=workers))
+    with (progress or Silent()).track(what, len(tasks)) as advance, _Finished(advance, function):
+        return list(dask.compute(*tasks, scheduler=local, num_workers=workers))
 
 
-class _Finished(Callback):  # type: ignore[misc]
+class _Finished(Callback):
     """Advances once per finished call of the function."""
 
     def __init__(self, advance: Callable[..., None], function: Callable[..., Any]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline import architectures, checkpoints, config, feed, files, provenance, splits
 from pipeline.errors import InputError
 from pipeline.progress import Advance, Progress, Silent
+from pipeline.run_settings import run_settings
 from pipeline.runs import Run
 from pipeline.stores import WAYS_OUT, Store, differing
 
@@ -60,20 +61,8 @@ class RunFiles:
         return self.directory / f"{which}.weights.h5"
 
 
-def settings(
-    run: Run, training: config.Training, more: Mapping[str, config.Architecture], data: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What decides a run's numbers, but for the number of epochs and of threads: JSON values."""
-    return {
-        "run": run.name,
-        "architecture": architectures.resolve(run.architecture, more).model_dump(),
-        "training": training.model_dump(include={"precision", "start_at", "patience"}),
-        "data": dict(data),
-    }
-
-
-def data_fingerprints(images: Store, embeddings: Store, split: Path) -> dict[str, Any]:
-    """What a run is trained on."""
+def fingerprints(images: Store, embeddings: Store, split: Path) -> dict[str, str]:
+    """The bytes that a run is trained on."""
     return {
         "images": images.manifest()["fingerprint"],
         "embeddings": embeddings.manifest()["fingerprint"],
@@ -109,7 +98,18 @@ def train(
     where = RunFiles(directory)
     partitions = splits.read(split)
     feed.check_stores(images, embeddings, partitions)
-    made_with = settings(run, training, more_architectures or {}, data_fingerprints(images, embeddings, split))
+    made_with = {
+        **run_settings(
+            run,
+            training,
+            more_architectures or {},
+            dataset=images.path.parent.name,
+            images=images.manifest()["settings"],
+            embeddings=embeddings.manifest()["settings"],
+            split=splits.read_manifest(split)["settings"],
+        ),
+        "fingerprints": fingerprints(images, embeddings, split),
+    }
     checkpoint = _claim(where, made_with, training.epochs, replace)
     examples = {
         name: feed.load(
@@ -137,7 +137,8 @@ def train(
         log.info("train %s: going on after epoch %d", run.name, start)
     if not journal.ended and start < training.epochs:
         batches = feed.Batches(examples["train"], run.batch_size, shuffle_seed=run.seed, epoch=start)
-        with (progress or Silent()).track(f"train {run.name}, steps", (training.epochs - start) * len(batches)) as advance:
+        steps = (training.epochs - start) * len(batches)
+        with (progress or Silent()).track(f"train {run.name}, steps", steps) as advance:
             model.fit(
                 batches,
                 initial_epoch=start,
@@ -236,7 +237,7 @@ class Journal(keras.callbacks.Callback):
         best = self._history[self._best_epoch - 1]["val_mse"] if self._best_epoch else math.inf
         if row["val_mse"] < best:
             self._best_epoch = epoch + 1
-            self._best = [np.array(value) for value in self._network.variables]
+            self._best = _values(self._network.variables)
         if not math.isfinite(row["loss"]):
             self._status = f"diverged in epoch {epoch + 1}" + (f", by step {self._bad_step}" if self._bad_step else "")
         self._write_history(time.monotonic() - self._began)
@@ -263,8 +264,7 @@ class Journal(keras.callbacks.Callback):
             "status": self._status,
             "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
         }
-        variables = [np.array(value) for value in self._network.variables]
-        optimizer = [np.array(value) for value in self._network.optimizer.variables]
+        variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
         checkpoints.save(self._where.checkpoint, checkpoints.Checkpoint(variables, optimizer, self._best, state))
         self._saved_at = time.monotonic()
 
@@ -295,6 +295,10 @@ class Journal(keras.callbacks.Callback):
         if seconds is not None:
             with self._where.times.open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerow([self.epochs, f"{seconds:.3f}"])
+
+
+def _values(variables: Any) -> checkpoints.Arrays:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _assign(variables: Any, values: list[Any]) -> None:

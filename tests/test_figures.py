@@ -111,7 +111,7 @@ def test_a_prediction_that_is_not_a_number_is_no_picture(tmp_path, drawn, bad):
 
 def test_captions_are_text_and_never_markup(tmp_path, drawn):
     lightness, predicted, true = photographs(3, 16)
-    captions = ["price $5 and $\\frac{1}$", "猫/写真.jpg\n   ΔE 3.1", "path/" * 60 + "photo.jpg   ΔE 3.1"]
+    captions = ["costs $\\frac{1}$", "猫/写真.jpg\n   ΔE 3.1", "path/" * 60 + "photo.jpg   ΔE 3.1"]
     figures.predictions(tmp_path / "p.png", lightness, predicted, true, captions, "$title", "$note")
     shown = texts(drawn[0])
     assert captions[0] in shown and "猫/写真.jpg    ΔE 3.1" in shown

@@ -73,7 +73,7 @@ def test_a_prediction_that_is_not_finite_counts_as_neutral(value):
 def test_gray_levels_are_what_lightness_alone_looks_like():
     levels = lab.gray_levels()
     rgb = lab.to_rgb(np.arange(256, dtype=np.uint8), np.full((256, 2), 128, np.uint8))
-    np.testing.assert_array_equal(rgb, np.repeat(levels[:, None], 3, axis=1))
+    assert np.abs(rgb.astype(int) - levels[:, None]).max() <= 1
     assert (levels[0], levels[255]) == (0, 255)
     assert np.all(np.diff(levels.astype(int)) >= 0)
     grays = lab.from_rgb(GRAYS)[0]

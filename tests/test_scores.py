@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def scored(names, lightness, ab, predicted, cuts=(0, None)) -> list[dict]:
     for start, end in itertools.pairwise(cuts):
         part = slice(start, end)
         result.add(scores.Truth(names[part], lightness[part], ab[part]), predicted[part])
-    return result.rows("base_lr1e-4", "sample", scores.NETWORK)
+    return result.rows("base_lr1e-4", "sample", scores.MODEL)
 
 
 def value(rows, partition, metric, answer=None):
@@ -48,7 +49,7 @@ def test_rows_come_in_order_and_count_images():
     computed = [metric for metric in scores.METRICS if metric != "loss"]
     assert [(row["partition"], row["metric"]) for row in rows] == [(p, m) for p in scores.PARTITIONS for m in computed]
     assert {(row["partition"], row["n"]) for row in rows} == {("train", 2), ("validation", 1), ("test", 3)}
-    assert {(row["run"], row["dataset"], row["answer"]) for row in rows} == {("base_lr1e-4", "sample", "network")}
+    assert {(row["run"], row["dataset"], row["answer"]) for row in rows} == {("base_lr1e-4", "sample", "model")}
 
 
 def test_means_follow_their_definitions():
@@ -75,6 +76,16 @@ def test_neither_batches_nor_order_change_a_bit(cuts):
     assert scored(NAMES, lightness, ab, predicted, cuts) == whole
     order = np.random.default_rng(len(cuts)).permutation(len(NAMES))
     assert scored([NAMES[i] for i in order], lightness[order], ab[order], predicted[order], cuts) == whole
+
+
+def test_threads_may_add_batches_side_by_side():
+    lightness, ab, predicted = images(n=48)
+    names = NAMES * 8
+    result = scores.Scores()
+    with ThreadPoolExecutor(4) as pool:
+        truths = [scores.Truth([names[i]], lightness[i, None], ab[i, None]) for i in range(48)]
+        list(pool.map(result.add, truths, predicted[:, None]))
+    assert result.rows("base_lr1e-4", "sample", scores.MODEL) == scored(names, lightness, ab, predicted)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -115,7 +126,7 @@ def test_extra_metrics_stand_in_their_place_and_only_where_there_are_images():
     lightness, ab, predicted = images(n=1)
     result = scores.Scores()
     result.add(scores.Truth(["validation"], lightness, ab), predicted)
-    rows = result.rows("r", "d", "network", {"validation": {"loss": 3.5}, "test": {"loss": 4.5}})
+    rows = result.rows("r", "d", "model", {"validation": {"loss": 3.5}, "test": {"loss": 4.5}})
     assert [row["metric"] for row in rows] == list(scores.METRICS)
     assert {row["partition"] for row in rows} == {"validation"}
     assert rows[0]["value"] == 3.5

@@ -17,14 +17,14 @@ def put(results, run, validation, test=15.0, mean=17.0, info=None, dataset="samp
         return dict(zip(scores.COLUMNS, (run, dataset, partition, n, answer, metric, value), strict=True))
 
     rows = [
-        row("validation", "network", "rmse", validation),
-        row("validation", "network", "accuracy", 0.61239),
+        row("validation", "model", "rmse", validation),
+        row("validation", "model", "accuracy", 0.61239),
         row("validation", "majority", "accuracy", 0.51),
-        row("test", "network", "rmse", test),
-        row("test", "network", "accuracy", 0.6),
-        row("test", "network", "psnr", 23.456),
-        row("test", "network", "ssim", 0.91234),
-        row("test", "network", "ciede2000", 9.876),
+        row("test", "model", "rmse", test),
+        row("test", "model", "accuracy", 0.6),
+        row("test", "model", "psnr", 23.456),
+        row("test", "model", "ssim", 0.91234),
+        row("test", "model", "ciede2000", 9.876),
         row("test", "gray", "rmse", 18.0),
         row("test", "mean", "rmse", mean),
         row("test", "majority", "accuracy", 0.52),

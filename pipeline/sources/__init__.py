@@ -24,7 +24,9 @@ def open_source(
         settings: one of the datasets of the configuration.
         limit: take the first so many images.
         scratch: a folder of this dataset's own for decoded photographs and what was found out about them.
-        scheduler: see `pipeline.tasks.run_tasks`; so are `workers` and `progress`.
+        scheduler: see `pipeline.tasks.run_tasks`.
+        workers: how many tasks run at a time.
+        progress: shows the scan of a folder.
 
     Raises:
         InputError: says what was expected, what was received, where, and what to do.

@@ -124,7 +124,7 @@ def check_lightness(array: Any, where: str) -> int:
     Raises:
         InputError: it is not L as `pipeline.lab` encodes it.
     """
-    shape = tuple(array.shape)
+    shape = tuple(array.shape or ())
     expected = f"{where}: expected L of shape (n, {SIZE}, {SIZE}), uint8, holding L* x 255/100,"
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 1):
         raise InputError(f"{expected} received the shape {shape}; {_shape_hint(shape, 3)}")
@@ -148,7 +148,7 @@ def check_chroma(array: Any, where: str) -> int:
     Raises:
         InputError: it is not ab as `pipeline.lab` encodes it.
     """
-    shape = tuple(array.shape)
+    shape = tuple(array.shape or ())
     expected = f"{where}: expected ab of shape (n, {SIZE}, {SIZE}, 2), uint8, holding a* + 128 and b* + 128,"
     convert = "convert it: np.clip(np.rint(ab.astype(np.float32) + 128), 0, 255).astype(np.uint8)"
     if len(shape) != 4 or shape[3] != 2:

@@ -45,15 +45,16 @@ class PhotographFolder:
     settings: Settings
     counts: tuple[int, ...]
     n: int
+    limit: int | None
     passed_over: tuple[Remark, ...]
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """What was left out, by path; with a limit, only as far as photographs were taken."""
+        """What was left out, by path; with a limit, no photographs beyond the last one taken."""
         found = [*self.passed_over]
         taken = 0
         for verdict in itertools.chain.from_iterable(_verdicts(self.scratch, c) for c in range(len(self.counts))):
-            if taken == self.n < sum(self.counts):
+            if taken == self.limit:
                 break
             if verdict.reason:
                 found.append(Remark(escaped(verdict.path), verdict.reason, verdict.detail))
@@ -135,20 +136,23 @@ def open_folder(
     """
     root = existing_folder(Path(settings.path), f"photographs ({', '.join(EXTENSIONS)})")
     files, unlisted = files_below(root)
-    photographs = [name for name in files if Path(name).suffix.lower() in EXTENSIONS]
-    other = [Remark(escaped(name), "not a photograph", f"expected one of {', '.join(EXTENSIONS)}")
-             for name in files if Path(name).suffix.lower() not in EXTENSIONS]  # fmt: skip
+    photographs, passed_over = [], unlisted
+    for name in files:
+        if Path(name).suffix.lower() in EXTENSIONS:
+            photographs.append(name)
+        else:
+            passed_over.append(Remark(escaped(name), "not a photograph", f"expected one of {', '.join(EXTENSIONS)}"))
     chunks = [photographs[i : i + FILES_PER_CHUNK] for i in range(0, len(photographs), FILES_PER_CHUNK)]
     counts: list[int] = []
     while len(counts) < len(chunks) and (limit is None or sum(counts) < limit):
         batch = len(chunks) if limit is None else max(workers, -((sum(counts) - limit) // FILES_PER_CHUNK))
-        todo = [(root, scratch, number, chunks[number], settings)
-                for number in range(len(counts), min(len(counts) + batch, len(chunks)))]  # fmt: skip
+        numbers = range(len(counts), min(len(counts) + batch, len(chunks)))
+        todo = [(root, scratch, number, chunks[number], settings) for number in numbers]
         counts += run_tasks(
             _scan, todo, what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress
         )
     n = sum(counts) if limit is None else min(sum(counts), limit)
-    source = PhotographFolder(root, scratch, settings, tuple(counts), n, (*unlisted, *other))
+    source = PhotographFolder(root, scratch, settings, tuple(counts), n, limit, tuple(passed_over))
     if n == 0:
         reasons = Counter(remark.reason for remark in source.remarks)
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "no files"

@@ -34,10 +34,10 @@ class HDF5Table:
     def opened(self) -> Iterator[Any]:
         """See `pipeline.sources.arrays.Table`."""
         expected = f"{escaped(str(self.path))}: expected an HDF5 file with the datasets L and ab,"
+        if not self.path.is_file():
+            raise InputError(f"{expected} received no file; set the dataset's `path`")
         try:
             file = h5py.File(self.path, "r")
-        except FileNotFoundError:
-            raise InputError(f"{expected} received nothing there; set the dataset's `path`") from None
         except OSError as error:
             raise InputError(
                 f"{expected} received: {error}; set the dataset's `path`, or make the file again"

@@ -37,11 +37,11 @@ class NpyTable:
     def opened(self) -> Iterator[Any]:
         """See `pipeline.sources.arrays.Table`."""
         expected = f"{self.where}: expected a NumPy array of uint8 (.npy),"
+        if not self.path.is_file():
+            raise InputError(f"{expected} received no file; unpack the archive again")
         try:
             array = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError(f"{expected} received nothing there; unpack the archive again") from None
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
+        except (OSError, ValueError, EOFError, SyntaxError, OverflowError) as error:
             received = "a truncated file" if "greater than file size" in str(error) else str(error)
             raise InputError(
                 f"{expected} received: {received.splitlines()[0]}; is the download complete? unpack the archive again "

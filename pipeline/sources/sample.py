@@ -103,14 +103,16 @@ class SamplePhotographs:
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
         """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8."""
-        rgb = np.empty((len(self._cuts[start:stop]), SIZE, SIZE, 3), np.uint8)
+        cuts = self._cuts[start:stop]
+        lightness, ab = np.empty((len(cuts), SIZE, SIZE), np.uint8), np.empty((len(cuts), SIZE, SIZE, 2), np.uint8)
         opened: tuple[Path, Image.Image] | None = None
-        for row, cut in enumerate(self._cuts[start:stop]):
+        for row, cut in enumerate(cuts):
             if opened is None or opened[0] != cut.photograph:
                 opened = cut.photograph, _open(cut.photograph)
             reduced = opened[1].resize((cut.width, cut.height), Image.Resampling.LANCZOS)
-            rgb[row] = np.asarray(reduced.crop((cut.x, cut.y, cut.x + SIZE, cut.y + SIZE)))
-        return from_rgb(rgb)
+            rgb = np.asarray(reduced.crop((cut.x, cut.y, cut.x + SIZE, cut.y + SIZE)))
+            lightness[row], ab[row] = from_rgb(rgb)
+        return lightness, ab
 
     def close(self) -> None:
         """Nothing to remove."""

@@ -1,0 +1,32 @@
+"""What decides a run's numbers: known without loading Keras, so that conflicts are found before any work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline import blueprints, config
+from pipeline.runs import Run
+
+
+def run_settings(
+    run: Run,
+    training: config.Training,
+    more_architectures: Mapping[str, config.Architecture],
+    *,
+    dataset: str,
+    images: Mapping[str, Any],
+    embeddings: Mapping[str, Any],
+    split: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All but the data's bytes and the numbers of epochs and of threads, as JSON values.
+
+    `images`, `embeddings` and `split` are the settings that these were made with.
+    """
+    return {
+        "run": run.name,
+        "architecture": blueprints.resolve(run.architecture, more_architectures).model_dump(),
+        "training": training.model_dump(include={"precision", "start_at", "patience"}),
+        "dataset": dataset,
+        "images": dict(images),
+        "embeddings": dict(embeddings),
+        "split": dict(split),
+    }

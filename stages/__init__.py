@@ -1,0 +1,1 @@
+"""One command per stage of the pipeline: `python -m stages --help`."""

@@ -1,0 +1,34 @@
+"""`python -m stages`: all stages by name."""
+
+from importlib import import_module
+
+import click
+
+NAMES = ("ingest", "embed", "split", "references", "train", "evaluate", "collect", "inspect")
+
+
+class Stages(click.Group):
+    """Imports a stage only when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The stages in the order of the data flow."""
+        return list(NAMES)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The stage's command."""
+        if name not in NAMES:
+            return None
+        command: click.Command = import_module(f"stages.{name}").command
+        return command
+
+
+@click.command(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The stages of the DeepColor pipeline, in the order in which data flows through them.
+
+    Every stage goes on where it was interrupted, and does only what is missing.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m stages")

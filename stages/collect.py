@@ -1,0 +1,28 @@
+"""Stage: what one looks at of a run comes into results/<run>/, and into the summary of all runs."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("collect", cls=common.Stage)
+@click.argument("run")
+@common.config_options
+@common.path_option("--model", "The folder of the evaluated run.")
+@common.path_option("--results", "The folder of all results.")
+def command(
+    run: str, configs: tuple[Path, ...], assignments: tuple[str, ...], model: Path | None, results: Path | None
+) -> None:
+    """Fill results/RUN and renew results/summary.*."""
+    from pipeline.places import Places
+    from pipeline.results import collect, headline
+
+    places = Places(common.load(configs, assignments))
+    target = collect(model or places.model(run), results or places.results, run)
+    click.echo(f"collect: {target} is complete\n{headline(target.parent, run)}", err=True)
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.collect")

@@ -1,0 +1,139 @@
+"""What all stage commands share: the configuration options, messages, and errors in one line."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.backend import Precision
+    from pipeline.config import Config
+    from pipeline.progress import Progress
+    from pipeline.stores import Store
+
+CONFIG_VARIABLE = "DEEPCOLOR_CONFIG"  # the workflow's resolved configuration, as JSON
+DEFAULT_CONFIG = Path("config/config.yaml")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Stage(click.Command):
+    """A command that ends with one line and status 2 on bad input, and with a hint on Ctrl-C."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; see the class."""
+        _log_to_stderr()
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            _end(f"error: {error}", 2)
+        except KeyboardInterrupt:
+            _end(f"{self.name}: interrupted; what is finished is kept, and the same command goes on from there", 130)
+        except OSError as error:
+            what = error.strerror or str(error)
+            name = f"{error.filename}: " if error.filename else ""
+            _end(f"error: {name}{what}; mend that and run the same command again", 2)
+
+
+def _end(message: str, status: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LevelFormatter("%(message)s"))
+    logger = logging.getLogger("deepcolor")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class _LevelFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+
+
+def config_options(function: F) -> F:
+    """Add the options --config and --set; `load` reads them."""
+    function = click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change one setting, for example embedding.weights=imagenet. May be repeated.",
+    )(function)
+    return click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Configuration file, over config/config.yaml. May be repeated; later ones win.",
+    )(function)
+
+
+replace_option = click.option(
+    "--replace", is_flag=True, help="Replace what is there, if it was made with other settings."
+)
+
+
+def path_option(name: str, help: str) -> Callable[[F], F]:  # noqa: A002
+    """An option that takes a path and defaults to the configuration's place."""
+    return click.option(name, type=click.Path(path_type=Path), help=f"{help} Default: where the configuration has it.")
+
+
+def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any) -> "Config":
+    """The workflow's configuration, or config/config.yaml, under `configs`, `assignments` and `changes` that are set.
+
+    Raises:
+        InputError: a file or a value is not as expected.
+    """
+    from pipeline import config
+
+    values: dict[str, Any] = {}
+    if given := os.environ.get(CONFIG_VARIABLE):
+        values = json.loads(given)
+    elif DEFAULT_CONFIG.exists():
+        values = config.read_yaml(DEFAULT_CONFIG)
+    for path in configs:
+        values = config.merge(values, config.read_yaml(path))
+    for text in assignments:
+        values = config.merge(values, config.parse_assignment(text))
+    values |= {key: value for key, value in changes.items() if value}
+    return config.parse_config(values, " + ".join(map(str, configs)) or "the configuration")
+
+
+def start_backend(config: "Config", precision: "Precision") -> None:
+    """Start Keras with the configured number of threads."""
+    from pipeline import backend
+
+    backend.start(config.threads, precision)
+
+
+def progress() -> "Progress":
+    """Progress on standard error."""
+    from pipeline.progress import for_stderr
+
+    return for_stderr()
+
+
+def image_store(path: Path | None, default: "Store") -> "Store":
+    """The store of images at a path, or the configuration's."""
+    from pipeline.stores import IMAGES, Store
+
+    return Store(path, IMAGES) if path else default
+
+
+def embedding_store(path: Path | None, default: "Store") -> "Store":
+    """The store of embeddings at a path, or the configuration's."""
+    from pipeline.stores import EMBEDDINGS, Store
+
+    return Store(path, EMBEDDINGS) if path else default

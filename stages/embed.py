@@ -1,0 +1,43 @@
+"""Stage: images.zarr becomes embeddings.zarr."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("embed", cls=common.Stage)
+@common.config_options
+@common.path_option("--images", "The store of images.")
+@common.path_option("--embeddings", "The store to write, ending in .zarr.")
+@common.replace_option
+def command(
+    configs: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    images: Path | None,
+    embeddings: Path | None,
+    replace: bool,
+) -> None:
+    """Compute the Inception-ResNet-v2 embedding of every image."""
+    from pipeline.places import Places
+
+    config = common.load(configs, assignments, replace=replace)
+    places = Places(config)
+    source = common.image_store(images, places.images)
+    source.manifest()
+    common.start_backend(config, config.embedding.precision)
+    from pipeline.embed import embed
+
+    embed(
+        source,
+        common.embedding_store(embeddings, places.embeddings),
+        config.embedding,
+        replace=config.replace,
+        scheduler=config.scheduler,
+        progress=common.progress(),
+    )
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.embed")

@@ -1,0 +1,55 @@
+"""Stage: a trained run is scored and drawn."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("evaluate", cls=common.Stage)
+@click.argument("run")
+@common.config_options
+@common.path_option("--images", "The store of images.")
+@common.path_option("--embeddings", "The store of embeddings.")
+@common.path_option("--splits", "The split.")
+@common.path_option("--references", "The scores of the answers that need no network.")
+@common.path_option("--model", "The folder of the trained run; scores and figures go to its folder 'evaluation'.")
+def command(
+    run: str,
+    configs: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    images: Path | None,
+    embeddings: Path | None,
+    splits: Path | None,
+    references: Path | None,
+    model: Path | None,
+) -> None:
+    """Score RUN on train, validation and test images."""
+    from pipeline.places import Places
+    from pipeline.runs import Run
+
+    config = common.load(configs, assignments)
+    places = Places(config)
+    named = Run.parse(run)
+    sources = common.image_store(images, places.images), common.embedding_store(embeddings, places.embeddings)
+    for store in sources:
+        store.manifest()
+    common.start_backend(config, config.training.precision)
+    from pipeline.evaluation import evaluate
+
+    evaluate(
+        named,
+        *sources,
+        splits or places.splits,
+        references or places.references,
+        model or places.model(run),
+        config.evaluation,
+        resolved=config.model_dump(),
+        more_architectures=config.architectures,
+        progress=common.progress(),
+    )
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.evaluate")

@@ -1,0 +1,42 @@
+"""Stage: a source of colour images becomes images.zarr and index.csv."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("ingest", cls=common.Stage)
+@common.config_options
+@click.option("--dataset", help="One of the configuration's datasets.")
+@common.path_option("--images", "The store to write, ending in .zarr; index.csv and report.csv stand beside it.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take the first images only.")
+@common.replace_option
+def command(
+    configs: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    dataset: str | None,
+    images: Path | None,
+    limit: int | None,
+    replace: bool,
+) -> None:
+    """Read colour images into images.zarr."""
+    from pipeline.ingest import ingest
+    from pipeline.places import Places
+
+    config = common.load(configs, assignments, dataset=dataset, limit=limit, replace=replace)
+    ingest(
+        config.datasets[config.dataset],
+        common.image_store(images, Places(config).images),
+        limit=config.limit,
+        images_per_shard=config.images_per_shard,
+        replace=config.replace,
+        scheduler=config.scheduler,
+        workers=config.workers,
+        progress=common.progress(),
+    )
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.ingest")

@@ -1,0 +1,38 @@
+"""Stage: the scores of the answers that need no network."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("references", cls=common.Stage)
+@common.config_options
+@common.path_option("--images", "The store of images.")
+@common.path_option("--splits", "The split.")
+@common.path_option("--references", "The CSV file to write.")
+def command(
+    configs: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    images: Path | None,
+    splits: Path | None,
+    references: Path | None,
+) -> None:
+    """Score gray, the mean colour and the majority answer."""
+    from pipeline.places import Places
+    from pipeline.references import evaluate_references
+
+    config = common.load(configs, assignments)
+    places = Places(config)
+    evaluate_references(
+        common.image_store(images, places.images),
+        splits or places.splits,
+        references or places.references,
+        config.evaluation.batch_size,
+        common.progress(),
+    )
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.references")

@@ -1,0 +1,40 @@
+"""Stage: index.csv becomes splits.csv."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("split", cls=common.Stage)
+@common.config_options
+@common.path_option("--images", "The store of images, with index.csv beside it.")
+@common.path_option("--splits", "The file to write.")
+@common.replace_option
+def command(
+    configs: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    images: Path | None,
+    splits: Path | None,
+    replace: bool,
+) -> None:
+    """Draw train, validation and test, by group."""
+    from pipeline.ingest import read_index
+    from pipeline.places import Places
+    from pipeline.splits import write
+
+    config = common.load(configs, assignments, replace=replace)
+    places = Places(config)
+    source = common.image_store(images, places.images)
+    sizes = write(
+        read_index(source),
+        splits or places.splits,
+        config.split,
+        source.manifest()["fingerprint"],
+    )
+    click.echo(f"split: {', '.join(f'{name} {size}' for name, size in sizes.items())}", err=True)
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.split")
