@@ -1,6 +1,8 @@
 """Start-up of the Keras backend; the one module that imports TensorFlow itself."""
 
+import ctypes
 import os
+import sys
 from typing import Literal
 
 Precision = Literal["float32", "mixed_bfloat16"]
@@ -18,6 +20,7 @@ def start(threads: int, precision: Precision = "float32") -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    _keep_freed_memory()
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         with _HiddenStandardError():
             import tensorflow
@@ -31,6 +34,17 @@ def start(threads: int, precision: Precision = "float32") -> None:
     import keras
 
     keras.config.set_dtype_policy(precision)
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep freed memory: TensorFlow frees and asks for the same large tensors in every step.
+
+    Measured on 2 cores: a training step of arch3 takes a quarter less time, one of base a tenth.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        m_trim_threshold, m_mmap_threshold = -1, -3
+        libc.mallopt(m_mmap_threshold, 2**30)
+        libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
 class _HiddenStandardError:

@@ -57,7 +57,6 @@ def embed(
     log.info("embed: the weights of the embedding network are %s", recipes.label(made_with))
     attributes = {"settings": made_with, "versions": provenance.versions(networks=True)}
     store.create(images.rows(), images.rows_per_shard(), attributes, replace=replace)
-    store.manifest_path.unlink(missing_ok=True)
     identity = files.fingerprint(made_with)
     arguments = []
     for shard in range(store.shard_count()):

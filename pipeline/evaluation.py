@@ -123,9 +123,10 @@ def _check_run(summary: Mapping[str, Any], where: RunFiles, images: Store, embed
 
 def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
     """`count` of `rows`, evenly over the quantiles of their errors: the best, the worst and those between."""
-    ordered: npt.NDArray[np.intp] = rows[np.argsort(errors[rows], kind="stable")]
+    ordered = rows[np.argsort(errors[rows], kind="stable")]
     places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
-    return ordered[places]
+    chosen: npt.NDArray[np.intp] = ordered[places]
+    return chosen
 
 
 def _draw_predictions(
@@ -155,7 +156,7 @@ def _draw_predictions(
         np.stack(predictions),
         np.concatenate([truth.ab for truth in truths]),
         captions,
-        f"{run.name}: test images, from the smallest to the largest error",
+        f"{run.name}: test images, smallest error first",
         note,
     )
 

@@ -58,7 +58,6 @@ def ingest(
     made_with = settings(source_settings, images_per_shard)
     attributes = {"settings": made_with, "source": source.describe(), "versions": provenance.versions()}
     store.create(source.n, images_per_shard, attributes, replace=replace)
-    store.manifest_path.unlink(missing_ok=True)
     identity = files.fingerprint(made_with)
     arguments = [(source, store, shard, identity) for shard in range(store.shard_count())]
     written = run_tasks(

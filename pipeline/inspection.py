@@ -21,7 +21,7 @@ def open_store(path: Path) -> Store:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a zarr store of DeepColor, received: {error}") from None
     kind = attributes.get("kind") if isinstance(attributes, dict) else None
-    if kind not in LAYOUTS:
+    if not isinstance(kind, str) or kind not in LAYOUTS:
         raise InputError(f"{path}: expected a store made by DeepColor, received another zarr group")
     store = Store(path, LAYOUTS[kind])
     store.attributes()
@@ -63,10 +63,11 @@ def describe(store: Store) -> dict[str, Any]:
 
 
 def _codecs(array: "zarr.Array[Any]") -> list[str]:
-    names = []
-    for codec in array.metadata.to_dict()["codecs"]:  # type: ignore[union-attr]
-        names.append(codec["name"])  # type: ignore[index, call-overload]
-        inner = codec.get("configuration", {}).get("codecs", [])  # type: ignore[union-attr]
+    names: list[str] = []
+    codecs: Any = array.metadata.to_dict()["codecs"]
+    for codec in codecs:
+        names.append(codec["name"])
+        inner = codec.get("configuration", {}).get("codecs", [])
         names += [f"{each['name']} {each.get('configuration') or ''}".strip() for each in inner]
     return names
 

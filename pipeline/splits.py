@@ -20,8 +20,8 @@ def split(index: Sequence[Mapping[str, str]], settings: config.Split) -> list[st
 
     Groups are ordered by a hash of the seed and their name. With few groups all assignments are compared and the sizes
     nearest to the shares are taken, the first such in that order. With more, test and then validation take the first
-    groups that bring them nearest to their share. Where every image is its own group, partitions are thus intervals of
-    the hash order: adding images moves only those near the borders.
+    groups that bring them, and what is left, nearest to their shares. Where every image is its own group, partitions
+    are thus intervals of the hash order: adding images moves only those near the borders.
 
     Args:
         index: rows with ``id`` and ``group``, as in index.csv.
@@ -59,9 +59,13 @@ def _exhaustive(counts: Sequence[int], targets: Mapping[str, float]) -> list[str
 def _first_fit(counts: Sequence[int], targets: Mapping[str, float]) -> list[str]:
     partition = ["train"] * len(counts)
     free = list(range(len(counts)))
-    # Each partition still to come keeps at least one group.
-    for name, kept in (("test", 2), ("validation", 1)):
-        taken = _nearest_sum([counts[position] for position in free[:-kept]], targets[name])
+    for name, to_come in (("test", ("train", "validation")), ("validation", ("train",))):
+        # What is too much or too little for this partition is as much for those to come: half of it is each one's.
+        rest = sum(counts[position] for position in free) - sum(targets[other] for other in to_come)
+        target = (targets[name] + rest) / 2
+        taken = _nearest_sum([counts[position] for position in free], target)
+        if len(free) - len(taken) < len(to_come):  # each partition to come keeps at least one group
+            taken = _nearest_sum([counts[position] for position in free[: -len(to_come)]], target)
         for place in taken:
             partition[free[place]] = name
         free = [position for place, position in enumerate(free) if place not in taken]

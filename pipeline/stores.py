@@ -96,6 +96,10 @@ class Store:
     def attributes(self) -> dict[str, Any]:
         """What made the store (see `create`); empty if there is none."""
         if not (self.path / "zarr.json").exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise InputError(
+                    f"{self.path}: expected a DeepColor store, received other files; delete it, or name another path"
+                )
             return {}
         value = self.open().attrs.asdict().get(ATTRIBUTE)
         if not isinstance(value, dict) or value.get("kind") != self.layout.kind:
@@ -113,6 +117,8 @@ class Store:
     def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
         """Make the store's metadata, or bring it to `rows` rows and keep the shards that are there.
 
+        The store is not complete until `write_manifest`.
+
         Args:
             attributes: what makes the store, as JSON values; shards are kept only under equal ``settings``.
             replace: whether a store of other settings, or of more rows, may be replaced.
@@ -127,9 +133,11 @@ class Store:
                 raise InputError(f"{self.path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
             files.remove(self.path)
             files.remove(self.records)
-        elif old and self.rows() > rows and not replace:
+        elif old and self.layout.arrays[0].name in self.open() and self.rows() > rows and not replace:
             raise InputError(f"{self.path} holds {self.rows()} images, asked for are {rows}; {WAYS_OUT}")
-        group = zarr.open_group(self.path, mode="a", zarr_format=3)
+        self.manifest_path.unlink(missing_ok=True)
+        # The attributes come first: a store whose making was cut off is known again.
+        group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={ATTRIBUTE: described})
         for array in self.layout.arrays:
             shape = (rows, *array.row)
             if array.name not in group:
@@ -145,7 +153,7 @@ class Store:
                 )
             elif self.array(array.name).shape != shape:
                 self.array(array.name).resize(shape)
-        if old != described:
+        if group.attrs.asdict() != {ATTRIBUTE: described}:
             group.attrs.put({ATTRIBUTE: described})
         shards = self.shard_count()
         for record in self.records.glob("*.json"):
@@ -281,7 +289,8 @@ class Store:
         """
         size = self.rows_per_shard()
         for shard in range(start // size, -(-stop // size)):
-            if not self.shard_file(name, shard).exists():
+            path = self.shard_file(name, shard)
+            if not path.exists() or path.stat().st_size == 0:  # zarr reads either as fill values
                 raise InputError(f"{self.path}: shard {shard} of {name} is missing; run the stage that makes the store")
         try:
             return np.asarray((array or self.array(name))[start:stop])

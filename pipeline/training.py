@@ -148,7 +148,7 @@ def train(
                 callbacks=[journal, *_watchers(where, training, advance)],
                 verbose=0,
             )
-    journal.save_checkpoint()
+        journal.save_checkpoint()
     return journal.finish({"settings": made_with, "mean_ab": list(mean_ab)})
 
 
@@ -307,6 +307,8 @@ def _assign(variables: Any, values: list[Any]) -> None:
 
 
 def _save_weights(model: keras.Model, path: Path) -> None:
+    # A compiled model would save its optimizer too.
+    model = keras.Model(model.inputs, model.outputs)
     with files.written_whole(path) as temporary:
         named = temporary.with_name(f"{temporary.stem}.weights.h5")
         model.save_weights(named)

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-NAMES = ("ingest", "embed", "split", "references", "train", "evaluate", "collect", "inspect")
+NAMES = ("ingest", "embed", "split", "references", "train", "evaluate", "collect", "show", "inspect")
 
 
 class Stages(click.Group):

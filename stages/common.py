@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pipeline.progress import Progress
     from pipeline.stores import Store
 
-CONFIG_VARIABLE = "DEEPCOLOR_CONFIG"  # the workflow's resolved configuration, as JSON
 DEFAULT_CONFIG = Path("config/config.yaml")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,7 +98,7 @@ def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any
     from pipeline import config
 
     values: dict[str, Any] = {}
-    if given := os.environ.get(CONFIG_VARIABLE):
+    if given := os.environ.get(config.VARIABLE):
         values = json.loads(given)
     elif DEFAULT_CONFIG.exists():
         values = config.read_yaml(DEFAULT_CONFIG)

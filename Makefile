@@ -1,0 +1,40 @@
+# make demo: install, run the main job, say where to look.   make test: install, check, test.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := results/base_lr1e-4
+
+.PHONY: demo test test-all check lock clean
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores 4 $(RUN)
+	@$(BIN)/python -m stages show $(RUN)
+
+test: check
+	$(BIN)/python -m pytest -n 2
+
+test-all: check
+	$(BIN)/python -m pytest -n 2 -m ""
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+.venv/installed: requirements.lock
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), f"expected Python 3.11 to 3.13, received {sys.version.split()[0]}; name one: make PYTHON=python3.12"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+# After a change of dependencies; needs uv.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra dev \
+		--no-header --no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
+	sed -i '/  - pip:/q' environment.yml
+	sed "s/^/      - /" requirements.lock >> environment.yml
+
+# Removes the environment; data, models and results stay.
+clean:
+	rm -rf .venv

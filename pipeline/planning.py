@@ -1,0 +1,212 @@
+"""Before any work: what stands in its way, and what it will take."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from pipeline import blueprints, files, ingest, recipes
+from pipeline.config import VARIABLE, Config
+from pipeline.errors import InputError
+from pipeline.places import Places
+from pipeline.run_settings import run_settings
+from pipeline.runs import Run
+from pipeline.stores import WAYS_OUT, differing
+
+EMBEDDING_FLOPS = 26e9  # one image, forward
+EFFICIENCY = 0.75  # of the matrix product's rate that networks reach, measured on two CPU types
+PIXELS = 224 * 224
+
+
+def stage_settings(config: Config, stage: str) -> dict[str, Any]:
+    """The settings that decide the output of a stage, as JSON values."""
+    images = ingest.settings(config.datasets[config.dataset], config.images_per_shard)
+    if stage == "ingest":
+        return {**images, "limit": config.limit}
+    if stage == "embed":
+        return recipes.settings(config.embedding, config.images_per_shard)
+    if stage == "split":
+        return config.split.model_dump()
+    if stage == "train":
+        return {
+            **config.training.model_dump(include={"epochs", "precision", "start_at", "patience"}),
+            "architectures": {name: value.model_dump() for name, value in config.architectures.items()},
+        }
+    return config.evaluation.model_dump()
+
+
+def stage_environment(config: Config) -> dict[str, str]:
+    """The environment of stage commands: the configuration, and the Python that runs Snakemake, active or not."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {VARIABLE: config.model_dump_json(), "PATH": path}
+
+
+def source_files(config: Config) -> list[str]:
+    """The files or the folder that the dataset is made from, where it has any.
+
+    A folder that is missing is left to ingest, which says so in one line.
+    """
+    path = getattr(config.datasets[config.dataset], "path", None)
+    if path is None or not Path(path).exists():
+        return []
+    if config.datasets[config.dataset].kind == "kaggle":
+        return sorted(str(found) for found in Path(path).rglob("*.npy"))
+    return [str(path)]
+
+
+def check_data(config: Config) -> None:
+    """Refuse to work on stores or a split that were made with other settings.
+
+    Raises:
+        InputError: names the store and what differs.
+    """
+    if config.replace:
+        return
+    places = Places(config)
+    made_with = {
+        places.images.path: (places.images.attributes().get("settings"), "ingest"),
+        places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
+    }
+    if (manifest := places.splits.with_suffix(".json")).exists():
+        made_with[places.splits] = (files.read_json(manifest).get("settings"), "split")
+    for path, (old, stage) in made_with.items():
+        new = stage_settings(config, stage)
+        new.pop("limit", None)
+        if old and (differences := differing(old, new)):
+            raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+
+
+def check_run(config: Config, name: str) -> None:
+    """Refuse a name that is no run, and a run whose name stands for another one already.
+
+    Raises:
+        InputError: gives the right name, or what differs.
+    """
+    run = Run.parse(name)
+    new = run_settings(
+        run,
+        config.training,
+        config.architectures,
+        dataset=config.dataset,
+        images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),
+        embeddings=stage_settings(config, "embed"),
+        split=stage_settings(config, "split"),
+    )
+    directory = Places(config).model(name)
+    if config.replace or not (directory / "settings.json").exists():
+        return
+    old = files.read_json(directory / "settings.json")
+    old.pop("fingerprints", None)
+    differences = differing(old, new)
+    if (directory / "training.json").exists():
+        epochs = files.read_json(directory / "training.json").get("epochs", 0)
+        if epochs > config.training.epochs:
+            differences.append(f"epochs: {epochs}, now {config.training.epochs}")
+    if differences:
+        raise InputError(f"{directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
+
+
+def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
+    """Floating-point operations per second of float32 matrix products on this machine's CPU, measured now."""
+    left = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
+    left @ left
+    best, end = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        left @ left
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def count_images(config: Config) -> int | None:
+    """How many images the dataset has, if that can be told without reading it."""
+    places = Places(config)
+    if places.images.manifest_path.exists():
+        return places.images.rows()
+    source = config.datasets[config.dataset]
+    if source.kind in ("kaggle", "hdf5"):
+        from pipeline.sources import open_source
+
+        return open_source(source, limit=config.limit, scratch=places.dataset / "images.scratch").n
+    return config.limit
+
+
+def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
+    """What the jobs will take in time, disk and memory, as lines of text.
+
+    Args:
+        config: the configuration.
+        jobs: rule names, each with its run where it has one.
+
+    Raises:
+        InputError: the disk is too small.
+    """
+    images = count_images(config)
+    if not jobs or images is None:
+        return []
+    rate = EFFICIENCY * matrix_rate()
+    seconds = disk = 0.0
+    memory = 0.6e9
+    share = config.split.train
+    rules = [rule for rule, _ in jobs]
+    for rule, name in jobs:
+        if rule == "ingest":
+            seconds += 0.03 * images
+            disk += 0.6 * 3 * PIXELS * images
+        elif rule == "embed":
+            seconds += 25 + images * EMBEDDING_FLOPS / rate
+            disk += 4000 * images + 0.25e9
+            memory = max(memory, 2.5e9)
+        elif rule == "references":
+            seconds += 0.15 * images
+        elif rule in ("train", "evaluate") and name:
+            flops = blueprints.forward_flops(Run.parse(name).architecture, 224, config.architectures)
+            if rule == "train":
+                epochs = max(config.training.epochs - _epochs_done(config, name), 0)
+                seconds += 10 + epochs * images * flops * (3 * share + config.split.validation) / rate
+                disk += 0.35e9
+                decoded = 3 * PIXELS * images * (share + config.split.validation)
+                memory = max(memory, 2e9 + min(decoded, config.training.memory_gib * 2**30))
+            else:
+                seconds += 10 + images * (0.1 + flops / rate)
+    free = shutil.disk_usage(_existing(Path(config.data))).free
+    if disk > free:
+        raise InputError(
+            f"{config.data}: this work needs about {disk / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free; "
+            "free some, or set data and root to a larger disk"
+        )
+    lines = [
+        f"{images} images; {len(jobs)} jobs ({', '.join(f'{rules.count(r)} {r}' for r in dict.fromkeys(rules))})",
+        f"about {_duration(seconds)} on this machine's CPU (a GPU is faster), {disk / 1e9:.1f} GB of disk "
+        f"({free / 1e9:.0f} GB free), {memory / 1e9:.1f} GB of memory",
+    ]
+    if memory > psutil.virtual_memory().total:
+        lines.append("warning: this machine has less memory than that; lower training.memory_gib")
+    if "embed" in rules:
+        lines.append(f"the weights of the embedding network are {recipes.label(stage_settings(config, 'embed'))}")
+    return lines
+
+
+def _epochs_done(config: Config, name: str) -> int:
+    summary = Places(config).model(name) / "training.json"
+    return int(files.read_json(summary).get("epochs", 0)) if summary.exists() else 0
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

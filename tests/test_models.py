@@ -1,0 +1,95 @@
+"""Saved models: they answer the same, and their bytes depend on the model alone."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from tiny import DOT, python
+
+MAKE = """
+from pathlib import Path
+from pipeline import backend
+backend.start(2)
+from pipeline import architectures, models
+junk = [object() for _ in range(12345)]  # other addresses in memory
+models.save(architectures.build("arch3", seed=4, start_at=(130.0, 140.0)), Path(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def model(keras):
+    from pipeline import architectures
+
+    return architectures.build("arch3", seed=4, start_at=(130.0, 140.0))
+
+
+def answer(model, size=16):
+    rng = np.random.default_rng(0)
+    lightness = rng.integers(0, 256, (2, size, size, 1), dtype=np.uint8)
+    return np.asarray(model.predict_on_batch([lightness, rng.normal(size=(2, 1000)).astype(np.float32)]))
+
+
+def test_a_loaded_model_answers_to_the_bit_as_the_saved_one(model, tmp_path):
+    from pipeline import models
+
+    models.save(model, tmp_path / "model.keras")
+    loaded = models.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(answer(loaded), answer(model))
+    assert loaded.count_params() == 249_170
+    assert sum(map(float, loaded.losses)) == pytest.approx(sum(map(float, model.losses)))
+
+
+def test_two_processes_save_the_same_bytes(model, tmp_path):
+    from pipeline import models
+
+    models.save(model, tmp_path / "here.keras")
+    done = python("-c", MAKE, tmp_path / "there.keras")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "there.keras").read_bytes() == (tmp_path / "here.keras").read_bytes()
+
+
+def test_the_file_says_neither_when_nor_where_it_was_made(model, tmp_path):
+    from pipeline import models
+
+    models.save(model, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        text = "".join(archive.read(name).decode() for name in ("metadata.json", "config.json"))
+        assert json.loads(archive.read("config.json"))["config"]["name"] == "arch3"
+    assert "date_saved" not in text and "shared_object_id" not in text
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_other_weights_are_other_bytes(model, tmp_path):
+    from pipeline import models
+
+    models.save(model, tmp_path / "one.keras")
+    model.get_layer("ab").bias.assign([1.0, 2.0])
+    models.save(model, tmp_path / "two.keras")
+    assert (tmp_path / "one.keras").read_bytes() != (tmp_path / "two.keras").read_bytes()
+
+
+def test_mixed_precision_and_own_architectures_survive(keras, tmp_path):
+    from pipeline import architectures, models
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = architectures.build("dot", architectures=DOT, start_at=(128.0, 128.0))
+    models.save(model, tmp_path / "model.keras")
+    expected = answer(model)
+    keras.config.set_dtype_policy("float32")
+    loaded = models.load(tmp_path / "model.keras")
+    assert loaded.get_layer("fusion_1").compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(answer(loaded), expected)
+
+
+def test_a_stranger_loads_it_knowing_the_library_only(model, tmp_path):
+    from pipeline import models
+
+    models.save(model, tmp_path / "model.keras")
+    code = (
+        "import sys; from pathlib import Path; from pipeline import backend; backend.start(2); "
+        "from pipeline import models; print(models.load(Path(sys.argv[1])).count_params())"
+    )
+    done = python("-c", code, tmp_path / "model.keras")
+    assert (done.returncode, done.stdout.split()) == (0, ["249170"]), done.stderr

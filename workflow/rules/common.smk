@@ -1,0 +1,62 @@
+# Configuration, paths and checks that the rules share.
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir).parent))
+
+from pipeline import planning
+from pipeline.config import parse_config
+from pipeline.errors import InputError
+from pipeline.files import canonical_json
+from pipeline.paper import RUNS as PAPER_RUNS
+from pipeline.places import Places
+
+
+def or_stop(function, *arguments):
+    """Call a function of the library; bad input stops the workflow with its one line."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+CONFIG = or_stop(parse_config, config)
+PLACES = Places(CONFIG)
+DATA = str(PLACES.dataset)
+RESULTS = str(PLACES.results)
+MODELS = str(PLACES.model("{run}"))
+LOGS = str(Path(CONFIG.root) / "logs")
+
+# Stage commands read the configuration from there; `params` only tell Snakemake when to run a rule again.
+os.environ.update(planning.stage_environment(CONFIG))
+
+or_stop(planning.check_data, CONFIG)
+
+
+def settings_of(stage):
+    """The settings that decide a stage's output, as text that changes when they do."""
+    return canonical_json(or_stop(planning.stage_settings, CONFIG, stage))
+
+
+def settings_of_run(wildcards):
+    """The same for the training of one run; stops if the name is no run, or stands for another one already."""
+    or_stop(planning.check_run, CONFIG, wildcards.run)
+    return settings_of("train")
+
+
+def announce(workflow):
+    """Before the first job: what the work will take. Stops if the disk is too small."""
+    jobs = [
+        (job.rule.name, job.wildcards_dict.get("run"))
+        for job in workflow.dag.needrun_jobs()
+    ]
+    for line in or_stop(planning.plan, CONFIG, jobs):
+        print(line, file=sys.stderr)
+
+
+# Any name is taken here, so that a misspelt one gets a helpful message instead of "no rule to produce".
+wildcard_constraints:
+    run=r"(?!summary\.)[^/]+",

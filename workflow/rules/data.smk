@@ -1,0 +1,77 @@
+# From a source of images to stores, split and reference answers: once per dataset, for all runs.
+# The stores themselves are no outputs, because Snakemake would delete what an interrupted job has finished.
+
+
+rule ingest:
+    input:
+        planning.source_files(CONFIG),
+    output:
+        manifest=f"{DATA}/images.json",
+        index=f"{DATA}/index.csv",
+        report=f"{DATA}/report.csv",
+    log:
+        f"{LOGS}/{CONFIG.dataset}/ingest.log",
+    benchmark:
+        f"{LOGS}/{CONFIG.dataset}/ingest.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.workers
+    params:
+        settings=settings_of("ingest"),
+    shell:
+        "python -m stages ingest 2>&1 | tee {log}"
+
+
+rule embed:
+    input:
+        rules.ingest.output.manifest,
+    output:
+        manifest=f"{DATA}/embeddings.json",
+    log:
+        f"{LOGS}/{CONFIG.dataset}/embed.log",
+    benchmark:
+        f"{LOGS}/{CONFIG.dataset}/embed.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=1,
+    params:
+        settings=settings_of("embed"),
+    shell:
+        "python -m stages embed 2>&1 | tee {log}"
+
+
+rule split:
+    input:
+        rules.ingest.output,
+    output:
+        splits=f"{DATA}/splits.csv",
+        manifest=f"{DATA}/splits.json",
+    log:
+        f"{LOGS}/{CONFIG.dataset}/split.log",
+    benchmark:
+        f"{LOGS}/{CONFIG.dataset}/split.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=settings_of("split"),
+    shell:
+        "python -m stages split 2>&1 | tee {log}"
+
+
+rule references:
+    input:
+        rules.ingest.output,
+        rules.split.output,
+    output:
+        scores=f"{DATA}/references.csv",
+        manifest=f"{DATA}/references.json",
+    log:
+        f"{LOGS}/{CONFIG.dataset}/references.log",
+    benchmark:
+        f"{LOGS}/{CONFIG.dataset}/references.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m stages references 2>&1 | tee {log}"

@@ -1,0 +1,64 @@
+# One run: trained, evaluated, collected. Checkpoints lie beside the outputs, where Snakemake does not delete them.
+
+
+rule train:
+    input:
+        rules.embed.output,
+        rules.split.output,
+    output:
+        summary=f"{MODELS}/training.json",
+        history=f"{MODELS}/history.csv",
+        best=f"{MODELS}/best.weights.h5",
+        last=f"{MODELS}/last.weights.h5",
+    log:
+        f"{LOGS}/{{run}}/train.log",
+    benchmark:
+        f"{LOGS}/{{run}}/train.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=1,
+    params:
+        settings=settings_of_run,
+    shell:
+        "python -m stages train {wildcards.run:q} 2>&1 | tee {log:q}"
+
+
+rule evaluate:
+    input:
+        rules.train.output,
+        rules.references.output,
+    output:
+        metrics=f"{MODELS}/evaluation/metrics.csv",
+        curves=f"{MODELS}/evaluation/curves.png",
+        predictions=f"{MODELS}/evaluation/predictions.png",
+        model=f"{MODELS}/evaluation/model.keras",
+        record=f"{MODELS}/evaluation/run.yaml",
+    log:
+        f"{LOGS}/{{run}}/evaluate.log",
+    benchmark:
+        f"{LOGS}/{{run}}/evaluate.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    params:
+        settings=settings_of("evaluate"),
+    shell:
+        "python -m stages evaluate {wildcards.run:q} 2>&1 | tee {log:q}"
+
+
+rule collect:
+    input:
+        rules.train.output.history,
+        rules.evaluate.output,
+    output:
+        directory(f"{RESULTS}/{{run}}"),
+    log:
+        f"{LOGS}/{{run}}/collect.log",
+    benchmark:
+        f"{LOGS}/{{run}}/collect.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m stages collect {wildcards.run:q} 2>&1 | tee {log:q}"
