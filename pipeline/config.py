@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
 
+_WORD = re.compile(r"[+-]?[0-9]{1,18}|true|false|null", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
 
 
@@ -39,6 +40,20 @@ class Section(BaseModel):
     """Settings that refuse unknown keys, wrong types and numbers that are not finite."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_words(cls, values: Any) -> Any:
+        # `snakemake --config training='{epochs: 5}'` hands nested values over as text.
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            key: yaml.safe_load(value)
+            if isinstance(value, str) and key in fields and fields[key].annotation is not str and _WORD.fullmatch(value)
+            else value
+            for key, value in values.items()
+        }
 
 
 class SampleSource(Section):

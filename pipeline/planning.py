@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.places import Places
 from pipeline.run_settings import run_settings
 from pipeline.runs import Run
+from pipeline.sources import open_source
 from pipeline.stores import WAYS_OUT, differing
 
 EMBEDDING_FLOPS = 26e9  # one image, forward
@@ -124,17 +125,16 @@ def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
     return best
 
 
-def count_images(config: Config) -> int | None:
-    """How many images the dataset has, if that can be told without reading it."""
+def count_images(config: Config) -> int:
+    """How many images the dataset has; of a folder, at most."""
     places = Places(config)
     if places.images.manifest_path.exists():
         return places.images.rows()
     source = config.datasets[config.dataset]
-    if source.kind in ("kaggle", "hdf5"):
-        from pipeline.sources import open_source
-
+    if source.kind != "folder":
         return open_source(source, limit=config.limit, scratch=places.dataset / "images.scratch").n
-    return config.limit
+    files_below = sum(path.is_file() for path in Path(source.path).rglob("*"))
+    return min(files_below, config.limit or files_below)
 
 
 def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
@@ -148,7 +148,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
         InputError: the disk is too small.
     """
     images = count_images(config)
-    if not jobs or images is None:
+    if not jobs:
         return []
     rate = EFFICIENCY * matrix_rate()
     seconds = disk = 0.0

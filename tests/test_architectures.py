@@ -45,7 +45,9 @@ def test_the_tables_are_those_of_the_paper(build):
         if hasattr(layer, "kernel_size")
     ]
     assert layers == [
-        (64, 3, 2), (64, 3, 2), (32, 3, 2), (64, 3, 1), (64, 3, 1), (64, 3, 1), (32, 3, 1), (32, 3, 1), (16, 3, 1), (2, 3, 1)
+        (64, 3, 2), (64, 3, 2), (32, 3, 2), (64, 3, 1), (64, 3, 1),
+        (64, 3, 1),
+        (32, 3, 1), (32, 3, 1), (16, 3, 1), (2, 3, 1),
     ]  # fmt: skip
 
 
@@ -117,8 +119,8 @@ def test_under_mixed_precision_the_answer_is_float32_and_fine_grained(build, ker
     assert got.dtype == np.float32
     assert model.get_layer("encoder_1").compute_dtype == model.get_layer("fusion_1").compute_dtype == "bfloat16"
     assert model.get_layer("ab").compute_dtype == "float32"
-    # In bfloat16, values near 128 are whole or half numbers: a handful of them.
-    assert len(np.unique(got)) > 0.5 * got.size
+    # In bfloat16, values near 128 are whole or half numbers: a handful of them. The last upsampling repeats each 4 times.
+    assert len(np.unique(got)) > 0.9 * got.size / 4
     assert 0 < np.abs(got - exact).max() < 0.1 * np.abs(exact - 128).max()
 
 

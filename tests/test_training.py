@@ -1,0 +1,347 @@
+"""Training: resumable to the bit, never another run's, and honest about how it ended."""
+
+import contextlib
+import csv
+import logging
+import shutil
+
+import numpy as np
+import pytest
+from tiny import DOT
+
+from pipeline import files
+from pipeline.config import Training
+from pipeline.errors import InputError
+from pipeline.runs import Run
+
+WEIGHTS = ("best.weights.h5", "last.weights.h5", "history.csv")
+DOT_RUN = "dot_lr1e-3_l2-1e-3_bs4"
+
+
+@pytest.fixture
+def train(keras, dataset, tmp_path):
+    """Train a run on `dataset`; the folder that it lies in is the result."""
+    from pipeline import training
+
+    def train(name=DOT_RUN, folder="run", epochs=2, *, replace=False, progress=None, **options):
+        settings = Training(epochs=epochs, checkpoint_seconds=0.0, **options)
+        directory = tmp_path / "models" / folder
+        training.train(
+            Run.parse(name), *dataset.sources, directory, settings,
+            more_architectures=DOT, replace=replace, progress=progress,
+        )  # fmt: skip
+        return directory
+
+    return train
+
+
+class Interrupted(Exception):
+    """The moment at which the power fails."""
+
+
+class StopsAfter:
+    """Progress that fails after so many steps."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    @contextlib.contextmanager
+    def track(self, what, total):
+        def advance(units=1, note=""):
+            self.left -= units
+            if self.left < 0:
+                raise Interrupted
+
+        yield advance
+
+
+def history(directory):
+    return [
+        {key: float(value) for key, value in row.items()} for row in csv.DictReader((directory / "history.csv").open())
+    ]
+
+
+def bytes_of(directory):
+    return {name: (directory / name).read_bytes() for name in WEIGHTS}
+
+
+def checkpoint_arrays(directory):
+    with np.load(directory / "checkpoint.npz") as arrays:
+        return {name: arrays[name] for name in arrays}
+
+
+def assert_same(one, two):
+    assert bytes_of(one) == bytes_of(two)
+    first, second = checkpoint_arrays(one), checkpoint_arrays(two)
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def weights(directory, which, name="dot", l2=1e-3):
+    from pipeline import architectures
+
+    model = architectures.build(name, l2=l2, architectures=DOT)
+    model.load_weights(directory / f"{which}.weights.h5")
+    return model
+
+
+def predicted(model, arrays):
+    return np.asarray(model.predict_on_batch([arrays[0][..., None], arrays[2]]))
+
+
+def test_arch3_trains_and_says_how(train, dataset):
+    directory = train("arch3_lr1e-4", epochs=2)
+    rows = history(directory)
+    header = (directory / "history.csv").read_text().splitlines()[0]
+    assert header == "epoch,loss,mse,accuracy,val_loss,val_mse,val_accuracy"
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[1]["mse"] < rows[0]["mse"]
+    assert all(row["loss"] > row["mse"] and row["val_loss"] > row["val_mse"] for row in rows)
+    told = files.read_json(directory / "training.json")
+    assert (told["status"], told["epochs"]) == ("finished", 2)
+    assert told["best_epoch"] == 1 + int(np.argmin([row["val_mse"] for row in rows]))
+    assert told["settings"]["run"] == "arch3_lr1e-4"
+    assert told["settings"]["fingerprints"]["images"] == dataset.images.manifest()["fingerprint"]
+    assert told["settings"]["architecture"]["decoder"] == "^ 32 ^ 32 16 2 ^"
+    assert told["files"] == {name: files.digest_file(directory / name) for name in told["files"]}
+    assert set(told["files"]) == set(WEIGHTS)
+    np.testing.assert_allclose(told["mean_ab"], dataset.arrays("train")[1].mean(axis=(0, 1, 2)), rtol=1e-12)
+    assert [line.split(",")[0] for line in (directory / "times.csv").read_text().splitlines()] == ["1", "2"]
+
+
+def test_the_history_is_what_numpy_finds_of_the_model(train, dataset):
+    directory = train(epochs=3)
+    row = history(directory)[-1]
+    model = weights(directory, "last")
+    truth = dataset.arrays("validation")
+    answer = predicted(model, truth)
+    assert row["val_accuracy"] == pytest.approx(np.mean(answer.argmax(-1) == truth[1].argmax(-1)), abs=1e-6)
+    mse = np.mean((answer.astype(np.float64) - truth[1]) ** 2)
+    assert row["val_mse"] == pytest.approx(mse, rel=1e-5)
+    penalty = 1e-3 * sum(np.square(layer.kernel).sum() for layer in model.layers
+                         if hasattr(layer, "kernel") and layer.name != "encoder_3")  # fmt: skip
+    assert row["val_loss"] == pytest.approx(mse + penalty, rel=1e-5)
+    assert 0 < row["accuracy"] < 1
+
+
+def test_best_are_the_weights_of_the_lowest_validation_mse(train, dataset):
+    directory = train("dot_lr3e0_bs4", epochs=4, start_at="zeros")
+    told, rows = files.read_json(directory / "training.json"), history(directory)
+    best = min(rows, key=lambda row: row["val_mse"])
+    assert told["best_epoch"] == best["epoch"] != 4
+    truth = dataset.arrays("validation")
+    for which, row in (("best", best), ("last", rows[-1])):
+        answer = predicted(weights(directory, which, l2=0.01), truth)
+        assert np.mean((answer.astype(np.float64) - truth[1]) ** 2) == pytest.approx(row["val_mse"], rel=1e-5)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(train, caplog):
+    caplog.set_level(logging.INFO, "deepcolor")
+    whole = train(folder="whole", epochs=3)
+    with pytest.raises(Interrupted):
+        train(folder="cut", epochs=3, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
+    assert len(history(whole.with_name("cut"))) == 2
+    assert not (whole.with_name("cut") / "training.json").exists()
+    assert "going on after" not in caplog.text
+    assert_same(train(folder="cut", epochs=3), whole)
+    assert "going on after epoch 2" in caplog.text
+
+
+def test_a_run_interrupted_in_its_first_epoch_starts_again(train):
+    with pytest.raises(Interrupted):
+        train(folder="cut", progress=StopsAfter(1))
+    assert_same(train(folder="cut"), train(folder="whole"))
+
+
+def test_more_epochs_continue_the_finished_run(train):
+    train(folder="longer", epochs=1)
+    assert_same(train(folder="longer", epochs=3), train(folder="whole", epochs=3))
+
+
+def test_a_finished_run_is_left_as_it_is(train):
+    before = bytes_of(train())
+    assert bytes_of(train(progress=StopsAfter(0))) == before
+
+
+def test_lost_outputs_come_back_from_the_checkpoint(train):
+    directory = train()
+    before = bytes_of(directory)
+    for name in (*WEIGHTS, "training.json"):
+        (directory / name).unlink()
+    assert bytes_of(train(progress=StopsAfter(0))) == before
+
+
+def test_fewer_epochs_are_refused_unless_replaced(train):
+    directory = train(epochs=3)
+    before = bytes_of(directory)
+    with pytest.raises(InputError, match=r"holds another run of that name \(epochs: 3, now 2\); .*--replace.*root="):
+        train(epochs=2)
+    assert bytes_of(directory) == before
+    assert_same(train(epochs=2, replace=True), train(folder="fresh", epochs=2))
+
+
+def test_other_settings_never_pick_up_the_checkpoint(train, dataset):
+    directory = train()
+    before = bytes_of(directory)
+    with pytest.raises(InputError, match=r"training\.start_at: 'mean', now 'zeros'.*--replace"):
+        train(start_at="zeros")
+    with pytest.raises(InputError, match=r"run: 'dot_lr1e-3_l2-1e-3_bs4', now 'dot_lr1e-2'"):
+        train("dot_lr1e-2")
+    assert bytes_of(directory) == before
+    replaced = train(start_at="zeros", replace=True)
+    assert_same(replaced, train(folder="fresh", start_at="zeros"))
+    assert len((replaced / "times.csv").read_text().splitlines()) == 2
+
+
+def test_other_data_never_pick_up_the_checkpoint(train, dataset):
+    from tiny import write_embeddings
+
+    train()
+    write_embeddings(dataset.images, dataset.embeddings.path, seed=9)
+    with pytest.raises(InputError, match=r"fingerprints\.embeddings"):
+        train()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(train, caplog, damage):
+    whole = train(folder="whole", epochs=3)
+    with pytest.raises(Interrupted):
+        train(folder="cut", epochs=3, progress=StopsAfter(7))
+    newest = whole.with_name("cut") / "checkpoint.npz"
+    content = bytearray(newest.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 1
+    newest.write_bytes({"cut": content[:-300], "flipped": content, "empty": b""}[damage])
+    caplog.set_level(logging.INFO, "deepcolor")
+    assert_same(train(folder="cut", epochs=3), whole)
+    assert "checkpoint.npz is damaged" in caplog.text and "going on after epoch 1" in caplog.text
+
+
+def test_any_flipped_bit_of_a_checkpoint_is_noticed_or_harmless(tmp_path, caplog):
+    from pipeline import checkpoints
+
+    path = tmp_path / "checkpoint.npz"
+    model = [np.arange(6.0, dtype=np.float32)]
+    checkpoints.save(path, checkpoints.Checkpoint(model, [np.array(3)], [], {"epochs": 1}))
+    whole = path.read_bytes()
+    noticed = 0
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        found = checkpoints.load(path)
+        noticed += found is None
+        if found is not None:
+            np.testing.assert_array_equal(found.model[0], model[0])
+            assert found.optimizer == [np.array(3)] and found.state == {"epochs": 1}
+    assert noticed > 0.5 * len(whole)
+
+
+def test_without_any_whole_checkpoint_training_starts_again(train, caplog):
+    directory = train(epochs=2)
+    before = bytes_of(directory)
+    for path in directory.glob("checkpoint*.npz"):
+        path.write_bytes(b"PK")
+    assert bytes_of(train(epochs=2)) == before
+    assert caplog.text.count("is damaged") == 2
+
+
+def test_a_run_whose_loss_stops_being_finite_ends_as_diverged(train, caplog):
+    directory = train("dot_lr9e5_bs4", epochs=40)
+    told, rows = files.read_json(directory / "training.json"), history(directory)
+    assert told["status"].startswith(f"diverged in epoch {told['epochs']}")
+    assert told["epochs"] == len(rows) < 40
+    assert not np.isfinite(rows[-1]["loss"])
+    assert "the loss is not a finite number" in caplog.text
+    assert (directory / "best.weights.h5").exists() and (directory / "last.weights.h5").exists()
+    before = bytes_of(directory)
+    assert bytes_of(train("dot_lr9e5_bs4", epochs=40, progress=StopsAfter(0))) == before
+
+
+def test_patience_ends_a_run_that_gets_no_better(train, caplog):
+    directory = train("dot_lr3e0_bs4", epochs=30, patience=2)
+    told, rows = files.read_json(directory / "training.json"), history(directory)
+    assert told["status"] == "finished"
+    assert told["epochs"] == told["best_epoch"] + 2 < 30
+    assert min(rows, key=lambda row: row["val_mse"])["epoch"] == told["best_epoch"]
+    assert "no better validation MSE for 2 epochs" in caplog.text
+
+
+def test_little_memory_gives_the_same_weights(train):
+    assert_same(train(folder="little", memory_gib=0.0), train(folder="much"))
+    assert sorted(path.name for path in (train(folder="little")).iterdir()) == sorted(
+        ["settings.json", "checkpoint.npz", "checkpoint.previous.npz", "times.csv", "training.json", *WEIGHTS]
+    )
+
+
+def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
+    from pipeline import feed
+
+    rows = prepared.rows("train")
+    little = feed.load(prepared.images, prepared.embeddings, rows, 1e-6, tmp_path)
+    much = feed.load(prepared.images, prepared.embeddings, rows, 1.0, tmp_path)
+    assert isinstance(little.lightness, np.memmap) and isinstance(little.ab, np.memmap)
+    assert not isinstance(much.lightness, np.memmap)
+    for one, two, truth in zip(
+        (little.lightness, little.ab, little.embedding), (much.lightness, much.ab, much.embedding),
+        prepared.arrays("train"), strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(one, truth)
+        np.testing.assert_array_equal(two, truth)
+    assert not list(tmp_path.iterdir())
+    np.testing.assert_allclose(little.mean_ab(), prepared.arrays("train")[1].mean(axis=(0, 1, 2)))
+
+
+def numbered(n=11):
+    from pipeline import feed
+
+    marks = np.arange(n, dtype=np.uint8)
+    image = marks[:, None, None].repeat(2, 1).repeat(2, 2)
+    return feed.Examples(image, np.stack([image, image], -1), marks[:, None].astype(np.float32))
+
+
+def order(batches):
+    seen = []
+    for number in range(len(batches)):
+        (lightness, embedding), ab = batches[number]
+        assert lightness.shape[1:] == (2, 2, 1) and lightness.dtype == ab.dtype == np.uint8
+        np.testing.assert_array_equal(lightness[:, 0, 0, 0], embedding[:, 0])
+        np.testing.assert_array_equal(ab[:, 1, 1, 1], embedding[:, 0])
+        seen.append(embedding[:, 0].astype(int).tolist())
+    return seen
+
+
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(keras):
+    from pipeline.feed import Batches
+
+    batches = Batches(numbered(), 4, shuffle_seed=7)
+    for epoch in range(3):
+        expected = np.random.default_rng((7, epoch)).permutation(11).tolist()
+        assert order(batches) == [expected[:4], expected[4:8], expected[8:]]
+        assert order(Batches(numbered(), 4, shuffle_seed=7, epoch=epoch)) == order(batches)
+        batches.on_epoch_end()
+    assert order(Batches(numbered(), 4, shuffle_seed=8)) != order(Batches(numbered(), 4, shuffle_seed=7))
+    unshuffled = Batches(numbered(), 4)
+    unshuffled.on_epoch_end()
+    assert sum(order(unshuffled), []) == list(range(11))
+
+
+def test_the_seed_of_the_run_changes_the_run(train):
+    assert bytes_of(train())["last.weights.h5"] != bytes_of(train(DOT_RUN + "_s1", "other"))["last.weights.h5"]
+
+
+def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
+    shutil.copy(dataset.splits, tmp_path / "kept")
+    dataset.splits.write_text(dataset.splits.read_text() + "15,x,x,train\n")
+    with pytest.raises(InputError, match="run split again"):
+        train()
+    files.write_json(dataset.splits.with_suffix(".json"), {"sha256": files.digest_file(dataset.splits)})
+    with pytest.raises(InputError, match="names 16 images, .* holds 15; run split again"):
+        train()
+    shutil.copy(tmp_path / "kept", dataset.splits)
+    manifest = files.read_json(dataset.embeddings.manifest_path)
+    files.write_json(dataset.embeddings.manifest_path, {**manifest, "images": "others"})
+    with pytest.raises(InputError, match=r"fingerprint others, .*; run embed again"):
+        train()
+    assert not (tmp_path / "models").exists()
