@@ -34,6 +34,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         **_named("model", checkpoint.model),
         **_named("optimizer", checkpoint.optimizer),
         **_named("best", checkpoint.best),
+        "counts": np.array([len(checkpoint.model), len(checkpoint.optimizer), len(checkpoint.best)]),
         "state": np.frombuffer(files.canonical_json(checkpoint.state).encode(), np.uint8),
     }
     with files.written_whole(path) as temporary:
@@ -57,8 +58,10 @@ def load(path: Path) -> Checkpoint | None:
             with np.load(candidate, allow_pickle=False) as arrays:
                 state = json.loads(arrays["state"].tobytes())
                 model, optimizer, best = (_unnamed(part, arrays) for part in ("model", "optimizer", "best"))
+                if [len(model), len(optimizer), len(best)] != arrays["counts"].tolist():
+                    raise ValueError("arrays are missing")
             return Checkpoint(model, optimizer, best, state)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             log.warning("%s is damaged (%s); falling back to the checkpoint before it", candidate, error)
     return None
 

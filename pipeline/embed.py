@@ -22,13 +22,13 @@ _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _load(embedding: config.Embedding, saved: Path) -> tuple[inception.EmbeddingNetwork, dict[str, Any]]:
+def _load(embedding: config.Embedding, saved: Path) -> inception.EmbeddingNetwork:
     return inception.load(embedding, saved)
 
 
 def _network(embedding: config.Embedding, saved: Path) -> inception.EmbeddingNetwork:
     with _loading:
-        return _load(embedding, saved)[0]
+        return _load(embedding, saved)
 
 
 def embed(
@@ -71,7 +71,7 @@ def embed(
     run_tasks(_embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=1, progress=progress)
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)
     sanity = inception.spread(np.asarray(store.array("embedding").oindex[rows]))
-    store.write_manifest(images=source["fingerprint"], spread=sanity)
+    store.complete({"images": source["fingerprint"], "weights": inception.weights_facts(saved), "spread": sanity})
     log.info(
         "embed: %d embeddings in %d shards (%d written); they differ between images by %.3g (%.0f %% of their size), "
         "effective rank %.1f",

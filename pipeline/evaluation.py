@@ -69,12 +69,16 @@ def evaluate(
     penalty = float(sum(map(float, model.losses)))
     rows = gathered.rows(run.name, dataset, scores.MODEL)
     losses = {row["partition"]: {"loss": row["value"] + penalty} for row in rows if row["metric"] == "mse"}
-    rows = gathered.rows(run.name, dataset, scores.MODEL, losses)
+    label = recipes.label(summary["settings"]["embeddings"])
+    told = (
+        f"embedding weights: {label}; {evaluation.weights} weights of {summary['epochs']} epochs; {summary['status']}"
+    )
+    rows = gathered.rows(run.name, dataset, scores.MODEL, losses, told)
     rows += [{**row, "run": run.name} for row in reference_rows] + scores.paper_rows(run.name, dataset)
 
     out = directory / "evaluation"
     (out / "run.yaml").unlink(missing_ok=True)
-    note = f"embedding weights: {recipes.label(summary['settings']['embeddings'])}"
+    note = f"embedding weights: {label}"
     if summary["status"] != "finished":
         note += f"; {summary['status']}"
     _draw_predictions(model, run, images, embeddings, partitions, errors, evaluation, out, note)

@@ -50,24 +50,32 @@ class EmbeddingNetwork:
         return np.concatenate(found)
 
 
-def load(embedding: config.Embedding, saved: Path) -> tuple[EmbeddingNetwork, dict[str, Any]]:
+def weights_facts(saved: Path) -> dict[str, Any]:
+    """What `load` recorded of the weights that it loaded last: their kind and digest."""
+    return files.read_json(_description(saved))
+
+
+def _description(saved: Path) -> Path:
+    return saved.with_name(saved.name.removesuffix(".weights.h5") + ".json")
+
+
+def load(embedding: config.Embedding, saved: Path) -> EmbeddingNetwork:
     """Load, download or make the embedding network that the settings name.
 
     Args:
-        saved: where a network of random weights is kept, and found again.
-
-    Returns:
-        The network, and facts about its weights for the records.
+        embedding: the settings.
+        saved: where a network of random weights is kept, and found again; a JSON file beside it tells the weights'
+            kind and digest, whatever they are.
 
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
     kind = recipes.weights(embedding)
     if embedding.weights == "random":
-        facts = _ensure_random(embedding, kind, saved)
+        _ensure_random(embedding, kind, saved)
         network = _network(embedding, None)
         network.load_weights(saved)
-        return EmbeddingNetwork(network, embedding.batch_size), facts
+        return EmbeddingNetwork(network, embedding.batch_size)
     if kind["weights"] == "file":
         log.warning(
             "embedding: %s has MD5 %s, the official ImageNet file has %s; its embeddings are named by that digest",
@@ -78,7 +86,8 @@ def load(embedding: config.Embedding, saved: Path) -> tuple[EmbeddingNetwork, di
         network = _network(embedding, weights)
     except Exception as error:  # Keras raises bare Exception for a failed download
         raise InputError(_cannot_load(embedding.weights, error)) from error
-    return EmbeddingNetwork(network, embedding.batch_size), kind
+    files.write_json(_description(saved), kind)
+    return EmbeddingNetwork(network, embedding.batch_size)
 
 
 def _network(embedding: config.Embedding, weights: str | None) -> keras.Model:
@@ -98,12 +107,12 @@ def _cannot_load(weights: str, error: Exception) -> str:
     )
 
 
-def _ensure_random(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> dict[str, Any]:
-    description = saved.with_name(saved.name.removesuffix(".weights.h5") + ".json")
+def _ensure_random(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> None:
+    description = _description(saved)
     if saved.exists() and description.exists():
         facts = files.read_json(description)
         if {key: facts.get(key) for key in kind} == kind and facts.get("sha256") == files.digest_file(saved):
-            return facts
+            return
     log.info("embedding: making a network with random weights, seed %d", embedding.seed)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
@@ -115,9 +124,7 @@ def _ensure_random(embedding: config.Embedding, kind: dict[str, Any], saved: Pat
         named = temporary.with_name(temporary.name + ".weights.h5")
         network.save_weights(named)
         named.replace(temporary)
-    facts = {**kind, "sha256": files.digest_file(saved)}
-    files.write_json(description, facts)
-    return facts
+    files.write_json(description, {**kind, "sha256": files.digest_file(saved)})
 
 
 def calibration_images() -> UInt8:

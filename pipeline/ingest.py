@@ -64,8 +64,10 @@ def ingest(
         _ingest_shard, arguments, what="ingest, shards", scheduler=scheduler, workers=workers, progress=progress
     )
     duplicates = _write_index(source, store)
-    store.write_manifest(
-        files={name: files.digest_file(store.path.with_name(name)) for name in ("index.csv", "report.csv")}
+    inputs = [(store.record(shard) or {})["input"] for shard in range(store.shard_count())]
+    store.complete(
+        {"input": files.fingerprint(inputs), "limit": limit},
+        files={name: files.digest_file(store.path.with_name(name)) for name in ("index.csv", "report.csv")},
     )
     source.close()
     log.info(

@@ -1,5 +1,6 @@
 """Before any work: what stands in its way, and what it will take."""
 
+import logging
 import os
 import shutil
 import sys
@@ -12,13 +13,15 @@ import numpy as np
 import psutil
 
 from pipeline import blueprints, files, ingest, recipes
-from pipeline.config import VARIABLE, Config
+from pipeline.config import VARIABLE, Config, read_yaml
 from pipeline.errors import InputError
 from pipeline.places import Places
 from pipeline.run_settings import run_settings
 from pipeline.runs import Run
 from pipeline.sources import open_source
 from pipeline.stores import WAYS_OUT, differing
+
+log = logging.getLogger("deepcolor")
 
 EMBEDDING_FLOPS = 26e9  # one image, forward
 EFFICIENCY = 0.75  # of the matrix product's rate that networks reach, measured on two CPU types
@@ -62,14 +65,19 @@ def source_files(config: Config) -> list[str]:
 
 
 def check_data(config: Config) -> None:
-    """Refuse to work on stores or a split that were made with other settings.
+    """Refuse to work on stores or a split made with other settings; take back manifests of stores that lost shards.
 
     Raises:
         InputError: names the store and what differs.
     """
+    places = Places(config)
+    for store in (places.images, places.embeddings):
+        if store.manifest_path.exists() and (missing := store.missing_shards()):
+            # Snakemake judges by the manifest alone; without it, it makes what is missing.
+            log.warning("%s is not complete any more (shards %s); they are made again", store.path, missing)
+            store.manifest_path.unlink()
     if config.replace:
         return
-    places = Places(config)
     made_with = {
         places.images.path: (places.images.attributes().get("settings"), "ingest"),
         places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
@@ -95,12 +103,17 @@ def check_run(config: Config, name: str) -> None:
         config.training,
         config.architectures,
         dataset=config.dataset,
+        limit=config.limit,
         images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),
         embeddings=stage_settings(config, "embed"),
         split=stage_settings(config, "split"),
     )
-    directory = Places(config).model(name)
-    if config.replace or not (directory / "settings.json").exists():
+    places = Places(config)
+    directory = places.model(name)
+    if config.replace:
+        return
+    _check_result(config, places.results / name)
+    if not (directory / "settings.json").exists():
         return
     old = files.read_json(directory / "settings.json")
     old.pop("fingerprints", None)
@@ -111,6 +124,14 @@ def check_run(config: Config, name: str) -> None:
             differences.append(f"epochs: {epochs}, now {config.training.epochs}")
     if differences:
         raise InputError(f"{directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
+
+
+def _check_result(config: Config, result: Path) -> None:
+    if not (result / "run.yaml").exists():
+        return
+    old = read_yaml(result / "run.yaml").get("configuration", {}).get("evaluation", {})
+    if differences := differing(old, config.evaluation.model_dump(), "evaluation."):
+        raise InputError(f"{result} holds another evaluation of that run ({'; '.join(differences)}); {WAYS_OUT}")
 
 
 def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:

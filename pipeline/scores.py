@@ -16,7 +16,7 @@ from skimage.color import rgb2lab
 
 from pipeline import lab, metrics, paper
 
-COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value")
+COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "settings")
 PARTITIONS = ("train", "validation", "test")
 METRICS = ("loss", "mse", "rmse", "accuracy", "psnr", "ssim", "ciede2000")
 
@@ -107,7 +107,12 @@ class Scores:
             self._values[partition].setdefault(metric, []).append(value)
 
     def rows(
-        self, run: str, dataset: str, answer: str, extra: Mapping[str, Mapping[str, float]] | None = None
+        self,
+        run: str,
+        dataset: str,
+        answer: str,
+        extra: Mapping[str, Mapping[str, float]] | None = None,
+        settings: str = "",
     ) -> list[Row]:
         """The scores as rows with `COLUMNS`, partitions and metrics in the order of `PARTITIONS` and `METRICS`.
 
@@ -120,6 +125,7 @@ class Scores:
             dataset: dataset name.
             answer: whose scores these are, for example `MODEL`.
             extra: by partition, metrics that are measured elsewhere (the loss).
+            settings: what a reader of a single row must know, for example "embedding weights: RANDOM".
         """
         extra = extra or {}
         rows = []
@@ -133,7 +139,7 @@ class Scores:
                 values["rmse"] = math.sqrt(values["mse"])
             values |= {metric: float(value) for metric, value in extra.get(partition, {}).items()}
             rows += [
-                _row(run, dataset, partition, n, answer, metric, values[metric])
+                _row(run, dataset, partition, n, answer, metric, values[metric], settings)
                 for metric in METRICS
                 if metric in values
             ]
@@ -194,5 +200,7 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _row(run: str, dataset: str, partition: str, n: int | str, answer: str, metric: str, value: float) -> Row:
-    return dict(zip(COLUMNS, (run, dataset, partition, n, answer, metric, value), strict=True))
+def _row(
+    run: str, dataset: str, partition: str, n: int | str, answer: str, metric: str, value: float, settings: str = ""
+) -> Row:
+    return dict(zip(COLUMNS, (run, dataset, partition, n, answer, metric, value, settings), strict=True))

@@ -117,7 +117,7 @@ class Store:
     def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
         """Make the store's metadata, or bring it to `rows` rows and keep the shards that are there.
 
-        The store is not complete until `write_manifest`.
+        The store is not complete until `complete`.
 
         Args:
             attributes: what makes the store, as JSON values; shards are kept only under equal ``settings``.
@@ -153,8 +153,7 @@ class Store:
                 )
             elif self.array(array.name).shape != shape:
                 self.array(array.name).resize(shape)
-        if group.attrs.asdict() != {ATTRIBUTE: described}:
-            group.attrs.put({ATTRIBUTE: described})
+        group.attrs.put({ATTRIBUTE: described})
         shards = self.shard_count()
         for record in self.records.glob("*.json"):
             if not record.stem.isdigit() or int(record.stem) >= shards:
@@ -239,8 +238,12 @@ class Store:
             return record is not None and record.get("files") == self._shard_digests(shard)
         return False
 
-    def write_manifest(self, **facts: Any) -> None:
-        """Say that the store is complete.
+    def complete(self, attributes: Mapping[str, Any], **facts: Any) -> None:
+        """Add what is known only now to the store's attributes, and write the manifest: the store is complete.
+
+        Args:
+            attributes: JSON values, added to those of `create`.
+            facts: JSON values for the manifest alone.
 
         Raises:
             InputError: a shard has no record.
@@ -248,8 +251,10 @@ class Store:
         records = [self.record(shard) for shard in range(self.shard_count())]
         if missing := [shard for shard, record in enumerate(records) if record is None]:
             raise InputError(f"{self.path}: shards {missing} are not finished; run the stage again")
+        described = {**self.attributes(), **attributes}
+        self.open().attrs.put({ATTRIBUTE: described})
         manifest = {
-            **self.attributes(),
+            **described,
             "rows": self.rows(),
             "shards": len(records),
             "fingerprint": files.fingerprint([record["files"] for record in records if record]),
@@ -257,6 +262,14 @@ class Store:
             **facts,
         }
         files.write_json(self.manifest_path, manifest)
+
+    def missing_shards(self) -> list[int]:
+        """Shards of which a file is not there; does not look into those that are."""
+        names = [array.name for array in self.layout.arrays]
+        if not all((self.path / name / "zarr.json").exists() for name in [".", *names]):
+            return [0]
+        shards = range(self.shard_count())
+        return [shard for shard in shards if not all(self.shard_file(name, shard).exists() for name in names)]
 
     def manifest(self) -> dict[str, Any]:
         """The manifest of a complete store.

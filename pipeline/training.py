@@ -104,6 +104,7 @@ def train(
             training,
             more_architectures or {},
             dataset=images.path.parent.name,
+            limit=images.manifest().get("limit"),
             images=images.manifest()["settings"],
             embeddings=embeddings.manifest()["settings"],
             split=splits.read_manifest(split)["settings"],

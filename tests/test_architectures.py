@@ -119,7 +119,7 @@ def test_under_mixed_precision_the_answer_is_float32_and_fine_grained(build, ker
     assert got.dtype == np.float32
     assert model.get_layer("encoder_1").compute_dtype == model.get_layer("fusion_1").compute_dtype == "bfloat16"
     assert model.get_layer("ab").compute_dtype == "float32"
-    # In bfloat16, values near 128 are whole or half numbers: a handful of them. The last upsampling repeats each 4 times.
+    # In bfloat16, values near 128 are whole or half numbers: a handful. The last upsampling repeats each 4 times.
     assert len(np.unique(got)) > 0.9 * got.size / 4
     assert 0 < np.abs(got - exact).max() < 0.1 * np.abs(exact - 128).max()
 

@@ -133,7 +133,7 @@ def test_a_shard_has_no_record_while_it_is_written(store):
 def test_the_manifest_wants_every_shard_and_names_the_bytes(store, tmp_path):
     with pytest.raises(InputError, match="is not complete"):
         store.manifest()
-    store.write_manifest(images="abc")
+    store.complete({}, images="abc")
     manifest = store.manifest()
     assert (manifest["rows"], manifest["shards"], manifest["images"]) == (ROWS, 3, "abc")
     assert manifest["settings"] == MADE["settings"]
@@ -141,18 +141,18 @@ def test_the_manifest_wants_every_shard_and_names_the_bytes(store, tmp_path):
     twin = Store(tmp_path / "twin.zarr", EMBEDDINGS)
     twin.create(ROWS, 8, MADE)
     fill(twin)
-    twin.write_manifest()
+    twin.complete({})
     assert twin.manifest()["fingerprint"] == manifest["fingerprint"]
     twin.write_shard(1, {"embedding": -VALUES[8:16]})
-    twin.write_manifest()
+    twin.complete({})
     assert twin.manifest()["fingerprint"] != manifest["fingerprint"]
     (twin.records / "000001.json").unlink()
     with pytest.raises(InputError, match=r"shards \[1\] are not finished"):
-        twin.write_manifest()
+        twin.complete({})
 
 
 def test_growing_keeps_finished_shards_and_makes_the_partial_one_again(store):
-    store.write_manifest()
+    store.complete({})
     before = [store.shard_file("embedding", shard).read_bytes() for shard in range(2)]
     store.create(30, 8, MADE)
     assert not store.manifest_path.exists()

@@ -14,7 +14,7 @@ def put(results, run, validation, test=15.0, mean=17.0, info=None, dataset="samp
     """Write a results folder; info False: without run.yaml."""
 
     def row(partition, answer, metric, value, n=9):
-        return dict(zip(scores.COLUMNS, (run, dataset, partition, n, answer, metric, value), strict=True))
+        return dict(zip(scores.COLUMNS, (run, dataset, partition, n, answer, metric, value, ""), strict=True))
 
     rows = [
         row("validation", "model", "rmse", validation),

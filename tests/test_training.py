@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import DOT
+from tiny import DOT, write_embeddings
 
 from pipeline import files
 from pipeline.config import Training
@@ -18,21 +18,41 @@ WEIGHTS = ("best.weights.h5", "last.weights.h5", "history.csv")
 DOT_RUN = "dot_lr1e-3_l2-1e-3_bs4"
 
 
+def run_training(dataset, directory, name=DOT_RUN, epochs=2, *, replace=False, progress=None, **options):
+    import keras
+
+    from pipeline import training
+
+    # Keras counts what it names; a weights file holds such a number. This is the count of a new process.
+    keras.utils.clear_session()
+    settings = Training(epochs=epochs, checkpoint_seconds=0.0, **options)
+    training.train(
+        Run.parse(name), *dataset.sources, directory, settings,
+        more_architectures=DOT, replace=replace, progress=progress,
+    )  # fmt: skip
+    return directory
+
+
 @pytest.fixture
 def train(keras, dataset, tmp_path):
     """Train a run on `dataset`; the folder that it lies in is the result."""
-    from pipeline import training
 
-    def train(name=DOT_RUN, folder="run", epochs=2, *, replace=False, progress=None, **options):
-        settings = Training(epochs=epochs, checkpoint_seconds=0.0, **options)
-        directory = tmp_path / "models" / folder
-        training.train(
-            Run.parse(name), *dataset.sources, directory, settings,
-            more_architectures=DOT, replace=replace, progress=progress,
-        )  # fmt: skip
-        return directory
+    def train(name=DOT_RUN, folder="run", **options):
+        return run_training(dataset, tmp_path / "models" / folder, name, **options)
 
     return train
+
+
+@pytest.fixture(scope="module")
+def three_epochs(_started, prepared, tmp_path_factory):
+    """`DOT_RUN` trained for three epochs without a break: read only."""
+    return run_training(prepared, tmp_path_factory.mktemp("whole") / "run", epochs=3)
+
+
+@pytest.fixture
+def finished(three_epochs, tmp_path):
+    """A copy of `three_epochs`, where `train` puts its runs."""
+    return shutil.copytree(three_epochs, tmp_path / "models" / "run")
 
 
 class Interrupted(Exception):
@@ -110,10 +130,9 @@ def test_arch3_trains_and_says_how(train, dataset):
     assert [line.split(",")[0] for line in (directory / "times.csv").read_text().splitlines()] == ["1", "2"]
 
 
-def test_the_history_is_what_numpy_finds_of_the_model(train, dataset):
-    directory = train(epochs=3)
-    row = history(directory)[-1]
-    model = weights(directory, "last")
+def test_the_history_is_what_numpy_finds_of_the_model(three_epochs, dataset):
+    row = history(three_epochs)[-1]
+    model = weights(three_epochs, "last")
     truth = dataset.arrays("validation")
     answer = predicted(model, truth)
     assert row["val_accuracy"] == pytest.approx(np.mean(answer.argmax(-1) == truth[1].argmax(-1)), abs=1e-6)
@@ -136,86 +155,88 @@ def test_best_are_the_weights_of_the_lowest_validation_mse(train, dataset):
         assert np.mean((answer.astype(np.float64) - truth[1]) ** 2) == pytest.approx(row["val_mse"], rel=1e-5)
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(train, caplog):
+def test_an_interrupted_run_goes_on_to_the_same_bits(train, three_epochs, caplog):
     caplog.set_level(logging.INFO, "deepcolor")
-    whole = train(folder="whole", epochs=3)
-    with pytest.raises(Interrupted):
-        train(folder="cut", epochs=3, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
-    assert len(history(whole.with_name("cut"))) == 2
-    assert not (whole.with_name("cut") / "training.json").exists()
-    assert "going on after" not in caplog.text
-    assert_same(train(folder="cut", epochs=3), whole)
-    assert "going on after epoch 2" in caplog.text
-
-
-def test_a_run_interrupted_in_its_first_epoch_starts_again(train):
-    with pytest.raises(Interrupted):
-        train(folder="cut", progress=StopsAfter(1))
-    assert_same(train(folder="cut"), train(folder="whole"))
-
-
-def test_more_epochs_continue_the_finished_run(train):
-    train(folder="longer", epochs=1)
-    assert_same(train(folder="longer", epochs=3), train(folder="whole", epochs=3))
-
-
-def test_a_finished_run_is_left_as_it_is(train):
-    before = bytes_of(train())
-    assert bytes_of(train(progress=StopsAfter(0))) == before
-
-
-def test_lost_outputs_come_back_from_the_checkpoint(train):
-    directory = train()
-    before = bytes_of(directory)
-    for name in (*WEIGHTS, "training.json"):
-        (directory / name).unlink()
-    assert bytes_of(train(progress=StopsAfter(0))) == before
-
-
-def test_fewer_epochs_are_refused_unless_replaced(train):
+    with pytest.raises(Interrupted) as caught:
+        train(epochs=3, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
+    assert caught and "going on after" not in caplog.text
     directory = train(epochs=3)
-    before = bytes_of(directory)
+    assert "going on after epoch 2" in caplog.text
+    assert_same(directory, three_epochs)
+
+
+def test_a_run_interrupted_in_its_first_epoch_starts_again(train, three_epochs):
+    with pytest.raises(Interrupted):
+        train(epochs=3, progress=StopsAfter(1))
+    assert_same(train(epochs=3), three_epochs)
+
+
+def test_more_epochs_continue_the_finished_run(train, three_epochs):
+    assert len(history(train(epochs=1))) == 1
+    assert_same(train(epochs=3), three_epochs)
+
+
+def test_a_finished_run_is_left_as_it_is(train, finished):
+    before = bytes_of(finished)
+    assert bytes_of(train(epochs=3, progress=StopsAfter(0))) == before
+
+
+def test_lost_outputs_come_back_from_the_checkpoint(train, finished):
+    before = bytes_of(finished)
+    for name in (*WEIGHTS, "training.json"):
+        (finished / name).unlink()
+    assert bytes_of(train(epochs=3, progress=StopsAfter(0))) == before
+
+
+def test_fewer_epochs_are_refused_unless_replaced(train, finished):
+    before = bytes_of(finished)
     with pytest.raises(InputError, match=r"holds another run of that name \(epochs: 3, now 2\); .*--replace.*root="):
         train(epochs=2)
-    assert bytes_of(directory) == before
-    assert_same(train(epochs=2, replace=True), train(folder="fresh", epochs=2))
+    assert bytes_of(finished) == before
+    train(epochs=2, replace=True)
+    assert len(history(finished)) == len((finished / "times.csv").read_text().splitlines()) == 2
+    assert_same(finished, train(folder="fresh", epochs=2))
 
 
-def test_other_settings_never_pick_up_the_checkpoint(train, dataset):
-    directory = train()
-    before = bytes_of(directory)
+def test_other_settings_never_pick_up_the_checkpoint(train, finished):
+    before = bytes_of(finished)
     with pytest.raises(InputError, match=r"training\.start_at: 'mean', now 'zeros'.*--replace"):
-        train(start_at="zeros")
+        train(epochs=4, start_at="zeros")
     with pytest.raises(InputError, match=r"run: 'dot_lr1e-3_l2-1e-3_bs4', now 'dot_lr1e-2'"):
-        train("dot_lr1e-2")
-    assert bytes_of(directory) == before
-    replaced = train(start_at="zeros", replace=True)
-    assert_same(replaced, train(folder="fresh", start_at="zeros"))
-    assert len((replaced / "times.csv").read_text().splitlines()) == 2
+        train("dot_lr1e-2", epochs=4)
+    assert bytes_of(finished) == before
+    train(epochs=1, start_at="zeros", replace=True)
+    assert_same(finished, train(folder="fresh", epochs=1, start_at="zeros"))
 
 
-def test_other_data_never_pick_up_the_checkpoint(train, dataset):
-    from tiny import write_embeddings
-
-    train()
+def test_other_data_never_pick_up_the_checkpoint(train, dataset, finished):
     write_embeddings(dataset.images, dataset.embeddings.path, seed=9)
     with pytest.raises(InputError, match=r"fingerprints\.embeddings"):
-        train()
+        train(epochs=3)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(train, caplog, damage):
-    whole = train(folder="whole", epochs=3)
-    with pytest.raises(Interrupted):
-        train(folder="cut", epochs=3, progress=StopsAfter(7))
-    newest = whole.with_name("cut") / "checkpoint.npz"
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, caplog, damage):
+    from pipeline import checkpoints
+
+    newest = finished / "checkpoint.npz"
     content = bytearray(newest.read_bytes())
     if damage == "flipped":
         content[len(content) // 2] ^= 1
     newest.write_bytes({"cut": content[:-300], "flipped": content, "empty": b""}[damage])
+    found = checkpoints.load(newest)
+    assert "checkpoint.npz is damaged" in caplog.text and "falling back" in caplog.text
+    assert found.state["epochs"] == 3 and len(found.best) == len(found.model) > 0
+
+
+def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_epochs, caplog, tmp_path):
+    models = tmp_path / "models"
+    with pytest.raises(Interrupted):
+        train(epochs=3, progress=StopsAfter(7))
+    (models / "run" / "checkpoint.npz").write_bytes(b"PK")
     caplog.set_level(logging.INFO, "deepcolor")
-    assert_same(train(folder="cut", epochs=3), whole)
-    assert "checkpoint.npz is damaged" in caplog.text and "going on after epoch 1" in caplog.text
+    assert_same(train(epochs=3), three_epochs)
+    assert "going on after epoch 1" in caplog.text
 
 
 def test_any_flipped_bit_of_a_checkpoint_is_noticed_or_harmless(tmp_path, caplog):
@@ -238,12 +259,11 @@ def test_any_flipped_bit_of_a_checkpoint_is_noticed_or_harmless(tmp_path, caplog
     assert noticed > 0.5 * len(whole)
 
 
-def test_without_any_whole_checkpoint_training_starts_again(train, caplog):
-    directory = train(epochs=2)
-    before = bytes_of(directory)
-    for path in directory.glob("checkpoint*.npz"):
+def test_without_any_whole_checkpoint_training_starts_again(train, finished, caplog):
+    before = bytes_of(finished)
+    for path in finished.glob("checkpoint*.npz"):
         path.write_bytes(b"PK")
-    assert bytes_of(train(epochs=2)) == before
+    assert bytes_of(train(epochs=3)) == before
     assert caplog.text.count("is damaged") == 2
 
 
@@ -268,11 +288,12 @@ def test_patience_ends_a_run_that_gets_no_better(train, caplog):
     assert "no better validation MSE for 2 epochs" in caplog.text
 
 
-def test_little_memory_gives_the_same_weights(train):
-    assert_same(train(folder="little", memory_gib=0.0), train(folder="much"))
-    assert sorted(path.name for path in (train(folder="little")).iterdir()) == sorted(
-        ["settings.json", "checkpoint.npz", "checkpoint.previous.npz", "times.csv", "training.json", *WEIGHTS]
-    )
+def test_little_memory_gives_the_same_weights(train, three_epochs):
+    directory = train(epochs=3, memory_gib=0.0)
+    assert_same(directory, three_epochs)
+    assert {path.name for path in directory.iterdir()} == {
+        "settings.json", "checkpoint.npz", "checkpoint.previous.npz", "times.csv", "training.json", *WEIGHTS
+    }  # fmt: skip
 
 
 def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
@@ -324,22 +345,24 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(keras):
     assert order(Batches(numbered(), 4, shuffle_seed=8)) != order(Batches(numbered(), 4, shuffle_seed=7))
     unshuffled = Batches(numbered(), 4)
     unshuffled.on_epoch_end()
-    assert sum(order(unshuffled), []) == list(range(11))
+    assert [row for batch in order(unshuffled) for row in batch] == list(range(11))
 
 
-def test_the_seed_of_the_run_changes_the_run(train):
-    assert bytes_of(train())["last.weights.h5"] != bytes_of(train(DOT_RUN + "_s1", "other"))["last.weights.h5"]
+def test_the_seed_of_the_run_changes_the_run(train, three_epochs):
+    other = train(DOT_RUN + "_s1", epochs=3)
+    assert history(other)[0] != history(three_epochs)[0]
 
 
 def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
-    shutil.copy(dataset.splits, tmp_path / "kept")
+    kept = {path: path.read_bytes() for path in (dataset.splits, dataset.splits.with_suffix(".json"))}
     dataset.splits.write_text(dataset.splits.read_text() + "15,x,x,train\n")
     with pytest.raises(InputError, match="run split again"):
         train()
     files.write_json(dataset.splits.with_suffix(".json"), {"sha256": files.digest_file(dataset.splits)})
-    with pytest.raises(InputError, match="names 16 images, .* holds 15; run split again"):
+    with pytest.raises(InputError, match=r"names 16 images, .* holds 15; run split again"):
         train()
-    shutil.copy(tmp_path / "kept", dataset.splits)
+    for path, content in kept.items():
+        path.write_bytes(content)
     manifest = files.read_json(dataset.embeddings.manifest_path)
     files.write_json(dataset.embeddings.manifest_path, {**manifest, "images": "others"})
     with pytest.raises(InputError, match=r"fingerprint others, .*; run embed again"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import config, recipes, splits
+from pipeline import config, lab, recipes, splits
 from pipeline.ingest import ingest, read_index
 from pipeline.stores import EMBEDDINGS, IMAGES, Store
 
@@ -17,11 +17,10 @@ DOT = {"dot": config.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder
 
 
 def photographs(n, seed=0):
-    """L (n, 224, 224) and ab (n, 224, 224, 2) uint8: blocks of colour that compress well, L over 100."""
+    """L (n, 224, 224) and ab (n, 224, 224, 2) uint8: blocks of warm sRGB colours, which compress well; L over 100."""
     rng = np.random.default_rng(seed)
-    lightness = rng.integers(0, 256, (n, 14, 14), dtype=np.uint8)
-    lightness[:, 0, 0] = 255
-    ab = np.clip(rng.normal((135, 140), (15, 20), (n, 14, 14, 2)), 0, 255).astype(np.uint8)
+    shade = rng.uniform(30, 230, (n, 14, 14, 1)) * (1.0, 0.85, 0.7) + rng.normal(0, 12, (n, 14, 14, 3))
+    lightness, ab = lab.from_rgb(np.clip(shade, 0, 255).astype(np.uint8))
     return lightness.repeat(16, 1).repeat(16, 2), ab.repeat(16, 1).repeat(16, 2)
 
 
