@@ -10,10 +10,10 @@ demo: .venv/installed
 	@$(BIN)/python -m stages show $(RUN)
 
 test: check
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-all: check
-	$(BIN)/python -m pytest -n 2 -m ""
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m ""
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The configuration: one typed model, its defaults those of config/config.yaml."""
 
 import math
+import os
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import InputError
 
@@ -30,6 +31,7 @@ def _number(value: Any) -> Any:
     return value
 
 
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
 Real = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -66,21 +68,21 @@ class KaggleSource(Section):
     """The arrays of Kaggle's "image-colorization": gray_scale.npy, ab1.npy, ab2.npy and so on."""
 
     kind: Literal["kaggle"] = "kaggle"
-    path: str
+    path: Place
 
 
 class HDF5Source(Section):
     """One HDF5 file with the datasets L and ab."""
 
     kind: Literal["hdf5"] = "hdf5"
-    path: str
+    path: Place
 
 
 class FolderSource(Section):
     """A folder of photographs, with its subfolders."""
 
     kind: Literal["folder"] = "folder"
-    path: str
+    path: Place
     gray_below: Annotated[Real, Field(ge=0)] = 2.0
     max_megapixels: Annotated[Real, Field(gt=0)] = 300.0
 
@@ -148,8 +150,8 @@ class Config(Section):
     dataset: Name = "sample"
     datasets: dict[Name, Source] = {"sample": SampleSource()}
     limit: Count | None = None
-    root: str = "."
-    data: str = "data"
+    root: Place = "."
+    data: Place = "data"
     replace: bool = False
     threads: Count = 2
     scheduler: str = "threads"

@@ -14,12 +14,13 @@ import psutil
 
 from pipeline import blueprints, files, ingest, recipes
 from pipeline.config import VARIABLE, Config, read_yaml
+from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.places import Places
 from pipeline.run_settings import run_settings
 from pipeline.runs import Run
 from pipeline.sources import open_source
-from pipeline.stores import WAYS_OUT, differing
+from pipeline.stores import Store
 
 log = logging.getLogger("deepcolor")
 
@@ -37,11 +38,6 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
         return recipes.settings(config.embedding, config.images_per_shard)
     if stage == "split":
         return config.split.model_dump()
-    if stage == "train":
-        return {
-            **config.training.model_dump(include={"epochs", "precision", "start_at", "patience"}),
-            "architectures": {name: value.model_dump() for name, value in config.architectures.items()},
-        }
     return config.evaluation.model_dump()
 
 
@@ -64,6 +60,11 @@ def source_files(config: Config) -> list[str]:
     return [str(path)]
 
 
+def lost(store: Store) -> list[str]:
+    """The note of lost shards, if there ever were any: as a rule's input, it makes the rule run when it is newer."""
+    return [str(store.lost_path)] if store.lost_path.exists() else []
+
+
 def check_data(config: Config) -> None:
     """Refuse to work on stores or a split made with other settings; take back manifests of stores that lost shards.
 
@@ -73,8 +74,8 @@ def check_data(config: Config) -> None:
     places = Places(config)
     for store in (places.images, places.embeddings):
         if store.manifest_path.exists() and (missing := store.missing_shards()):
-            # Snakemake judges by the manifest alone; without it, it makes what is missing.
             log.warning("%s is not complete any more (shards %s); they are made again", store.path, missing)
+            files.write_text(store.lost_path, f"shards {missing}\n")
             store.manifest_path.unlink()
     if config.replace:
         return
@@ -91,8 +92,11 @@ def check_data(config: Config) -> None:
             raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
 
 
-def check_run(config: Config, name: str) -> None:
+def check_run(config: Config, name: str) -> dict[str, Any]:
     """Refuse a name that is no run, and a run whose name stands for another one already.
+
+    Returns:
+        What decides the run's numbers, as JSON values.
 
     Raises:
         InputError: gives the right name, or what differs.
@@ -110,20 +114,32 @@ def check_run(config: Config, name: str) -> None:
     )
     places = Places(config)
     directory = places.model(name)
+    decisive = {**new, "epochs": config.training.epochs}
     if config.replace:
-        return
+        return decisive
     _check_result(config, places.results / name)
     if not (directory / "settings.json").exists():
-        return
+        return decisive
     old = files.read_json(directory / "settings.json")
-    old.pop("fingerprints", None)
-    differences = differing(old, new)
+    trained_on = old.pop("fingerprints", {})
+    differences = differing(old, new) or differing(trained_on, {**trained_on, **_fingerprints(places)}, "data.")
     if (directory / "training.json").exists():
         epochs = files.read_json(directory / "training.json").get("epochs", 0)
         if epochs > config.training.epochs:
             differences.append(f"epochs: {epochs}, now {config.training.epochs}")
     if differences:
         raise InputError(f"{directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
+    return decisive
+
+
+def _fingerprints(places: Places) -> dict[str, str]:
+    """The bytes that a run would be trained on now, as far as they are made."""
+    manifests = {
+        "images": (places.images.manifest_path, "fingerprint"),
+        "embeddings": (places.embeddings.manifest_path, "fingerprint"),
+        "split": (places.splits.with_suffix(".json"), "sha256"),
+    }
+    return {name: files.read_json(path)[key] for name, (path, key) in manifests.items() if path.exists()}
 
 
 def _check_result(config: Config, result: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import config, files
+from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
 PARTITIONS = ("train", "validation", "test")
@@ -96,25 +97,35 @@ def _nearest_sum(counts: Sequence[int], target: float) -> set[int]:
     return taken
 
 
-def write(index: Sequence[Mapping[str, str]], path: Path, settings: config.Split, images: str) -> dict[str, int]:
+def write(
+    index: Sequence[Mapping[str, str]], path: Path, settings: config.Split, images: str, *, replace: bool = False
+) -> dict[str, int]:
     """Write splits.csv, and its manifest beside it last.
 
     Args:
         images: fingerprint of the images' store.
+        replace: whether a split made with other settings may be replaced.
 
     Returns:
         How many images each partition has.
+
+    Raises:
+        InputError: there are too few groups, or there is another split.
     """
+    manifest_path = path.with_suffix(".json")
+    old = files.read_json(manifest_path).get("settings", {}) if manifest_path.exists() and not replace else {}
+    if old and (differences := differing(old, settings.model_dump())):
+        raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
     partitions = split(index, settings)
     rows = [
         {"index": number, "id": row["id"], "group": row["group"], "partition": partition}
         for number, (row, partition) in enumerate(zip(index, partitions, strict=True))
     ]
-    path.with_suffix(".json").unlink(missing_ok=True)
+    manifest_path.unlink(missing_ok=True)
     files.write_csv(path, COLUMNS, rows)
     sizes = {name: partitions.count(name) for name in PARTITIONS}
     manifest = {"settings": settings.model_dump(), "images": images, "sizes": sizes, "sha256": files.digest_file(path)}
-    files.write_json(path.with_suffix(".json"), manifest)
+    files.write_json(manifest_path, manifest)
     return sizes
 
 

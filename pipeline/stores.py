@@ -16,6 +16,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from pipeline import files
+from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.lab import SIZE
 
@@ -26,21 +27,7 @@ FORMAT = 1
 ROWS_PER_CHUNK = 8
 ATTRIBUTE = "deepcolor"
 
-WAYS_OUT = "to replace it, set replace=true (--replace); to keep both, name another place (data=..., root=...)"
-
 Array = npt.NDArray[Any]
-
-
-def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What differs between two nested settings, one ``key: old, now new`` each."""
-    found = []
-    for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differing(before, after, f"{prefix}{key}.")
-        elif before != after:
-            found.append(f"{prefix}{key}: {before!r}, now {after!r}")
-    return found
 
 
 @dataclass(frozen=True)
@@ -92,6 +79,11 @@ class Store:
     def records(self) -> Path:
         """The directory of the shards' records."""
         return self.path.with_suffix(".shards")
+
+    @property
+    def lost_path(self) -> Path:
+        """A note of the shards that were found missing last."""
+        return self.path.with_suffix(".lost")
 
     def attributes(self) -> dict[str, Any]:
         """What made the store (see `create`); empty if there is none."""

@@ -13,11 +13,12 @@ import keras
 import numpy as np
 
 from pipeline import architectures, checkpoints, config, feed, files, provenance, splits
+from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.progress import Advance, Progress, Silent
 from pipeline.run_settings import run_settings
 from pipeline.runs import Run
-from pipeline.stores import WAYS_OUT, Store, differing
+from pipeline.stores import Store
 
 HISTORY_COLUMNS = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
 STEPS_BETWEEN_CHECKS = 10

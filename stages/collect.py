@@ -19,6 +19,7 @@ def command(
     from pipeline.places import Places
     from pipeline.results import collect, headline
 
+    run = run.rstrip("/")
     places = Places(common.load(configs, assignments))
     target = collect(model or places.model(run), results or places.results, run)
     click.echo(f"collect: {target} is complete\n{headline(target.parent, run)}", err=True)

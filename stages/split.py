@@ -32,6 +32,7 @@ def command(
         splits or places.splits,
         config.split,
         source.manifest()["fingerprint"],
+        replace=config.replace,
     )
     click.echo(f"split: {', '.join(f'{name} {size}' for name, size in sizes.items())}", err=True)
 

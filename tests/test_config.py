@@ -57,7 +57,8 @@ def test_the_papers_file_asks_for_the_papers_experiment():
         ({"training": {"epochs": -1}}, "training.epochs", "received -1"),
         ({"training": {"epochs": 0}}, "training.epochs", "received 0"),
         ({"training": {"epochs": 2.5}}, "training.epochs", "received 2.5"),
-        ({"training": {"epochs": "3"}}, "training.epochs", "received '3'"),
+        ({"training": {"epochs": "three"}}, "training.epochs", "received 'three'"),
+        ({"training": {"epochs": "3.0"}}, "training.epochs", "received '3.0'"),
         ({"training": {"epochs": True}}, "training.epochs", "received True"),
         ({"training": {"patience": 0}}, "training.patience", "received 0"),
         ({"training": {"memory_gib": -1}}, "training.memory_gib", "received -1"),
@@ -105,6 +106,13 @@ def test_a_number_is_understood_however_yaml_reads_it(tmp_path, text):
     config = load_config([path])
     assert config.split.train == 0.6 and config.split.test == 0.2
     assert config.training.memory_gib == 4.0
+
+
+def test_nested_values_are_understood_as_snakemake_hands_them_over():
+    given = {"training": {"epochs": "5", "tensorboard": "true", "patience": "null"}, "limit": "30", "root": "12"}
+    config = parse_config(given)
+    assert (config.training.epochs, config.training.tensorboard, config.training.patience) == (5, True, None)
+    assert (config.limit, config.root) == (30, "12")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing but a comment\n", "---\n", "{}"])

@@ -10,7 +10,7 @@ from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 from skimage.metrics import structural_similarity
 from tiny import DOT, tree, write_embeddings
 
-from pipeline import files
+from pipeline import files, paper
 from pipeline.config import Config, Evaluation, Training
 from pipeline.errors import InputError
 from pipeline.results import collect, headline
@@ -20,7 +20,7 @@ from pipeline.runs import Run
 pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 
 RUN = "dot_lr1e-2_l2-1e-1_bs4"
-PAPER_RUN = "arch2_lr1e-2"
+PAPER_RUN = "dot_lr1e-3"
 
 
 def evaluate(dataset, directory, name=RUN, **options):
@@ -73,7 +73,7 @@ def value(rows, partition, answer, metric):
 
 
 def rgb(lightness, ab):
-    lab = np.concatenate([lightness[..., None] * 100 / 255, np.clip(np.rint(ab), 0, 255) - 128.0], axis=-1)
+    lab = np.concatenate([lightness[..., None] / 2.55, np.clip(np.rint(ab), 0, 255) - 128.0], axis=-1)
     return np.rint(255 * np.clip(lab2rgb(lab), 0, 1)).astype(np.uint8)
 
 
@@ -133,7 +133,9 @@ def test_the_references_numbers_follow_from_the_training_images(evaluated, parti
 
 def test_rows_have_one_schema(evaluated):
     rows = rows_of(evaluated[1] / "evaluation" / "metrics.csv")
-    assert list(rows[0]) == ["run", "dataset", "partition", "n", "answer", "metric", "value"]
+    assert list(rows[0]) == ["run", "dataset", "partition", "n", "answer", "metric", "value", "settings"]
+    told = {r["settings"] for r in rows if r["answer"] == "model"}
+    assert len(told) == 1 and "RANDOM" in (text := told.pop()) and "best weights of 2 epochs; finished" in text
     assert {(r["run"], r["dataset"]) for r in rows} == {(RUN, "tiny")}
     assert {r["answer"] for r in rows} == {"model", "gray", "mean", "majority"}
     assert {r["metric"] for r in rows if r["answer"] == "model"} == {
@@ -169,8 +171,8 @@ def test_the_last_weights_are_evaluated_if_asked_for(own):
     from pipeline import models
 
     dataset, directory = own
-    train(dataset, directory.with_name("long"), "dot_lr3e0_bs4", epochs=4)
-    out = evaluate(dataset, directory.with_name("long"), "dot_lr3e0_bs4", weights="last", pictures=1)
+    train(dataset, directory.with_name("long"), "dot_lr1e0_bs4", epochs=4)
+    out = evaluate(dataset, directory.with_name("long"), "dot_lr1e0_bs4", weights="last", pictures=1)
     record = yaml.safe_load((out / "run.yaml").read_text())
     assert record["weights_evaluated"] == "last" and record["best_epoch"] < 4
     assert record["weights_sha256"] == files.digest_file(directory.with_name("long") / "last.weights.h5")
@@ -258,7 +260,8 @@ def test_results_come_whole_and_once(own, tmp_path):
     assert headline(results, RUN).startswith(f"{RUN}, test images: RMSE model ")
 
 
-def test_the_summary_lists_every_run(own, tmp_path):
+def test_the_summary_lists_every_run(own, tmp_path, monkeypatch):
+    monkeypatch.setitem(paper.RUNS, PAPER_RUN, paper.PaperRun((1,), None, 0.5394033))
     dataset, directory = own
     results = tmp_path / "results"
     collect(directory, results, RUN)

@@ -35,9 +35,7 @@ def random_network(_started, tmp_path_factory):
     from pipeline import inception
 
     saved = tmp_path_factory.mktemp("network") / "embedding_network.weights.h5"
-    network = inception.load(Embedding(batch_size=4), saved)
-    facts = inception.weights_facts(saved)
-    return network, facts, saved
+    return inception.load(Embedding(batch_size=4), saved), saved
 
 
 def resized(gray, row, column):
@@ -113,14 +111,13 @@ def test_the_effective_rank_of_known_directions(keras, weights, rank):
     assert found["std"] == pytest.approx(sum(weights) / 1000)
 
 
-@pytest.mark.long
 def test_random_weights_tell_photographs_apart(random_network):
-    from pipeline.inception import MOSTLY_CONSTANT, calibration_images, spread
+    from pipeline.inception import MOSTLY_CONSTANT, calibration_images, spread, weights_facts
 
-    network, facts, saved = random_network
+    network, saved = random_network
+    facts = weights_facts(saved)
     assert facts["weights"] == "random" and facts["recipe"] == recipes.RANDOM_RECIPE
     assert facts["sha256"] == files.digest_file(saved)
-    assert files.read_json(saved.with_name("embedding_network.json")) == facts
     embeddings = network(calibration_images()[:7])
     found = spread(embeddings)
     assert found["relative"] > MOSTLY_CONSTANT and found["effective_rank"] > 2
@@ -134,19 +131,46 @@ def test_a_seed_is_one_network(random_network, tmp_path):
     from pipeline import inception
 
     keras.utils.clear_session()
-    inception.load(Embedding(batch_size=4), tmp_path / "embedding_network.weights.h5")
-    inception.load(Embedding(batch_size=4, seed=1), tmp_path / "other.weights.h5")
-    again = inception.weights_facts(tmp_path / "embedding_network.weights.h5")
-    other = inception.weights_facts(tmp_path / "other.weights.h5")
-    saved = random_network[2]
-    with h5py.File(saved) as one, h5py.File(tmp_path / "embedding_network.weights.h5") as two:
+    twin = tmp_path / "embedding_network.weights.h5"
+    inception.load(Embedding(batch_size=4), twin)
+    with h5py.File(random_network[1]) as one, h5py.File(twin) as two:
         names = []
         one.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
         assert len(names) > 800
         for name in names:
             np.testing.assert_array_equal(one[name][()], two[name][()], err_msg=name)
-    assert again["seed"] == 0 and other["seed"] == 1
-    assert other["sha256"] != again["sha256"]
+    assert inception.weights_facts(twin)["seed"] == 0
+
+
+def test_another_seed_draws_other_kernels(keras):
+    from pipeline.inception import randomize
+
+    def kernels(seed):
+        network = keras.Sequential(
+            [keras.Input((9, 9, 3)), keras.layers.Conv2D(20, 3), keras.layers.Flatten(), keras.layers.Dense(30)]
+        )
+        randomize(network, seed)
+        return network.get_weights()
+
+    one, same, other = kernels(1), kernels(1), kernels(2)
+    for place, limit in ((0, np.sqrt(6 / (9 * 23))), (2, np.sqrt(6 / (980 + 30)))):
+        np.testing.assert_array_equal(one[place], same[place])
+        assert np.abs(one[place] - other[place]).max() > limit
+        assert 0.95 * limit < np.abs(one[place]).max() <= limit
+    assert not one[1].any() and not one[3].any()
+
+
+def test_calibration_gives_every_batch_norm_the_statistics_of_its_input(keras):
+    from pipeline.inception import GrayPhotograph, calibrate
+
+    given = keras.Input((299, 299, 3))
+    inner = keras.layers.Conv2D(4, 9, strides=8, kernel_initializer=keras.initializers.HeNormal(1))(given)
+    network = keras.Model(given, keras.layers.BatchNormalization(epsilon=1e-9)(inner))
+    lightness, _ = photographs(6)
+    calibrate(network, lightness)
+    out = np.asarray(network(GrayPhotograph(dtype="float32")(lightness), training=False))
+    np.testing.assert_allclose(out.mean(axis=(0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(out.std(axis=(0, 1, 2)), 1, atol=1e-3)
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5", None])
@@ -168,7 +192,8 @@ def test_a_file_of_other_weights_is_refused(keras, tmp_path, content, monkeypatc
 
     monkeypatch.setattr(inception, "_network", network)
     with pytest.raises(InputError) as caught:
-        inception.load(Embedding(weights=str(path)), tmp_path / "x")
+        inception.load(Embedding(weights=str(path)), tmp_path / "x.weights.h5")
+    assert not (tmp_path / "x.json").exists()
     assert str(path) in str(caught.value) and recipes.OFFICIAL_FILE in str(caught.value)
     assert "does not hold the weights of Inception-ResNet-v2" in str(caught.value)
 

@@ -145,7 +145,7 @@ def test_the_history_is_what_numpy_finds_of_the_model(three_epochs, dataset):
 
 
 def test_best_are_the_weights_of_the_lowest_validation_mse(train, dataset):
-    directory = train("dot_lr3e0_bs4", epochs=4, start_at="zeros")
+    directory = train("dot_lr1e0_bs4", epochs=4)
     told, rows = files.read_json(directory / "training.json"), history(directory)
     best = min(rows, key=lambda row: row["val_mse"])
     assert told["best_epoch"] == best["epoch"] != 4
@@ -280,7 +280,7 @@ def test_a_run_whose_loss_stops_being_finite_ends_as_diverged(train, caplog):
 
 
 def test_patience_ends_a_run_that_gets_no_better(train, caplog):
-    directory = train("dot_lr3e0_bs4", epochs=30, patience=2)
+    directory = train("dot_lr1e0_bs4", epochs=30, patience=2)
     told, rows = files.read_json(directory / "training.json"), history(directory)
     assert told["status"] == "finished"
     assert told["epochs"] == told["best_epoch"] + 2 < 30

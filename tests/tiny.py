@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import config, lab, recipes, splits
+from pipeline import config, files, lab, recipes, splits
 from pipeline.ingest import ingest, read_index
 from pipeline.stores import EMBEDDINGS, IMAGES, Store
 
@@ -36,14 +36,16 @@ def write_kaggle(root, lightness, ab, cuts):
 
 
 def write_embeddings(images, path, seed=0):
-    """A store of random embeddings of `images`: no network is asked."""
+    """A store of random embeddings of `images`, with all records: `embed` finds it finished and asks no network."""
     store = Store(path, EMBEDDINGS)
     settings = recipes.settings(config.Embedding(), images.rows_per_shard())
     store.create(images.rows(), images.rows_per_shard(), {"settings": settings, "versions": {}}, replace=True)
     values = np.random.default_rng(seed).normal(0, 0.5, (images.rows(), 1000)).astype(np.float32)
     for shard in range(store.shard_count()):
-        store.write_shard(shard, {"embedding": values[slice(*store.span(shard))]})
-    store.write_manifest(images=images.manifest()["fingerprint"])
+        facts = {"settings": files.fingerprint(settings), "input": images.record(shard)["files"]["L"]}
+        store.write_shard(shard, {"embedding": values[slice(*store.span(shard))]}, **facts)
+    files.write_json(path.with_name("embedding_network.json"), recipes.weights(config.Embedding()))
+    store.complete({"images": images.manifest()["fingerprint"]})
     return store
 
 

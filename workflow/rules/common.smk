@@ -43,8 +43,12 @@ def settings_of(stage):
 
 def settings_of_run(wildcards):
     """The same for the training of one run; stops if the name is no run, or stands for another one already."""
-    or_stop(planning.check_run, CONFIG, wildcards.run)
-    return settings_of("train")
+    return canonical_json(or_stop(planning.check_run, CONFIG, wildcards.run))
+
+
+def what_results_show(wildcards):
+    """The outputs of evaluation for results/<run>/, or results/<run> as it may be asked for."""
+    return expand(rules.evaluate.output, run=wildcards.run.rstrip("/"))
 
 
 def announce(workflow):

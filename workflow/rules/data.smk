@@ -5,6 +5,7 @@
 rule ingest:
     input:
         planning.source_files(CONFIG),
+        planning.lost(PLACES.images),
     output:
         manifest=f"{DATA}/images.json",
         index=f"{DATA}/index.csv",
@@ -25,6 +26,7 @@ rule ingest:
 rule embed:
     input:
         rules.ingest.output.manifest,
+        planning.lost(PLACES.embeddings),
     output:
         manifest=f"{DATA}/embeddings.json",
     log:

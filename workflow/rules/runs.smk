@@ -1,4 +1,5 @@
-# One run: trained, evaluated, collected. Checkpoints lie beside the outputs, where Snakemake does not delete them.
+# One run: trained, evaluated, collected. What training makes lies beside its one output, so that Snakemake, which deletes
+# outputs before their job, never deletes a checkpoint or weights; the output holds their digests.
 
 
 rule train:
@@ -6,10 +7,7 @@ rule train:
         rules.embed.output,
         rules.split.output,
     output:
-        summary=f"{MODELS}/training.json",
-        history=f"{MODELS}/history.csv",
-        best=f"{MODELS}/best.weights.h5",
-        last=f"{MODELS}/last.weights.h5",
+        f"{MODELS}/training.json",
     log:
         f"{LOGS}/{{run}}/train.log",
     benchmark:
@@ -50,14 +48,16 @@ rule evaluate:
 
 rule collect:
     input:
-        rules.train.output.history,
-        rules.evaluate.output,
+        what_results_show,
     output:
         directory(f"{RESULTS}/{{run}}"),
     log:
         f"{LOGS}/{{run}}/collect.log",
     benchmark:
         f"{LOGS}/{{run}}/collect.tsv"
+    wildcard_constraints:
+        # A folder may be asked for with a slash at its end.
+        run=r"(?!summary\.)[^/]+/?",
     conda:
         "../../environment.yml"
     shell:

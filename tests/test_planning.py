@@ -1,0 +1,141 @@
+"""What is said and refused before any work."""
+
+import shutil
+
+import pytest
+from tiny import DOT, photographs, write_kaggle
+
+from pipeline import config, files, planning
+from pipeline.errors import InputError
+from pipeline.ingest import ingest
+from pipeline.places import Places
+from pipeline.run_settings import run_settings
+from pipeline.runs import Run
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """A configuration of 12 images that are ingested already."""
+    source = write_kaggle(tmp_path / "archive", *photographs(12), [5])
+    chosen = config.Config(
+        dataset="tiny",
+        datasets={"tiny": source},
+        root=str(tmp_path),
+        data=str(tmp_path / "data"),
+        images_per_shard=8,
+        architectures=DOT,
+    )
+    ingest(source, Places(chosen).images, images_per_shard=8)
+    return chosen
+
+
+def changed(before, **changes):
+    return config.parse_config(config.merge(before.model_dump(), changes))
+
+
+def pretend_trained(chosen, name, epochs=3):
+    """Leave what a trained run leaves for the checks."""
+    made_with = run_settings(
+        Run.parse(name),
+        chosen.training,
+        chosen.architectures,
+        dataset=chosen.dataset,
+        limit=chosen.limit,
+        images=planning.stage_settings(chosen, "ingest") | {"limit": None},
+        embeddings=planning.stage_settings(chosen, "embed"),
+        split=planning.stage_settings(chosen, "split"),
+    )
+    made_with["images"].pop("limit")
+    directory = Places(chosen).model(name)
+    files.write_json(directory / "settings.json", {**made_with, "fingerprints": {"images": "x"}})
+    files.write_json(directory / "training.json", {"epochs": epochs})
+
+
+def test_unchanged_settings_pass(planned):
+    pretend_trained(planned, "dot_lr1e-3")
+    planning.check_data(planned)
+    planning.check_run(planned, "dot_lr1e-3")
+
+
+def test_a_store_of_other_settings_is_named_with_what_differs_and_the_ways_out(planned):
+    other = changed(planned, images_per_shard=16)
+    with pytest.raises(InputError, match=r"images\.zarr .*images_per_shard: 8, now 16\).*replace=true.*data="):
+        planning.check_data(other)
+    planning.check_data(changed(other, replace=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": {"seed": 9}}, r"split\.seed: 4, now 9"),
+        ({"embedding": {"activation": "softmax"}}, r"embeddings\.activation: 'logits', now 'softmax'"),
+        ({"training": {"epochs": 2}}, r"epochs: 3, now 2"),
+        ({"limit": 9}, r"limit: None, now 9"),
+        ({"architectures": {"dot": {"encoder": "8/2 4/2 4/2"}}}, r"architecture\.encoder"),
+    ],
+)
+def test_a_run_of_other_settings_is_named_with_what_differs(planned, change, message):
+    pretend_trained(planned, "dot_lr1e-3")
+    other = changed(planned, **change)
+    with pytest.raises(InputError, match=message):
+        planning.check_run(other, "dot_lr1e-3")
+    planning.check_run(changed(other, replace=True), "dot_lr1e-3")
+
+
+def test_more_epochs_are_no_conflict(planned):
+    pretend_trained(planned, "dot_lr1e-3")
+    planning.check_run(changed(planned, training={"epochs": 30}), "dot_lr1e-3")
+
+
+def test_results_of_another_evaluation_are_not_replaced_silently(planned):
+    record = {"configuration": {"evaluation": planned.evaluation.model_dump()}}
+    path = Places(planned).results / "dot_lr1e-3" / "run.yaml"
+    files.write_text(path, files.canonical_json(record))
+    planning.check_run(planned, "dot_lr1e-3")
+    with pytest.raises(InputError, match=r"evaluation\.weights: 'best', now 'last'"):
+        planning.check_run(changed(planned, evaluation={"weights": "last"}), "dot_lr1e-3")
+
+
+def test_a_store_that_lost_a_shard_is_not_called_complete_any_more(planned, caplog):
+    store = Places(planned).images
+    planning.check_data(planned)
+    assert store.manifest_path.exists()
+    store.shard_file("ab", 1).unlink()
+    planning.check_data(planned)
+    assert not store.manifest_path.exists()
+    assert "shards [1]" in caplog.text
+
+
+def test_a_deleted_store_is_not_called_complete_any_more(planned):
+    store = Places(planned).images
+    shutil.rmtree(store.path)
+    planning.check_data(planned)
+    assert not store.manifest_path.exists()
+
+
+JOBS = [("embed", None), ("train", "dot_lr1e-3"), ("evaluate", "dot_lr1e-3")]
+
+
+def test_the_plan_names_images_jobs_time_disk_memory_and_random_weights(planned):
+    text = "\n".join(planning.plan(planned, JOBS))
+    assert "12 images; 3 jobs (1 embed, 1 train, 1 evaluate)" in text
+    for part in ("seconds", "GB of disk", "GB of memory", "RANDOM"):
+        assert part in text
+    assert planning.plan(planned, []) == []
+
+
+def test_a_longer_experiment_is_planned_to_take_longer(planned, monkeypatch):
+    monkeypatch.setattr(planning, "matrix_rate", lambda: 1e11)
+    paper = changed(planned, training={"epochs": 2500})
+    (_, line, *_) = planning.plan(paper, [("train", "base_lr1e-4")])
+    # 12 images x 2500 epochs x (0.6 x 44 + 0.2 x 14.7) GFLOP at 75 GFLOP/s.
+    assert "about 3 hours" in line
+    pretend_trained(paper, "base_lr1e-4", epochs=2499)
+    (_, line, *_) = planning.plan(paper, [("train", "base_lr1e-4")])
+    assert "seconds" in line
+
+
+def test_a_disk_that_is_too_small_stops_the_work(planned, monkeypatch):
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    with pytest.raises(InputError, match=r"needs about .* GB of disk, 0\.0 GB are free; .*data and root"):
+        planning.plan(planned, JOBS)

@@ -1,0 +1,164 @@
+"""The workflow, as its users call it: real calls of snakemake on a tiny dataset."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import DOT, ROOT, photographs, tree, write_embeddings, write_kaggle
+
+from pipeline import config, paper
+from pipeline.ingest import ingest
+from pipeline.places import Places
+
+# Snakemake locks its working directory, which is the repository: one process at a time.
+pytestmark = pytest.mark.xdist_group("snakemake")
+RUN = "dot_lr1e-3_bs4"
+
+
+class Workflow:
+    """A place of its own for what the workflow makes, and calls of snakemake on it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        values = {
+            "dataset": "tiny",
+            "datasets": {"tiny": {"kind": "kaggle", "path": str(folder / "archive")}},
+            "root": str(folder),
+            "data": str(folder / "data"),
+            "images_per_shard": 8,
+            "architectures": {name: value.model_dump() for name, value in DOT.items()},
+            "training": {"epochs": 2, "checkpoint_seconds": 0},
+            "evaluation": {"pictures": 2},
+        }
+        self.configfile = folder / "tiny.yaml"
+        self.configfile.write_text(yaml.safe_dump(values))
+        self.config = config.load_config([self.configfile])
+        self.places = Places(self.config)
+        write_kaggle(folder / "archive", *photographs(15), [4, 9])
+
+    def __call__(self, *arguments, status=0):
+        """Call snakemake; what it printed."""
+        command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, arguments)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        text = done.stdout + done.stderr
+        assert done.returncode == status, text
+        return text
+
+    def run(self, *arguments, target=None, status=0):
+        target = target or self.result(RUN)
+        return self(target, "--configfile", self.configfile, *arguments, status=status)
+
+    def result(self, name):
+        return self.folder / "results" / name
+
+    def jobs(self, text):
+        """The rules that a dry run would run."""
+        return {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule "))}
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    """A finished run; its embeddings are random numbers, written with the library, so that no network is asked."""
+    flow = Workflow(tmp_path_factory.mktemp("workflow"))
+    ingest(flow.config.datasets["tiny"], flow.places.images, images_per_shard=8)
+    write_embeddings(flow.places.images, flow.places.embeddings.path)
+    flow.printed = flow.run()
+    return flow
+
+
+def test_one_call_makes_the_results(workflow):
+    names = {path.name for path in workflow.result(RUN).iterdir()}
+    expected = {"metrics.csv", "history.csv", "curves.png", "predictions.png", "model.keras", "run.yaml"}
+    assert names - {".snakemake_timestamp"} == expected
+    record = yaml.safe_load((workflow.result(RUN) / "run.yaml").read_text())
+    assert record["epochs"] == 2 and record["configuration"]["dataset"] == "tiny"
+    assert RUN in (workflow.folder / "results" / "summary.md").read_text()
+    assert "15 images; " in workflow.printed and "RMSE model" in workflow.printed
+
+
+def test_a_second_call_does_nothing_with_and_without_a_slash(workflow):
+    before = tree(workflow.folder)
+    assert "Nothing to be done" in workflow.run()
+    assert "Nothing to be done" in workflow.run(target=f"{workflow.result(RUN)}/")
+    assert tree(workflow.folder) == before
+
+
+def test_stages_can_be_rerun_one_by_one(workflow):
+    assert {"split", "train", "evaluate", "collect"} <= workflow.jobs(workflow.run("-n", "-R", "split"))
+    assert workflow.jobs(workflow.run("-n", "-R", "train")) == {"train", "evaluate", "collect"}
+    assert workflow.jobs(workflow.run("-n", "-R", "train", "--until", "train")) == {"train"}
+    before = tree(workflow.places.model(RUN))
+    workflow.run("-R", "train", "--until", "train")
+    after = tree(workflow.places.model(RUN))
+    assert {name: after[name] for name in after if name.endswith(("h5", "npz"))} == {
+        name: before[name] for name in before if name.endswith(("h5", "npz"))
+    }
+
+
+def test_a_lost_shard_is_made_again_and_no_other(workflow):
+    store = workflow.places.images
+    before = tree(store.path)
+    store.shard_file("L", 0).unlink()
+    printed = workflow.run()
+    assert "shards [0]" in printed and "(1 written, 1 unchanged)" in printed
+    assert tree(store.path) == before
+
+
+def test_other_settings_are_refused_before_any_job(workflow):
+    before = tree(workflow.folder / "models")
+    printed = workflow.run("--config", "split={seed: 7}", status=2)
+    assert "error: " in printed and "seed: 4, now 7" in printed and "replace=true" in printed
+    printed = workflow.run("--config", "training={start_at: zeros}", status=2)
+    assert "training.start_at: 'mean', now 'zeros'" in printed
+    assert "Traceback" not in printed
+    assert tree(workflow.folder / "models") == before
+
+
+def test_more_epochs_continue_the_run(workflow):
+    printed = workflow.run("--config", "training={epochs: 3}")
+    assert "going on after epoch 2" in printed
+    history = (workflow.result(RUN) / "history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in history] == ["epoch", "1", "2", "3"]
+    assert json.loads((workflow.places.model(RUN) / "training.json").read_text())["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("base_lr0.0001", "spelt 'base_lr1e-4'"),
+        ("base_lr1e-4_bs5", "spelt 'base_lr1e-4'"),
+        ("base", "expected <architecture>_lr<learning rate>"),
+        ("bose_lr1e-4", "expected one of base, arch1, arch2, arch3, dot"),
+    ],
+)
+def test_a_misspelt_run_gets_one_line(workflow, name, message):
+    printed = workflow.run("-n", target=workflow.result(name), status=2)
+    (line,) = [line for line in printed.splitlines() if "error" in line.lower()]
+    assert line.startswith("error: ") and message in line
+    assert "Traceback" not in printed
+
+
+def test_a_wrong_configuration_gets_one_line(workflow):
+    printed = workflow.run("-n", "--config", "treshold=3", status=2)
+    assert "treshold: unknown key" in printed and "Traceback" not in printed
+
+
+def test_the_literal_target_works_on_the_default_configuration(tmp_path):
+    printed = Workflow(tmp_path)("-n", "results/base_lr1e-4", "--config", f"data={tmp_path / 'none'}")
+    assert "collect" in printed or "Nothing to be done" in printed
+
+
+def test_paper_asks_for_all_eleven_runs(workflow, tmp_path):
+    printed = workflow("-n", "paper", "--config", f"root={tmp_path}", f"data={tmp_path}")
+    for name in paper.RUNS:
+        assert f"{tmp_path}/results/{name}" in printed
+    assert "embed 1" in " ".join(printed.split())
+
+
+def test_paper_yaml_is_a_configuration_and_says_where_the_archive_belongs():
+    chosen = config.load_config([ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"])
+    assert (chosen.dataset, chosen.embedding.weights, chosen.training.epochs) == ("kaggle", "imagenet", 2500)
+    assert chosen.datasets["kaggle"].path == "data/kaggle-archive"
