@@ -98,13 +98,13 @@ def test_duplicates_join_whole_groups_through_any_number_of_steps():
 
     rows = [
         row("1", "A", "p"), row("2", "B", "q"), row("3", "C", "r"), row("4", "A", "q"), row("5", "B", "s"),
-        row("6", "C", "s"), row("7", "D", "t"),
+        row("6", "C", "s"), row("7", "D", "t"), row("8", "A", "t"), row("9", "E", "u"),
     ]  # fmt: skip
     found = merge_duplicates(rows)
-    assert [(duplicate["id"], first) for duplicate, first in found] == [("4", "2"), ("6", "5")]
-    assert len({row["group"] for row in rows[:6]}) == 1
-    assert rows[6]["group"] == "D"
-    assert [row["flags"] for row in rows] == ["", "", "", "duplicate", "", "duplicate", ""]
+    assert [(duplicate["id"], first) for duplicate, first in found] == [("4", "2"), ("6", "5"), ("8", "7")]
+    assert len({row["group"] for row in rows[:8]}) == 1
+    assert rows[8]["group"] == "E"
+    assert [row["flags"] for row in rows] == ["", "", "", "duplicate", "", "duplicate", "", "duplicate", ""]
 
 
 def test_a_second_run_writes_nothing_and_changes_no_byte(ingested, tmp_path):

@@ -33,7 +33,7 @@ def changed(before, **changes):
     return config.parse_config(config.merge(before.model_dump(), changes))
 
 
-def pretend_trained(chosen, name, epochs=3):
+def pretend_trained(chosen, name, epochs=3, images=None):
     """Leave what a trained run leaves for the checks."""
     made_with = run_settings(
         Run.parse(name),
@@ -47,7 +47,10 @@ def pretend_trained(chosen, name, epochs=3):
     )
     made_with["images"].pop("limit")
     directory = Places(chosen).model(name)
-    files.write_json(directory / "settings.json", {**made_with, "fingerprints": {"images": "x"}})
+    files.write_json(
+        directory / "settings.json",
+        {**made_with, "fingerprints": {"images": images or Places(chosen).images.manifest()["fingerprint"]}},
+    )
     files.write_json(directory / "training.json", {"epochs": epochs})
 
 
@@ -85,6 +88,12 @@ def test_a_run_of_other_settings_is_named_with_what_differs(planned, change, mes
 def test_more_epochs_are_no_conflict(planned):
     pretend_trained(planned, "dot_lr1e-3")
     planning.check_run(changed(planned, training={"epochs": 30}), "dot_lr1e-3")
+
+
+def test_a_run_trained_on_other_images_is_named_before_it_is_trained_again(planned):
+    pretend_trained(planned, "dot_lr1e-3", images="others")
+    with pytest.raises(InputError, match=r"holds another run of that name \(data\.images: 'others', now "):
+        planning.check_run(planned, "dot_lr1e-3")
 
 
 def test_results_of_another_evaluation_are_not_replaced_silently(planned):
