@@ -55,19 +55,14 @@ def embed(
     made_with = recipes.settings(embedding, images.rows_per_shard())
     saved = store.path.with_name(NETWORK_FILE)
     log.info("embed: the weights of the embedding network are %s", recipes.label(made_with))
+    kept = store.keeps(images.rows(), made_with, replace=replace) and store.has_arrays()
+    if not kept or _unfinished(images, store, made_with):
+        # Before anything is written: the weights may not be to be had.
+        _network(embedding, saved)
     attributes = {"settings": made_with, "versions": provenance.versions(networks=True)}
     store.create(images.rows(), images.rows_per_shard(), attributes, replace=replace)
-    identity = files.fingerprint(made_with)
-    arguments = []
-    for shard in range(store.shard_count()):
-        record = images.record(shard)
-        if record is None:
-            raise InputError(f"{images.path}: shard {shard} is not finished; run ingest again")
-        facts = {"settings": identity, "input": record["files"]["L"]}
-        if not store.finished(shard, **facts):
-            arguments.append((images, store, shard, embedding, saved, facts))
-    if arguments:
-        _network(embedding, saved)
+    unfinished = _unfinished(images, store, made_with)
+    arguments = [(images, store, shard, embedding, saved, facts) for shard, facts in unfinished]
     run_tasks(_embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=1, progress=progress)
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)
     sanity = inception.spread(np.asarray(store.array("embedding").oindex[rows]))
@@ -84,6 +79,20 @@ def embed(
             "network wants 0..255, weights that were not loaded, or images that are all alike"
         )
     return len(arguments)
+
+
+def _unfinished(images: Store, store: Store, made_with: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """The shards to compute, each with what its record will have to say."""
+    identity = files.fingerprint(made_with)
+    found = []
+    for shard in range(images.shard_count()):
+        record = images.record(shard)
+        if record is None:
+            raise InputError(f"{images.path}: shard {shard} is not finished; run ingest again")
+        facts = {"settings": identity, "input": record["files"]["L"]}
+        if store.rows() != images.rows() or not store.finished(shard, **facts):
+            found.append((shard, facts))
+    return found
 
 
 def _embed_shard(

@@ -106,6 +106,17 @@ class Store:
             )
         return value
 
+    def keeps(self, rows: int, settings: Mapping[str, Any], *, replace: bool = False) -> bool:
+        """Whether what is there can stay; arguments and errors as of `create`."""
+        old = self.attributes()
+        if old and (differences := differing(old.get("settings", {}), settings)):
+            if not replace:
+                raise InputError(f"{self.path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+            return False
+        if old and self.has_arrays() and self.rows() > rows and not replace:
+            raise InputError(f"{self.path} holds {self.rows()} images, asked for are {rows}; {WAYS_OUT}")
+        return True
+
     def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
         """Make the store's metadata, or bring it to `rows` rows and keep the shards that are there.
 
@@ -119,14 +130,9 @@ class Store:
             InputError: there is such a store, and `replace` is false.
         """
         described = {"kind": self.layout.kind, "format": FORMAT, **attributes}
-        old = self.attributes()
-        if differences := differing(old.get("settings", {}), described["settings"]) if old else []:
-            if not replace:
-                raise InputError(f"{self.path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+        if not self.keeps(rows, described["settings"], replace=replace):
             files.remove(self.path)
             files.remove(self.records)
-        elif old and self.layout.arrays[0].name in self.open() and self.rows() > rows and not replace:
-            raise InputError(f"{self.path} holds {self.rows()} images, asked for are {rows}; {WAYS_OUT}")
         self.manifest_path.unlink(missing_ok=True)
         # The attributes come first: a store whose making was cut off is known again.
         group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={ATTRIBUTE: described})
@@ -163,6 +169,10 @@ class Store:
             raise InputError(f"{self.path}: there is no zarr store here; run the stage that makes it") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path}: this zarr store cannot be read ({error}); make it again") from None
+
+    def has_arrays(self) -> bool:
+        """Whether the store was made as far as its arrays, finished or not."""
+        return bool(self.attributes()) and all(array.name in self.open() for array in self.layout.arrays)
 
     def array(self, name: str) -> "zarr.Array[Any]":
         """One of the store's arrays."""
