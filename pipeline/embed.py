@@ -56,7 +56,7 @@ def embed(
     saved = store.path.with_name(NETWORK_FILE)
     log.info("embed: the weights of the embedding network are %s", recipes.label(made_with))
     kept = store.keeps(images.rows(), made_with, replace=replace) and store.has_arrays()
-    if not kept or _unfinished(images, store, made_with):
+    if not kept or not inception.weights_known(saved) or _unfinished(images, store, made_with):
         # Before anything is written: the weights may not be to be had.
         _network(embedding, saved)
     attributes = {"settings": made_with, "versions": provenance.versions(networks=True)}

@@ -55,6 +55,11 @@ def weights_facts(saved: Path) -> dict[str, Any]:
     return files.read_json(_description(saved))
 
 
+def weights_known(saved: Path) -> bool:
+    """Whether there is what `weights_facts` reads."""
+    return _description(saved).exists()
+
+
 def _description(saved: Path) -> Path:
     return saved.with_name(saved.name.removesuffix(".weights.h5") + ".json")
 

@@ -215,20 +215,6 @@ def test_other_data_never_pick_up_the_checkpoint(train, dataset, finished):
         train(epochs=3)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, caplog, damage):
-    from pipeline import checkpoints
-
-    newest = finished / "checkpoint.npz"
-    content = bytearray(newest.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-    newest.write_bytes({"cut": content[:-300], "flipped": content, "empty": b""}[damage])
-    found = checkpoints.load(newest)
-    assert "checkpoint.npz is damaged" in caplog.text and "falling back" in caplog.text
-    assert found.state["epochs"] == 3 and len(found.best) == len(found.model) > 0
-
-
 def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_epochs, caplog, tmp_path):
     models = tmp_path / "models"
     with pytest.raises(Interrupted):
@@ -237,26 +223,6 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_
     caplog.set_level(logging.INFO, "deepcolor")
     assert_same(train(epochs=3), three_epochs)
     assert "going on after epoch 1" in caplog.text
-
-
-def test_any_flipped_bit_of_a_checkpoint_is_noticed_or_harmless(tmp_path, caplog):
-    from pipeline import checkpoints
-
-    path = tmp_path / "checkpoint.npz"
-    model = [np.arange(6.0, dtype=np.float32)]
-    checkpoints.save(path, checkpoints.Checkpoint(model, [np.array(3)], [], {"epochs": 1}))
-    whole = path.read_bytes()
-    noticed = 0
-    for position in range(len(whole)):
-        damaged = bytearray(whole)
-        damaged[position] ^= 1 << position % 8
-        path.write_bytes(damaged)
-        found = checkpoints.load(path)
-        noticed += found is None
-        if found is not None:
-            np.testing.assert_array_equal(found.model[0], model[0])
-            assert found.optimizer == [np.array(3)] and found.state == {"epochs": 1}
-    assert noticed > 0.5 * len(whole)
 
 
 def test_without_any_whole_checkpoint_training_starts_again(train, finished, caplog):
@@ -294,58 +260,6 @@ def test_little_memory_gives_the_same_weights(train, three_epochs):
     assert {path.name for path in directory.iterdir()} == {
         "settings.json", "checkpoint.npz", "checkpoint.previous.npz", "times.csv", "training.json", *WEIGHTS
     }  # fmt: skip
-
-
-def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
-    from pipeline import feed
-
-    rows = prepared.rows("train")
-    little = feed.load(prepared.images, prepared.embeddings, rows, 1e-6, tmp_path)
-    much = feed.load(prepared.images, prepared.embeddings, rows, 1.0, tmp_path)
-    assert isinstance(little.lightness, np.memmap) and isinstance(little.ab, np.memmap)
-    assert not isinstance(much.lightness, np.memmap)
-    for one, two, truth in zip(
-        (little.lightness, little.ab, little.embedding), (much.lightness, much.ab, much.embedding),
-        prepared.arrays("train"), strict=True,
-    ):  # fmt: skip
-        np.testing.assert_array_equal(one, truth)
-        np.testing.assert_array_equal(two, truth)
-    assert not list(tmp_path.iterdir())
-    np.testing.assert_allclose(little.mean_ab(), prepared.arrays("train")[1].mean(axis=(0, 1, 2)))
-
-
-def numbered(n=11):
-    from pipeline import feed
-
-    marks = np.arange(n, dtype=np.uint8)
-    image = marks[:, None, None].repeat(2, 1).repeat(2, 2)
-    return feed.Examples(image, np.stack([image, image], -1), marks[:, None].astype(np.float32))
-
-
-def order(batches):
-    seen = []
-    for number in range(len(batches)):
-        (lightness, embedding), ab = batches[number]
-        assert lightness.shape[1:] == (2, 2, 1) and lightness.dtype == ab.dtype == np.uint8
-        np.testing.assert_array_equal(lightness[:, 0, 0, 0], embedding[:, 0])
-        np.testing.assert_array_equal(ab[:, 1, 1, 1], embedding[:, 0])
-        seen.append(embedding[:, 0].astype(int).tolist())
-    return seen
-
-
-def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(keras):
-    from pipeline.feed import Batches
-
-    batches = Batches(numbered(), 4, shuffle_seed=7)
-    for epoch in range(3):
-        expected = np.random.default_rng((7, epoch)).permutation(11).tolist()
-        assert order(batches) == [expected[:4], expected[4:8], expected[8:]]
-        assert order(Batches(numbered(), 4, shuffle_seed=7, epoch=epoch)) == order(batches)
-        batches.on_epoch_end()
-    assert order(Batches(numbered(), 4, shuffle_seed=8)) != order(Batches(numbered(), 4, shuffle_seed=7))
-    unshuffled = Batches(numbered(), 4)
-    unshuffled.on_epoch_end()
-    assert [row for batch in order(unshuffled) for row in batch] == list(range(11))
 
 
 def test_the_seed_of_the_run_changes_the_run(train, three_epochs):

@@ -1,0 +1,55 @@
+"""What training is fed: images in memory or mapped from disk, in an order that depends on seed and epoch alone."""
+
+import numpy as np
+
+
+def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
+    from pipeline import feed
+
+    rows = prepared.rows("train")
+    little = feed.load(prepared.images, prepared.embeddings, rows, 1e-6, tmp_path)
+    much = feed.load(prepared.images, prepared.embeddings, rows, 1.0, tmp_path)
+    assert isinstance(little.lightness, np.memmap) and isinstance(little.ab, np.memmap)
+    assert not isinstance(much.lightness, np.memmap)
+    for one, two, truth in zip(
+        (little.lightness, little.ab, little.embedding), (much.lightness, much.ab, much.embedding),
+        prepared.arrays("train"), strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(one, truth)
+        np.testing.assert_array_equal(two, truth)
+    assert not list(tmp_path.iterdir())
+    np.testing.assert_allclose(little.mean_ab(), prepared.arrays("train")[1].mean(axis=(0, 1, 2)))
+
+
+def numbered(n=11):
+    from pipeline import feed
+
+    marks = np.arange(n, dtype=np.uint8)
+    image = marks[:, None, None].repeat(2, 1).repeat(2, 2)
+    return feed.Examples(image, np.stack([image, image], -1), marks[:, None].astype(np.float32))
+
+
+def order(batches):
+    seen = []
+    for number in range(len(batches)):
+        (lightness, embedding), ab = batches[number]
+        assert lightness.shape[1:] == (2, 2, 1) and lightness.dtype == ab.dtype == np.uint8
+        np.testing.assert_array_equal(lightness[:, 0, 0, 0], embedding[:, 0])
+        np.testing.assert_array_equal(ab[:, 1, 1, 1], embedding[:, 0])
+        seen.append(embedding[:, 0].astype(int).tolist())
+    return seen
+
+
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(keras):
+    from pipeline.feed import Batches
+
+    batches = Batches(numbered(), 4, shuffle_seed=7)
+    for epoch in range(3):
+        expected = np.random.default_rng((7, epoch)).permutation(11).tolist()
+        assert order(batches) == [expected[:4], expected[4:8], expected[8:]]
+        assert order(Batches(numbered(), 4, shuffle_seed=7, epoch=epoch)) == order(batches)
+        batches.on_epoch_end()
+    assert order(Batches(numbered(), 4, shuffle_seed=8)) != order(Batches(numbered(), 4, shuffle_seed=7))
+    unshuffled = Batches(numbered(), 4)
+    unshuffled.on_epoch_end()
+    assert [row for batch in order(unshuffled) for row in batch] == list(range(11))
