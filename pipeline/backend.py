@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Literal
 
+_threads = 0
+
 Precision = Literal["float32", "mixed_bfloat16"]
 
 
@@ -20,6 +22,8 @@ def start(threads: int, precision: Precision = "float32") -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    global _threads
+    _threads = threads
     _keep_freed_memory()
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         with _HiddenStandardError():
@@ -34,6 +38,13 @@ def start(threads: int, precision: Precision = "float32") -> None:
     import keras
 
     keras.config.set_dtype_policy(precision)
+
+
+def facts() -> dict[str, str | int]:
+    """What computes here: Keras' backend and precision policy, and the threads that `start` was given."""
+    import keras
+
+    return {"keras": keras.config.backend(), "precision": keras.config.dtype_policy().name, "threads": _threads}
 
 
 def _keep_freed_memory() -> None:

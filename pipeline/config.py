@@ -34,6 +34,7 @@ def _number(value: Any) -> Any:
 Place = Annotated[str, AfterValidator(os.path.expanduser)]
 Real = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -147,14 +148,14 @@ class Evaluation(Section):
 class Config(Section):
     """The whole configuration."""
 
-    dataset: Name = "sample"
-    datasets: dict[Name, Source] = {"sample": SampleSource()}
+    dataset: DatasetName = "sample"
+    datasets: dict[DatasetName, Source] = {"sample": SampleSource()}
     limit: Count | None = None
     root: Place = "."
     data: Place = "data"
     replace: bool = False
     threads: Count = 2
-    scheduler: str = "threads"
+    scheduler: Literal["threads", "synchronous"] = "threads"
     workers: Count = 2
     images_per_shard: Annotated[int, Field(ge=8, multiple_of=8)] = 64
     embedding: Embedding = Embedding()

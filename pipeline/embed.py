@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import config, files, inception, provenance, recipes
+from pipeline import backend, config, files, inception, provenance, recipes
 from pipeline.errors import InputError
 from pipeline.progress import Progress
 from pipeline.stores import Store
@@ -56,10 +56,10 @@ def embed(
     saved = store.path.with_name(NETWORK_FILE)
     log.info("embed: the weights of the embedding network are %s", recipes.label(made_with))
     kept = store.keeps(images.rows(), made_with, replace=replace) and store.has_arrays()
-    if not kept or not inception.weights_known(saved) or _unfinished(images, store, made_with):
+    if not kept or not inception.weights_known(embedding, saved) or _unfinished(images, store, made_with):
         # Before anything is written: the weights may not be to be had.
         _network(embedding, saved)
-    attributes = {"settings": made_with, "versions": provenance.versions(networks=True)}
+    attributes = {"settings": made_with, "versions": provenance.versions(networks=True), "backend": backend.facts()}
     store.create(images.rows(), images.rows_per_shard(), attributes, replace=replace)
     unfinished = _unfinished(images, store, made_with)
     arguments = [(images, store, shard, embedding, saved, facts) for shard, facts in unfinished]

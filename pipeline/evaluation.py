@@ -49,8 +49,8 @@ def evaluate(
     """
     where = RunFiles(directory)
     summary = files.read_json(where.summary)
-    partitions = splits.read(split)
-    feed.check_stores(images, embeddings, partitions)
+    partitions = splits.read(split, images.manifest()["fingerprint"])
+    feed.check_stores(images, embeddings)
     _check_run(summary, where, images, embeddings, split)
     reference_rows = read_references(references, images, split)
     model = architectures.build(run.architecture, l2=float(run.l2), architectures=more_architectures)
@@ -98,6 +98,8 @@ def evaluate(
         "fingerprints": summary["settings"]["fingerprints"],
         "mean_ab": summary["mean_ab"],
         "versions": summary["versions"],
+        "backend": summary["backend"],
+        "settings": summary["settings"],
         "configuration": dict(resolved),
     }
     files.write_text(out / "run.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True))

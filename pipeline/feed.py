@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,8 @@ class Examples:
         return float(a), float(b)
 
 
-def check_stores(images: Store, embeddings: Store, partitions: Sequence[str]) -> None:
-    """Refuse embeddings of other images, and a split of other images.
+def check_stores(images: Store, embeddings: Store) -> None:
+    """Refuse embeddings of other images.
 
     Raises:
         InputError: names both.
@@ -47,33 +46,28 @@ def check_stores(images: Store, embeddings: Store, partitions: Sequence[str]) ->
             f"{embeddings.path} was made from images with fingerprint {made_from}, {images.path} has "
             f"{images.manifest()['fingerprint']}; run embed again"
         )
-    if len(partitions) != images.rows():
-        raise InputError(
-            f"the split names {len(partitions)} images, {images.path} holds {images.rows()}; run split again"
-        )
 
 
-def load(images: Store, embeddings: Store, rows: npt.NDArray[np.intp], memory_gib: float, scratch: Path) -> Examples:
-    """Read rows, in ascending order, into memory, or into a scratch file mapped from disk where they do not fit.
+def load(images: Store, embeddings: Store, rows: npt.NDArray[np.intp], scratch: Path | None = None) -> Examples:
+    """Read rows, in ascending order, into memory, or images into scratch files mapped from disk.
 
     Args:
-        memory_gib: the most that decoded images may take in memory, in GiB.
-        scratch: directory of the scratch file, which has no name and vanishes with the process.
+        images: the store of images.
+        embeddings: the store of their embeddings.
+        rows: row numbers.
+        scratch: directory of the scratch files, which have no name and vanish with the process; None: into memory.
     """
-    lightness, ab = (_read_rows(images, name, rows, memory_gib / 2, scratch) for name in ("L", "ab"))
-    return Examples(lightness, ab, _read_rows(embeddings, "embedding", rows, memory_gib, scratch))
+    lightness, ab = (_read_rows(images, name, rows, scratch) for name in ("L", "ab"))
+    return Examples(lightness, ab, _read_rows(embeddings, "embedding", rows, None))
 
 
-def _read_rows(
-    store: Store, name: str, rows: npt.NDArray[np.intp], memory_gib: float, scratch: Path
-) -> npt.NDArray[Any]:
+def _read_rows(store: Store, name: str, rows: npt.NDArray[np.intp], scratch: Path | None) -> npt.NDArray[Any]:
     array = store.array(name)
     shape = (len(rows), *array.shape[1:])
     dtype = np.dtype(str(array.dtype))
-    if np.prod(shape, dtype=float) * dtype.itemsize <= memory_gib * 2**30:
+    if scratch is None:
         out: npt.NDArray[Any] = np.empty(shape, dtype)
     else:
-        log.info("%s of %d images does not fit into memory_gib; it is mapped from a scratch file", name, len(rows))
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=scratch) as file:
             out = np.memmap(file, dtype, "w+", shape=shape)

@@ -55,9 +55,9 @@ def weights_facts(saved: Path) -> dict[str, Any]:
     return files.read_json(_description(saved))
 
 
-def weights_known(saved: Path) -> bool:
-    """Whether there is what `weights_facts` reads."""
-    return _description(saved).exists()
+def weights_known(embedding: config.Embedding, saved: Path) -> bool:
+    """Whether there is what `load` leaves: the description, and the network where its weights are random."""
+    return _description(saved).exists() and saved.exists() == (embedding.weights == "random")
 
 
 def _description(saved: Path) -> Path:
@@ -91,6 +91,7 @@ def load(embedding: config.Embedding, saved: Path) -> EmbeddingNetwork:
         network = _network(embedding, weights)
     except Exception as error:  # Keras raises bare Exception for a failed download
         raise InputError(_cannot_load(embedding.weights, error)) from error
+    saved.unlink(missing_ok=True)
     files.write_json(_description(saved), kind)
     return EmbeddingNetwork(network, embedding.batch_size)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import stat
 import threading
 import warnings
@@ -32,6 +33,10 @@ _TURN = {
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _opening = threading.Lock()
+
+
+# Its messages name no file; the report does.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class UnreadablePhotograph(Exception):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pipeline import blueprints, files, ingest, recipes
-from pipeline.config import VARIABLE, Config, read_yaml
+from pipeline import blueprints, files, ingest, recipes, results
+from pipeline.config import VARIABLE, Config
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.places import Places
@@ -65,18 +65,28 @@ def lost(store: Store) -> list[str]:
     return [str(store.lost_path)] if store.lost_path.exists() else []
 
 
+def _note_losses(store: Store) -> None:
+    """Bring the note of lost shards up to date; one that no job has seen yet is taken back if the shards are there."""
+    if not store.manifest_path.exists():
+        return
+    if missing := store.missing_shards():
+        log.warning("%s is not complete any more (shards %s); they are made again", store.path, missing)
+        files.write_text(store.lost_path, f"shards {missing}\n")
+    elif store.lost_path.exists() and store.lost_path.stat().st_mtime > store.manifest_path.stat().st_mtime:
+        store.lost_path.unlink()
+
+
 def check_data(config: Config) -> None:
-    """Refuse to work on stores or a split made with other settings; take back manifests of stores that lost shards.
+    """Refuse to work on stores or a split made with other settings, or of more images; note shards that were lost.
 
     Raises:
         InputError: names the store and what differs.
     """
+    for name in config.architectures:
+        blueprints.resolve(name, config.architectures)
     places = Places(config)
     for store in (places.images, places.embeddings):
-        if store.manifest_path.exists() and (missing := store.missing_shards()):
-            log.warning("%s is not complete any more (shards %s); they are made again", store.path, missing)
-            files.write_text(store.lost_path, f"shards {missing}\n")
-            store.manifest_path.unlink()
+        _note_losses(store)
     if config.replace:
         return
     made_with = {
@@ -90,6 +100,8 @@ def check_data(config: Config) -> None:
         new.pop("limit", None)
         if old and (differences := differing(old, new)):
             raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+    if places.images.has_arrays() and (fewer := count_images(config)) < places.images.rows():
+        raise InputError(f"{places.images.path} holds {places.images.rows()} images, asked for are {fewer}; {WAYS_OUT}")
 
 
 def check_run(config: Config, name: str) -> dict[str, Any]:
@@ -117,16 +129,14 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     decisive = {**new, "epochs": config.training.epochs}
     if config.replace:
         return decisive
-    _check_result(config, places.results / name)
+    results.refuse_other(places.results / name, new, config.evaluation.model_dump(), config.training.epochs)
     if not (directory / "settings.json").exists():
         return decisive
     old = files.read_json(directory / "settings.json")
     trained_on = old.pop("fingerprints", {})
     differences = differing(old, new) or differing(trained_on, {**trained_on, **_fingerprints(places)}, "data.")
-    if (directory / "training.json").exists():
-        epochs = files.read_json(directory / "training.json").get("epochs", 0)
-        if epochs > config.training.epochs:
-            differences.append(f"epochs: {epochs}, now {config.training.epochs}")
+    if (epochs := _epochs_done(config, name)) > config.training.epochs:
+        differences.append(f"epochs: {epochs}, now {config.training.epochs}")
     if differences:
         raise InputError(f"{directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
     return decisive
@@ -142,14 +152,6 @@ def _fingerprints(places: Places) -> dict[str, str]:
     return {name: files.read_json(path)[key] for name, (path, key) in manifests.items() if path.exists()}
 
 
-def _check_result(config: Config, result: Path) -> None:
-    if not (result / "run.yaml").exists():
-        return
-    old = read_yaml(result / "run.yaml").get("configuration", {}).get("evaluation", {})
-    if differences := differing(old, config.evaluation.model_dump(), "evaluation."):
-        raise InputError(f"{result} holds another evaluation of that run ({'; '.join(differences)}); {WAYS_OUT}")
-
-
 def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
     """Floating-point operations per second of float32 matrix products on this machine's CPU, measured now."""
     left = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
@@ -163,15 +165,15 @@ def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
 
 
 def count_images(config: Config) -> int:
-    """How many images the dataset has; of a folder, at most."""
+    """How many images the dataset has; of a folder, how many it had or, at first, has at most."""
     places = Places(config)
-    if places.images.manifest_path.exists():
-        return places.images.rows()
     source = config.datasets[config.dataset]
     if source.kind != "folder":
         return open_source(source, limit=config.limit, scratch=places.dataset / "images.scratch").n
-    files_below = sum(path.is_file() for path in Path(source.path).rglob("*"))
-    return min(files_below, config.limit or files_below)
+    if places.images.manifest_path.exists() and config.limit is None:
+        return places.images.rows()
+    below = sum(path.is_file() for path in Path(source.path).rglob("*"))
+    return min(below, config.limit or below)
 
 
 def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
@@ -187,7 +189,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     images = count_images(config)
     if not jobs:
         return []
-    rate = EFFICIENCY * matrix_rate()
+    rate = EFFICIENCY * matrix_rate() * min(1.0, config.threads / (os.cpu_count() or 1))
     seconds = disk = 0.0
     memory = 0.6e9
     share = config.split.train
@@ -196,6 +198,8 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
         if rule == "ingest":
             seconds += 0.03 * images
             disk += 0.6 * 3 * PIXELS * images
+            if config.datasets[config.dataset].kind == "folder":
+                disk += 3 * PIXELS * images
         elif rule == "embed":
             seconds += 25 + images * EMBEDDING_FLOPS / rate
             disk += 4000 * images + 0.25e9
@@ -231,8 +235,8 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
 
 
 def _epochs_done(config: Config, name: str) -> int:
-    summary = Places(config).model(name) / "training.json"
-    return int(files.read_json(summary).get("epochs", 0)) if summary.exists() else 0
+    history = Places(config).model(name) / "history.csv"
+    return len(files.read_csv(history, ("epoch",))) if history.exists() else 0
 
 
 def _existing(path: Path) -> Path:

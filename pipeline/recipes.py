@@ -1,5 +1,6 @@
 """What decides an embedding, as JSON values: known without loading a network."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,13 @@ def weights(embedding: config.Embedding) -> dict[str, Any]:
         raise InputError(
             f"embedding.weights: {path} is not a file; put {OFFICIAL_FILE} there, or set it to random or imagenet"
         )
-    md5 = files.digest_file(path, "md5")
+    md5 = _md5(path, path.stat().st_mtime_ns)
     return {"weights": "imagenet" if md5 == OFFICIAL_MD5 else "file", "md5": md5}
+
+
+@lru_cache
+def _md5(path: Path, changed: int) -> str:
+    return files.digest_file(path, "md5")
 
 
 def settings(embedding: config.Embedding, images_per_shard: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def evaluate_references(
 
     Writes `out`, a CSV with `scores.COLUMNS` and an empty run, and its manifest beside it last.
     """
-    partitions = splits.read(split)
+    partitions = splits.read(split, images.manifest()["fingerprint"])
     dataset = images.path.parent.name
     total = np.zeros(2)
     larger = pixels = 0

@@ -2,28 +2,67 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from pipeline import files, summary
+from pipeline import config, files, summary
+from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
 EVALUATED = ("metrics.csv", "curves.png", "predictions.png", "model.keras", "run.yaml")
 
 
-def collect(directory: Path, results: Path, run: str) -> Path:
+def refuse_other(
+    result: Path, settings: Mapping[str, Any], evaluation: Mapping[str, Any], epochs: int | None = None
+) -> None:
+    """Refuse to replace results that were made with other settings.
+
+    Args:
+        result: ``results/<run>/``, there or not.
+        settings: what decides the run's numbers; see `pipeline.run_settings`.
+        evaluation: the settings of evaluation.
+        epochs: how many are asked for; fewer than there are is a difference, more is not.
+
+    Raises:
+        InputError: names what differs.
+    """
+    if not (result / "run.yaml").exists():
+        return
+    old = config.read_yaml(result / "run.yaml")
+    differences = differing(old.get("configuration", {}).get("evaluation", {}), evaluation, "evaluation.")
+    decisive = settings.keys() - {"fingerprints"}
+    before = old.get("settings", {})
+    differences += differing({k: before.get(k) for k in decisive}, {k: settings[k] for k in decisive})
+    if epochs is not None and old.get("epochs", 0) > epochs:
+        differences.append(f"epochs: {old['epochs']}, now {epochs}")
+    if differences:
+        raise InputError(f"{result} holds other results of that name ({'; '.join(differences)}); {WAYS_OUT}")
+
+
+def collect(directory: Path, results: Path, run: str, *, replace: bool = False) -> Path:
     """Put ``models/<run>/``'s history, scores, figures and model into ``results/<run>/``, and renew the summary.
 
     The folder appears whole; one that was there before is replaced in one step.
 
+    Args:
+        directory: ``models/<run>/``.
+        results: the folder of all results.
+        run: the run's name.
+        replace: whether results that were made with other settings may be replaced.
+
     Raises:
-        InputError: the run was not evaluated.
+        InputError: the run was not evaluated, or there are other results of that name.
     """
     sources = [directory / "history.csv", *(directory / "evaluation" / name for name in EVALUATED)]
     if missing := [str(path) for path in sources if not path.is_file()]:
         raise InputError(f"{', '.join(missing)} not there; train and evaluate {run} first")
     target = results / run
+    if not replace:
+        made = config.read_yaml(directory / "evaluation" / "run.yaml")
+        refuse_other(target, made["settings"], made["configuration"]["evaluation"], made["epochs"])
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{run}.", dir=results) as scratch:
         new = Path(scratch) / "new"

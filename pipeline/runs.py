@@ -36,6 +36,14 @@ def spell(number: str | float) -> str:
     return f"{mantissa}e{exponent + len(digits) - 1}"
 
 
+def _in_order(name: str) -> str:
+    """The name with its parts in the order of the form, as far as they can be told."""
+    first, *parts = name.split("_")
+    kinds = ("lr", "l2-", "bs", "s")
+    places = {part: next((i for i, kind in enumerate(kinds) if part.startswith(kind)), len(kinds)) for part in parts}
+    return "_".join([first, *sorted(parts, key=places.__getitem__)])
+
+
 @dataclass(frozen=True)
 class Run:
     """One training experiment, as its name says it.
@@ -68,7 +76,7 @@ class Run:
         Raises:
             InputError: the name is not one, or spells its experiment another way.
         """
-        match = _NAME.fullmatch(name)
+        match = _NAME.fullmatch(name) or _NAME.fullmatch(_in_order(name))
         if match is None:
             raise InputError(
                 f"run name {name!r}: expected {FORM}, for example base_lr1e-4 or base_lr1e-3_l2-1e-1_bs50_s1"

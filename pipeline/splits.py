@@ -129,16 +129,24 @@ def write(
     return sizes
 
 
-def read(path: Path) -> list[str]:
+def read(path: Path, images: str) -> list[str]:
     """The partition of every image, in the order of the store.
 
+    Args:
+        path: splits.csv.
+        images: fingerprint of the images' store.
+
     Raises:
-        InputError: the file is missing, or is not the one that its manifest tells.
+        InputError: the file is missing, is not the one that its manifest tells, or splits other images.
     """
     rows = files.read_csv(path, COLUMNS)
     manifest = read_manifest(path)
     if manifest.get("sha256") != files.digest_file(path):
         raise InputError(f"{path} is not the file that {path.with_suffix('.json')} tells; run split again")
+    if manifest.get("images") != images:
+        raise InputError(
+            f"{path} splits images with fingerprint {manifest.get('images')}, not {images}; run split again"
+        )
     return [row["partition"] for row in rows]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline import architectures, checkpoints, config, feed, files, provenance, splits
+from pipeline import architectures, backend, checkpoints, config, feed, files, lab, provenance, splits
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.progress import Advance, Progress, Silent
@@ -97,8 +97,8 @@ def train(
         InputError: the data do not fit together, or there is another run of that name.
     """
     where = RunFiles(directory)
-    partitions = splits.read(split)
-    feed.check_stores(images, embeddings, partitions)
+    partitions = splits.read(split, images.manifest()["fingerprint"])
+    feed.check_stores(images, embeddings)
     made_with = {
         **run_settings(
             run,
@@ -113,12 +113,12 @@ def train(
         "fingerprints": fingerprints(images, embeddings, split),
     }
     checkpoint = _claim(where, made_with, training.epochs, replace)
-    examples = {
-        name: feed.load(
-            images, embeddings, np.flatnonzero(np.array(partitions) == name), training.memory_gib / 2, directory
-        )
-        for name in ("train", "validation")
-    }
+    rows = {name: np.flatnonzero(np.array(partitions) == name) for name in ("train", "validation")}
+    decoded = 3 * lab.SIZE**2 * sum(map(len, rows.values()))
+    scratch = directory if decoded > training.memory_gib * 2**30 else None
+    if scratch:
+        log.info("train: decoded images take more than memory_gib; they are mapped from a file in %s", scratch)
+    examples = {name: feed.load(images, embeddings, chosen, scratch) for name, chosen in rows.items()}
     mean_ab = examples["train"].mean_ab()
     model = architectures.build(
         run.architecture,
@@ -133,7 +133,7 @@ def train(
         metrics=[keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")],
     )
     model.optimizer.build(model.trainable_variables)
-    journal = Journal(where, model, training, checkpoint)
+    journal = Journal(where, model, training, checkpoint, files.fingerprint(made_with))
     start = journal.epochs
     if start:
         log.info("train %s: going on after epoch %d", run.name, start)
@@ -159,8 +159,12 @@ def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: boo
     old = files.read_json(where.settings) if where.settings.exists() else {}
     differences = differing(old, made_with) if old else []
     checkpoint = None if differences else checkpoints.load(where.checkpoint)
-    if checkpoint and checkpoint.state["epochs"] > epochs:
+    if checkpoint and checkpoint.state["settings"] != files.fingerprint(made_with):
+        differences.append(f"the settings of {where.checkpoint.name}, which are not told any more")
+    elif checkpoint and checkpoint.state["epochs"] > epochs:
         differences.append(f"epochs: {checkpoint.state['epochs']}, now {epochs}")
+    elif checkpoint is None and where.weights("last").exists() and not differences:
+        differences.append("a trained network without its checkpoint: training would start again")
     if differences:
         if not replace:
             raise InputError(f"{where.directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
@@ -190,12 +194,18 @@ class Journal(keras.callbacks.Callback):
     """Keeps the history, the best weights and the checkpoint of a run, and ends it when its loss stops being finite."""
 
     def __init__(
-        self, where: RunFiles, model: keras.Model, training: config.Training, checkpoint: checkpoints.Checkpoint | None
+        self,
+        where: RunFiles,
+        model: keras.Model,
+        training: config.Training,
+        checkpoint: checkpoints.Checkpoint | None,
+        settings: str,
     ) -> None:
         super().__init__()
         self._where = where
         self._network = model
         self._training = training
+        self._settings = settings
         self._history: list[dict[str, float]] = []
         self._best: list[Any] = []
         self._best_epoch = 0
@@ -240,7 +250,7 @@ class Journal(keras.callbacks.Callback):
         if row["val_mse"] < best:
             self._best_epoch = epoch + 1
             self._best = _values(self._network.variables)
-        if not math.isfinite(row["loss"]):
+        if not math.isfinite(row["loss"]) or not math.isfinite(row["val_mse"]):
             self._status = f"diverged in epoch {epoch + 1}" + (f", by step {self._bad_step}" if self._bad_step else "")
         self._write_history(time.monotonic() - self._began)
         log.info(
@@ -264,6 +274,7 @@ class Journal(keras.callbacks.Callback):
             "epochs": self.epochs,
             "best_epoch": self._best_epoch,
             "status": self._status,
+            "settings": self._settings,
             "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
         }
         variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
@@ -282,7 +293,8 @@ class Journal(keras.callbacks.Callback):
             "epochs": self.epochs,
             "best_epoch": self._best_epoch,
             **facts,
-            "versions": provenance.versions(networks=True),
+            "versions": {**provenance.versions(), **provenance.versions(networks=True)},
+            "backend": backend.facts(),
             "files": {
                 path.name: files.digest_file(path)
                 for path in (self._where.history, self._where.weights("last"), self._where.weights("best"))
@@ -295,8 +307,10 @@ class Journal(keras.callbacks.Callback):
         rows = [{**row, "epoch": int(row["epoch"])} for row in self._history]
         files.write_csv(self._where.history, HISTORY_COLUMNS, rows)
         if seconds is not None:
+            new = not self._where.times.exists()
             with self._where.times.open("a", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerow([self.epochs, f"{seconds:.3f}"])
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerows([("epoch", "seconds")] * new + [(str(self.epochs), f"{seconds:.3f}")])
 
 
 def _values(variables: Any) -> checkpoints.Arrays:
@@ -310,7 +324,7 @@ def _assign(variables: Any, values: list[Any]) -> None:
 
 def _save_weights(model: keras.Model, path: Path) -> None:
     # A compiled model would save its optimizer too.
-    model = keras.Model(model.inputs, model.outputs)
+    model = keras.Model(model.inputs, model.outputs, name="network")
     with files.written_whole(path) as temporary:
         named = temporary.with_name(f"{temporary.stem}.weights.h5")
         model.save_weights(named)

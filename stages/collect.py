@@ -12,16 +12,22 @@ from stages import common
 @common.config_options
 @common.path_option("--model", "The folder of the evaluated run.")
 @common.path_option("--results", "The folder of all results.")
+@common.replace_option
 def command(
-    run: str, configs: tuple[Path, ...], assignments: tuple[str, ...], model: Path | None, results: Path | None
+    run: str,
+    configs: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    model: Path | None,
+    results: Path | None,
+    replace: bool,
 ) -> None:
     """Fill results/RUN and renew results/summary.*."""
     from pipeline.places import Places
     from pipeline.results import collect, headline
 
-    run = run.rstrip("/")
-    places = Places(common.load(configs, assignments))
-    target = collect(model or places.model(run), results or places.results, run)
+    config = common.load(configs, assignments, replace=replace)
+    places = Places(config)
+    target = collect(model or places.model(run), results or places.results, run, replace=config.replace)
     click.echo(f"collect: {target} is complete\n{headline(target.parent, run)}", err=True)
 
 

@@ -157,7 +157,7 @@ def test_the_record_tells_what_the_run_was_made_of(evaluated):
     record = yaml.safe_load((directory / "evaluation" / "run.yaml").read_text())
     assert list(record) == [
         "run", "dataset", "status", "epochs", "best_epoch", "weights_evaluated", "weights_sha256", "embedding", "seeds",
-        "fingerprints", "mean_ab", "versions", "configuration",
+        "fingerprints", "mean_ab", "versions", "backend", "settings", "configuration",
     ]  # fmt: skip
     assert (record["run"], record["dataset"], record["status"], record["epochs"]) == (RUN, "tiny", "finished", 2)
     assert record["weights_sha256"] == files.digest_file(directory / "best.weights.h5")

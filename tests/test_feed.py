@@ -7,8 +7,8 @@ def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
     from pipeline import feed
 
     rows = prepared.rows("train")
-    little = feed.load(prepared.images, prepared.embeddings, rows, 1e-6, tmp_path)
-    much = feed.load(prepared.images, prepared.embeddings, rows, 1.0, tmp_path)
+    little = feed.load(prepared.images, prepared.embeddings, rows, tmp_path)
+    much = feed.load(prepared.images, prepared.embeddings, rows)
     assert isinstance(little.lightness, np.memmap) and isinstance(little.ab, np.memmap)
     assert not isinstance(much.lightness, np.memmap)
     for one, two, truth in zip(

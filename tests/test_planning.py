@@ -51,7 +51,7 @@ def pretend_trained(chosen, name, epochs=3, images=None):
         directory / "settings.json",
         {**made_with, "fingerprints": {"images": images or Places(chosen).images.manifest()["fingerprint"]}},
     )
-    files.write_json(directory / "training.json", {"epochs": epochs})
+    files.write_csv(directory / "history.csv", ("epoch",), [{"epoch": number} for number in range(1, epochs + 1)])
 
 
 def test_unchanged_settings_pass(planned):
@@ -97,29 +97,56 @@ def test_a_run_trained_on_other_images_is_named_before_it_is_trained_again(plann
 
 
 def test_results_of_another_evaluation_are_not_replaced_silently(planned):
-    record = {"configuration": {"evaluation": planned.evaluation.model_dump()}}
+    decisive = planning.check_run(planned, "dot_lr1e-3")
+    record = {"configuration": {"evaluation": planned.evaluation.model_dump()}, "settings": decisive, "epochs": 3}
     path = Places(planned).results / "dot_lr1e-3" / "run.yaml"
     files.write_text(path, files.canonical_json(record))
     planning.check_run(planned, "dot_lr1e-3")
     with pytest.raises(InputError, match=r"evaluation\.weights: 'best', now 'last'"):
         planning.check_run(changed(planned, evaluation={"weights": "last"}), "dot_lr1e-3")
+    with pytest.raises(InputError, match=r"start_at: 'mean', now 'zeros'"):
+        planning.check_run(changed(planned, training={"start_at": "zeros"}), "dot_lr1e-3")
+    with pytest.raises(InputError, match="epochs: 3, now 2"):
+        planning.check_run(changed(planned, training={"epochs": 2}), "dot_lr1e-3")
 
 
-def test_a_store_that_lost_a_shard_is_not_called_complete_any_more(planned, caplog):
+def test_a_lost_shard_is_noted_for_the_rule_that_makes_it(planned, caplog):
     store = Places(planned).images
     planning.check_data(planned)
-    assert store.manifest_path.exists()
-    store.shard_file("ab", 1).unlink()
+    assert planning.lost(store) == []
+    kept = store.shard_file("ab", 1).rename(store.path.parent / "kept")
     planning.check_data(planned)
-    assert not store.manifest_path.exists()
-    assert "shards [1]" in caplog.text
+    assert planning.lost(store) == [str(store.lost_path)]
+    assert "shards [1]" in caplog.text and "[1]" in store.lost_path.read_text()
+    assert store.lost_path.stat().st_mtime_ns > store.manifest_path.stat().st_mtime_ns
+    # The disk was only away: nothing has to be made again.
+    kept.rename(store.shard_file("ab", 1))
+    planning.check_data(planned)
+    assert planning.lost(store) == []
 
 
-def test_a_deleted_store_is_not_called_complete_any_more(planned):
+def test_a_deleted_store_is_noted_and_a_note_that_was_followed_stays(planned):
     store = Places(planned).images
     shutil.rmtree(store.path)
     planning.check_data(planned)
-    assert not store.manifest_path.exists()
+    assert planning.lost(store)
+    ingest(planned.datasets["tiny"], store, images_per_shard=8)
+    planning.check_data(planned)
+    assert planning.lost(store)
+    assert store.lost_path.stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
+
+
+def test_fewer_images_than_there_are_is_refused_before_ingest(planned):
+    with pytest.raises(InputError, match=r"images\.zarr holds 12 images, asked for are 9; .*replace=true"):
+        planning.check_data(changed(planned, limit=9))
+    planning.check_data(changed(planned, limit=9, replace=True))
+
+
+def test_an_architecture_that_cannot_be_is_refused_before_any_run_asks_for_it(planned):
+    with pytest.raises(InputError, match="architecture odd, encoder"):
+        planning.check_data(
+            changed(planned, architectures={"odd": {"encoder": "x", "fusion": "1x1:4", "decoder": "2"}})
+        )
 
 
 JOBS = [("embed", None), ("train", "dot_lr1e-3"), ("evaluate", "dot_lr1e-3")]
@@ -135,6 +162,7 @@ def test_the_plan_names_images_jobs_time_disk_memory_and_random_weights(planned)
 
 def test_a_longer_experiment_is_planned_to_take_longer(planned, monkeypatch):
     monkeypatch.setattr(planning, "matrix_rate", lambda: 1e11)
+    monkeypatch.setattr(planning.os, "cpu_count", lambda: 2)
     paper = changed(planned, training={"epochs": 2500})
     (_, line, *_) = planning.plan(paper, [("train", "base_lr1e-4")])
     # 12 images x 2500 epochs x (0.6 x 44 + 0.2 x 14.7) GFLOP at 75 GFLOP/s.

@@ -84,7 +84,7 @@ def test_another_spelling_is_refused_with_the_right_one(name, right):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "base", "base_lr", "base_lr-1e-4", "base_lr1e-4_", "base_lr1e-4_s1_bs50", "base_lr1e-4_bs50_l2-0", "_lr1e-4",
+    ["", "base", "base_lr", "base_lr-1e-4", "base_lr1e-4_", "_lr1e-4",
      "3arch_lr1e-4", "base_lrnan", "base_lrinf", "base_lr1e-4_bs", "base_lr1e-4_bs-5", "base_lr1e-4_bs5.0",
      "base_lr1e-4\n", " base_lr1e-4", "base_lr1e-4/", "../base_lr1e-4", "base_lr1e-4_l2-0_l2-0", "base_lr١e-4",
      "base_lr1_000e-4", "my_net_lr1e-4"],

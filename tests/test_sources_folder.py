@@ -323,13 +323,14 @@ def test_what_is_left_out_is_remarked_on(tmp_path, root):
     assert {remark.file: remark.reason for remark in source.remarks} == {
         "empty.jpg": "unreadable", "text.jpg": "unreadable", "notes.txt": "not a photograph", "gray.png": "gray",
         "large.png": "too large", "pipe.jpg": "unreadable", "gone.jpg": "unreadable", "self.jpg": "unreadable",
-        "sub/up/": "unreadable"}  # fmt: skip
+        "sub/up/": "unreadable", ".hidden.png": "hidden", ".git": "hidden"}  # fmt: skip
     details = {remark.file: remark.detail for remark in source.remarks}
     assert details["gray.png"].endswith("is below gray_below = 2")
     assert "200 x 100" in details["large.png"]
     assert details["empty.jpg"] == "empty file"
     assert str(tmp_path) not in str(source.describe()) + str(source.remarks)
-    assert source.describe()["left_out"] == {"gray": 1, "not a photograph": 1, "too large": 1, "unreadable": 6}
+    assert source.describe()["left_out"] == {
+        "gray": 1, "hidden": 2, "not a photograph": 1, "too large": 1, "unreadable": 6}  # fmt: skip
 
 
 def test_names_that_are_no_text_do_no_harm(tmp_path, root):

@@ -142,8 +142,12 @@ def test_the_file_has_a_row_per_image_in_the_order_of_the_store(written):
     assert [(row["index"], row["id"], row["group"]) for row in rows] == [
         (str(n), f"{n:06d}", f"{n:06d}") for n in range(20)
     ]
-    assert [row["partition"] for row in rows] == splits.read(path) == splits.split(singletons(20), Split(seed=3))
-    assert sizes == counts(splits.read(path)) == {"train": 12, "validation": 4, "test": 4}
+    assert (
+        [row["partition"] for row in rows]
+        == splits.read(path, "the images")
+        == splits.split(singletons(20), Split(seed=3))
+    )
+    assert sizes == counts(splits.read(path, "the images")) == {"train": 12, "validation": 4, "test": 4}
 
 
 def test_the_manifest_says_what_the_split_was_drawn_from(written):
@@ -160,6 +164,21 @@ def test_writing_again_gives_the_same_bytes(written, tmp_path):
     assert again.read_bytes() == written[0].read_bytes()
 
 
+def test_a_split_of_other_images_is_refused(written):
+    with pytest.raises(InputError, match=r"splits images with fingerprint the images, not others; run split again"):
+        splits.read(written[0], "others")
+
+
+def test_another_split_is_replaced_only_if_asked(written):
+    path, _ = written
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"seed: 3, now 4.*--replace"):
+        splits.write(singletons(20), path, Split(seed=4), "the images")
+    assert path.read_bytes() == before
+    splits.write(singletons(20), path, Split(seed=4), "the images", replace=True)
+    assert path.read_bytes() != before
+
+
 def test_a_changed_file_is_refused(written):
     path, _ = written
     content = bytearray(path.read_bytes())
@@ -167,14 +186,14 @@ def test_a_changed_file_is_refused(written):
     content[place : place + 5] = b"tests"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"is not the file that .*splits\.json tells; run split again"):
-        splits.read(path)
+        splits.read(path, "the images")
 
 
 def test_a_missing_file_or_manifest_is_refused(written):
     path, _ = written
     path.with_suffix(".json").unlink()
     with pytest.raises(InputError, match=r"splits\.json does not exist"):
-        splits.read(path)
+        splits.read(path, "the images")
     path.unlink()
     with pytest.raises(InputError, match=r"splits\.csv does not exist"):
-        splits.read(path)
+        splits.read(path, "the images")

@@ -88,7 +88,7 @@ def test_an_unknown_stage_is_refused(call):
         (["ingest", "--set", "datasets.sample={kind: kaggle, path: nowhere}"], ["nowhere: expected a folder"]),
         (["embed"], ["images.json does not exist", "run its stage"]),
         (["split"], ["index.csv does not exist"]),
-        (["references"], ["splits.csv does not exist"]),
+        (["references"], ["images.json does not exist", "run its stage"]),
         (["train", "base"], ["run name 'base': expected <architecture>_lr"]),
         (["train", "base_lr0.0001"], ["is spelt 'base_lr1e-4'; ask for that"]),
         (["train", "arch7_lr1e-4"], ["architecture 'arch7': expected one of base, arch1, arch2, arch3"]),

@@ -126,8 +126,9 @@ def test_arch3_trains_and_says_how(train, dataset):
     assert told["settings"]["architecture"]["decoder"] == "^ 32 ^ 32 16 2 ^"
     assert told["files"] == {name: files.digest_file(directory / name) for name in told["files"]}
     assert set(told["files"]) == set(WEIGHTS)
+    assert told["backend"] == {"keras": "tensorflow", "precision": "float32", "threads": 2}
     np.testing.assert_allclose(told["mean_ab"], dataset.arrays("train")[1].mean(axis=(0, 1, 2)), rtol=1e-12)
-    assert [line.split(",")[0] for line in (directory / "times.csv").read_text().splitlines()] == ["1", "2"]
+    assert [line.split(",")[0] for line in (directory / "times.csv").read_text().splitlines()] == ["epoch", "1", "2"]
 
 
 def test_the_history_is_what_numpy_finds_of_the_model(three_epochs, dataset):
@@ -194,7 +195,7 @@ def test_fewer_epochs_are_refused_unless_replaced(train, finished):
         train(epochs=2)
     assert bytes_of(finished) == before
     train(epochs=2, replace=True)
-    assert len(history(finished)) == len((finished / "times.csv").read_text().splitlines()) == 2
+    assert len(history(finished)) == len((finished / "times.csv").read_text().splitlines()) - 1 == 2
     assert_same(finished, train(folder="fresh", epochs=2))
 
 
@@ -225,12 +226,29 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_
     assert "going on after epoch 1" in caplog.text
 
 
-def test_without_any_whole_checkpoint_training_starts_again(train, finished, caplog):
+def test_a_trained_network_without_a_whole_checkpoint_is_not_trained_over(train, finished, caplog):
     before = bytes_of(finished)
     for path in finished.glob("checkpoint*.npz"):
         path.write_bytes(b"PK")
-    assert bytes_of(train(epochs=3)) == before
+    with pytest.raises(InputError, match=r"without its checkpoint: training would start again.*--replace"):
+        train(epochs=3)
     assert caplog.text.count("is damaged") == 2
+    train(epochs=3, replace=True)
+    assert bytes_of(finished) == before
+
+
+def test_an_unfinished_run_without_any_whole_checkpoint_starts_again(train, three_epochs, tmp_path):
+    with pytest.raises(Interrupted):
+        train(epochs=3, progress=StopsAfter(7))
+    for path in (tmp_path / "models" / "run").glob("checkpoint*.npz"):
+        path.write_bytes(b"PK")
+    assert_same(train(epochs=3), three_epochs)
+
+
+def test_a_checkpoint_whose_settings_are_gone_is_not_picked_up_by_others(train, finished):
+    (finished / "settings.json").unlink()
+    with pytest.raises(InputError, match=r"the settings of checkpoint\.npz"):
+        train(epochs=4, start_at="zeros")
 
 
 def test_a_run_whose_loss_stops_being_finite_ends_as_diverged(train, caplog):
@@ -272,8 +290,9 @@ def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
     dataset.splits.write_text(dataset.splits.read_text() + "15,x,x,train\n")
     with pytest.raises(InputError, match="run split again"):
         train()
-    files.write_json(dataset.splits.with_suffix(".json"), {"sha256": files.digest_file(dataset.splits)})
-    with pytest.raises(InputError, match=r"names 16 images, .* holds 15; run split again"):
+    other = {"sha256": files.digest_file(dataset.splits), "images": "others"}
+    files.write_json(dataset.splits.with_suffix(".json"), other)
+    with pytest.raises(InputError, match=r"splits images with fingerprint others, .*; run split again"):
         train()
     for path, content in kept.items():
         path.write_bytes(content)

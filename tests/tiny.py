@@ -76,7 +76,7 @@ class Dataset:
         return self.images, self.embeddings, self.splits
 
     def rows(self, partition):
-        return np.flatnonzero(np.array(splits.read(self.splits)) == partition)
+        return np.flatnonzero(np.array(splits.read(self.splits, self.images.manifest()["fingerprint"])) == partition)
 
     def arrays(self, partition):
         """L, ab and embeddings of a partition."""

@@ -77,7 +77,7 @@ def existing_folder(path: Path, what: str) -> Path:
 
 
 def files_below(root: Path) -> tuple[list[str], list[Remark]]:
-    """The files below a folder as relative POSIX paths, sorted by code point; hidden ones are passed over.
+    """The files below a folder as relative POSIX paths, sorted by code point; hidden ones give a remark.
 
     Links to folders are followed, except to a folder they lie in. Folders that cannot be listed give a remark.
     """
@@ -96,6 +96,7 @@ def files_below(root: Path) -> tuple[list[str], list[Remark]]:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
+                        remarks.append(Remark(escaped(f"{prefix}{entry.name}"), "hidden", "the name starts with a dot"))
                         continue
                     if _is_folder(entry):
                         waiting.append((f"{prefix}{entry.name}/", above | {place}))

@@ -22,7 +22,7 @@ from pipeline.progress import Progress
 from pipeline.sources.base import ImageInfo, Remark, escaped, existing_folder, files_below
 from pipeline.tasks import run_tasks
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 FILES_PER_CHUNK = 64
 
 

@@ -46,11 +46,6 @@ def settings_of_run(wildcards):
     return canonical_json(or_stop(planning.check_run, CONFIG, wildcards.run))
 
 
-def what_results_show(wildcards):
-    """The outputs of evaluation for results/<run>/, or results/<run> as it may be asked for."""
-    return expand(rules.evaluate.output, run=wildcards.run.rstrip("/"))
-
-
 def announce(workflow):
     """Before the first job: what the work will take. Stops if the disk is too small."""
     jobs = [

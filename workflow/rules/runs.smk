@@ -48,16 +48,13 @@ rule evaluate:
 
 rule collect:
     input:
-        what_results_show,
+        rules.evaluate.output,
     output:
         directory(f"{RESULTS}/{{run}}"),
     log:
         f"{LOGS}/{{run}}/collect.log",
     benchmark:
         f"{LOGS}/{{run}}/collect.tsv"
-    wildcard_constraints:
-        # A folder may be asked for with a slash at its end.
-        run=r"(?!summary\.)[^/]+/?",
     conda:
         "../../environment.yml"
     shell:
