@@ -73,6 +73,8 @@ def test_a_number_that_is_not_finite_has_none(number):
         ("base_lr1e-4_l2-1e-2_bs5_s0", "base_lr1e-4"),
         ("base_lr1e-4_l2-0.0", "base_lr1e-4_l2-0"),
         ("base_lr1e-4_bs050_s01", "base_lr1e-4_bs50_s1"),
+        ("base_lr1e-4_s1_bs50", "base_lr1e-4_bs50_s1"),
+        ("base_bs50_l2-0_lr1e-4", "base_lr1e-4_l2-0_bs50"),
     ],
 )
 def test_another_spelling_is_refused_with_the_right_one(name, right):
