@@ -118,7 +118,7 @@ class Split(Section):
 
 
 class Architecture(Section):
-    """One network, in the notation of `pipeline.architectures`."""
+    """One network, in the notation of `pipeline.blueprints`."""
 
     encoder: str
     fusion: str
@@ -259,13 +259,19 @@ def parse_assignment(text: str) -> dict[str, Any]:
     return dict(nested)
 
 
-def load_config(paths: Iterable[Path], assignments: Iterable[str] = ()) -> Config:
-    """Read configuration files, later ones over earlier ones, then ``KEY=VALUE`` assignments over both."""
-    values: dict[str, Any] = {}
+def load_config(
+    paths: Iterable[Path],
+    assignments: Iterable[str] = (),
+    *,
+    base: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read a configuration: `base`, then files, then ``KEY=VALUE`` assignments, then `changes`; later ones win."""
+    values = dict(base or {})
     names = []
     for path in paths:
         values = merge(values, read_yaml(path))
         names.append(str(path))
     for text in assignments:
         values = merge(values, parse_assignment(text))
-    return parse_config(values, " + ".join(names) or "the configuration")
+    return parse_config(merge(values, changes or {}), " + ".join(names) or "the configuration")

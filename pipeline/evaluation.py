@@ -1,4 +1,4 @@
-"""Evaluation of a trained run, and the scores of the answers that need no network."""
+"""Evaluation of a trained run: its scores on every partition, and its figures."""
 
 import logging
 import math

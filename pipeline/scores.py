@@ -15,9 +15,9 @@ import numpy.typing as npt
 from skimage.color import rgb2lab
 
 from pipeline import lab, metrics, paper
+from pipeline.splits import PARTITIONS
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "settings")
-PARTITIONS = ("train", "validation", "test")
 METRICS = ("loss", "mse", "rmse", "accuracy", "psnr", "ssim", "ciede2000")
 
 MODEL = "model"  # the run's own answer

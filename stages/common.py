@@ -97,17 +97,13 @@ def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any
     """
     from pipeline import config
 
-    values: dict[str, Any] = {}
+    base: dict[str, Any] = {}
     if given := os.environ.get(config.VARIABLE):
-        values = json.loads(given)
+        base = json.loads(given)
     elif DEFAULT_CONFIG.exists():
-        values = config.read_yaml(DEFAULT_CONFIG)
-    for path in configs:
-        values = config.merge(values, config.read_yaml(path))
-    for text in assignments:
-        values = config.merge(values, config.parse_assignment(text))
-    values |= {key: value for key, value in changes.items() if value}
-    return config.parse_config(values, " + ".join(map(str, configs)) or "the configuration")
+        base = config.read_yaml(DEFAULT_CONFIG)
+    asked = {key: value for key, value in changes.items() if value}
+    return config.load_config(configs, assignments, base=base, changes=asked)
 
 
 def start_backend(config: "Config", precision: "Precision") -> None:
