@@ -128,7 +128,7 @@ class Architecture(Section):
 class Training(Section):
     """What a run's name does not say about its training."""
 
-    epochs: Count = 3
+    epochs: Count = 2
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     start_at: Literal["mean", "zeros"] = "mean"
     patience: Count | None = None

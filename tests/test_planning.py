@@ -24,6 +24,7 @@ def planned(tmp_path):
         data=str(tmp_path / "data"),
         images_per_shard=8,
         architectures=DOT,
+        training=config.Training(epochs=3),
     )
     ingest(source, Places(chosen).images, images_per_shard=8)
     return chosen
