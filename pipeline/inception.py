@@ -77,10 +77,7 @@ def load(embedding: config.Embedding, saved: Path) -> EmbeddingNetwork:
     """
     kind = recipes.weights(embedding)
     if embedding.weights == "random":
-        _ensure_random(embedding, kind, saved)
-        network = _network(embedding, None)
-        network.load_weights(saved)
-        return EmbeddingNetwork(network, embedding.batch_size)
+        return EmbeddingNetwork(_random_network(embedding, kind, saved), embedding.batch_size)
     if kind["weights"] == "file":
         log.warning(
             "embedding: %s has MD5 %s, the official ImageNet file has %s; its embeddings are named by that digest",
@@ -113,24 +110,37 @@ def _cannot_load(weights: str, error: Exception) -> str:
     )
 
 
-def _ensure_random(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> None:
-    description = _description(saved)
-    if saved.exists() and description.exists():
-        facts = files.read_json(description)
-        if {key: facts.get(key) for key in kind} == kind and facts.get("sha256") == files.digest_file(saved):
-            return
+def _random_network(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> keras.Model:
+    if not _is_saved(kind, saved):
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("float32")
+        made = _make_random(embedding, kind, saved)
+        keras.config.set_dtype_policy(policy)
+        if policy.name == "float32":
+            return made
+    network = _network(embedding, None)
+    network.load_weights(saved)
+    return network
+
+
+def _is_saved(kind: dict[str, Any], saved: Path) -> bool:
+    if not saved.exists() or not _description(saved).exists():
+        return False
+    facts = files.read_json(_description(saved))
+    return {key: facts.get(key) for key in kind} == kind and facts.get("sha256") == files.digest_file(saved)
+
+
+def _make_random(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> keras.Model:
     log.info("embedding: making a network with random weights, seed %d", embedding.seed)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    network = keras.applications.InceptionResNetV2(weights=None, classifier_activation=None)
-    keras.config.set_dtype_policy(policy)
+    network = _network(embedding, None)
     randomize(network, embedding.seed)
     calibrate(network, calibration_images())
     with files.written_whole(saved) as temporary:
         named = temporary.with_name(temporary.name + ".weights.h5")
         network.save_weights(named)
         named.replace(temporary)
-    files.write_json(description, {**kind, "sha256": files.digest_file(saved)})
+    files.write_json(_description(saved), {**kind, "sha256": files.digest_file(saved)})
+    return network
 
 
 def calibration_images() -> UInt8:

@@ -150,7 +150,7 @@ def train(
                 callbacks=[journal, *_watchers(where, training, advance)],
                 verbose=0,
             )
-        journal.save_checkpoint()
+        journal.save_checkpoint_unless_saved()
     return journal.finish({"settings": made_with, "mean_ab": list(mean_ab)})
 
 
@@ -211,7 +211,7 @@ class Journal(keras.callbacks.Callback):
         self._best_epoch = 0
         self._status = "finished"
         self._bad_step = 0
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_epochs = time.monotonic(), 0
         if checkpoint:
             state = checkpoint.state
             _assign(model.variables, checkpoint.model)
@@ -268,6 +268,11 @@ class Journal(keras.callbacks.Callback):
             return f"{self._status}; the loss is not a finite number"
         return f"no better validation MSE for {self._training.patience} epochs"
 
+    def save_checkpoint_unless_saved(self) -> None:
+        """Write a checkpoint, if the last one is of an earlier epoch."""
+        if self._saved_epochs != self.epochs:
+            self.save_checkpoint()
+
     def save_checkpoint(self) -> None:
         """Write a checkpoint of this moment."""
         state = {
@@ -279,7 +284,7 @@ class Journal(keras.callbacks.Callback):
         }
         variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
         checkpoints.save(self._where.checkpoint, checkpoints.Checkpoint(variables, optimizer, self._best, state))
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_epochs = time.monotonic(), self.epochs
 
     def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Write history, last and best weights (the last ones where no epoch was finite), and the summary."""
