@@ -31,7 +31,7 @@ check: .venv/installed
 # After a change of dependencies; needs uv.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra dev \
-		--no-header --no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
+		--no-header --no-annotate --output-file requirements.lock pyproject.toml
 	sed -i '/  - pip:/q' environment.yml
 	sed "s/^/      - /" requirements.lock >> environment.yml
 
