@@ -240,3 +240,23 @@ def test_weights_are_identified_by_what_they_are_and_not_where(tmp_path, monkeyp
     assert recipes.weights(Embedding(seed=3))["seed"] == 3
     assert recipes.label(recipes.settings(Embedding(), 8)).startswith("RANDOM")
     assert recipes.settings(Embedding(), 8) != recipes.settings(Embedding(activation="softmax"), 8)
+
+
+@pytest.mark.long
+def test_a_legacy_file_that_fits_is_taken_with_a_warning_and_gives_its_networks_answers(keras, tmp_path, caplog):
+    from keras.src.legacy.saving import legacy_h5_format
+
+    from pipeline import inception
+
+    network = keras.applications.InceptionResNetV2(weights=None, classifier_activation=None)
+    inception.randomize(network, 3)
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, network)
+    saved = tmp_path / "embedding_network.weights.h5"
+    loaded = inception.load(Embedding(weights=str(path), batch_size=2), saved)
+    assert "has MD5" in caplog.text and recipes.OFFICIAL_MD5 in caplog.text
+    assert inception.weights_facts(saved) == {"weights": "file", "md5": files.digest_file(path, "md5")}
+    assert not saved.exists()
+    lightness = photographs(2)[0]
+    np.testing.assert_array_equal(loaded(lightness), inception.EmbeddingNetwork(network, 2)(lightness))
