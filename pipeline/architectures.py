@@ -9,7 +9,9 @@ import numpy as np
 from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE, Layer, parts, resolve
 from pipeline.config import Architecture
 
-__all__ = ["ARCHITECTURES", "EMBEDDING_SIZE", "Fusion", "build"]
+__all__ = ["ARCHITECTURES", "EMBEDDING_SIZE", "Fusion", "build", "halves", "inputs"]
+
+FUSION = "fusion_1"  # name of the layer where the embedding comes in
 
 
 @keras.saving.register_keras_serializable(package="deepcolor")
@@ -68,6 +70,7 @@ def build(
     l2: float = 0.01,
     seed: int = 0,
     start_at: tuple[float, float] = (0.0, 0.0),
+    embedding: bool = True,
     architectures: Mapping[str, Architecture] | None = None,
 ) -> keras.Model:
     """Build a network that predicts ab from L and an embedding.
@@ -82,6 +85,8 @@ def build(
         l2: factor of the sum of squares of the kernels in the loss.
         seed: of the initial weights (Glorot uniform).
         start_at: initial bias of the last layer, (a, b) in 8-bit units.
+        embedding: False leaves the embedding out: the only input is `L`, and the first fusion layer is a convolution of
+            the encoder alone.
         architectures: more architectures, by name.
 
     Raises:
@@ -89,7 +94,7 @@ def build(
 
     Source: the DeepColor paper, section 3.1, figures 4 to 11.
     """
-    encoder, fusion, decoder = parts(name, resolve(name, architectures))
+    encoder_layers, fusion_layers, decoder_layers = parts(name, resolve(name, architectures))
     seeds = np.random.default_rng(seed)
 
     def initializer() -> keras.initializers.Initializer:
@@ -108,16 +113,19 @@ def build(
             **options,
         )
 
-    lightness = keras.Input((None, None, 1), name="L")
-    embedding = keras.Input((EMBEDDING_SIZE,), name="embedding")
-    x = lightness
-    for index, layer in enumerate(encoder, 1):
-        x = convolution(layer, f"encoder_{index}", 0.0 if index == len(encoder) else l2)(x)
-    x = Fusion(fusion[0].filters, initializer(), l2, name="fusion_1")([x, embedding])
-    for index, layer in enumerate(fusion[1:], 2):
+    inputs = [keras.Input((None, None, 1), name="L")]
+    x = inputs[0]
+    for index, layer in enumerate(encoder_layers, 1):
+        x = convolution(layer, f"encoder_{index}", 0.0 if index == len(encoder_layers) else l2)(x)
+    if embedding:
+        inputs.append(keras.Input((EMBEDDING_SIZE,), name="embedding"))
+        x = Fusion(fusion_layers[0].filters, initializer(), l2, name=FUSION)([x, inputs[1]])
+    else:
+        x = convolution(fusion_layers[0], FUSION, l2)(x)
+    for index, layer in enumerate(fusion_layers[1:], 2):
         x = convolution(layer, f"fusion_{index}", l2)(x)
-    last = max(index for index, layer in enumerate(decoder) if layer.filters)
-    for index, layer in enumerate(decoder):
+    last = max(index for index, layer in enumerate(decoder_layers) if layer.filters)
+    for index, layer in enumerate(decoder_layers):
         if not layer.filters:
             x = keras.layers.UpSampling2D(2, name=f"decoder_{index + 1}_upsampling", dtype=x.dtype)(x)
         elif index < last:
@@ -125,4 +133,26 @@ def build(
         else:
             start = keras.initializers.Constant(np.asarray(start_at, np.float32).tolist())
             x = convolution(layer, "ab", l2, dtype="float32", bias_initializer=start)(x)
-    return keras.Model([lightness, embedding], x, name=name)
+    return keras.Model(inputs, x, name=name)
+
+
+def inputs(model: keras.Model, lightness: Any, embedding: Any) -> list[Any]:
+    """What the model takes of L (n, H, W), any number type, and embeddings (n, 1000)."""
+    return [lightness[..., None], embedding][: len(model.inputs)]
+
+
+def halves(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The encoder (from L), and the rest (from the encoder's output and the embedding), with the model's weights.
+
+    Together they are the model; the encoder's part need not be computed again for another embedding. They are copies:
+    a model whose layers are part of another one as well cannot be saved.
+
+    Raises:
+        ValueError: the model has no embedding.
+    """
+    if len(model.inputs) != 2:
+        raise ValueError("expected a model with an embedding")
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    encoded = copy.get_layer(FUSION).input[0]
+    return keras.Model(copy.inputs[0], encoded), keras.Model([encoded, copy.inputs[1]], copy.output)

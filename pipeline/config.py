@@ -143,6 +143,7 @@ class Evaluation(Section):
     weights: Literal["best", "last"] = "best"
     batch_size: Count = 16
     pictures: Annotated[int, Field(ge=1, le=50)] = 8
+    seed: Seed = 0
 
 
 class Config(Section):

@@ -1,8 +1,8 @@
 """Evaluation of a trained run: its scores on every partition, and its figures."""
 
-import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,31 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import yaml
+from skimage.color import rgb2lab
 
-from pipeline import architectures, config, feed, figures, files, lab, metrics, models, paper, recipes, scores, splits
+from pipeline import (
+    architectures,
+    config,
+    differences,
+    feed,
+    figures,
+    files,
+    lab,
+    metrics,
+    models,
+    paper,
+    pictures,
+    recipes,
+    results,
+    scores,
+    splits,
+)
 from pipeline.errors import InputError
 from pipeline.progress import Progress, Silent
-from pipeline.references import batches, read_references
+from pipeline.references import Batch, batches, partners, read_references
 from pipeline.runs import Run
 from pipeline.stores import Store
 from pipeline.training import RunFiles, fingerprints
-
-log = logging.getLogger("deepcolor")
 
 
 def evaluate(
@@ -27,11 +42,13 @@ def evaluate(
     images: Store,
     embeddings: Store,
     split: Path,
-    references: Path,
+    references_file: Path,
     directory: Path,
     evaluation: config.Evaluation,
     *,
     resolved: Mapping[str, Any],
+    replace: bool = False,
+    threads: int = 2,
     more_architectures: Mapping[str, config.Architecture] | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -40,61 +57,94 @@ def evaluate(
     Args:
         directory: ``models/<run>/``; scores and figures go to its folder `evaluation`.
         resolved: the whole configuration, for the record.
+        replace: whether an evaluation made with other settings may be replaced.
+        threads: batches are measured in so many pieces side by side.
 
     Returns:
-        The folder with metrics.csv, curves.png, predictions.png, model.keras and, last, run.yaml.
+        The folder with `EVALUATED`; run.yaml comes last.
 
     Raises:
-        InputError: the run was trained on other data, or its files are not whole.
+        InputError: the run was trained on other data, its files are not whole, or there is an evaluation with other
+            settings.
     """
     where = RunFiles(directory)
+    out = directory / "evaluation"
     summary = files.read_json(where.summary)
-    partitions = splits.read(split, images.manifest()["fingerprint"])
+    if not replace:
+        results.refuse_other(out, summary["settings"], evaluation.model_dump(), summary["epochs"])
+    table = splits.read(split, images.manifest()["fingerprint"])
     feed.check_stores(images, embeddings)
     _check_run(summary, where, images, embeddings, split)
-    reference_rows = read_references(references, images, split)
-    model = architectures.build(run.architecture, l2=float(run.l2), architectures=more_architectures)
+    references = read_references(references_file, images, split, evaluation.seed)
+    model = architectures.build(
+        run.architecture, l2=float(run.l2), embedding=run.embedding, architectures=more_architectures
+    )
     weights = where.weights(evaluation.weights)
     model.load_weights(weights)
-
     dataset = images.path.parent.name
-    gathered = scores.Scores()
-    errors = np.full(images.rows(), np.nan)
-    with (progress or Silent()).track(f"evaluate {run.name}, images", images.rows()) as advance:
-        for batch in batches(images, embeddings, partitions, evaluation.batch_size):
-            predicted = predict(model, batch.truth.lightness, batch.embedding)
-            gathered.add(batch.truth, predicted)
-            errors[batch.start : batch.start + len(predicted)] = metrics.squared_error(predicted, batch.truth.ab)
-            advance(len(predicted))
+    label = recipes.label(summary["settings"]["embeddings"]) if run.embedding else "no embedding"
+    note = f"embedding weights: {label}" + ("" if summary["status"] == "finished" else f"; {summary['status']}")
+    (out / "run.yaml").unlink(missing_ok=True)
+
+    found = scores.Scores(len(table))
+    chroma = {name: np.zeros((256, 256), np.int64) for name in ("predicted", "true")}
+    answers = _answers(model, embeddings, table, evaluation.seed)
+    partitions = [row["partition"] for row in table]
+    with (
+        (progress or Silent()).track(f"evaluate {run.name}, images", images.rows()) as advance,
+        ThreadPoolExecutor(threads) as pool,
+        pictures.new_folder(out / "pictures") as folder,
+    ):
+        for batch in batches(images, embeddings, partitions, references.rarity, evaluation.batch_size):
+            predicted = answers(batch)
+            found.measure(pool, threads, batch.start, batch.truth, predicted)
+            for place, ab in enumerate(predicted[scores.MODEL]):
+                if partitions[batch.start + place] == "test":
+                    _count(chroma["true"], batch.truth.ab[place])
+                    if np.isfinite(ab).all():
+                        _count(chroma["predicted"], ab)
+                        rgb = lab.to_rgb(batch.truth.lightness[place], ab)
+                        pictures.write_jpeg(folder / pictures.name(batch.start + place), rgb)
+            advance(len(batch.truth.ab))
     penalty = float(sum(map(float, model.losses)))
-    rows = gathered.rows(run.name, dataset, scores.MODEL)
-    losses = {row["partition"]: {"loss": row["value"] + penalty} for row in rows if row["metric"] == "mse"}
-    label = recipes.label(summary["settings"]["embeddings"])
+    for columns in found.answers.values():
+        columns["loss"] = columns["mse"] + penalty
+    chosen = scores.samples(partitions, [row["group"] for row in table], evaluation.seed)
+    over = scores.summed({**found.answers, **references.answers}, chosen)
     told = (
         f"embedding weights: {label}; {evaluation.weights} weights of {summary['epochs']} epochs; {summary['status']}"
     )
-    rows = gathered.rows(run.name, dataset, scores.MODEL, losses, told)
-    rows += [{**row, "run": run.name} for row in reference_rows] + scores.paper_rows(run.name, dataset)
+    own = {partition: {answer: here[answer] for answer in found.answers} for partition, here in over.items()}
+    rows = scores.rows(run.name, dataset, own, chosen, told)
+    rows += [{**row, "run": run.name} for row in references.rows] + scores.paper_rows(run.name, dataset)
+    against = differences.difference_rows(run.name, dataset, over, chosen)
 
-    out = directory / "evaluation"
-    (out / "run.yaml").unlink(missing_ok=True)
-    note = f"embedding weights: {label}"
-    if summary["status"] != "finished":
-        note += f"; {summary['status']}"
-    _draw_predictions(model, run, images, embeddings, partitions, errors, evaluation, out, note)
-    _draw_curves(run, where, rows, out, note)
     files.write_csv(out / "metrics.csv", scores.COLUMNS, rows)
+    files.write_csv(out / "differences.csv", differences.COLUMNS, against)
+    scores.write_per_image(out / "per_image.csv", run.name, dataset, table, found.answers)
+    test = np.flatnonzero(np.array(partitions) == "test")
+    shown = spread_over_errors(found.answers[scores.MODEL]["mse"], test, evaluation.pictures)
+    _draw_pictures(model, run, images, embeddings, found.answers[scores.MODEL], shown, out, note)
+    figures.chroma(
+        out / "chroma.png", chroma["predicted"], chroma["true"], f"{run.name}: colours of the test images", note
+    )
+    _draw_curves(run, where, rows, summary["status"], out, note)
     models.save(model, out / "model.keras")
     record = {
         "run": run.name,
         "dataset": dataset,
         "status": summary["status"],
+        "findings": differences.findings(summary["status"], rows, against, _only(chroma["predicted"])),
         "epochs": summary["epochs"],
         "best_epoch": summary["best_epoch"],
         "weights_evaluated": evaluation.weights,
         "weights_sha256": files.digest_file(weights),
-        "embedding": embeddings.manifest()["settings"],
-        "seeds": {"training": run.seed, "split": splits.read_manifest(split)["settings"]["seed"]},
+        "embedding": embeddings.manifest()["settings"] if run.embedding else {"weights": "none"},
+        "seeds": {
+            "training": run.seed,
+            "split": splits.read_manifest(split)["settings"]["seed"],
+            "evaluation": evaluation.seed,
+        },
         "fingerprints": summary["settings"]["fingerprints"],
         "mean_ab": summary["mean_ab"],
         "versions": summary["versions"],
@@ -102,13 +152,56 @@ def evaluate(
         "settings": summary["settings"],
         "configuration": dict(resolved),
     }
-    files.write_text(out / "run.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+    files.write_text(out / "run.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
     return out
+
+
+Predictions = dict[str, npt.NDArray[np.float32]]
+
+
+def _answers(
+    model: keras.Model, embeddings: Store, table: Sequence[Mapping[str, str]], seed: int
+) -> Callable[[Batch], Predictions]:
+    """The network's answers to a batch: its own, and, where it has an embedding, with a wrong one."""
+    if len(model.inputs) == 1:
+        return lambda batch: {scores.MODEL: predict(model, batch.truth.lightness, None)}
+    encoder, decoder = architectures.halves(model)
+    other = partners([row["group"] for row in table], seed)
+    train = np.array([row["partition"] == "train" for row in table])
+    total = np.zeros(architectures.EMBEDDING_SIZE)
+    for start, stop, values in embeddings.read_spans("embedding"):
+        total += values[train[start:stop]].sum(axis=0, dtype=np.float64)
+    mean = (total / train.sum()).astype(np.float32)
+
+    def answer(batch: Batch) -> Predictions:
+        encoded = encoder.predict_on_batch(batch.truth.lightness[..., None])
+        shuffled = embeddings.read_rows("embedding", other[batch.start : batch.start + len(encoded)])
+        given = {
+            scores.MODEL: batch.embedding,
+            scores.EMBEDDING_SHUFFLED: shuffled,
+            scores.EMBEDDING_MEAN: np.broadcast_to(mean, shuffled.shape),
+        }
+        return {
+            name: np.asarray(decoder.predict_on_batch([encoded, embedding]), np.float32)
+            for name, embedding in given.items()
+        }
+
+    return answer
+
+
+def _only(counts: npt.NDArray[np.int64]) -> tuple[int, int] | None:
+    found = np.argwhere(counts)
+    return (int(found[0][0]), int(found[0][1])) if len(found) == 1 else None
+
+
+def _count(counts: npt.NDArray[np.int64], ab: npt.NDArray[np.generic]) -> None:
+    a, b = np.clip(np.rint(np.asarray(ab, np.float32)), 0, 255).astype(np.intp).reshape(-1, 2).T
+    counts += np.bincount(256 * a + b, minlength=counts.size).reshape(counts.shape)
 
 
 def predict(model: keras.Model, lightness: lab.UInt8, embedding: Any) -> npt.NDArray[np.float32]:
     """Predicted ab (n, H, W, 2) float32, 8-bit units, of L (n, H, W) uint8 and embeddings (n, 1000)."""
-    return np.asarray(model.predict_on_batch([lightness[..., None], embedding]), np.float32)
+    return np.asarray(model.predict_on_batch(architectures.inputs(model, lightness, embedding)), np.float32)
 
 
 def _check_run(summary: Mapping[str, Any], where: RunFiles, images: Store, embeddings: Store, split: Path) -> None:
@@ -135,49 +228,46 @@ def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.int
     return chosen
 
 
-def _draw_predictions(
+def _draw_pictures(
     model: keras.Model,
     run: Run,
     images: Store,
     embeddings: Store,
-    partitions: Sequence[str],
-    errors: npt.NDArray[np.float64],
-    evaluation: config.Evaluation,
+    measured: scores.Columns,
+    shown: npt.NDArray[np.intp],
     out: Path,
     note: str,
 ) -> None:
-    chosen = spread_over_errors(errors, np.flatnonzero(np.array(partitions) == "test"), evaluation.pictures)
-    rows = files.read_csv(images.path.with_name("index.csv"), ("id",))
-    truths, predictions, captions = [], [], []
-    for row in chosen.tolist():
-        truth = scores.Truth(["test"], images.read("L", row, row + 1), images.read("ab", row, row + 1))
-        predicted = predict(model, truth.lightness, embeddings.read("embedding", row, row + 1))
-        measured = {score["metric"]: score["value"] for score in _score_one(truth, predicted)}
-        captions.append(f"{rows[row]['id']}, ΔE2000 {measured['ciede2000']:.1f}, PSNR {measured['psnr']:.1f} dB")
-        truths.append(truth)
-        predictions.append(predicted[0])
-    figures.predictions(
-        out / "predictions.png",
-        np.concatenate([truth.lightness for truth in truths]),
-        np.stack(predictions),
-        np.concatenate([truth.ab for truth in truths]),
-        captions,
-        f"{run.name}: test images, smallest error first",
-        note,
-    )
+    """Draw predictions.png and errors.png of the rows `shown`."""
+    index = files.read_csv(images.path.with_name("index.csv"), ("id",))
+    lightness, ab = images.read_rows("L", shown), images.read_rows("ab", shown)
+    predicted = predict(model, lightness, embeddings.read_rows("embedding", shown))
+    difference = np.full(lightness.shape, np.nan)
+    finite = np.isfinite(predicted).all(axis=(1, 2, 3))
+    seen = (rgb2lab(lab.to_rgb(lightness[finite], values[finite])) for values in (predicted, ab))
+    difference[finite] = metrics.ciede2000_map(*seen)
+    captions = [
+        f"{index[row]['id']}, ΔE2000 {measured['ciede2000'][row]:.1f}, PSNR {measured['psnr'][row]:.1f} dB"
+        for row in shown
+    ]
+    title = f"{run.name}: test images, evenly from the smallest error to the largest"
+    figures.predictions(out / "predictions.png", lightness, predicted, ab, captions, title, note)
+    figures.errors(out / "errors.png", lightness, predicted, ab, difference, captions, title, note)
 
 
-def _score_one(truth: scores.Truth, predicted: npt.NDArray[np.float32]) -> list[scores.Row]:
-    one = scores.Scores()
-    one.add(truth, predicted)
-    return one.rows("", "", "")
-
-
-def _draw_curves(run: Run, where: RunFiles, rows: Sequence[scores.Row], out: Path, note: str) -> None:
+def _draw_curves(run: Run, where: RunFiles, rows: Sequence[scores.Row], status: str, out: Path, note: str) -> None:
     columns = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
     history = [{name: float(row[name]) for name in columns} for row in files.read_csv(where.history, columns)]
     majority = next(
         (float(row["value"]) for row in rows if row["answer"] == scores.MAJORITY and row["partition"] == "validation"),
         math.nan,
     )
-    figures.curves(out / "curves.png", history, run.name, majority, paper.RUNS.get(run.name), note)
+    figures.curves(
+        out / "curves.png",
+        history,
+        run.name,
+        majority,
+        paper.RUNS.get(run.name),
+        note,
+        ended="" if status == "finished" else status,
+    )

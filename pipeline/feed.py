@@ -80,14 +80,22 @@ def _read_rows(store: Store, name: str, rows: npt.NDArray[np.intp], scratch: Pat
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches ``((L, embedding), ab)`` of examples, in storage order or shuffled each epoch.
+    """Batches ``((L, embedding), ab)``, or ``((L,), ab)``, of examples, in storage order or shuffled each epoch.
 
     L (batch, H, W, 1) and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e` is
     that of ``numpy.random.default_rng((seed, e))``, whatever ran before.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, shuffle_seed: int | None = None, epoch: int = 0) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        batch_size: int,
+        shuffle_seed: int | None = None,
+        epoch: int = 0,
+        embedding: bool = True,
+    ) -> None:
         super().__init__(workers=1)
+        self._embedding = embedding
         self._examples = examples
         self._batch_size = batch_size
         self._seed = shuffle_seed
@@ -101,10 +109,11 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self._order) // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[tuple[UInt8, npt.NDArray[np.float32]], UInt8]:
+    def __getitem__(self, index: int) -> tuple[tuple[npt.NDArray[Any], ...], UInt8]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         examples = self._examples
-        return (examples.lightness[rows][..., None], examples.embedding[rows]), examples.ab[rows]
+        inputs = (examples.lightness[rows][..., None],)
+        return (*inputs, examples.embedding[rows]) if self._embedding else inputs, examples.ab[rows]
 
     def on_epoch_end(self) -> None:
         """Draw the next epoch's order."""

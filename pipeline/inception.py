@@ -1,6 +1,8 @@
-"""The embedding network: Keras' Inception-ResNet-v2 with its 1000-way head, on gray photographs made from L alone."""
+"""Keras' Inception-ResNet-v2 with its 1000-way head: embeddings of gray photographs, and features of coloured ones."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,21 @@ class GrayPhotograph(keras.layers.Layer):
         """See `recipes.PREPROCESSING`."""
         levels = keras.ops.convert_to_tensor(gray_levels().astype(np.float32))
         gray = keras.ops.take(levels, keras.ops.cast(lightness, "int32"))[..., None]
-        resized = keras.ops.image.resize(gray, (SIDE, SIDE), interpolation="bilinear", data_format="channels_last")
-        return keras.ops.repeat(resized / 127.5 - 1.0, 3, axis=-1)
+        return keras.ops.repeat(_scaled(gray), 3, axis=-1)
+
+
+class Photograph(keras.layers.Layer):
+    """SRGB (batch, H, W, 3) uint8 to the network's input (batch, 299, 299, 3) float32 in -1..1."""
+
+    def call(self, rgb: Any) -> Any:
+        """See `recipes.PREPROCESSING`, from sRGB on."""
+        return _scaled(keras.ops.cast(rgb, "float32"))
+
+
+def _scaled(levels: Any) -> Any:
+    """Levels 0..255 (batch, H, W, channels) float32 as the network takes them, in -1..1 and at its size."""
+    resized = keras.ops.image.resize(levels, (SIDE, SIDE), interpolation="bilinear", data_format="channels_last")
+    return resized / 127.5 - 1.0
 
 
 class EmbeddingNetwork:
@@ -42,12 +57,40 @@ class EmbeddingNetwork:
     def __call__(self, lightness: UInt8) -> npt.NDArray[np.float32]:
         """Embeddings (n, 1000) float32 of L (n, H, W) uint8."""
         found = []
-        for start in range(0, len(lightness), self._batch_size):
-            batch = lightness[start : start + self._batch_size]
-            padding = [(0, self._batch_size - len(batch)), (0, 0), (0, 0)]
-            embeddings = self._model.predict_on_batch(np.pad(batch, padding, mode="edge"))
-            found.append(np.asarray(embeddings)[: len(batch)].astype(np.float32))
+        for rows, batch in _batches(lightness, self._batch_size):
+            embeddings = self._model.predict_on_batch(batch)
+            found.append(np.asarray(embeddings)[: len(rows)].astype(np.float32))
         return np.concatenate(found)
+
+
+class FeatureNetwork:
+    """Computes features and logits in batches of one size, so that an image's do not depend on its neighbours."""
+
+    def __init__(self, network: keras.Model, batch_size: int) -> None:
+        rgb = keras.Input((None, None, 3), dtype="uint8")
+        both = keras.Model(network.inputs, [network.layers[-1].input, network.output])
+        self._model = keras.Model(rgb, both(Photograph(dtype="float32")(rgb), training=False))
+        self._batch_size = batch_size
+
+    def __call__(self, rgb: UInt8) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """What the last layer is given, features (n, 1536) float32, averaged over the picture, and logits (n, 1000).
+
+        Args:
+            rgb: (n, H, W, 3) uint8, sRGB; n may be 0.
+        """
+        features, logits = (np.empty((len(rgb), width), np.float32) for _, width in self._model.output_shape)
+        for rows, batch in _batches(rgb, self._batch_size):
+            for found, values in zip((features, logits), self._model.predict_on_batch(batch), strict=True):
+                found[rows.start : rows.stop] = np.asarray(values)[: len(rows)]
+        return features, logits
+
+
+def _batches(images: UInt8, size: int) -> Iterator[tuple[range, UInt8]]:
+    """Rows, and their images as a batch of exactly `size`: the last image is repeated where there are no more."""
+    for start in range(0, len(images), size):
+        rows = range(start, min(start + size, len(images)))
+        padding = [(0, size - len(rows))] + [(0, 0)] * (images.ndim - 1)
+        yield rows, np.pad(images[rows.start : rows.stop], padding, mode="edge")
 
 
 def weights_facts(saved: Path) -> dict[str, Any]:
@@ -78,6 +121,38 @@ def load(embedding: config.Embedding, saved: Path) -> EmbeddingNetwork:
     kind = recipes.weights(embedding)
     if embedding.weights == "random":
         return EmbeddingNetwork(_random_network(embedding, kind, saved), embedding.batch_size)
+    network = _trained_network(embedding, kind)
+    saved.unlink(missing_ok=True)
+    files.write_json(_description(saved), kind)
+    return EmbeddingNetwork(network, embedding.batch_size)
+
+
+def load_features(embedding: config.Embedding) -> FeatureNetwork:
+    """Load or download the network that the settings name, for features and logits of coloured pictures.
+
+    Args:
+        embedding: the settings, with weights that are not random; `activation` and `precision` are the embeddings'
+            alone: this network gives logits and computes in float32.
+
+    Raises:
+        InputError: the weights cannot be had or do not fit.
+    """
+    logits = embedding.model_copy(update={"activation": "logits"})
+    with _float32():
+        return FeatureNetwork(_trained_network(logits, recipes.weights(logits)), embedding.batch_size)
+
+
+@contextlib.contextmanager
+def _float32() -> Iterator[None]:
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _trained_network(embedding: config.Embedding, kind: dict[str, Any]) -> keras.Model:
     if kind["weights"] == "file":
         log.warning(
             "embedding: %s has MD5 %s, the official ImageNet file has %s; its embeddings are named by that digest",
@@ -85,12 +160,9 @@ def load(embedding: config.Embedding, saved: Path) -> EmbeddingNetwork:
         )  # fmt: skip
     weights = embedding.weights if embedding.weights == "imagenet" else str(Path(embedding.weights).expanduser())
     try:
-        network = _network(embedding, weights)
+        return _network(embedding, weights)
     except Exception as error:  # Keras raises bare Exception for a failed download
         raise InputError(_cannot_load(embedding.weights, error)) from error
-    saved.unlink(missing_ok=True)
-    files.write_json(_description(saved), kind)
-    return EmbeddingNetwork(network, embedding.batch_size)
 
 
 def _network(embedding: config.Embedding, weights: str | None) -> keras.Model:
@@ -112,11 +184,9 @@ def _cannot_load(weights: str, error: Exception) -> str:
 
 def _random_network(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> keras.Model:
     if not _is_saved(kind, saved):
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float32")
-        made = _make_random(embedding, kind, saved)
-        keras.config.set_dtype_policy(policy)
-        if policy.name == "float32":
+        with _float32():
+            made = _make_random(embedding, kind, saved)
+        if keras.config.dtype_policy().name == "float32":
             return made
     network = _network(embedding, None)
     network.load_weights(saved)

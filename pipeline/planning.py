@@ -38,6 +38,8 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
         return recipes.settings(config.embedding, config.images_per_shard)
     if stage == "split":
         return config.split.model_dump()
+    if stage == "references":
+        return {"seed": config.evaluation.seed}
     return config.evaluation.model_dump()
 
 
@@ -93,8 +95,9 @@ def check_data(config: Config) -> None:
         places.images.path: (places.images.attributes().get("settings"), "ingest"),
         places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
     }
-    if (manifest := places.splits.with_suffix(".json")).exists():
-        made_with[places.splits] = (files.read_json(manifest).get("settings"), "split")
+    for path, stage in ((places.splits, "split"), (places.references, "references")):
+        if (manifest := path.with_suffix(".json")).exists():
+            made_with[path] = (files.read_json(manifest).get("settings"), stage)
     for path, (old, stage) in made_with.items():
         new = stage_settings(config, stage)
         new.pop("limit", None)

@@ -1,90 +1,214 @@
 """The scores of the answers that need no network: once per dataset and split, not per run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import files, lab, metrics, scores, splits
+from pipeline import files, lab, metrics, pictures, scores, splits
 from pipeline.errors import InputError
 from pipeline.progress import Progress, Silent
 from pipeline.stores import Store
 
+PER_IMAGE = "references_per_image.csv"
+PICTURES = "pictures"
+Rarity = Mapping[str, npt.NDArray[np.float64]]
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Some consecutive images of a store, with first row and partitions."""
+    """Some consecutive images of a store, with first row and embeddings."""
 
     start: int
     truth: scores.Truth
     embedding: npt.NDArray[np.float32] | None
 
 
-def batches(images: Store, embeddings: Store | None, partitions: Sequence[str], batch_size: int) -> Iterator[Batch]:
-    """All images in the order of the store; a batch never crosses the border of a shard."""
+def batches(
+    images: Store, embeddings: Store | None, partitions: Sequence[str], rarity: Rarity, batch_size: int
+) -> Iterator[Batch]:
+    """All images in the order of the store; a batch never crosses the border of a shard.
+
+    Args:
+        rarity: by partition, the weights of its colour bins; see `metrics.rarity`.
+    """
     for shard in range(images.shard_count()):
         first, stop = images.span(shard)
         lightness, ab = images.read("L", first, stop), images.read("ab", first, stop)
         embedding = embeddings.read("embedding", first, stop) if embeddings else None
         for start in range(first, stop, batch_size):
             here = slice(start - first, min(start + batch_size, stop) - first)
-            truth = scores.Truth(partitions[start : start + len(lightness[here])], lightness[here], ab[here])
+            weights = np.stack([rarity[name] for name in partitions[first:stop][here]])
+            truth = scores.Truth(lightness[here], ab[here], weights)
             yield Batch(start, truth, None if embedding is None else embedding[here])
 
 
-def evaluate_references(
-    images: Store, split: Path, out: Path, batch_size: int = 16, progress: Progress | None = None
-) -> None:
-    """Score gray, the training split's mean colour and its majority channel on every partition.
+def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
+    """Another image for every image, each used once, drawn with a seed.
 
-    Writes `out`, a CSV with `scores.COLUMNS` and an empty run, and its manifest beside it last.
+    It is of another group, unless a group holds more than half of all images.
+
+    Args:
+        groups: each image's group.
+        seed: of the draw.
+
+    Returns:
+        (n,) row numbers.
     """
-    partitions = splits.read(split, images.manifest()["fingerprint"])
+    generator = np.random.default_rng(seed)
+    names, numbers, sizes = np.unique(np.array(groups), return_inverse=True, return_counts=True)
+    place = generator.permutation(len(names))[numbers]
+    order = generator.permutation(len(groups))
+    order = order[np.argsort(place[order], kind="stable")]
+    chosen = np.empty_like(order)
+    # Groups lie together: so far on, every image meets another one's.
+    chosen[order] = np.roll(order, min(int(sizes.max()), max(len(order) - 1, 1)))
+    return chosen
+
+
+def ceiling_answer(true_ab: lab.UInt8) -> npt.NDArray[np.float64]:
+    """The truth as the networks' last layer could say it: means of 2x2 pixels, each shown as 2x2 pixels.
+
+    Args:
+        true_ab: (k, H, W, 2) uint8, H and W even.
+
+    Returns:
+        (k, H, W, 2) float64.
+    """
+    k, height, width, _ = true_ab.shape
+    small = true_ab.reshape(k, height // 2, 2, width // 2, 2, 2).mean(axis=(2, 4), dtype=np.float64)
+    return np.asarray(small.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def constant_answer(a: float, b: float, shape: Sequence[int]) -> npt.NDArray[np.float64]:
+    """One colour everywhere: (*shape, 2) float64, 8-bit units, not writable."""
+    return np.broadcast_to(np.array([a, b], np.float64), (*shape, 2))
+
+
+def evaluate_references(
+    images: Store,
+    split: Path,
+    out: Path,
+    *,
+    batch_size: int = 16,
+    seed: int = 0,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> None:
+    """Score the answers that need no network on every partition.
+
+    gray: neutral everywhere. mean: the training split's mean colour. majority, by accuracy alone: the channel that is
+    the larger one in most of the training split's pixels. shuffled: another image's colours. ceiling: see
+    `ceiling_answer`. Gray ties, so its accuracy is the share of a >= b.
+
+    Args:
+        images: the store of images.
+        split: splits.csv.
+        out: the CSV to write, with `scores.COLUMNS` and an empty run; beside it come the same scores image by image
+            (`PER_IMAGE`), the test images as pictures (`PICTURES`), and, last, the manifest.
+        batch_size: images at a time.
+        seed: of the shuffle, and of the resamples that intervals come from.
+        threads: batches are measured in so many pieces side by side.
+        progress: told of each image.
+    """
+    table = splits.read(split, images.manifest()["fingerprint"])
+    partitions = [row["partition"] for row in table]
+    groups = [row["group"] for row in table]
     dataset = images.path.parent.name
+    counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in splits.PARTITIONS}
     total = np.zeros(2)
     larger = pixels = 0
-    for batch in batches(images, None, partitions, batch_size):
-        train = batch.truth.ab[np.array(batch.truth.partitions) == "train"]
-        total += train.sum(axis=(0, 1, 2), dtype=np.float64)
-        larger += int(metrics.larger_channel(train).sum())
-        pixels += train[..., 0].size
+    for start, stop, ab in images.read_spans("ab"):
+        for name, image in zip(partitions[start:stop], ab, strict=True):
+            counts[name] += np.bincount(metrics.color_bins(image).ravel(), minlength=metrics.COLOR_BINS)
+            if name == "train":
+                total += image.sum(axis=(0, 1), dtype=np.float64)
+                larger += int(metrics.larger_channel(image).sum())
+                pixels += image[..., 0].size
     mean_a, mean_b = (total / pixels).tolist()
-    with (progress or Silent()).track("reference answers, images", images.rows()) as advance:
+    majority = int(2 * larger > pixels)
+    other = partners(groups, seed)
 
-        def shown() -> Iterator[tuple[Sequence[str], lab.UInt8, lab.UInt8]]:
-            for batch in batches(images, None, partitions, batch_size):
-                yield batch.truth.partitions, batch.truth.lightness, batch.truth.ab
-                advance(len(batch.truth.ab))
-
-        rows = scores.score_references(shown(), (mean_a, mean_b), int(2 * larger > pixels), dataset)
     out.with_suffix(".json").unlink(missing_ok=True)
-    files.write_csv(out, scores.COLUMNS, rows)
+    found = scores.Scores(len(table))
+    with (
+        (progress or Silent()).track("reference answers, images", images.rows()) as advance,
+        ThreadPoolExecutor(threads) as pool,
+        pictures.new_folder(out.with_name(PICTURES)) as folder,
+    ):
+        for batch in batches(images, None, partitions, _rarity(counts), batch_size):
+            shape, stop = batch.truth.lightness.shape, batch.start + len(batch.truth.ab)
+            answers = {
+                scores.GRAY: constant_answer(lab.NEUTRAL, lab.NEUTRAL, shape),
+                scores.MEAN: constant_answer(mean_a, mean_b, shape),
+                scores.MAJORITY: constant_answer(0, majority, shape),
+                scores.SHUFFLED: images.read_rows("ab", other[batch.start : stop]),
+                scores.CEILING: ceiling_answer(batch.truth.ab),
+            }
+            found.measure(pool, threads, batch.start, batch.truth, answers)
+            for row in range(batch.start, stop):
+                if partitions[row] == "test":
+                    lightness, ab = batch.truth.lightness[row - batch.start], batch.truth.ab[row - batch.start]
+                    pictures.write_jpeg(folder / "true" / pictures.name(row), lab.to_rgb(lightness, ab))
+                    pictures.write_jpeg(folder / "gray" / pictures.name(row), lab.gray_levels()[lightness])
+            advance(len(batch.truth.ab))
+    chosen = scores.samples(partitions, groups, seed)
+    files.write_csv(out, scores.COLUMNS, scores.rows("", dataset, scores.summed(found.answers, chosen), chosen))
+    scores.write_per_image(out.with_name(PER_IMAGE), "", dataset, table, found.answers)
     manifest = {
-        "images": images.manifest()["fingerprint"],
-        "split": splits.read_manifest(split)["sha256"],
+        **_made_from(images, split, seed),
         "train_mean_ab": [mean_a, mean_b],
-        "sha256": files.digest_file(out),
+        "colour_counts": {
+            name: {str(i): int(values[i]) for i in np.flatnonzero(values)} for name, values in counts.items()
+        },
+        "files": {name: files.digest_file(out.with_name(name)) for name in (out.name, PER_IMAGE)},
     }
     files.write_json(out.with_suffix(".json"), manifest)
 
 
-def read_references(references: Path, images: Store, split: Path) -> list[dict[str, str]]:
-    """The rows of references.csv.
+@dataclass(frozen=True)
+class References:
+    """What evaluation needs of the reference answers."""
+
+    rows: list[dict[str, str]]
+    answers: Mapping[str, scores.Columns]
+    rarity: Rarity
+
+
+def read_references(references: Path, images: Store, split: Path, seed: int) -> References:
+    """Read what `evaluate_references` wrote.
 
     Raises:
-        InputError: they are missing, or were made from other images or another split.
+        InputError: it is missing, damaged, or was made from other images, another split or with another seed.
     """
     rows = files.read_csv(references, scores.COLUMNS)
     manifest = files.read_json(references.with_suffix(".json"))
+    if not (per_image := references.with_name(PER_IMAGE)).exists():
+        raise InputError(f"{per_image} does not exist; run references again")
     now = {
-        "images": images.manifest()["fingerprint"],
-        "split": splits.read_manifest(split)["sha256"],
-        "sha256": files.digest_file(references),
+        **_made_from(images, split, seed),
+        "files": {name: files.digest_file(references.with_name(name)) for name in (references.name, PER_IMAGE)},
     }
     if any(manifest.get(key) != value for key, value in now.items()):
         raise InputError(
-            f"{references} was made from other images or another split, or was changed; run references again"
+            f"{references} was made from other images, another split or seed, or was changed; run references again"
         )
-    return rows
+    counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in splits.PARTITIONS}
+    for name, found in manifest["colour_counts"].items():
+        counts[name][[int(i) for i in found]] = list(found.values())
+    return References(rows, scores.read_per_image(per_image).answers, _rarity(counts))
+
+
+def _made_from(images: Store, split: Path, seed: int) -> dict[str, object]:
+    return {
+        "settings": {"seed": seed},
+        "images": images.manifest()["fingerprint"],
+        "split": splits.read_manifest(split)["sha256"],
+    }
+
+
+def _rarity(counts: Mapping[str, npt.NDArray[np.int64]]) -> Rarity:
+    return {name: metrics.rarity(values) for name, values in counts.items()}

@@ -8,11 +8,16 @@ from typing import Any
 
 from filelock import FileLock
 
-from pipeline import config, files, summary
+from pipeline import config, summary
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
-EVALUATED = ("metrics.csv", "curves.png", "predictions.png", "model.keras", "run.yaml")
+FIGURES = ("curves", "predictions", "errors", "chroma")
+EVALUATED = (
+    *("metrics.csv", "per_image.csv", "differences.csv"),
+    *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
+    *("pictures", "model.keras", "run.yaml"),
+)
 
 
 def refuse_other(
@@ -57,7 +62,7 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
         InputError: the run was not evaluated, or there are other results of that name.
     """
     sources = [directory / "history.csv", *(directory / "evaluation" / name for name in EVALUATED)]
-    if missing := [str(path) for path in sources if not path.is_file()]:
+    if missing := [str(path) for path in sources if not path.exists()]:
         raise InputError(f"{', '.join(missing)} not there; train and evaluate {run} first")
     target = results / run
     if not replace:
@@ -68,7 +73,10 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
         new = Path(scratch) / "new"
         new.mkdir()
         for path in sources:
-            shutil.copyfile(path, new / path.name)
+            if path.is_dir():
+                shutil.copytree(path, new / path.name, ignore=shutil.ignore_patterns(".snakemake_timestamp"))
+            else:
+                shutil.copyfile(path, new / path.name)
         if target.exists():
             target.rename(Path(scratch) / "old")
         new.rename(target)
@@ -83,16 +91,6 @@ def refresh_summary(results: Path) -> None:
 
 
 def headline(results: Path, run: str) -> str:
-    """The run's own figures in a line or two, beside what needs no network."""
-    rows = files.read_csv(results / run / "metrics.csv", ("partition", "answer", "metric", "value"))
-    value = {(r["answer"], r["metric"]): float(r["value"]) for r in rows if r["partition"] == "test"}
-
-    def show(metric: str, digits: int, answers: tuple[str, ...]) -> str:
-        found = [f"{answer} {value[answer, metric]:.{digits}f}" for answer in answers if (answer, metric) in value]
-        return ", ".join(found)
-
-    return (
-        f"{run}, test images: RMSE {show('rmse', 2, ('model', 'mean', 'gray'))}; "
-        f"accuracy {show('accuracy', 4, ('model', 'majority', 'paper'))}; "
-        f"CIEDE2000 {show('ciede2000', 2, ('model', 'mean', 'gray'))}"
-    )
+    """What the test images say of a run, a line each; see `pipeline.differences.findings`."""
+    found = config.read_yaml(results / run / "run.yaml").get("findings", [])
+    return "\n".join([f"{run}, test images:", *(f"  {sentence}" for sentence in found)])

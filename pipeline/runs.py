@@ -1,8 +1,9 @@
 """Run names: the name is the experiment.
 
-``<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>]``, for example ``base_lr1e-4`` or
-``base_lr1e-3_l2-1e-1_bs50_s1``. Every experiment has one spelling: a number is its shortest mantissa, ``e`` and a plain
-exponent (``1e-4``, ``2.5e-4``, ``1e0``; zero is ``0``), and a part that has its default value is left out.
+``<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]``, for example ``base_lr1e-4`` or
+``base_lr1e-3_l2-1e-1_bs50_s1``; ``_noembed`` is the same network without the embedding. Every
+experiment has one spelling: a number is its shortest mantissa, ``e`` and a plain exponent (``1e-4``, ``2.5e-4``,
+``1e0``; zero is ``0``), and a part that has its default value is left out.
 """
 
 import re
@@ -14,12 +15,12 @@ from pipeline.errors import InputError
 DEFAULT_L2 = "1e-2"
 DEFAULT_BATCH_SIZE = 5
 DEFAULT_SEED = 0
-FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>]"
+FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]"
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
 _NAME = re.compile(
     rf"(?P<architecture>[A-Za-z][A-Za-z0-9-]*)_lr(?P<lr>{_NUMBER})(?:_l2-(?P<l2>{_NUMBER}))?"
-    r"(?:_bs(?P<batch>[0-9]+))?(?:_s(?P<seed>[0-9]+))?",
+    r"(?:_bs(?P<batch>[0-9]+))?(?:_s(?P<seed>[0-9]+))?(?P<noembed>_noembed)?",
     re.ASCII,
 )
 
@@ -39,7 +40,7 @@ def spell(number: str | float) -> str:
 def _in_order(name: str) -> str:
     """The name with its parts in the order of the form, as far as they can be told."""
     first, *parts = name.split("_")
-    kinds = ("lr", "l2-", "bs", "s")
+    kinds = ("lr", "l2-", "bs", "s", "noembed")
     places = {part: next((i for i, kind in enumerate(kinds) if part.startswith(kind)), len(kinds)) for part in parts}
     return "_".join([first, *sorted(parts, key=places.__getitem__)])
 
@@ -56,6 +57,7 @@ class Run:
     l2: str = DEFAULT_L2
     batch_size: int = DEFAULT_BATCH_SIZE
     seed: int = DEFAULT_SEED
+    embedding: bool = True
 
     @property
     def name(self) -> str:
@@ -67,6 +69,8 @@ class Run:
             parts.append(f"bs{self.batch_size}")
         if self.seed != DEFAULT_SEED:
             parts.append(f"s{self.seed}")
+        if not self.embedding:
+            parts.append("noembed")
         return "_".join(parts)
 
     @classmethod
@@ -88,6 +92,7 @@ class Run:
                 l2=spell(match["l2"] or DEFAULT_L2),
                 batch_size=int(match["batch"] or DEFAULT_BATCH_SIZE),
                 seed=int(match["seed"] or DEFAULT_SEED),
+                embedding=match["noembed"] is None,
             )
             rate, l2 = float(run.learning_rate), float(run.l2)
         except (ArithmeticError, ValueError):

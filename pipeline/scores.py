@@ -1,32 +1,83 @@
-"""The scores of an answer on each partition, gathered batch by batch.
+"""The scores of answers: measured image by image, then over the images of a partition.
 
-An answer is what claims to be the ab of some images: a network's prediction, or one that needs no network. Images and
-predictions are let go after each batch; what stays is five numbers per image.
+An answer is what claims to be the ab of some images: a network's prediction, or one that needs no network. A *measure*
+is a number of one image; a *metric* is a number of a set of images, made from the means of measures, so that a
+resample of images gives it as readily as the images themselves.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from skimage.color import rgb2lab
 
-from pipeline import lab, metrics, paper
+from pipeline import certainty, files, lab, metrics, paper
+from pipeline.errors import InputError
 from pipeline.splits import PARTITIONS
 
-COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "settings")
-METRICS = ("loss", "mse", "rmse", "accuracy", "psnr", "ssim", "ciede2000")
+COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
+PER_IMAGE_COLUMNS = ("run", "dataset", "partition", "id", "group", "row", "answer", "metric", "value")
 
 MODEL = "model"  # the run's own answer
+EMBEDDING_SHUFFLED = "embedding-shuffled"  # the run's network, given another image's embedding
+EMBEDDING_MEAN = "embedding-mean"  # the run's network, given the training images' mean embedding
 GRAY = "gray"
 MEAN = "mean"
 MAJORITY = "majority"
+SHUFFLED = "shuffled"  # another image's colours
+CEILING = "ceiling"  # the truth at the resolution of the networks' last layer
 PAPER = "paper"
+REFERENCES = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING)
 
+Values = npt.NDArray[np.float64]
+Columns = Mapping[str, Values]
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric follows from the means of measures, and which way is better (None: neither)."""
+
+    of: Callable[[Columns], Values]
+    needs: tuple[str, ...]
+    better: Literal["lower", "higher"] | None
+
+
+def _mean(measure: str, better: Literal["lower", "higher"] | None) -> Metric:
+    return Metric(lambda means: means[measure], (measure,), better)
+
+
+METRICS: dict[str, Metric] = {
+    "loss": _mean("loss", "lower"),
+    "mse": _mean("mse", "lower"),
+    "rmse": Metric(lambda means: np.sqrt(means["mse"]), ("mse",), "lower"),
+    "accuracy": _mean("accuracy", "higher"),
+    "psnr": _mean("psnr", "higher"),
+    "psnr_pooled": Metric(lambda means: metrics.psnr_of_error(means["rgb_mse"]), ("rgb_mse",), "higher"),
+    "ssim": _mean("ssim", "higher"),
+    "ciede2000": _mean("ciede2000", "lower"),
+    "ciede2000_p95": _mean("ciede2000_p95", "lower"),
+    "auc": _mean("auc", "higher"),
+    "auc_rebalanced": Metric(lambda m: m["auc_weighted"] / m["rarity"], ("auc_weighted", "rarity"), "higher"),
+    "colourfulness": _mean("colourfulness", None),
+    "colourfulness_absolute": _mean("colourfulness_absolute", None),
+    "delta_cf_images": _mean("delta_cf_images", "lower"),
+    "delta_cf_set": Metric(
+        lambda m: np.abs(m["colourfulness"] - m["colourfulness_true"]), ("colourfulness", "colourfulness_true"), "lower"
+    ),
+    "chroma_ratio": Metric(lambda m: m["chroma"] / m["chroma_true"], ("chroma", "chroma_true"), None),
+}
+# Of one image, psnr_pooled is psnr and delta_cf_set is delta_cf_images.
+PER_IMAGE = (
+    *(name for name in METRICS if name not in ("psnr_pooled", "delta_cf_set")),
+    *("rgb_mse", "auc_weighted", "rarity", "colourfulness_true", "chroma", "chroma_true"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,24 +85,24 @@ class Truth:
     """A batch of k true images; what is derived from them is computed once, however many answers are scored.
 
     Attributes:
-        partitions: k names out of `PARTITIONS`.
         lightness: (k, H, W) uint8.
         ab: (k, H, W, 2) uint8.
+        rarity: (k, bins) float64, for each image the weights of its partition's colour bins; see `metrics.rarity`.
     """
 
-    partitions: Sequence[str]
     lightness: lab.UInt8
     ab: lab.UInt8
+    rarity: Values
 
     def __post_init__(self) -> None:
-        unknown = sorted({str(name) for name in self.partitions} - set(PARTITIONS))
-        if unknown:
-            raise ValueError(f"expected partitions out of {', '.join(PARTITIONS)}, received {', '.join(unknown)}")
-        if self.ab.shape != (*self.lightness.shape, 2) or len(self.partitions) != len(self.lightness):
+        if self.ab.shape != (*self.lightness.shape, 2) or len(self.rarity) != len(self.lightness):
             raise ValueError(
-                "expected k partitions, L (k, H, W) and ab (k, H, W, 2), "
-                f"received {len(self.partitions)}, {self.lightness.shape} and {self.ab.shape}"
+                "expected L (k, H, W), ab (k, H, W, 2) and k rows of weights, "
+                f"received {self.lightness.shape}, {self.ab.shape} and {len(self.rarity)}"
             )
+
+    def __getitem__(self, chosen: Any) -> "Truth":
+        return Truth(self.lightness[chosen], self.ab[chosen], self.rarity[chosen])
 
     @cached_property
     def rgb(self) -> lab.UInt8:
@@ -59,129 +110,180 @@ class Truth:
         return lab.to_rgb(self.lightness, self.ab)
 
     @cached_property
-    def lab(self) -> npt.NDArray[np.float64]:
+    def lab(self) -> Values:
         """CIE Lab (k, H, W, 3) float64 of `rgb`: colours outside sRGB are already clipped."""
         return np.asarray(rgb2lab(self.rgb))
 
+    @cached_property
+    def colourfulness(self) -> Values:
+        """(k,) float64."""
+        return metrics.colourfulness(self.rgb)
 
-class Scores:
-    """One answer's scores, by partition.
-
-    Neither the order of images nor the cut into batches changes them, so that threads may add batches side by side.
-    """
-
-    def __init__(self) -> None:
-        self._values: dict[str, dict[str, list[float]]] = {partition: {} for partition in PARTITIONS}
-
-    def add(self, truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> None:
-        """Score a batch.
-
-        psnr, ssim and ciede2000 compare sRGB images, both with the true L. An image whose prediction is not finite
-        everywhere has NaN in all but accuracy, and so has its partition: a diverged model gets no number.
-
-        Args:
-            truth: the k images.
-            predicted_ab: (k, H, W, 2) float, 8-bit units.
-        """
-        self.add_accuracy(truth, predicted_ab)
-        finite = np.isfinite(predicted_ab).all(axis=(1, 2, 3))
-        predicted = predicted_ab[finite]
-        rgb = lab.to_rgb(truth.lightness[finite], predicted)
-        measured = {
-            "mse": metrics.squared_error(predicted, truth.ab[finite]),
-            "psnr": metrics.psnr(rgb, truth.rgb[finite]),
-            "ssim": metrics.ssim(rgb, truth.rgb[finite]),
-            "ciede2000": metrics.ciede2000_of_lab(rgb2lab(rgb), truth.lab[finite]),
-        }
-        for metric, values in measured.items():
-            everywhere = np.full(len(finite), np.nan)
-            everywhere[finite] = values
-            self._collect(truth.partitions, metric, everywhere)
-
-    def add_accuracy(self, truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> None:
-        """Score a batch by accuracy alone, for an answer that is no colour; arguments as in `add`."""
-        self._collect(truth.partitions, "accuracy", metrics.accuracy(predicted_ab, truth.ab))
-
-    def _collect(self, partitions: Sequence[str], metric: str, values: npt.NDArray[np.float64]) -> None:
-        for partition, value in zip(partitions, values.tolist(), strict=True):
-            self._values[partition].setdefault(metric, []).append(value)
-
-    def rows(
-        self,
-        run: str,
-        dataset: str,
-        answer: str,
-        extra: Mapping[str, Mapping[str, float]] | None = None,
-        settings: str = "",
-    ) -> list[Row]:
-        """The scores as rows with `COLUMNS`, partitions and metrics in the order of `PARTITIONS` and `METRICS`.
-
-        mse, accuracy, psnr, ssim and ciede2000 are means over images; rmse is the root of the mean mse. Values are
-        Python floats, which `pipeline.files.write_csv` writes in full (and as nan, inf). A partition without images
-        has no rows.
-
-        Args:
-            run: run name.
-            dataset: dataset name.
-            answer: whose scores these are, for example `MODEL`.
-            extra: by partition, metrics that are measured elsewhere (the loss).
-            settings: what a reader of a single row must know, for example "embedding weights: RANDOM".
-        """
-        extra = extra or {}
-        rows = []
-        for partition in PARTITIONS:
-            gathered = self._values[partition]
-            n = len(gathered.get("accuracy", ()))
-            if n == 0:
-                continue
-            values = {metric: _mean(numbers) for metric, numbers in gathered.items()}
-            if "mse" in values:
-                values["rmse"] = math.sqrt(values["mse"])
-            values |= {metric: float(value) for metric, value in extra.get(partition, {}).items()}
-            rows += [
-                _row(run, dataset, partition, n, answer, metric, values[metric], settings)
-                for metric in METRICS
-                if metric in values
-            ]
-        return rows
+    @cached_property
+    def weights(self) -> Values:
+        """(k, H, W) float64: the weight of each pixel by the bin of its true colour."""
+        return np.asarray(self.rarity[np.arange(len(self.ab))[:, None, None], metrics.color_bins(self.ab)])
 
 
-def constant_answer(a: float, b: float, shape: Sequence[int]) -> npt.NDArray[np.float64]:
-    """One colour everywhere: (*shape, 2) float64, 8-bit units, not writable."""
-    return np.broadcast_to(np.array([a, b], np.float64), (*shape, 2))
+def measure_accuracy(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
+    """The accuracy alone, of an answer that is no colour; arguments as in `measure`."""
+    return {"accuracy": metrics.accuracy(predicted_ab, truth.ab)}
 
 
-def score_references(
-    batches: Iterable[tuple[Sequence[str], lab.UInt8, lab.UInt8]],
-    train_mean_ab: tuple[float, float],
-    majority_index: int,
-    dataset: str = "",
-    run: str = "",
-) -> list[Row]:
-    """Score the answers that need no network.
+def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
+    """Measure a batch of k predictions.
 
-    `GRAY` answers neutral, `MEAN` the training split's mean colour, and `MAJORITY`, by accuracy alone, the channel that
-    is the larger one in most of the training split's pixels. Gray ties, so its accuracy is the share of a >= b.
+    What is measured on pictures compares sRGB of 8 bits, both with the true L. An image whose prediction is not finite
+    everywhere has NaN in all but accuracy: a diverged model gets no number.
 
     Args:
-        batches: partition names (k), L (k, H, W) uint8 and ab (k, H, W, 2) uint8.
-        train_mean_ab: mean a and b of the training split, 8-bit units.
-        majority_index: 1 if b > a in most of the training split's pixels, else 0; see `metrics.larger_channel`.
-        dataset: dataset name.
-        run: run name, empty where the rows are for all runs of the dataset.
+        truth: the k images.
+        predicted_ab: (k, H, W, 2) float, 8-bit units.
 
     Returns:
-        Rows with `COLUMNS`.
+        (k,) float64 by measure.
     """
-    if majority_index not in (0, 1):
-        raise ValueError(f"expected a majority index of 0 or 1, received {majority_index}")
-    gray, mean, majority = Scores(), Scores(), Scores()
-    for partitions, lightness, ab in batches:
-        truth = Truth(partitions, lightness, ab)
-        gray.add(truth, constant_answer(lab.NEUTRAL, lab.NEUTRAL, lightness.shape))
-        mean.add(truth, constant_answer(*train_mean_ab, lightness.shape))
-        majority.add_accuracy(truth, constant_answer(0, majority_index, lightness.shape))
-    return gray.rows(run, dataset, GRAY) + mean.rows(run, dataset, MEAN) + majority.rows(run, dataset, MAJORITY)
+    finite = np.isfinite(predicted_ab).all(axis=(1, 2, 3))
+    if finite.all():
+        return {**measure_accuracy(truth, predicted_ab), **_measure_finite(truth, predicted_ab)}
+    measured = measure_accuracy(truth, predicted_ab)
+    for name, values in _measure_finite(truth[finite], predicted_ab[finite]).items():
+        measured[name] = np.full(len(finite), np.nan)
+        measured[name][finite] = values
+    return measured
+
+
+def _measure_finite(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
+    rgb = lab.to_rgb(truth.lightness, predicted_ab)
+    rgb_mse = metrics.rgb_squared_error(rgb, truth.rgb)
+    # Not -1, which numpy cannot tell where there is no image at all.
+    difference = metrics.ciede2000_map(np.asarray(rgb2lab(rgb)), truth.lab).reshape(
+        len(rgb), math.prod(truth.lightness.shape[1:])
+    )
+    credit = metrics.auc_credit(predicted_ab, truth.ab)
+    auc_weighted, rarity = metrics.weighted_auc(credit, truth.weights)
+    colourfulness = metrics.colourfulness(rgb)
+    return {
+        "mse": metrics.squared_error(predicted_ab, truth.ab),
+        "rgb_mse": rgb_mse,
+        "psnr": metrics.psnr_of_error(rgb_mse),
+        "ssim": metrics.ssim(rgb, truth.rgb),
+        "ciede2000": difference.mean(axis=1),
+        "ciede2000_p95": np.quantile(difference, 0.95, axis=1),
+        "auc": credit.mean(axis=(1, 2)),
+        "auc_weighted": auc_weighted,
+        "rarity": rarity,
+        "colourfulness": colourfulness,
+        "colourfulness_true": truth.colourfulness,
+        "colourfulness_absolute": metrics.colourfulness(rgb, absolute=True),
+        "delta_cf_images": np.abs(colourfulness - truth.colourfulness),
+        "chroma": metrics.chroma(predicted_ab),
+        "chroma_true": metrics.chroma(truth.ab),
+    }
+
+
+class Scores:
+    """The measures of one or more answers, (n,) float64 each, by answer and measure; NaN until they are put there."""
+
+    def __init__(self, images: int) -> None:
+        self.answers: dict[str, dict[str, Values]] = {}
+        self._images = images
+
+    def put(self, answer: str, start: int, measured: Columns) -> None:
+        """Keep the measures of consecutive images, the first of which is row `start`."""
+        columns = self.answers.setdefault(answer, {})
+        for name, values in measured.items():
+            columns.setdefault(name, np.full(self._images, np.nan))[start : start + len(values)] = values
+
+    def measure(
+        self, pool: Executor, pieces: int, start: int, truth: Truth, predicted: Mapping[str, npt.NDArray[np.generic]]
+    ) -> None:
+        """Measure a batch, cut in `pieces` that are measured side by side; `MAJORITY` by accuracy alone."""
+
+        def one(rows: npt.NDArray[np.intp]) -> None:
+            if len(rows):
+                part = truth[rows]
+                for answer, values in predicted.items():
+                    how = measure_accuracy if answer == MAJORITY else measure
+                    measured.append((answer, start + int(rows[0]), how(part, values[rows])))
+
+        measured: list[tuple[str, int, dict[str, Values]]] = []
+        list(pool.map(one, np.array_split(np.arange(len(truth.lightness)), pieces)))
+        for found in measured:
+            self.put(*found)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The images of one partition, and their resamples."""
+
+    partition: str
+    rows: npt.NDArray[np.intp]
+    bootstrap: certainty.Bootstrap
+
+
+def samples(partitions: Sequence[str], groups: Sequence[str], seed: int) -> list[Sample]:
+    """The partitions that have images.
+
+    Args:
+        partitions: one of `PARTITIONS` per image.
+        groups: each image's group; whole groups are resampled.
+        seed: of the resamples.
+    """
+    found = []
+    for partition in PARTITIONS:
+        rows = np.flatnonzero(np.array(partitions) == partition)
+        if len(rows):
+            found.append(Sample(partition, rows, certainty.Bootstrap([groups[row] for row in rows.tolist()], seed)))
+    return found
+
+
+Summed = dict[str, dict[str, dict[str, Values]]]
+
+
+def summed(answers: Mapping[str, Columns], chosen: Sequence[Sample]) -> Summed:
+    """The metrics of each answer over each sample: by partition, answer and metric.
+
+    Returns:
+        Arrays (1 + draws,): the metric of the sample, then of its resamples, if there are any.
+    """
+    result: Summed = {}
+    for sample in chosen:
+        columns = {
+            f"{answer} {name}": values[sample.rows] for answer in answers for name, values in answers[answer].items()
+        }
+        means = sample.bootstrap.means(columns)
+        here = result[sample.partition] = {}
+        for answer, measures in answers.items():
+            mine = {name: means[f"{answer} {name}"] for name in measures}
+            with np.errstate(invalid="ignore", divide="ignore"):
+                here[answer] = {
+                    name: metric.of(mine) for name, metric in METRICS.items() if set(metric.needs) <= set(mine)
+                }
+    return result
+
+
+def rows(run: str, dataset: str, over: Summed, chosen: Sequence[Sample], settings: str = "") -> list[Row]:
+    """The metrics as rows with `COLUMNS`, by answer, then partition, then metric.
+
+    Args:
+        run: run name, empty where the rows are for all runs of the dataset.
+        dataset: dataset name.
+        over: what `summed` gives for the samples.
+        chosen: the samples.
+        settings: what a reader of a single row must know, for example "embedding weights: RANDOM".
+    """
+    found = []
+    for answer in dict.fromkeys(answer for here in over.values() for answer in here):
+        for sample in chosen:
+            for metric, values in over[sample.partition][answer].items():
+                value, low, high = certainty.interval(values)
+                reason = sample.bootstrap.reason or "not a finite number for every image or resample"
+                told = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
+                found.append(
+                    _row(run, dataset, sample.partition, len(sample.rows), answer, metric, value, low, high, told)
+                )
+    return found
 
 
 def paper_rows(run: str, dataset: str) -> list[Row]:
@@ -189,18 +291,87 @@ def paper_rows(run: str, dataset: str) -> list[Row]:
     reported = paper.RUNS.get(run)
     values = {"validation": reported.validation, "test": reported.test} if reported else {}
     return [
-        _row(run, dataset, partition, "", PAPER, "accuracy", value)
+        _row(run, dataset, partition, "", PAPER, "accuracy", value, None, None, "the paper's own images")
         for partition, value in values.items()
         if value is not None
     ]
 
 
-def _mean(values: Sequence[float]) -> float:
-    # Exact summation: the order of images does not matter.
-    return math.fsum(values) / len(values)
+def _row(*values: Any) -> Row:
+    return {name: "" if value is None else value for name, value in zip(COLUMNS, values, strict=True)}
 
 
-def _row(
-    run: str, dataset: str, partition: str, n: int | str, answer: str, metric: str, value: float, settings: str = ""
-) -> Row:
-    return dict(zip(COLUMNS, (run, dataset, partition, n, answer, metric, value, settings), strict=True))
+def write_per_image(
+    path: Path, run: str, dataset: str, images: Sequence[Mapping[str, str]], answers: Mapping[str, Columns]
+) -> None:
+    """Write a row per answer, metric and image, with `PER_IMAGE_COLUMNS`.
+
+    Args:
+        images: id, group and partition of every image, in the order of the store.
+        answers: measures, (n,) float64 each, by answer.
+    """
+    import pandas as pd
+
+    fixed = pd.DataFrame(
+        {
+            "run": run,
+            "dataset": dataset,
+            **{name: [image[name] for image in images] for name in ("partition", "id", "group")},
+            "row": np.arange(len(images)),
+        }
+    )
+    parts = []
+    for answer, measures in answers.items():
+        for name in PER_IMAGE:
+            metric = METRICS.get(name)
+            if metric and set(metric.needs) <= set(measures):
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    parts.append(fixed.assign(answer=answer, metric=name, value=metric.of(measures)))
+            elif name in measures:
+                parts.append(fixed.assign(answer=answer, metric=name, value=measures[name]))
+    with files.written_whole(path) as temporary:
+        table = pd.concat(parts) if parts else pd.DataFrame(columns=list(PER_IMAGE_COLUMNS))
+        table.to_csv(temporary, columns=list(PER_IMAGE_COLUMNS), index=False, na_rep="nan", lineterminator="\n")
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """What a per-image file holds: one entry per image, and measures by answer."""
+
+    partitions: list[str]
+    ids: list[str]
+    groups: list[str]
+    rows: list[int]
+    answers: dict[str, dict[str, Values]]
+
+
+def read_per_image(path: Path, answers: Iterable[str] | None = None) -> PerImage:
+    """Read what `write_per_image` wrote, all answers or some.
+
+    Raises:
+        InputError: the file is missing, or is not of that form.
+    """
+    import pandas as pd
+
+    wanted = None if answers is None else set(answers)
+    try:
+        # Values are read as text, because Python's float loses no bit and pandas' own may.
+        table = pd.read_csv(path, dtype={**dict.fromkeys(PER_IMAGE_COLUMNS, str), "row": int}, keep_default_na=False)
+        table = table[list(PER_IMAGE_COLUMNS)].astype({"value": float})
+        found: dict[str, dict[str, Values]] = {}
+        images = table[:0]
+        for (answer, metric), part in table.groupby(["answer", "metric"], sort=False):
+            if len(images) and not np.array_equal(part["row"], images["row"]):
+                raise ValueError(f"{answer}, {metric} is of other images than the rows before")
+            images = part
+            if wanted is None or answer in wanted:
+                found.setdefault(str(answer), {})[str(metric)] = part["value"].to_numpy(float)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; run the stage that writes it first") from None
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: expected the columns {', '.join(PER_IMAGE_COLUMNS)}, received: {reason}; make the file again"
+        ) from None
+    partitions, ids, groups, numbers = (images[name].tolist() for name in ("partition", "id", "group", "row"))
+    return PerImage(partitions, ids, groups, numbers, found)

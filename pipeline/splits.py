@@ -129,8 +129,8 @@ def write(
     return sizes
 
 
-def read(path: Path, images: str) -> list[str]:
-    """The partition of every image, in the order of the store.
+def read(path: Path, images: str) -> list[dict[str, str]]:
+    """The row of every image, with `COLUMNS`, in the order of the store.
 
     Args:
         path: splits.csv.
@@ -147,7 +147,7 @@ def read(path: Path, images: str) -> list[str]:
         raise InputError(
             f"{path} splits images with fingerprint {manifest.get('images')}, not {images}; run split again"
         )
-    return [row["partition"] for row in rows]
+    return rows
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

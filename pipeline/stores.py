@@ -5,7 +5,7 @@ not finished, whatever lies in the store: zarr itself would read a missing shard
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -313,6 +313,15 @@ class Store:
             raise InputError(
                 f"{self.path}: rows {start} to {stop} of {name} are damaged ({error}); make them again"
             ) from None
+
+    def read_rows(self, name: str, rows: Sequence[int] | npt.NDArray[np.intp]) -> Array:
+        """Single rows of one array, in the order asked for.
+
+        Raises:
+            InputError: a shard is missing or damaged.
+        """
+        array = self.array(name)
+        return np.concatenate([self.read(name, int(row), int(row) + 1, array) for row in rows])
 
     def shard_file(self, name: str, shard: int) -> Path:
         """The file that holds one shard of one array."""

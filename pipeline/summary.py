@@ -1,32 +1,47 @@
 """All runs side by side: results/summary.csv and results/summary.md."""
 
+import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from pipeline import scores
+from pipeline import differences, figures, scores
+from pipeline.certainty import FEWEST_GROUPS
+from pipeline.compare import compare_runs
 from pipeline.errors import InputError
 from pipeline.files import read_csv, write_csv, write_text
+from pipeline.runs import DEFAULT_SEED, Run
 
+_MINUS_PAPER = "minus paper"  # the model's value less the paper's
 # Heading, answer, partition, metric, decimals.
 _NUMBERS = (
     ("validation RMSE", scores.MODEL, "validation", "rmse", 2),
     ("validation accuracy", scores.MODEL, "validation", "accuracy", 4),
     ("majority (validation)", scores.MAJORITY, "validation", "accuracy", 4),
     ("paper (validation)", scores.PAPER, "validation", "accuracy", 4),
+    ("minus paper (validation)", _MINUS_PAPER, "validation", "accuracy", 4),
     ("test accuracy", scores.MODEL, "test", "accuracy", 4),
     ("majority (test)", scores.MAJORITY, "test", "accuracy", 4),
     ("paper (test)", scores.PAPER, "test", "accuracy", 4),
+    ("minus paper (test)", _MINUS_PAPER, "test", "accuracy", 4),
     ("test RMSE", scores.MODEL, "test", "rmse", 2),
     ("gray RMSE", scores.GRAY, "test", "rmse", 2),
     ("mean RMSE", scores.MEAN, "test", "rmse", 2),
     ("PSNR", scores.MODEL, "test", "psnr", 2),
     ("SSIM", scores.MODEL, "test", "ssim", 4),
+    ("gray PSNR", scores.GRAY, "test", "psnr", 2),
     ("CIEDE2000", scores.MODEL, "test", "ciede2000", 2),
+    ("gray CIEDE2000", scores.GRAY, "test", "ciede2000", 2),
+    ("with wrong embeddings: RMSE", scores.EMBEDDING_SHUFFLED, "test", "rmse", 2),
+)
+REPORT = "report"  # the folder of the page of all results
+_OVER_SEEDS = tuple(
+    number for number in _NUMBERS if number[1] == scores.MODEL and number[3] in ("rmse", "accuracy", "ciede2000")
 )
 _MISSING = "–"
 _LEGEND = f"""\
@@ -41,11 +56,16 @@ ranked or chosen by a test score.
 - **majority**: the accuracy of always answering the channel that is the larger one in most training pixels.
 - **paper**: the accuracy that the paper reports for this run, on its own images.
 - **RMSE**: root of the mean squared error of a and b, in 8-bit units; lower is better.
+- **minus paper**: this run's accuracy less the paper's, which was measured on other images.
 - **gray RMSE**, **mean RMSE**: the same on the test images for two answers without a network: gray everywhere, and the
   training images' mean colour everywhere.
 - **PSNR** (dB, higher is better), **SSIM** (at most 1, higher is better), **CIEDE2000** (visible colour difference,
   lower is better): test images, predicted against true colours, both with the true lightness. Gray, too, scores well
   on PSNR and SSIM.
+- **with wrong embeddings**: the same network, given another image's embedding. As good as its own: the embedding does
+  not matter.
+- [a, b]: 95 % bootstrap interval over the images, or over their groups. There is none with fewer than
+  {FEWEST_GROUPS} groups: so few say nothing about other photographs.
 - NaN: not a number, the model had diverged. {_MISSING}: there is no such number.
 """
 
@@ -58,10 +78,18 @@ class _Result:
     info: Mapping[str, Any]
     rows: list[dict[str, str]]
     values: Mapping[tuple[str, str, str], float]  # by answer, partition, metric
+    ends: Mapping[tuple[str, str, str], tuple[float, float]]  # of intervals
+    differences: list[dict[str, str]]
 
     @property
     def dataset(self) -> str:
         return str(self.info.get("dataset") or self.rows[0]["dataset"])
+
+    def score(self, metric: str) -> tuple[float, float | None, float | None]:
+        """The model's value on the validation partition, and the ends of its interval."""
+        key = scores.MODEL, "validation", metric
+        low, high = self.ends.get(key, (None, None))
+        return self.values.get(key, math.nan), low, high
 
     @property
     def rank(self) -> tuple[str, bool, float, str]:
@@ -70,7 +98,7 @@ class _Result:
 
 
 def write_summary(results: Path) -> None:
-    """Gather every ``results/<run>/metrics.csv`` and ``run.yaml`` into ``summary.csv`` and ``summary.md``.
+    """Gather every ``results/<run>/metrics.csv`` and ``run.yaml`` into ``summary.csv``, ``summary.md`` and sweep.png.
 
     The table ranks by validation RMSE. A run without a readable metrics.csv is left out of both and named in
     summary.md; one without a readable run.yaml is listed with its numbers.
@@ -80,15 +108,16 @@ def write_summary(results: Path) -> None:
     """
     found, unreadable = [], []
     entries = results.iterdir() if results.is_dir() else ()
-    folders = [path for path in entries if path.is_dir() and not path.name.startswith(".")]
+    folders = [path for path in entries if path.is_dir() and not path.name.startswith(".") and path.name != REPORT]
     for folder in sorted(folders, key=lambda path: path.name):
         try:
             found.append(_read(folder))
         except InputError as error:
             unreadable.append((folder.name, str(error)))
     rows = [{name: row[name] for name in scores.COLUMNS} for result in found for row in result.rows]
+    _draw_sweeps(results, found)
+    write_text(results / "summary.md", _markdown(results, sorted(found, key=lambda result: result.rank), unreadable))
     write_csv(results / "summary.csv", scores.COLUMNS, rows)
-    write_text(results / "summary.md", _markdown(sorted(found, key=lambda result: result.rank), unreadable))
 
 
 def _read(folder: Path) -> _Result:
@@ -99,17 +128,26 @@ def _read(folder: Path) -> _Result:
         raise InputError(str(error).replace(str(folder / "metrics.csv"), name)) from None
     if not rows:
         raise InputError(f"{name} has no rows")
-    values = {}
+    values, ends = {}, {}
     for line, row in enumerate(rows, start=2):
         # A row of the dataset's references may be for all runs.
         row["run"] = row["run"] or folder.name
         if row["run"] != folder.name:
             raise InputError(f"{name}, line {line}: expected the run {folder.name}, received {row['run']!r}")
         try:
-            values[row["answer"], row["partition"], row["metric"]] = float(row["value"])
+            key = row["answer"], row["partition"], row["metric"]
+            values[key] = float(row["value"])
+            if row["low"] and row["high"]:
+                ends[key] = float(row["low"]), float(row["high"])
         except (TypeError, ValueError):
             raise InputError(f"{name}, line {line}: expected a number, received {row['value']!r}") from None
-    return _Result(folder.name, _info(folder / "run.yaml"), rows, values)
+    for partition in ("validation", "test"):
+        own, papers = ((answer, partition, "accuracy") for answer in (scores.MODEL, scores.PAPER))
+        if own in values and papers in values:
+            values[_MINUS_PAPER, partition, "accuracy"] = values[own] - values[papers]
+    path = folder / "differences.csv"
+    compared = read_csv(path, differences.COLUMNS) if path.exists() else []
+    return _Result(folder.name, _info(folder / "run.yaml"), rows, values, ends, compared)
 
 
 def _info(path: Path) -> Mapping[str, Any]:
@@ -122,7 +160,7 @@ def _info(path: Path) -> Mapping[str, Any]:
     return info if isinstance(info, dict) else {"status": "run.yaml unreadable"}
 
 
-def _markdown(found: list[_Result], unreadable: list[tuple[str, str]]) -> str:
+def _markdown(results: Path, found: list[_Result], unreadable: list[tuple[str, str]]) -> str:
     parts = ["# All runs", "", _LEGEND]
     if found:
         headings = [
@@ -136,12 +174,77 @@ def _markdown(found: list[_Result], unreadable: list[tuple[str, str]]) -> str:
         ]
         alignments = [":--", ":--", ":--", "--:", ":--", *("--:" for _ in _NUMBERS), ":--"]
         parts += [_line(headings), _line(alignments), *(_line(_cells(result)) for result in found), ""]
+        parts += _seeds(found) + _without_embedding(results, found)
     else:
         parts += ["There are no runs yet.", ""]
     if unreadable:
         parts += ["## Unreadable", "", "These folders have no readable metrics.csv and are left out:", ""]
         parts += [f"- {name}: {_plain(reason)}" for name, reason in unreadable] + [""]
     return "\n".join(parts)
+
+
+def _seeds(found: list[_Result]) -> list[str]:
+    """How far runs that differ only in their seed lie apart."""
+    alike: dict[tuple[str, str], list[_Result]] = {}
+    for result in found:
+        with contextlib.suppress(InputError):
+            name = replace(Run.parse(result.run), seed=DEFAULT_SEED).name
+            alike.setdefault((result.dataset, name), []).append(result)
+    lines = []
+    for (dataset, name), results in alike.items():
+        if len(results) > 1:
+            cells = []
+            for _, answer, split, metric, digits in _OVER_SEEDS:
+                values = [result.values.get((answer, split, metric), math.nan) for result in results]
+                both = float(np.mean(values)), float(np.std(values, ddof=1))
+                cells.append(" ± ".join(_number(value, digits) for value in both))
+            lines.append(_line([name, dataset, str(len(results)), *cells]))
+    if not lines:
+        return []
+    headings = ["run, any seed", "dataset", "seeds", *(number[0] for number in _OVER_SEEDS)]
+    return [
+        "## Spread over training seeds",
+        "",
+        "Mean and standard deviation of runs that differ only in the seed of their training.",
+        "",
+        _line(headings),
+        _line([":--"] * 2 + ["--:"] * (1 + len(_OVER_SEEDS))),
+        *lines,
+        "",
+    ]
+
+
+def _without_embedding(results: Path, found: list[_Result]) -> list[str]:
+    """Runs beside the same network trained without the embedding."""
+    lines = []
+    names = {result.run for result in found}
+    for result in found:
+        without = f"{result.run}_noembed"
+        if without in names:
+            try:
+                rows, reason = compare_runs(results / result.run, results / without)
+            except InputError as error:
+                told = str(error).replace(f"{results}/", "")
+                lines.append(_line([result.run, without, "rmse", _MISSING, _MISSING, _plain(told)]))
+                continue
+            for row in rows:
+                if row["metric"] in ("rmse", "accuracy", "ciede2000"):
+                    interval = reason if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
+                    verdict = f"with the embedding: {row['verdict']}"
+                    cells = [result.run, without, row["metric"], f"{row['difference']:+.4f}", interval, verdict]
+                    lines.append(_line(cells))
+    if not lines:
+        return []
+    return [
+        "## With and without the embedding",
+        "",
+        "The run minus the same network trained without the embedding, on the same test images.",
+        "",
+        _line(["run", "without", "metric", "difference", "95 % interval", "verdict"]),
+        _line([":--", ":--", ":--", "--:", ":--", ":--"]),
+        *lines,
+        "",
+    ]
 
 
 def _cells(result: _Result) -> list[str]:
@@ -155,22 +258,32 @@ def _cells(result: _Result) -> list[str]:
         "**RANDOM**" if weights == "random" else _plain(weights or "unknown"),
         _plain(result.info.get("epochs", _MISSING)),
         _plain(f"{status}, {evaluated} weights" if evaluated else status),
-        *(_number(result.values.get((answer, split, metric)), digits) for _, answer, split, metric, digits in _NUMBERS),
+        *(
+            _number(result.values.get((answer, split, metric)), digits, signed=answer == _MINUS_PAPER)
+            + _interval(result.ends.get((answer, split, metric)), digits)
+            for _, answer, split, metric, digits in _NUMBERS
+        ),
         _remark(result),
     ]
 
 
 def _remark(result: _Result) -> str:
+    if result.differences:
+        return differences.remark(result.differences)
     network = result.values.get((scores.MODEL, "test", "rmse"))
     mean = result.values.get((scores.MEAN, "test", "rmse"))
     # Written so that NaN is not better either.
     return "" if network is None or mean is None or network < mean else "not better than the mean colour"
 
 
-def _number(value: float | None, digits: int) -> str:
+def _number(value: float | None, digits: int, *, signed: bool = False) -> str:
     if value is None:
         return _MISSING
-    return "NaN" if math.isnan(value) else f"{value:.{digits}f}"
+    return "NaN" if math.isnan(value) else f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def _interval(ends: tuple[float, float] | None, digits: int) -> str:
+    return f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]" if ends else ""
 
 
 def _plain(value: object) -> str:
@@ -179,3 +292,41 @@ def _plain(value: object) -> str:
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _draw_sweeps(results: Path, found: list[_Result]) -> None:
+    """Draw sweep.png, of one dataset, or sweep_<dataset>.png of each."""
+    by_dataset: dict[str, list[_Result]] = {}
+    for result in found:
+        by_dataset.setdefault(result.dataset, []).append(result)
+    for kind in ("png", "svg"):
+        for old in results.glob(f"sweep*.{kind}"):
+            old.unlink()
+    for dataset, mine in by_dataset.items():
+        points = []
+        for result in mine:
+            with contextlib.suppress(InputError):
+                run = Run.parse(result.run)
+                points.append(
+                    figures.SweepPoint(
+                        run.name,
+                        dataset,
+                        run.architecture,
+                        float(run.learning_rate),
+                        float(run.l2),
+                        run.batch_size,
+                        run.seed,
+                        run.embedding,
+                        result.score("accuracy"),
+                        result.score("ciede2000"),
+                    )
+                )
+        if points:
+            values = mine[0].values
+            figures.sweep(
+                results / ("sweep.png" if len(by_dataset) == 1 else f"sweep_{dataset}.png"),
+                points,
+                majority=values.get((scores.MAJORITY, "validation", "accuracy")),
+                mean_ciede2000=values.get((scores.MEAN, "validation", "ciede2000")),
+                gray_ciede2000=values.get((scores.GRAY, "validation", "ciede2000")),
+            )

@@ -97,7 +97,7 @@ def train(
         InputError: the data do not fit together, or there is another run of that name.
     """
     where = RunFiles(directory)
-    partitions = splits.read(split, images.manifest()["fingerprint"])
+    partitions = np.array([row["partition"] for row in splits.read(split, images.manifest()["fingerprint"])])
     feed.check_stores(images, embeddings)
     made_with = {
         **run_settings(
@@ -113,7 +113,7 @@ def train(
         "fingerprints": fingerprints(images, embeddings, split),
     }
     checkpoint = _claim(where, made_with, training.epochs, replace)
-    rows = {name: np.flatnonzero(np.array(partitions) == name) for name in ("train", "validation")}
+    rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
     decoded = 3 * lab.SIZE**2 * sum(map(len, rows.values()))
     scratch = directory if decoded > training.memory_gib * 2**30 else None
     if scratch:
@@ -125,6 +125,7 @@ def train(
         l2=float(run.l2),
         seed=run.seed,
         start_at=mean_ab if training.start_at == "mean" else (0.0, 0.0),
+        embedding=run.embedding,
         architectures=more_architectures,
     )
     model.compile(
@@ -138,7 +139,9 @@ def train(
     if start:
         log.info("train %s: going on after epoch %d", run.name, start)
     if not journal.ended and start < training.epochs:
-        batches = feed.Batches(examples["train"], run.batch_size, shuffle_seed=run.seed, epoch=start)
+        batches = feed.Batches(
+            examples["train"], run.batch_size, shuffle_seed=run.seed, epoch=start, embedding=run.embedding
+        )
         steps = (training.epochs - start) * len(batches)
         with (progress or Silent()).track(f"train {run.name}, steps", steps) as advance:
             model.fit(
@@ -146,7 +149,7 @@ def train(
                 initial_epoch=start,
                 epochs=training.epochs,
                 shuffle=False,
-                validation_data=feed.Batches(examples["validation"], run.batch_size),
+                validation_data=feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding),
                 callbacks=[journal, *_watchers(where, training, advance)],
                 verbose=0,
             )

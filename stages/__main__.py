@@ -4,7 +4,19 @@ from importlib import import_module
 
 import click
 
-NAMES = ("ingest", "embed", "split", "references", "train", "evaluate", "collect", "show", "inspect")
+NAMES = (
+    "ingest",
+    "embed",
+    "split",
+    "references",
+    "train",
+    "evaluate",
+    "collect",
+    "report",
+    "compare",
+    "show",
+    "inspect",
+)
 
 
 class Stages(click.Group):

@@ -15,6 +15,7 @@ from stages import common
 @common.path_option("--splits", "The split.")
 @common.path_option("--references", "The scores of the answers that need no network.")
 @common.path_option("--model", "The folder of the trained run; scores and figures go to its folder 'evaluation'.")
+@common.replace_option
 def command(
     run: str,
     configs: tuple[Path, ...],
@@ -24,12 +25,13 @@ def command(
     splits: Path | None,
     references: Path | None,
     model: Path | None,
+    replace: bool,
 ) -> None:
     """Score RUN on train, validation and test images."""
     from pipeline.places import Places
     from pipeline.runs import Run
 
-    config = common.load(configs, assignments)
+    config = common.load(configs, assignments, replace=replace)
     places = Places(config)
     named = Run.parse(run)
     sources = common.image_store(images, places.images), common.embedding_store(embeddings, places.embeddings)
@@ -46,6 +48,8 @@ def command(
         model or places.model(run),
         config.evaluation,
         resolved=config.model_dump(),
+        replace=config.replace,
+        threads=config.threads,
         more_architectures=config.architectures,
         progress=common.progress(),
     )

@@ -11,7 +11,7 @@ from stages import common
 @common.config_options
 @common.path_option("--images", "The store of images.")
 @common.path_option("--splits", "The split.")
-@common.path_option("--references", "The CSV file to write.")
+@common.path_option("--references", "The CSV file to write; more stands beside it.")
 def command(
     configs: tuple[Path, ...],
     assignments: tuple[str, ...],
@@ -19,7 +19,7 @@ def command(
     splits: Path | None,
     references: Path | None,
 ) -> None:
-    """Score gray, the mean colour and the majority answer."""
+    """Score the answers that need no network: gray, the mean colour, another image's and so on."""
     from pipeline.places import Places
     from pipeline.references import evaluate_references
 
@@ -29,8 +29,10 @@ def command(
         common.image_store(images, places.images),
         splits or places.splits,
         references or places.references,
-        config.evaluation.batch_size,
-        common.progress(),
+        batch_size=config.evaluation.batch_size,
+        seed=config.evaluation.seed,
+        threads=config.threads,
+        progress=common.progress(),
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 import shutil
 
+import numpy as np
 import pytest
 import tiny
 
@@ -28,6 +29,21 @@ def keras(_started):
 def prepared(tmp_path_factory):
     """15 images with random embeddings and their split: read it, never write to it (see `dataset`)."""
     return tiny.make_dataset(tmp_path_factory.mktemp("prepared") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def referenced(tmp_path_factory):
+    """3, 2 and 10 images to train, validate and test, with reference answers: read it, never write to it.
+
+    Ten images of the test partition have intervals. Colours change within squares of 2x2 pixels.
+    """
+    from pipeline import config, references
+
+    arrays = [np.roll(array, (1, 1), (1, 2)) for array in tiny.photographs(15)]
+    split = config.Split(train=0.2, validation=0.13, test=0.67)
+    dataset = tiny.make_dataset(tmp_path_factory.mktemp("referenced") / "data" / "tiny", arrays=arrays, split=split)
+    references.evaluate_references(dataset.images, dataset.splits, dataset.references, batch_size=3)
+    return dataset
 
 
 @pytest.fixture

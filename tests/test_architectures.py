@@ -194,6 +194,61 @@ def test_layers_that_do_not_fit_are_refused(build, encoder, fusion, decoder, exp
     assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "more"), [("arch3", None), ("mine", MINE)])
+def test_without_the_embedding_the_network_is_the_same_but_for_its_share_of_one_kernel(build, name, more):
+    whole, without = build(name, seed=5, architectures=more), build(name, seed=5, embedding=False, architectures=more)
+    assert [tensor.name for tensor in without.inputs] == ["L"]
+    filters = whole.get_layer("fusion_1").filters
+    assert whole.count_params() - without.count_params() == 1000 * filters
+    assert len(whole.losses) == len(without.losses)
+    for one, two in zip(whole.weights, without.weights, strict=True):
+        same = one.path.split("/")[-2:] != ["fusion_1", "kernel"]
+        assert one.path.split("/")[-2:] == two.path.split("/")[-2:]
+        assert (tuple(one.shape) == tuple(two.shape)) == same
+        if same:
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+    # With the image's share of the kernel, and embeddings of zeros, it gives the same answer.
+    fusion, kernel = without.get_layer("fusion_1"), np.asarray(whole.get_layer("fusion_1").kernel)
+    fusion.kernel.assign(kernel[:, :, :-1000])
+    lightness, embedding = inputs()
+    expected = output(whole, [lightness, np.zeros_like(embedding)])
+    np.testing.assert_allclose(output(without, [lightness]), expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(output(whole, [lightness, embedding]) - expected).max() > 1e-3
+
+
+def test_a_model_is_given_what_it_takes(build):
+    from pipeline import architectures
+
+    lightness, embedding = np.zeros((2, 8, 8), np.uint8), np.zeros((2, 1000), np.float32)
+    for with_it in (True, False):
+        given = architectures.inputs(build("arch3", embedding=with_it), lightness, embedding)
+        assert [array.shape for array in given] == [(2, 8, 8, 1), (2, 1000)][: 1 + with_it]
+
+
+@pytest.mark.parametrize(("name", "more"), [("arch3", None), ("mine", MINE)])
+def test_the_halves_are_the_model_and_leave_it_as_it_is(build, name, more):
+    from pipeline import architectures
+
+    model = build(name, seed=2, start_at=(128.0, 120.0), architectures=more)
+    before = [weight.copy() for weight in model.get_weights()]
+    encoder, decoder = architectures.halves(model)
+    lightness, embedding = inputs()
+    encoded = output(encoder, lightness)
+    for given in (embedding, -embedding):
+        got = np.asarray(decoder([encoded, given]))
+        np.testing.assert_allclose(got, output(model, [lightness, given]), rtol=1e-6, atol=1e-5)
+    decoder.get_layer("ab").bias.assign([0.0, 0.0])
+    for one, two in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_model_without_embedding_has_no_halves(build):
+    from pipeline import architectures
+
+    with pytest.raises(ValueError, match="with an embedding"):
+        architectures.halves(build("mine", embedding=False, architectures=MINE))
+
+
 def test_unknown_and_taken_names_are_refused():
     with pytest.raises(InputError, match=r"'arch9': expected one of base, arch1, arch2, arch3, mine; add yours"):
         resolve("arch9", MINE)

@@ -50,6 +50,20 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(keras):
         assert order(Batches(numbered(), 4, shuffle_seed=7, epoch=epoch)) == order(batches)
         batches.on_epoch_end()
     assert order(Batches(numbered(), 4, shuffle_seed=8)) != order(Batches(numbered(), 4, shuffle_seed=7))
+    assert order(Batches(numbered(), 4, shuffle_seed=7)) != order(Batches(numbered(), 4))
     unshuffled = Batches(numbered(), 4)
     unshuffled.on_epoch_end()
     assert [row for batch in order(unshuffled) for row in batch] == list(range(11))
+
+
+def test_without_the_embedding_batches_are_the_same_images_in_the_same_order(keras):
+    from pipeline.feed import Batches
+
+    whole, without = (Batches(numbered(), 4, shuffle_seed=7, epoch=2, embedding=with_it) for with_it in (True, False))
+    assert len(without) == len(whole) == 3
+    for number in range(3):
+        (lightness, _), ab = whole[number]
+        inputs, same_ab = without[number]
+        assert len(inputs) == 1
+        np.testing.assert_array_equal(inputs[0], lightness)
+        np.testing.assert_array_equal(same_ab, ab)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pipeline import lab, metrics
@@ -50,7 +51,15 @@ SHARMA = """
 PAIRS = np.array([line.split() for line in SHARMA.split("\n") if line], float)
 
 RGB_METRICS = (metrics.psnr, metrics.ssim, metrics.ciede2000)
-AB_METRICS = (metrics.accuracy, metrics.squared_error)
+AB_METRICS = (metrics.accuracy, metrics.squared_error, metrics.auc)
+PAIRED = [(m, 3) for m in (*RGB_METRICS, metrics.rgb_squared_error)] + [(m, 2) for m in AB_METRICS]
+
+
+def absolute_colourfulness(rgb):
+    return metrics.colourfulness(rgb, absolute=True)
+
+
+ALONE = [(metrics.colourfulness, 3), (absolute_colourfulness, 3), (metrics.chroma, 2)]
 
 
 def pictures(seed: int, n: int = 3, channels: int = 3) -> np.ndarray:
@@ -133,11 +142,25 @@ def test_identical_images_are_perfect():
     assert metrics.psnr(rgb, rgb).tolist() == [math.inf] * 3
     np.testing.assert_allclose(metrics.ssim(rgb, rgb), 1, atol=1e-12)
     assert metrics.ciede2000(rgb, rgb).tolist() == [0] * 3
+    assert metrics.rgb_squared_error(rgb, rgb).tolist() == [0] * 3
+    assert metrics.auc(rgb[..., :2], rgb[..., :2]).tolist() == [1] * 3
 
 
 def test_psnr_of_one_level_everywhere():
     rgb = np.full((1, 12, 12, 3), 100, np.uint8)
     assert metrics.psnr(rgb, rgb + np.uint8(1))[0] == pytest.approx(48.1308, abs=1e-4)
+
+
+def test_pooled_psnr_is_that_of_the_mean_error():
+    predicted, true = pictures(1), pictures(2)
+    predicted[1] = true[1] // 2
+    # All images as one tall image: its error is that of the set.
+    tall = peak_signal_noise_ratio(true.reshape(-1, 17, 3), predicted.reshape(-1, 17, 3), data_range=255)
+    pooled = metrics.psnr_of_error(metrics.rgb_squared_error(predicted, true).mean())
+    assert float(pooled) == pytest.approx(tall, rel=1e-12)
+    assert metrics.psnr_of_error([0, 1, math.nan, 255**2]).tolist() == pytest.approx(
+        [math.inf, 20 * math.log10(255), math.nan, 0], nan_ok=True
+    )
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[str(i) for i in range(1, len(PAIRS) + 1)])
@@ -158,29 +181,188 @@ def test_ciede2000_of_rgb_is_the_mean_over_pixels():
     assert metrics.ciede2000(red, green)[0] == pytest.approx(86.61 / 2, abs=0.02)
 
 
+def test_ciede2000_map_equals_scikit_image_pixel_by_pixel():
+    first, second = rgb2lab(pictures(1)), rgb2lab(pictures(2))
+    differences = metrics.ciede2000_map(first, second)
+    assert differences.shape == (3, 13, 17) and differences.dtype == np.float64
+    np.testing.assert_array_equal(differences, deltaE_ciede2000(first, second))
+    np.testing.assert_allclose(metrics.ciede2000_of_lab(first, second), differences.mean(axis=(1, 2)), rtol=1e-14)
+
+
+def literal_auc(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    distance = np.linalg.norm(predicted.astype(float) - true, axis=-1)
+    return np.mean([(distance <= threshold).mean(axis=(1, 2)) for threshold in range(151)], axis=0)
+
+
+def test_auc_by_hand():
+    true = np.full((1, 1, 5, 2), 128, np.uint8)
+    # Distances 0, 5 (3-4-5), 5 and a bit, 150 and 200.1: they meet 151, 146, 145, 1 and 0 of the thresholds.
+    predicted = true + np.array([[0, 0], [3, -4], [3, 4.001], [-90, 120], [200.1, 0]])
+    expected = [151 / 151, 146 / 151, 145 / 151, 1 / 151, 0]
+    assert metrics.auc_credit(predicted, true)[0, 0].tolist() == pytest.approx(expected, rel=1e-14)
+    assert metrics.auc(predicted, true)[0] == pytest.approx(443 / 755, rel=1e-14)
+
+
+def test_auc_equals_the_loop_over_thresholds():
+    rng = np.random.default_rng(4)
+    true = rng.integers(0, 256, (4, 40, 40, 2), np.uint8)
+    # Whole numbers meet thresholds exactly; tenths in float32 are never quite what they say.
+    for predicted in (
+        rng.integers(0, 256, true.shape),
+        (true + rng.integers(-300, 300, true.shape) / 10).astype(np.float32),
+        rng.normal(128, 30, true.shape),
+        np.full(true.shape, 128.0),
+    ):
+        np.testing.assert_allclose(metrics.auc(predicted, true), literal_auc(predicted, true), rtol=1e-13)
+
+
+def test_auc_of_every_whole_distance():
+    true = np.zeros((1, 1, 256, 2), np.uint8)
+    predicted = np.zeros((1, 1, 256, 2))
+    predicted[..., 1] = np.arange(256)
+    counts = metrics.auc_credit(predicted, true)[0, 0] * 151
+    np.testing.assert_allclose(counts, [max(0, 151 - distance) for distance in range(256)], rtol=1e-14)
+
+
+def test_auc_of_what_is_no_number_or_infinite():
+    true = np.zeros((2, 1, 2, 2), np.uint8)
+    predicted = np.zeros((2, 1, 2, 2))
+    predicted[0, 0, 0, 0], predicted[1, 0, 0, 0] = math.nan, math.inf
+    values = metrics.auc(predicted, true)
+    assert math.isnan(values[0]) and values[1] == 0.5
+
+
+def test_color_bins_have_their_edges_at_multiples_of_10():
+    levels = np.arange(256, dtype=np.uint8)
+    along_a = metrics.color_bins(np.stack([levels, np.zeros_like(levels)], axis=-1))
+    along_b = metrics.color_bins(np.stack([np.zeros_like(levels), levels], axis=-1))
+    expected = [math.floor((level - 128) / 10) + 13 for level in range(256)]
+    assert along_b.tolist() == expected and expected[127:129] == [12, 13] and expected[137:139] == [13, 14]
+    assert along_a.tolist() == [26 * number for number in expected]
+    assert metrics.COLOR_BINS == 676 and metrics.color_bins(np.full(2, 255, np.uint8)) == 675
+
+
+def test_rarity_by_hand():
+    counts = np.zeros(metrics.COLOR_BINS, int)
+    counts[[3, 5, 8]] = 900_000, 99_990, 10  # the last holds 1/100,000: it is weighted as 1/10,000
+    weights = metrics.rarity(counts)
+    raw = np.array([1 / 0.9, 1 / 0.09999, 10_000])
+    scale = 0.9 * raw[0] + 0.09999 * raw[1] + 0.00001 * raw[2]  # 1 + 1 + 0.1
+    assert scale == pytest.approx(2.1)
+    np.testing.assert_allclose(weights[[3, 5, 8]], raw / scale, rtol=1e-12)
+    assert set(weights[counts == 0]) == {weights[8]}
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1)
+    assert metrics.rarity(np.zeros(metrics.COLOR_BINS, int)).tolist() == [1] * metrics.COLOR_BINS
+
+
+def test_rebalanced_auc_by_hand():
+    # Two images of four pixels, seven of them near gray, one red. Gray is right about seven and 100 off the red.
+    true = np.full((2, 2, 2, 2), 128, np.uint8)
+    true[1, 1, 1] = 228, 128
+    gray = np.full(true.shape, 128.0)
+    bins = metrics.color_bins(true)
+    weights = metrics.rarity(np.bincount(bins.ravel(), minlength=metrics.COLOR_BINS))[bins]
+    # 1/p is 8/7 and 8, their mean over pixels 2.
+    np.testing.assert_allclose(weights.ravel(), [4 / 7] * 7 + [4], rtol=1e-14)
+    above, below = metrics.weighted_auc(metrics.auc_credit(gray, true), weights)
+    np.testing.assert_allclose(above, [4 / 7, (3 * 4 / 7 + 4 * 51 / 151) / 4], rtol=1e-14)
+    np.testing.assert_allclose(below, [4 / 7, (3 * 4 / 7 + 4) / 4], rtol=1e-14)
+    # Over the set both colours count alike: half perfect, half 51 of 151.
+    assert above.sum() / below.sum() == pytest.approx((1 + 51 / 151) / 2, rel=1e-14)
+    assert metrics.auc(gray, true).mean() == pytest.approx((7 + 51 / 151) / 8, rel=1e-14)
+    with pytest.raises(ValueError, match="one shape"):
+        metrics.weighted_auc(weights[:1], weights)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_rebalanced_auc_properties(seed, n):
+    predicted, true = pictures(seed, n, 2), pictures(seed + 1, n, 2)
+    bins = metrics.color_bins(true)
+    weights = metrics.rarity(np.bincount(bins.ravel(), minlength=metrics.COLOR_BINS))[bins]
+    assert weights.mean() == pytest.approx(1)
+    above, below = metrics.weighted_auc(metrics.auc_credit(predicted, true), weights)
+    assert np.all((above >= 0) & (above <= below))
+    assert metrics.weighted_auc(metrics.auc_credit(true, true), weights)[0].tolist() == below.tolist()
+    plain = metrics.weighted_auc(metrics.auc_credit(predicted, true), np.ones(bins.shape))
+    np.testing.assert_allclose(plain[0], metrics.auc(predicted, true), rtol=1e-14)
+
+
+def test_colourfulness_by_hand():
+    # Two pixels, (200, 100, 50) and (0, 100, 150): rg 100 and -100, yb 100 and -100.
+    opposite = np.array([[200, 100, 50], [0, 100, 150]], np.uint8)
+    # (200, 100, 0) and (100, 100, 100): rg 100 and 0, yb 150 and 0; nothing negative, so both variants agree.
+    one_sided = np.array([[200, 100, 0], [100, 100, 100]], np.uint8)
+    shown = np.stack([opposite, one_sided])[:, None]
+    both = math.hypot(50, 75) + 0.3 * math.hypot(50, 75)
+    np.testing.assert_allclose(metrics.colourfulness(shown), [100 * math.sqrt(2), both], rtol=1e-14)
+    absolute = metrics.colourfulness(shown, absolute=True)
+    np.testing.assert_allclose(absolute, [0.3 * 100 * math.sqrt(2), both], rtol=1e-14)
+
+
+def test_colourfulness_and_chroma_of_one_colour():
+    for absolute in (False, True):
+        flat = np.broadcast_to(np.array([[[[7, 7, 7]]], [[[30, 10, 50]]]], np.uint8), (2, 5, 7, 3))
+        expected = [0, 0.3 * math.hypot(20, 30)]
+        assert metrics.colourfulness(flat, absolute).tolist() == pytest.approx(expected, rel=1e-14)
+    ab = np.broadcast_to(np.array([[[[128, 128]]], [[[131, 124]]]], np.uint8), (2, 5, 7, 2))
+    assert metrics.chroma(ab).tolist() == [0, 5]
+    assert metrics.chroma(ab + 0.5).tolist() == pytest.approx([math.hypot(0.5, 0.5), math.hypot(3.5, 3.5)])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_colourfulness_is_the_formula(seed):
+    rgb = pictures(seed)
+    for absolute in (False, True):
+        for image, value in zip(rgb.astype(float), metrics.colourfulness(rgb, absolute), strict=True):
+            red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+            rg, yb = red - green, (red + green) / 2 - blue
+            if absolute:
+                rg, yb = np.abs(rg), np.abs(yb)
+            deviation, bias = math.hypot(rg.std(), yb.std()), math.hypot(rg.mean(), yb.mean())
+            assert value == pytest.approx(deviation + 0.3 * bias, rel=1e-12)
+    gray = np.repeat(rgb[..., :1], 3, axis=-1)
+    assert metrics.colourfulness(gray).tolist() == [0] * 3
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.permutations(range(4)), st.integers(1, 3))
 def test_each_image_is_measured_alone(seed, order, cut):
-    for measure, channels in [(m, 3) for m in RGB_METRICS] + [(m, 2) for m in AB_METRICS]:
+    for measure, channels in PAIRED:
         predicted, true = pictures(seed, 4, channels), pictures(seed + 1, 4, channels)
         values = measure(predicted, true)
         assert values.shape == (4,) and values.dtype == np.float64
         assert measure(predicted[order], true[order]).tolist() == values[order].tolist()
         apart = np.concatenate([measure(predicted[:cut], true[:cut]), measure(predicted[cut:], true[cut:])])
         assert apart.tolist() == values.tolist()
+    for measure, channels in ALONE:
+        shown = pictures(seed, 4, channels)
+        values = measure(shown)
+        assert values.shape == (4,) and values.dtype == np.float64
+        assert measure(shown[order]).tolist() == values[order].tolist()
+        assert np.concatenate([measure(shown[:cut]), measure(shown[cut:])]).tolist() == values.tolist()
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_bounds_and_symmetry(seed):
     x, y = pictures(seed), pictures(seed + 1)
-    for measure in (*RGB_METRICS, lambda p, t: metrics.squared_error(p[..., :2], t[..., :2])):
+    of_ab = (
+        lambda p, t: metrics.squared_error(p[..., :2], t[..., :2]),
+        lambda p, t: metrics.auc(p[..., :2], t[..., :2]),
+    )
+    for measure in (*RGB_METRICS, metrics.rgb_squared_error, *of_ab):
         np.testing.assert_allclose(measure(x, y), measure(y, x), rtol=1e-9, atol=1e-12)
     assert np.all(np.abs(metrics.ssim(x, y)) <= 1)
     assert np.all(metrics.psnr(x, y) >= 0)
     assert np.all((metrics.ciede2000(x, y) > 0) & (metrics.ciede2000(x, y) < 130))
-    accuracy = metrics.accuracy(x[..., :2], y[..., :2])
-    assert np.all((accuracy >= 0) & (accuracy <= 1))
+    for measure in AB_METRICS:
+        assert np.all(measure(x[..., :2], y[..., :2]) >= 0)
+    for measure in (metrics.accuracy, metrics.auc):
+        assert np.all(measure(x[..., :2], y[..., :2]) <= 1)
+    for shown in (metrics.colourfulness(x), absolute_colourfulness(x), metrics.chroma(x[..., :2])):
+        assert np.all((shown > 0) & (shown < 256 * math.sqrt(2)))
 
 
 def test_the_same_values_in_another_memory_layout_give_the_same_result():
@@ -190,12 +372,16 @@ def test_the_same_values_in_another_memory_layout_give_the_same_result():
 
 
 def test_no_images_give_no_values():
-    for measure, channels in [(m, 3) for m in RGB_METRICS] + [(m, 2) for m in AB_METRICS]:
+    for measure, channels in PAIRED:
         none = np.empty((0, 13, 17, channels), np.uint8)
         assert measure(none, none).shape == (0,)
+    for measure, channels in ALONE:
+        assert measure(np.empty((0, 13, 17, channels), np.uint8)).shape == (0,)
+    assert [part.shape for part in metrics.weighted_auc(np.empty((0, 4, 4)), np.empty((0, 4, 4)))] == [(0,), (0,)]
+    assert metrics.ciede2000_map(np.empty((0, 4, 5, 3)), np.empty((0, 4, 5, 3))).shape == (0, 4, 5)
 
 
-@pytest.mark.parametrize("measure", [*AB_METRICS, metrics.psnr, metrics.ssim])
+@pytest.mark.parametrize("measure", [*AB_METRICS, metrics.psnr, metrics.rgb_squared_error, metrics.ssim])
 def test_shapes_that_would_broadcast_are_refused(measure):
     with pytest.raises(ValueError, match="one shape"):
         measure(pictures(1, n=1), pictures(2, n=3))

@@ -22,6 +22,8 @@ from pipeline.runs import Run, spell
         ("base_lr1e-4_s1", Run("base", "1e-4", seed=1)),
         ("my-net2_lr2.5e-4_l2-0_bs1_s4294967295", Run("my-net2", "2.5e-4", "0", 1, 2**32 - 1)),
         ("arch3_lr1e0", Run("arch3", "1e0")),
+        ("base_lr1e-4_noembed", Run("base", "1e-4", embedding=False)),
+        ("base_lr1e-4_l2-0_bs1_s2_noembed", Run("base", "1e-4", "0", 1, 2, False)),
     ],
 )
 def test_a_name_is_read_and_written_the_same(name, expected):
@@ -31,7 +33,7 @@ def test_a_name_is_read_and_written_the_same(name, expected):
 
 def test_defaults_are_those_of_the_paper():
     run = Run.parse("base_lr1e-4")
-    assert (float(run.l2), run.batch_size, run.seed) == (0.01, 5, 0)
+    assert (float(run.l2), run.batch_size, run.seed, run.embedding) == (0.01, 5, 0, True)
 
 
 def test_the_papers_eleven_runs_are_canonical():
@@ -75,6 +77,8 @@ def test_a_number_that_is_not_finite_has_none(number):
         ("base_lr1e-4_bs050_s01", "base_lr1e-4_bs50_s1"),
         ("base_lr1e-4_s1_bs50", "base_lr1e-4_bs50_s1"),
         ("base_bs50_l2-0_lr1e-4", "base_lr1e-4_l2-0_bs50"),
+        ("base_lr1e-4_noembed_s1", "base_lr1e-4_s1_noembed"),
+        ("base_noembed_lr0.0001_bs5", "base_lr1e-4_noembed"),
     ],
 )
 def test_another_spelling_is_refused_with_the_right_one(name, right):
@@ -89,7 +93,8 @@ def test_another_spelling_is_refused_with_the_right_one(name, right):
     ["", "base", "base_lr", "base_lr-1e-4", "base_lr1e-4_", "_lr1e-4",
      "3arch_lr1e-4", "base_lrnan", "base_lrinf", "base_lr1e-4_bs", "base_lr1e-4_bs-5", "base_lr1e-4_bs5.0",
      "base_lr1e-4\n", " base_lr1e-4", "base_lr1e-4/", "../base_lr1e-4", "base_lr1e-4_l2-0_l2-0", "base_lr١e-4",
-     "base_lr1_000e-4", "my_net_lr1e-4"],
+     "base_lr1_000e-4", "my_net_lr1e-4", "base_lr1e-4_noembed_noembed", "base_lr1e-4_noembedding", "base_noembed",
+     "base_lr1e-4_embed", "base_lr1e-4_NOEMBED", "base_lr1e-4noembed"],
 )  # fmt: skip
 def test_what_is_no_name_is_refused_with_the_form(name):
     with pytest.raises(InputError, match=r"expected <architecture>_lr<learning rate>.*for example base_lr1e-4"):
@@ -113,13 +118,23 @@ ARCHITECTURES = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True)
 
 
 @given(
-    st.builds(Run, ARCHITECTURES, NUMBERS, NUMBERS | st.just("0"), st.integers(1, 1_000_000), st.integers(0, 2**32 - 1))
+    st.builds(
+        Run,
+        ARCHITECTURES,
+        NUMBERS,
+        NUMBERS | st.just("0"),
+        st.integers(1, 1_000_000),
+        st.integers(0, 2**32 - 1),
+        st.booleans(),
+    )
 )
 def test_every_experiment_survives_its_name(run):
     assert Run.parse(run.name) == run
 
 
-PIECES = st.sampled_from(["base", "_lr", "_l2-", "_bs", "_s", "1e-4", "0.01", "e", ".", "-", "0", "5", "1", "_", "E+9"])
+PIECES = st.sampled_from(
+    ["base", "_lr", "_l2-", "_bs", "_s", "1e-4", "0.01", "e", ".", "-", "0", "5", "1", "_", "E+9", "_noembed"]
+)
 
 
 @settings(max_examples=300)

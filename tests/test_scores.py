@@ -1,4 +1,4 @@
-"""Scores over partitions: definitions, batches, answers without a network, the paper's numbers."""
+"""Scores: measures image by image, metrics over partitions with their resamples, and the per-image file."""
 
 import itertools
 import math
@@ -6,16 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import peak_signal_noise_ratio
+from tiny import literal
 
-from pipeline import lab, metrics, paper, scores
+from pipeline import certainty, lab, metrics, paper, scores
+from pipeline.errors import InputError
 from pipeline.files import read_csv, write_csv
 
 NAMES = ["train", "test", "test", "validation", "test", "train"]
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 
 
-def images(seed: int = 0, n: int = len(NAMES)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def images(seed=0, n=6):
     """L, ab and a prediction of random photographs of few colours."""
     rng = np.random.default_rng(seed)
     rgb = rng.integers(0, 256, (n, 3, 4, 3), np.uint8).repeat(4, axis=1).repeat(3, axis=2)
@@ -24,27 +25,46 @@ def images(seed: int = 0, n: int = len(NAMES)) -> tuple[np.ndarray, np.ndarray, 
     return lightness, ab, predicted
 
 
-def scored(names, lightness, ab, predicted, cuts=(0, None)) -> list[dict]:
-    result = scores.Scores()
-    for start, end in itertools.pairwise(cuts):
-        part = slice(start, end)
-        result.add(scores.Truth(names[part], lightness[part], ab[part]), predicted[part])
-    return result.rows("base_lr1e-4", "sample", scores.MODEL)
+def truth(names, lightness, ab):
+    """With the weights of the partitions' colours, as references count them."""
+    weights = {
+        name: metrics.rarity(np.bincount(metrics.color_bins(ab[np.array(names) == name]).ravel(), minlength=676))
+        for name in set(names)
+    }
+    return scores.Truth(lightness, ab, np.stack([weights[name] for name in names]))
 
 
-def value(rows, partition, metric, answer=None):
-    found = [
-        row
-        for row in rows
-        if (row["partition"], row["metric"]) == (partition, metric) and answer in (None, row["answer"])
-    ]
-    assert len(found) == 1
-    return found[0]["value"]
+def measured(whole, predicted, cuts=(0, None), pieces=1, threads=1):
+    found = scores.Scores(len(predicted))
+    with ThreadPoolExecutor(threads) as pool:
+        for start, end in itertools.pairwise(cuts):
+            part = slice(start, end)
+            found.measure(pool, pieces, start, whole[part], {scores.MODEL: predicted[part]})
+    return found.answers
+
+
+def rows_of(answers, names, groups=None, settings=""):
+    chosen = scores.samples(names, groups or [str(i) for i in range(len(names))], seed=0)
+    return scores.rows("base_lr1e-4", "sample", scores.summed(answers, chosen), chosen, settings)
+
+
+def scored(names, lightness, ab, predicted, **how):
+    return rows_of(measured(truth(names, lightness, ab), predicted, **how), names)
+
+
+def value(rows, partition, metric):
+    (found,) = [row["value"] for row in rows if (row["partition"], row["metric"]) == (partition, metric)]
+    return found
+
+
+def assert_same(one, two):
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
 def test_rows_come_in_order_and_count_images():
-    lightness, ab, predicted = images()
-    rows = scored(NAMES, lightness, ab, predicted)
+    rows = scored(NAMES, *images())
     assert [tuple(row) for row in rows] == [scores.COLUMNS] * len(rows)
     computed = [metric for metric in scores.METRICS if metric != "loss"]
     assert [(row["partition"], row["metric"]) for row in rows] == [(p, m) for p in scores.PARTITIONS for m in computed]
@@ -52,40 +72,89 @@ def test_rows_come_in_order_and_count_images():
     assert {(row["run"], row["dataset"], row["answer"]) for row in rows} == {("base_lr1e-4", "sample", "model")}
 
 
-def test_means_follow_their_definitions():
+@pytest.mark.parametrize("partition", scores.PARTITIONS)
+def test_metrics_follow_their_definitions(partition):
     lightness, ab, predicted = images()
     rows = scored(NAMES, lightness, ab, predicted)
-    test = np.array(NAMES) == "test"
-    error = (predicted[test].astype(float) - ab[test]) ** 2
-    assert value(rows, "test", "mse") == pytest.approx(error.mean(), rel=1e-12)
-    assert value(rows, "test", "rmse") == pytest.approx(math.sqrt(error.mean()), rel=1e-12)
-    agree = predicted[test].argmax(-1) == ab[test].argmax(-1)
-    assert value(rows, "test", "accuracy") == pytest.approx(agree.mean(), rel=1e-12)
-    answers, truths = lab.to_rgb(lightness[test], predicted[test]), lab.to_rgb(lightness[test], ab[test])
-    noise = [peak_signal_noise_ratio(t, p, data_range=255) for p, t in zip(answers, truths, strict=True)]
-    assert value(rows, "test", "psnr") == pytest.approx(np.mean(noise), rel=1e-12)
-    assert value(rows, "test", "ssim") == pytest.approx(metrics.ssim(answers, truths).mean(), rel=1e-12)
-    difference = deltaE_ciede2000(rgb2lab(answers), rgb2lab(truths)).mean()
-    assert value(rows, "test", "ciede2000") == pytest.approx(difference, rel=1e-9)
+    here = np.array(NAMES) == partition
+    expected = literal(lightness[here], ab[here], predicted[here])
+    assert set(expected) == set(scores.METRICS) - {"loss"}
+    for metric, number in expected.items():
+        assert value(rows, partition, metric) == pytest.approx(number, rel=1e-9), metric
 
 
-@pytest.mark.parametrize("cuts", [(0, 1, 2, 3, 4, 5, 6), (0, 4, 6), (0, 0, 5, 6)])
-def test_neither_batches_nor_order_change_a_bit(cuts):
+def test_metrics_over_images_are_no_means_of_ratios_or_roots():
     lightness, ab, predicted = images()
-    whole = scored(NAMES, lightness, ab, predicted)
-    assert scored(NAMES, lightness, ab, predicted, cuts) == whole
-    order = np.random.default_rng(len(cuts)).permutation(len(NAMES))
-    assert scored([NAMES[i] for i in order], lightness[order], ab[order], predicted[order], cuts) == whole
+    predicted[1] = 128 + 2 * (ab[1] - 128.0)  # more colourful than the truth; the others are less
+    answers = measured(truth(NAMES, lightness, ab), predicted)[scores.MODEL]
+    rows = rows_of({scores.MODEL: answers}, NAMES)
+    test = np.array(NAMES) == "test"
+    for metric in ("rmse", "psnr_pooled", "auc_rebalanced", "chroma_ratio", "delta_cf_set"):
+        of_images = scores.METRICS[metric].of(answers)[test]
+        assert abs(value(rows, "test", metric) - of_images.mean()) > 1e-6, metric
 
 
-def test_threads_may_add_batches_side_by_side():
-    lightness, ab, predicted = images(n=48)
-    names = NAMES * 8
-    result = scores.Scores()
-    with ThreadPoolExecutor(4) as pool:
-        truths = [scores.Truth([names[i]], lightness[i, None], ab[i, None]) for i in range(48)]
-        list(pool.map(result.add, truths, predicted[:, None]))
-    assert result.rows("base_lr1e-4", "sample", scores.MODEL) == scored(names, lightness, ab, predicted)
+@pytest.mark.parametrize(("cuts", "pieces", "threads"), [
+    ((0, 1, 2, 3, 4, 5, 6), 1, 1), ((0, 4, 6), 2, 2), ((0, 0, 5, 6), 3, 2), ((0, 6), 9, 4),
+])  # fmt: skip
+def test_neither_batches_nor_pieces_nor_threads_change_a_bit(cuts, pieces, threads):
+    lightness, ab, predicted = images()
+    one = truth(NAMES, lightness, ab)
+    whole = measured(one, predicted)[scores.MODEL]
+    assert not any(np.isnan(values).any() for values in whole.values())
+    assert_same(measured(one, predicted, cuts=cuts, pieces=pieces, threads=threads)[scores.MODEL], whole)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_order_of_images_changes_no_value_and_no_interval(seed):
+    lightness, ab, predicted = images(n=36)
+    names, groups = NAMES * 6, [f"g{i % 17}" for i in range(36)]
+    order = np.random.default_rng(seed).permutation(36)
+    one = rows_of(measured(truth(names, lightness, ab), predicted), names, groups)
+    mixed, mixed_groups = [names[i] for i in order], [groups[i] for i in order]
+    again = truth(mixed, lightness[order], ab[order])
+    two = rows_of(measured(again, predicted[order]), mixed, mixed_groups)
+    assert sum(row["low"] != "" for row in one) >= 15
+    for a, b in zip(one, two, strict=True):
+        assert a | {"low": 0, "high": 0} == b | {"low": 0, "high": 0}
+        if a["low"] != "":
+            assert (b["low"], b["high"]) == pytest.approx((a["low"], a["high"]), rel=1e-9)
+
+
+def test_only_sets_of_ten_groups_have_intervals_and_the_others_say_why():
+    lightness, ab, predicted = images(n=24)
+    names = ["train"] * 10 + ["validation"] * 9 + ["test"] * 5
+    rows = rows_of(measured(truth(names, lightness, ab), predicted), names, settings="finished")
+    for row in rows:
+        told = {
+            "train": "finished",
+            "validation": "finished; no interval: 9 groups, fewer than 10",
+            "test": "finished; no interval: 5 groups, fewer than 10",
+        }
+        assert row["settings"] == told[row["partition"]]
+        if row["partition"] == "train":
+            assert row["low"] < row["high"] and row["low"] <= row["value"] <= row["high"], row
+        else:
+            assert row["low"] == row["high"] == ""
+    alike = rows_of(measured(truth(names, lightness, ab), predicted), names, [f"g{i // 2}" for i in range(24)])
+    assert {row["low"] for row in alike} == {""}
+    assert {r["settings"] for r in alike if r["partition"] == "test"} == {"no interval: 3 groups, fewer than 10"}
+
+
+def test_intervals_are_those_of_resampled_images():
+    lightness, ab, predicted = images(n=12)
+    answers = measured(truth(["test"] * 12, lightness, ab), predicted)
+    rows = {row["metric"]: row for row in rows_of(answers, ["test"] * 12, list("abcdefghijkl"))}
+    rng = np.random.default_rng(0)
+    columns, found = answers[scores.MODEL], {"rmse": [], "chroma_ratio": [], "psnr_pooled": []}
+    for _ in range(certainty.DRAWS):
+        drawn = rng.integers(12, size=12)
+        found["rmse"].append(np.sqrt(columns["mse"][drawn].mean()))
+        found["chroma_ratio"].append(columns["chroma"][drawn].sum() / columns["chroma_true"][drawn].sum())
+        found["psnr_pooled"].append(20 * np.log10(255) - 10 * np.log10(columns["rgb_mse"][drawn].mean()))
+    for metric, values in found.items():
+        ends = rows[metric]["low"], rows[metric]["high"]
+        assert ends == pytest.approx(np.quantile(values, [0.025, 0.975]), rel=1e-9), metric
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -95,41 +164,51 @@ def test_one_value_that_is_not_finite_leaves_only_accuracy(bad):
     good = scored(NAMES, lightness, ab, predicted)
     predicted[1, 0, 0, 0] = bad
     rows = scored(NAMES, lightness, ab, predicted)
-    for metric in ("mse", "rmse", "psnr", "ssim", "ciede2000"):
-        assert math.isnan(value(rows, "test", metric))
+    for metric in set(scores.METRICS) - {"loss", "accuracy"}:
+        assert math.isnan(value(rows, "test", metric)), metric
         assert value(rows, "train", metric) == value(good, "train", metric)
     assert 0 < value(rows, "test", "accuracy") < 1
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_diverged_model_scores_the_share_of_index_0():
-    lightness, ab, predicted = images()
-    rows = scored(["test"] * len(NAMES), lightness, ab, np.full_like(predicted, np.nan))
+    lightness, ab, predicted = images(n=12)
+    rows = scored(["test"] * 12, lightness, ab, np.full_like(predicted, np.nan))
     assert value(rows, "test", "accuracy") == pytest.approx((ab[..., 0] >= ab[..., 1]).mean())
-    assert math.isnan(value(rows, "test", "rmse"))
+    for row in rows:
+        if row["metric"] != "accuracy":
+            assert math.isnan(row["value"]) and row["low"] == row["high"] == ""
+            assert row["settings"] == "no interval: not a finite number for every image or resample"
+        else:
+            assert row["low"] < row["value"] < row["high"] and row["settings"] == ""
 
 
 def test_the_true_colours_score_perfectly_and_are_written_in_full(tmp_path):
     lightness, ab, _ = images()
     rows = scored(NAMES, lightness, ab, ab.astype(np.float32))
-    assert [value(rows, "test", m) for m in ("mse", "rmse", "accuracy", "psnr", "ciede2000")] == [0, 0, 1, math.inf, 0]
-    third = scores.Scores()
-    third.add(scores.Truth(["test"], lightness[:1], ab[:1]), np.full((1, 12, 12, 2), np.nan))
-    rows += third.rows("r", "d", "x", {"test": {"loss": np.float32(0.1)}})
+    best = {
+        "mse": 0, "rmse": 0, "accuracy": 1, "psnr": math.inf, "psnr_pooled": math.inf, "ssim": 1, "ciede2000": 0,
+        "ciede2000_p95": 0, "auc": 1, "auc_rebalanced": 1, "delta_cf_images": 0, "delta_cf_set": 0, "chroma_ratio": 1,
+    }  # fmt: skip
+    assert {metric: value(rows, "test", metric) for metric in best} == pytest.approx(best, rel=1e-12)
+    third = {"loss": np.array([np.float32(0.1)], float), **dict.fromkeys(["mse"], np.array([np.nan]))}
+    rows += rows_of({"x": third}, ["test"])
     write_csv(tmp_path / "metrics.csv", scores.COLUMNS, rows)
     text = [row["value"] for row in read_csv(tmp_path / "metrics.csv", scores.COLUMNS)]
     assert {"inf", "nan", repr(float(np.float32(0.1)))} <= set(text)
     np.testing.assert_array_equal([float(value) for value in text], [row["value"] for row in rows])
 
 
-def test_extra_metrics_stand_in_their_place_and_only_where_there_are_images():
-    lightness, ab, predicted = images(n=1)
-    result = scores.Scores()
-    result.add(scores.Truth(["validation"], lightness, ab), predicted)
-    rows = result.rows("r", "d", "model", {"validation": {"loss": 3.5}, "test": {"loss": 4.5}})
-    assert [row["metric"] for row in rows] == list(scores.METRICS)
-    assert {row["partition"] for row in rows} == {"validation"}
-    assert rows[0]["value"] == 3.5
+def test_loss_stands_first_and_only_where_it_is_known():
+    lightness, ab, predicted = images()
+    answers = measured(truth(NAMES, lightness, ab), predicted)
+    answers["other"] = dict(answers[scores.MODEL])
+    answers["other"]["loss"] = answers["other"]["mse"] + 0.25
+    rows = rows_of(answers, NAMES)
+    assert "loss" not in {row["metric"] for row in rows if row["answer"] == scores.MODEL}
+    mine = [row for row in rows if row["answer"] == "other" and row["partition"] == "test"]
+    assert [row["metric"] for row in mine] == list(scores.METRICS)
+    assert mine[0]["value"] == pytest.approx(mine[1]["value"] + 0.25, rel=1e-12)
 
 
 def test_the_truth_is_converted_once_for_several_answers(monkeypatch):
@@ -137,50 +216,31 @@ def test_the_truth_is_converted_once_for_several_answers(monkeypatch):
     calls = []
     convert = lab.to_rgb
     monkeypatch.setattr(lab, "to_rgb", lambda *arguments: calls.append(1) or convert(*arguments))
-    truth = scores.Truth(NAMES, lightness, ab)
+    one = truth(NAMES, lightness, ab)
     for answer in (predicted, predicted + 1, predicted + 2):
-        scores.Scores().add(truth, answer)
+        scores.measure(one, answer)
     assert len(calls) == 4
 
 
-def test_a_truth_of_other_shapes_or_partitions_is_refused():
+def test_a_truth_of_other_shapes_is_refused():
     lightness, ab, _ = images()
-    with pytest.raises(ValueError, match="holdout"):
-        scores.Truth([*NAMES[:-1], "holdout"], lightness, ab)
-    with pytest.raises(ValueError, match="received 5"):
-        scores.Truth(NAMES[:-1], lightness, ab)
-    with pytest.raises(ValueError, match="expected k partitions"):
-        scores.Truth(NAMES, lightness, ab[:, :-1])
+    weights = np.ones((len(NAMES), metrics.COLOR_BINS))
+    with pytest.raises(ValueError, match="and 5"):
+        scores.Truth(lightness, ab, weights[:-1])
+    with pytest.raises(ValueError, match="k rows of weights"):
+        scores.Truth(lightness, ab[:, :-1], weights)
 
 
-def references(majority_index=1, mean=(131.25, 126.5)):
+def test_the_majority_answer_has_an_accuracy_and_nothing_else():
     lightness, ab, _ = images()
-    batches = [(NAMES[:4], lightness[:4], ab[:4]), (NAMES[4:], lightness[4:], ab[4:])]
-    return ab[np.array(NAMES) == "test"].astype(float), scores.score_references(batches, mean, majority_index, "sample")
-
-
-def test_gray_and_mean_answers():
-    test, rows = references()
-    assert value(rows, "test", "rmse", "gray") == pytest.approx(math.sqrt(((test - 128) ** 2).mean()))
-    assert value(rows, "test", "rmse", "mean") == pytest.approx(math.sqrt(((test - [131.25, 126.5]) ** 2).mean()))
-    index_0 = (test[..., 0] >= test[..., 1]).mean()
-    assert value(rows, "test", "accuracy", "gray") == pytest.approx(index_0)
-    assert value(rows, "test", "accuracy", "mean") == pytest.approx(index_0)
-    assert {(row["run"], row["dataset"]) for row in rows} == {("", "sample")}
-
-
-@pytest.mark.parametrize("index", [0, 1])
-def test_the_majority_answer_has_an_accuracy_and_nothing_else(index):
-    test, rows = references(index)
-    mine = [row for row in rows if row["answer"] == "majority"]
-    assert [(row["partition"], row["metric"]) for row in mine] == [(p, "accuracy") for p in scores.PARTITIONS]
-    share = (test[..., 1] > test[..., 0]).mean()
-    assert value(mine, "test", "accuracy") == pytest.approx(share if index else 1 - share)
-
-
-def test_a_majority_index_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="0 or 1"):
-        references(2)
+    found = scores.Scores(len(NAMES))
+    with ThreadPoolExecutor(1) as pool:
+        answer = np.broadcast_to(np.array([0.0, 1.0]), ab.shape)
+        found.measure(pool, 1, 0, truth(NAMES, lightness, ab), {scores.MAJORITY: answer})
+    rows = rows_of(found.answers, NAMES)
+    assert [(row["partition"], row["metric"]) for row in rows] == [(p, "accuracy") for p in scores.PARTITIONS]
+    test = ab[np.array(NAMES) == "test"]
+    assert value(rows, "test", "accuracy") == pytest.approx((test[..., 1] > test[..., 0]).mean())
 
 
 def test_paper_rows_hold_what_the_paper_reports_and_no_count(tmp_path):
@@ -188,10 +248,122 @@ def test_paper_rows_hold_what_the_paper_reports_and_no_count(tmp_path):
     assert [(row["partition"], row["value"]) for row in rows] == [("validation", 0.57347536), ("test", 0.568752)]
     write_csv(tmp_path / "rows.csv", scores.COLUMNS, rows)
     lines = (tmp_path / "rows.csv").read_text().splitlines()
-    assert lines[1] == "base_lr1e-4,kaggle,validation,,paper,accuracy,0.57347536,"
+    assert lines[1] == "base_lr1e-4,kaggle,validation,,paper,accuracy,0.57347536,,,the paper's own images"
 
 
-@pytest.mark.parametrize("run", ["base_lr1e-4_l2-1e-1", "base_lr1e-4_s1", "other"])
+@pytest.mark.parametrize("run", ["base_lr1e-4_l2-1e-1", "base_lr1e-4_s1", "base_lr1e-4_noembed", "other"])
 def test_no_paper_rows_without_numbers(run):
     assert paper.RUNS.get(run) is None or paper.RUNS[run].test is None
     assert scores.paper_rows(run, "kaggle") == []
+
+
+NASTY = [
+    "NA",
+    "null",
+    "nan",
+    "None",
+    "",
+    "a,b",
+    'say "so"',
+    "two\nlines",
+    " spaces ",
+    "#",
+    "001",
+    "1e5",
+    "é",
+    "'",
+    "\\",
+]
+
+
+def table_of(ids):
+    return [{"id": name, "group": f"{name}!", "partition": "test"} for name in ids]
+
+
+def test_the_per_image_file_comes_back_as_it_was_whatever_an_id_is(tmp_path):
+    numbers = np.resize([0.1 + 0.2, np.nan, np.inf, -np.inf, 5e-324, 1 / 3, 1e150, -0.0, 123456789.123456789], 15)
+    answers = {"model": {"accuracy": numbers, "mse": numbers**2}, "NA": {"accuracy": numbers[::-1]}}
+    path = tmp_path / "per_image.csv"
+    scores.write_per_image(path, "null", "NA", table_of(NASTY), answers)
+    read = scores.read_per_image(path)
+    assert (read.ids, read.groups) == (NASTY, [f"{name}!" for name in NASTY])
+    assert (read.partitions, read.rows) == (["test"] * 15, list(range(15)))
+    assert {answer: set(found) for answer, found in read.answers.items()} == {
+        "model": {"accuracy", "mse", "rmse"}, "NA": {"accuracy"}
+    }  # fmt: skip
+    np.testing.assert_array_equal(read.answers["model"]["accuracy"], numbers)
+    assert np.signbit(read.answers["model"]["accuracy"][7])
+    np.testing.assert_array_equal(read.answers["model"]["mse"], numbers**2)
+    np.testing.assert_array_equal(read.answers["NA"]["accuracy"], numbers[::-1])
+    # Python's own reader finds the same, and the same input gives the same bytes.
+    rows = read_csv(path, scores.PER_IMAGE_COLUMNS)
+    assert [row["id"] for row in rows[:15]] == NASTY and list(rows[0]) == list(scores.PER_IMAGE_COLUMNS)
+    assert {(row["run"], row["dataset"]) for row in rows} == {("null", "NA")}
+    scores.write_per_image(tmp_path / "again.csv", "null", "NA", table_of(NASTY), answers)
+    assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+
+
+def test_some_answers_can_be_read_and_a_missing_one_is_missing(tmp_path):
+    path = tmp_path / "per_image.csv"
+    scores.write_per_image(path, "r", "d", table_of("ab"), {"model": {"mse": np.ones(2)}, "gray": {"mse": np.zeros(2)}})
+    assert list(scores.read_per_image(path, ["gray"]).answers) == ["gray"]
+    other = scores.read_per_image(path, ["shuffled"])
+    assert (other.answers, other.ids) == ({}, ["a", "b"])
+
+
+def test_no_images_give_a_file_of_no_rows(tmp_path):
+    scores.write_per_image(tmp_path / "per_image.csv", "r", "d", [], {})
+    assert (tmp_path / "per_image.csv").read_text() == ",".join(scores.PER_IMAGE_COLUMNS) + "\n"
+    assert scores.read_per_image(tmp_path / "per_image.csv").answers == {}
+
+
+HEADER = ",".join(scores.PER_IMAGE_COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "run,value\n1,2\n", HEADER + "r,d,test,a,a,0,model,mse,wide\n", HEADER + "r,d,test,a,a,one,model,mse,1\n",
+     HEADER + "r,d,test,a,a,0,model,mse,1\nr,d,test,a,a,0,gray,mse,1\nr,d,test,b,b,1,gray,mse,1\n",
+     HEADER + "r,d,test,a,a,0,model,mse,1,2,3\nr,d\n", "\x00\x00"],
+)  # fmt: skip
+def test_a_per_image_file_of_another_form_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "per_image.csv"
+    path.write_text(content)
+    with pytest.raises(
+        InputError, match=r"per_image\.csv: expected the columns run, .*; make the file again"
+    ) as caught:
+        scores.read_per_image(path)
+    assert "\n" not in str(caught.value)
+    path.unlink()
+    with pytest.raises(InputError, match=r"per_image\.csv does not exist"):
+        scores.read_per_image(path)
+
+
+@pytest.mark.parametrize("bad", [None, np.nan])
+def test_metrics_follow_from_the_per_image_file(tmp_path, bad):
+    """Recomputed by plain means of the file's values."""
+    lightness, ab, predicted = images(n=12)
+    if bad is not None:
+        predicted[7, 2, 2, 1] = bad
+    names = NAMES * 2
+    answers = measured(truth(names, lightness, ab), predicted)
+    path = tmp_path / "per_image.csv"
+    table = [{"id": str(i), "group": str(i), "partition": name} for i, name in enumerate(names)]
+    scores.write_per_image(path, "r", "d", table, answers)
+    found = {}
+    for row in read_csv(path, scores.PER_IMAGE_COLUMNS):
+        found.setdefault((row["partition"], row["metric"]), []).append(float(row["value"]))
+    rows = rows_of(answers, names)
+    assert math.isnan(value(rows, "test", "rmse")) == (bad is not None)
+    for partition in scores.PARTITIONS:
+        mean = {metric: np.mean(v) for (name, metric), v in found.items() if name == partition}
+        expected = mean | {
+            "rmse": np.sqrt(mean["mse"]), "psnr_pooled": 10 * np.log10(255**2 / mean["rgb_mse"]),
+            "auc_rebalanced": mean["auc_weighted"] / mean["rarity"],
+            "delta_cf_set": abs(mean["colourfulness"] - mean["colourfulness_true"]),
+            "chroma_ratio": mean["chroma"] / mean["chroma_true"],
+        }  # fmt: skip
+        for metric in set(scores.METRICS) - {"loss"}:
+            assert value(rows, partition, metric) == pytest.approx(expected[metric], rel=1e-12, nan_ok=True), metric
+    read = scores.read_per_image(path)
+    assert str(rows_of(read.answers, read.partitions, read.groups)) == str(rows)

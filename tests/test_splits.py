@@ -142,12 +142,10 @@ def test_the_file_has_a_row_per_image_in_the_order_of_the_store(written):
     assert [(row["index"], row["id"], row["group"]) for row in rows] == [
         (str(n), f"{n:06d}", f"{n:06d}") for n in range(20)
     ]
-    assert (
-        [row["partition"] for row in rows]
-        == splits.read(path, "the images")
-        == splits.split(singletons(20), Split(seed=3))
-    )
-    assert sizes == counts(splits.read(path, "the images")) == {"train": 12, "validation": 4, "test": 4}
+    assert splits.read(path, "the images") == rows
+    partitions = [row["partition"] for row in rows]
+    assert partitions == splits.split(singletons(20), Split(seed=3))
+    assert sizes == counts(partitions) == {"train": 12, "validation": 4, "test": 4}
 
 
 def test_the_manifest_says_what_the_split_was_drawn_from(written):

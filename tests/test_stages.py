@@ -40,7 +40,9 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     assert result.exit_code == 0
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
-    assert set(NAMES) == {"ingest", "embed", "split", "references", "train", "evaluate", "collect", "show", "inspect"}
+    data = {"ingest", "embed", "split", "references"}
+    runs = {"train", "evaluate", "collect", "report", "compare", "show"}
+    assert set(NAMES) == data | runs | {"inspect"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -96,6 +98,7 @@ def test_an_unknown_stage_is_refused(call):
         (["evaluate", "base_lr1e-4_bs5"], ["is spelt 'base_lr1e-4'"]),
         (["evaluate", "base_lr1e-4"], ["images.json does not exist"]),
         (["collect", "base_lr1e-4"], ["train and evaluate base_lr1e-4 first"]),
+        (["compare", "a", "b"], ["a/run.yaml", "no such"]),
         (["inspect", "nothing.zarr"], ["nothing.zarr: expected a zarr store of DeepColor"]),
     ],
 )  # fmt: skip
@@ -183,7 +186,7 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     done("references")
     assert "epoch 2 of 2" in done("train", RUN)
     done("evaluate", RUN)
-    assert f"{RUN}, test images: RMSE model" in done("collect", RUN)
+    assert f"{RUN}, test images:\n  RMSE " in done("collect", RUN)
     assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == {
         "history.csv", "metrics.csv", "curves.png", "predictions.png", "model.keras", "run.yaml"
     }  # fmt: skip

@@ -285,6 +285,22 @@ def test_the_seed_of_the_run_changes_the_run(train, three_epochs):
     assert history(other)[0] != history(three_epochs)[0]
 
 
+def test_a_run_without_embedding_trains_alike_whatever_the_embeddings_are(train, dataset):
+    from pipeline import architectures
+
+    directory = train(f"{DOT_RUN}_noembed", epochs=1)
+    model = architectures.build("dot", l2=1e-3, embedding=False, architectures=DOT)
+    model.load_weights(directory / "last.weights.h5")
+    lightness, ab, _ = dataset.arrays("validation")
+    answer = np.asarray(model.predict_on_batch([lightness[..., None]]))
+    (row,) = history(directory)
+    assert row["val_mse"] == pytest.approx(np.mean((answer.astype(np.float64) - ab) ** 2), rel=1e-5)
+    assert answer.std() > 0
+    write_embeddings(dataset.images, dataset.embeddings.path, seed=9)
+    other = train(f"{DOT_RUN}_noembed", folder="other", epochs=1)
+    assert bytes_of(other) == bytes_of(directory)
+
+
 def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
     kept = {path: path.read_bytes() for path in (dataset.splits, dataset.splits.with_suffix(".json"))}
     dataset.splits.write_text(dataset.splits.read_text() + "15,x,x,train\n")

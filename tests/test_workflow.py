@@ -13,6 +13,7 @@ from tiny import DOT, ROOT, photographs, tree, write_embeddings, write_kaggle
 from pipeline import config, paper
 from pipeline.ingest import ingest
 from pipeline.places import Places
+from pipeline.results import EVALUATED
 
 # Snakemake locks its working directory, which is the repository: one process at a time.
 pytestmark = pytest.mark.xdist_group("snakemake")
@@ -74,12 +75,11 @@ def workflow(tmp_path_factory):
 def test_one_call_makes_the_results(workflow):
     result = workflow.folder / "results" / RUN
     names = {path.name for path in result.iterdir()}
-    expected = {"metrics.csv", "history.csv", "curves.png", "predictions.png", "model.keras", "run.yaml"}
-    assert names - {".snakemake_timestamp"} == expected
+    assert names - {".snakemake_timestamp"} == {"history.csv", *EVALUATED}
     record = yaml.safe_load((result / "run.yaml").read_text())
     assert record["epochs"] == 2 and record["configuration"]["dataset"] == "tiny"
     assert RUN in (workflow.folder / "results" / "summary.md").read_text()
-    assert "15 images; " in workflow.printed and "RMSE model" in workflow.printed
+    assert "15 images; " in workflow.printed and f"{RUN}, test images:" in workflow.printed
 
 
 def test_a_second_call_does_nothing_with_and_without_a_slash(workflow):
@@ -110,6 +110,24 @@ def test_a_lost_shard_is_made_again_and_no_other(workflow):
     printed = workflow.run()
     assert "shards [0]" in printed and "(1 written, 1 unchanged)" in printed
     assert tree(store.path) == before
+
+
+def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):
+    page = workflow.result("index.html")
+    workflow.run(target=page)
+    assert RUN in (workflow.folder / "results" / "index.html").read_text()
+    assert "Nothing to be done" in workflow.run("-n", target="report")
+    other = f"{RUN}_noembed"
+    assert workflow.jobs(workflow.run("-n", target=workflow.result(other))) == {"train", "evaluate", "collect"}
+    workflow.run(target=workflow.result(other))
+    assert "With and without the embedding" in (workflow.folder / "results" / "summary.md").read_text()
+    workflow.run(target="report")
+    assert other in (workflow.folder / "results" / "index.html").read_text()
+
+
+def test_another_seed_of_the_evaluation_is_refused_before_any_job(workflow):
+    printed = workflow.run("--config", "evaluation={seed: 7}", status=2)
+    assert "references.csv was made with other settings (seed: 0, now 7)" in printed
 
 
 def test_other_settings_are_refused_before_any_job(workflow):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
+from skimage.metrics import structural_similarity
 
 from pipeline import config, files, lab, recipes, splits
 from pipeline.ingest import ingest, read_index
@@ -76,7 +78,8 @@ class Dataset:
         return self.images, self.embeddings, self.splits
 
     def rows(self, partition):
-        return np.flatnonzero(np.array(splits.read(self.splits, self.images.manifest()["fingerprint"])) == partition)
+        table = splits.read(self.splits, self.images.manifest()["fingerprint"])
+        return np.flatnonzero(np.array([row["partition"] for row in table]) == partition)
 
     def arrays(self, partition):
         """L, ab and embeddings of a partition."""
@@ -85,14 +88,69 @@ class Dataset:
         return [np.asarray(store.array(name)[:])[rows] for name, store in stores]
 
 
-def make_dataset(folder, n=15, seed=0):
-    """Images, embeddings and a split, in shards of 8."""
+def make_dataset(folder, n=15, seed=0, arrays=None, split=None):
+    """Images, `photographs` or (L, ab) `arrays`, their embeddings and a split, in shards of 8."""
     dataset = Dataset(folder)
-    source = write_kaggle(folder.parent / f"{folder.name}-archive", *photographs(n, seed), [n // 2])
+    source = write_kaggle(folder.parent / f"{folder.name}-archive", *(arrays or photographs(n, seed)), [n // 2])
     ingest(source, dataset.images, images_per_shard=8, scheduler="synchronous")
     write_embeddings(dataset.images, dataset.embeddings.path, seed)
-    splits.write(read_index(dataset.images), dataset.splits, config.Split(), dataset.images.manifest()["fingerprint"])
+    fingerprint = dataset.images.manifest()["fingerprint"]
+    splits.write(read_index(dataset.images), dataset.splits, split or config.Split(), fingerprint)
     return dataset
+
+
+def shown(lightness, ab):
+    """The picture, (H, W, 3) uint8, of L (H, W) and ab (H, W, 2), by nothing of ours."""
+    chroma = np.clip(np.rint(np.asarray(ab, float)), 0, 255) - 128
+    return np.rint(255 * np.clip(lab2rgb(np.dstack([lightness / 2.55, chroma])), 0, 1)).astype(np.uint8)
+
+
+def colourfulness(picture, of=lambda values: values):
+    red, green, blue = np.moveaxis(picture.astype(float), -1, 0)
+    rg, yb = of(red - green), of((red + green) / 2 - blue)
+    return np.sqrt(rg.var() + yb.var()) + 0.3 * np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
+
+
+def literal(lightness, ab, answer):
+    """The metrics of a set of images (n, ...), from their definitions: loops and scikit-image, nothing of ours."""
+    per_image, weighted, weights = [], 0.0, 0.0
+    bins = np.floor((ab.astype(float) - 128) / 10)
+    for level, true, said in zip(lightness, ab.astype(float), np.asarray(answer, float), strict=True):
+        one, two = shown(level, said), shown(level, true)
+        rgb_mse = np.mean((one.astype(float) - two.astype(float)) ** 2)
+        visible = deltaE_ciede2000(rgb2lab(one), rgb2lab(two))
+        distance = np.sqrt(((said - true) ** 2).sum(axis=-1))
+        within = sum((distance <= t).astype(float) for t in range(151)) / 151
+        for bin_ in np.unique(np.floor((true - 128) / 10).reshape(-1, 2), axis=0):
+            here = (np.floor((true - 128) / 10) == bin_).all(axis=-1)
+            weight = 1 / max((bins == bin_).all(axis=-1).mean(), 1e-4)
+            weighted += weight * within[here].sum()
+            weights += weight * here.sum()
+        windows = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+        with np.errstate(divide="ignore"):
+            psnr = 10 * np.log10(255**2 / rgb_mse)
+        per_image.append({
+            "mse": np.mean((said - true) ** 2), "rgb_mse": rgb_mse, "psnr": psnr,
+            "accuracy": np.mean(said.argmax(-1) == true.argmax(-1)),
+            "ssim": np.mean([structural_similarity(one[..., c], two[..., c], **windows) for c in range(3)]),
+            "ciede2000": visible.mean(), "ciede2000_p95": np.quantile(visible, 0.95), "auc": within.mean(),
+            "colourfulness": colourfulness(one), "colourfulness_true": colourfulness(two),
+            "colourfulness_absolute": colourfulness(one, np.abs),
+            "chroma": np.hypot(*(said - 128).reshape(-1, 2).T).mean(),
+            "chroma_true": np.hypot(*(true - 128).reshape(-1, 2).T).mean(),
+        })  # fmt: skip
+    mean = {name: float(np.mean([each[name] for each in per_image])) for name in per_image[0]}
+    with np.errstate(divide="ignore"):
+        pooled = 10 * np.log10(255**2 / mean.pop("rgb_mse"))
+    return {
+        "rmse": mean["mse"] ** 0.5,
+        "psnr_pooled": pooled,
+        "auc_rebalanced": weighted / weights,
+        "delta_cf_images": np.mean([abs(each["colourfulness"] - each["colourfulness_true"]) for each in per_image]),
+        "delta_cf_set": abs(mean["colourfulness"] - mean.pop("colourfulness_true")),
+        "chroma_ratio": mean.pop("chroma") / mean.pop("chroma_true"),
+        **mean,
+    }
 
 
 def tree(folder):

@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.files import canonical_json
 from pipeline.paper import RUNS as PAPER_RUNS
 from pipeline.places import Places
+from pipeline.results import EVALUATED, FIGURES
 
 
 def or_stop(function, *arguments):
@@ -58,4 +59,4 @@ def announce(workflow):
 
 # Any name is taken here, so that a misspelt one gets a helpful message instead of "no rule to produce".
 wildcard_constraints:
-    run=r"(?!summary\.)[^/]+",
+    run=r"(?!summary\.|index\.|report$)[^/]+",

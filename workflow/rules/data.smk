@@ -68,6 +68,8 @@ rule references:
         rules.split.output,
     output:
         scores=f"{DATA}/references.csv",
+        per_image=f"{DATA}/references_per_image.csv",
+        pictures=directory(f"{DATA}/pictures"),
         manifest=f"{DATA}/references.json",
     log:
         f"{LOGS}/{CONFIG.dataset}/references.log",
@@ -75,5 +77,8 @@ rule references:
         f"{LOGS}/{CONFIG.dataset}/references.tsv"
     conda:
         "../../environment.yml"
+    threads: CONFIG.threads
+    params:
+        settings=settings_of("references"),
     shell:
         "python -m stages references 2>&1 | tee {log}"

@@ -2,6 +2,10 @@
 # outputs before their job, never deletes a checkpoint or weights; the output holds their digests.
 
 
+# What Snakemake's own report shows of a run.
+SHOWN = [f"{name}.png" for name in FIGURES]
+
+
 rule train:
     input:
         rules.embed.output,
@@ -28,11 +32,21 @@ rule evaluate:
         rules.train.output,
         rules.references.output,
     output:
-        metrics=f"{MODELS}/evaluation/metrics.csv",
-        curves=f"{MODELS}/evaluation/curves.png",
-        predictions=f"{MODELS}/evaluation/predictions.png",
-        model=f"{MODELS}/evaluation/model.keras",
-        record=f"{MODELS}/evaluation/run.yaml",
+        [
+            f"{MODELS}/evaluation/{name}"
+            for name in EVALUATED
+            if name not in ("pictures", *SHOWN)
+        ],
+        [
+            report(
+                f"{MODELS}/evaluation/{name}",
+                caption=f"../report/{name}.rst",
+                category="{run}",
+                labels={"figure": Path(name).stem},
+            )
+            for name in SHOWN
+        ],
+        directory(f"{MODELS}/evaluation/pictures"),
     log:
         f"{LOGS}/{{run}}/evaluate.log",
     benchmark:
@@ -59,3 +73,24 @@ rule collect:
         "../../environment.yml"
     shell:
         "python -m stages collect {wildcards.run:q} 2>&1 | tee {log:q}"
+
+
+# The page of all results that are there. What it shows is not told to Snakemake, because it may be of other settings
+# than these; the summary is renewed with every run. The folder beside index.html is replaced as a whole by the stage.
+rule report:
+    input:
+        (
+            str(PLACES.results / "summary.csv")
+            if (PLACES.results / "summary.csv").exists()
+            else f"{RESULTS}/base_lr1e-4"
+        ),
+    output:
+        f"{RESULTS}/index.html",
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{LOGS}/report.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m stages report 2>&1 | tee {log:q}"

@@ -1,0 +1,138 @@
+"""How sure a mean over images is: the bootstrap over whole groups of images.
+
+The images of a group (one archive, one scene) resemble each other, so groups are drawn, not images. Efron and
+Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13; for groups, Davison and Hinkley, "Bootstrap
+Methods and their Application", 1997, section 3.8.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+
+DRAWS = 1000  # resamples
+LEVEL = 0.95  # share of the resamples between the ends of an interval
+FEWEST_GROUPS = 10  # with fewer, resamples are too alike for an interval to hold what it says
+BLOCK = 2**18  # groups that are drawn at a time: bounds memory at some 10 MB
+
+
+class Bootstrap:
+    """The resamples of one set of images.
+
+    A resample draws as many groups as there are, with replacement; its mean is that of all images in the groups drawn.
+    The same groups and seed give the same resamples, so the difference between the means of two answers, resample by
+    resample, is that of paired answers. The order of images does not matter but for rounding.
+
+    Attributes:
+        reason: why there are no resamples, as "3 groups, fewer than 10"; else empty.
+    """
+
+    def __init__(self, groups: Sequence[str], seed: int = 0, draws: int = DRAWS) -> None:
+        """Prepare; nothing is drawn yet.
+
+        Args:
+            groups: the group of each of n images.
+            seed: of the random draws.
+            draws: number of resamples.
+        """
+        names, numbers = np.unique(np.asarray(groups, np.str_), return_inverse=True)
+        self._group = numbers  # (n,), numbered by name
+        self._sizes = np.bincount(numbers, minlength=len(names)).astype(np.float64)
+        self._seed = seed
+        self._draws = draws
+        self.reason = ""
+        if len(names) < FEWEST_GROUPS:
+            self.reason = f"{len(names)} {'group' if len(names) == 1 else 'groups'}, fewer than {FEWEST_GROUPS}"
+
+    def means(self, columns: Mapping[str, Values]) -> dict[str, Values]:
+        """The mean of each column over all images and over each resample.
+
+        Args:
+            columns: by name, (n,) float64, a value per image in the order of `groups`.
+
+        Returns:
+            By name, (1 + draws,) float64, or (1,) if there is a `reason`: first the plain mean over images, summed
+            exactly, then those of the resamples. A column that holds NaN or infinity has NaN in all resamples.
+        """
+        n, groups = len(self._group), len(self._sizes)
+        result, sums, bounds = {}, {}, {}
+        for name, column in columns.items():
+            values = np.asarray(column, np.float64)
+            if values.shape != (n,):
+                raise ValueError(f"expected {name} of shape ({n},), a value per image, received {values.shape}")
+            mean = _mean(values)
+            result[name] = np.full(1 if self.reason else 1 + self._draws, mean)
+            if math.isfinite(mean):
+                sums[name] = np.bincount(self._group, values, groups)
+                bounds[name] = values.min(), values.max()
+            else:
+                result[name][1:] = np.nan
+        for first, counts in () if self.reason else self._counts():
+            images = counts @ self._sizes
+            for name, of_groups in sums.items():
+                # One column at a time: in one product, equal columns may be rounded unlike each other.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    means = counts @ of_groups / images
+                result[name][1 + first : 1 + first + len(counts)] = np.clip(means, *bounds[name])
+        return result
+
+    def _counts(self) -> Iterator[tuple[int, Values]]:
+        """How often each resample draws each group: blocks (k, groups) float64, each with its first resample."""
+        rng = np.random.default_rng(self._seed)
+        groups = len(self._sizes)
+        step = max(1, BLOCK // groups)
+        for first in range(0, self._draws, step):
+            k = min(step, self._draws - first)
+            drawn = rng.integers(groups, size=(k, groups))
+            drawn += groups * np.arange(k)[:, None]
+            yield first, np.bincount(drawn.ravel(), minlength=k * groups).reshape(k, groups).astype(np.float64)
+
+
+def interval(values: npt.ArrayLike) -> tuple[float, float | None, float | None]:
+    """The plain mean and the ends of its percentile interval: of `LEVEL` of the resamples, as many beyond either end.
+
+    Args:
+        values: (1 + draws,) float64 of `Bootstrap.means`, or made of such arrays: a difference, a root, a ratio.
+
+    Returns:
+        value, low, high; low and high are None if there are no resamples or any value is not finite.
+    """
+    every = np.asarray(values, np.float64)
+    value = float(every[0])
+    if len(every) == 1 or not np.isfinite(every).all():
+        return value, None, None
+    low, high = np.quantile(every[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return value, float(low), float(high)
+
+
+def verdict(low: float | None, high: float | None, better: Literal["higher", "lower"]) -> str:
+    """What an interval says of a difference, own minus other.
+
+    Args:
+        low: lower end, None or NaN without an interval.
+        high: upper end, likewise.
+        better: whether a higher or a lower metric is the better one.
+
+    Returns:
+        "better", "worse", "no clear difference" (the interval holds zero) or "no interval".
+    """
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return "no interval"
+    if low <= 0 <= high:
+        return "no clear difference"
+    return "better" if (low > 0) == (better == "higher") else "worse"
+
+
+def _mean(values: Values) -> float:
+    """The mean of (n,) values, whatever their order; as numpy gives it if they, or their sum, are not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(values) == 0:
+            return math.nan
+        if not np.isfinite(np.abs(values).sum()):
+            return float(values.mean())
+    # A mean lies between the least and the greatest value; rounding must not make a width of it where all are equal.
+    return float(np.clip(math.fsum(values) / len(values), values.min(), values.max()))

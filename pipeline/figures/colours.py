@@ -1,0 +1,165 @@
+"""The colours that a model answers with, beside the true ones: its ab histogram."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.image import AxesImage
+from matplotlib.ticker import EngFormatter
+from skimage.filters import gaussian
+
+from pipeline import lab
+from pipeline.figures import style
+
+COUNTS = "cividis_r"  # perceptually uniform, equal for colour-blind readers, darker with more pixels
+HALF = 0.5  # the drawn contour holds this part of the true pixels …
+MOST = 0.95  # … and another one this part
+SMOOTHING = 2.0  # standard deviation, in CIE units, of the Gaussian that smooths the contours
+STRIP = 0.04  # width of the strips that show what an axis means, in parts of the panel
+WIDTH, HEIGHT, PANEL = 12.0, 7.0, 4.7  # inches
+LEFT, RIGHT, BOTTOM, BAR = 0.9, 6.35, 1.15, 11.2  # of the panels and the colour bar, in inches
+
+Counts = npt.NDArray[np.int64]
+
+
+def chroma(path: Path, predicted: Counts, true: Counts, title: str, note: str = "") -> None:
+    """Draw the ab histograms of an answer and of the truth, on one logarithmic colour scale.
+
+    An answer that plays safe huddles around the mean colour, "brown", while the truth spreads out. The outlines of the
+    true histogram lie on both panels; crossing lines mark gray, a diamond marks the mean colour.
+
+    Args:
+        path: PNG to write; an SVG is written beside it.
+        predicted: pixels by predicted colour, (256, 256) int64, indexed [a, b] in 8-bit units (rounded and clipped);
+            without any pixel it is drawn as no answer.
+        true: pixels by true colour, likewise.
+        title: heading.
+        note: what a reader must know, for example "random embedding weights".
+    """
+    for counts in (predicted, true):
+        if counts.shape != (256, 256):
+            raise ValueError(f"expected counts (256, 256), received {counts.shape}")
+    limit = _limit(predicted + true)
+    norm = LogNorm(1, max(10, int(predicted.max()), int(true.max())))
+    with style.style():
+        figure = style.page(WIDTH, HEIGHT, title, note)
+        figure.set_layout_engine("none")  # panels of one size, whatever is in them
+        images = []
+        for left, name, counts in ((LEFT, "predicted", predicted), (RIGHT, "true", true)):
+            axes = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, PANEL / WIDTH, PANEL / HEIGHT))
+            axes.set_title(_title(name, counts, int(true.sum())))
+            _prepare(axes, limit)
+            if counts.any():
+                images.append(_histogram(axes, counts, norm))
+                _outline(axes, true)
+                axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2, frameon=False)
+            else:
+                axes.patch.set(**style.HATCHED)
+                axes.grid(False)
+                style.say(axes, style.NO_ANSWER if name == "predicted" else "no pixels")
+        if images:
+            place = figure.add_axes((BAR / WIDTH, BOTTOM / HEIGHT, 0.16 / WIDTH, PANEL / HEIGHT))
+            figure.colorbar(images[0], cax=place)
+            place.set_title("pixels", fontsize=10)
+            place.yaxis.set_major_formatter(EngFormatter(sep=""))
+        style.save(figure, path)
+
+
+def mean_chroma(counts: Counts) -> float:
+    """Mean distance from neutral, in CIE units, of the pixels counted in (256, 256) [a, b]; nan without pixels."""
+    from_neutral = np.arange(256) - float(lab.NEUTRAL)
+    total = counts.sum()
+    distance = np.hypot(from_neutral[:, None], from_neutral[None])
+    return float((distance * counts).sum() / total) if total else math.nan
+
+
+def _title(name: str, counts: Counts, expected: int) -> str:
+    total = int(counts.sum())
+    if total == 0:
+        return name
+    text = f"{name}: mean chroma {mean_chroma(counts):.1f}"
+    if np.count_nonzero(counts) == 1:
+        text += "\none colour everywhere"
+    elif total < expected:
+        text += f"\nno answer for {100 * (1 - total / expected):.0f} % of the pixels"
+    return text
+
+
+def _limit(counts: Counts) -> int:
+    """Half the width of a panel, in CIE units: a multiple of 20 that holds every pixel."""
+    a, b = np.nonzero(counts)
+    farthest = max((int(np.abs(index - lab.NEUTRAL).max()) for index in (a, b) if len(index)), default=0)
+    return min(max(40, 20 * math.ceil((farthest + 1) / 20)), 128)
+
+
+def _prepare(axes: Axes, limit: int) -> None:
+    limits = (-limit * (1 + 3 * STRIP), limit)
+    axes.set_xlabel("a (CIE units): green to red")
+    axes.set_ylabel("b (CIE units): blue to yellow")
+    along = np.linspace(-50, 50, 101) + lab.NEUTRAL  # a hint of the direction: most colours farther out are not sRGB
+    light, neutral = np.full(101, 178), np.full(101, lab.NEUTRAL)
+    strip: dict[str, Any] = {
+        "aspect": "auto",
+        "transform": axes.transAxes,
+        "origin": "lower",
+        "zorder": 2,
+        "interpolation": "none",
+    }
+    axes.imshow(lab.to_rgb(light, np.stack([along, neutral], -1))[None], extent=(0, 1, 0, STRIP), **strip)
+    axes.imshow(lab.to_rgb(light, np.stack([neutral, along], -1))[:, None], extent=(0, STRIP, 0, 1), **strip)
+    axes.set(xlim=limits, ylim=limits)
+
+
+def _histogram(axes: Axes, counts: Counts, norm: LogNorm) -> AxesImage:
+    shown = np.ma.masked_equal(counts.T, 0)
+    edges = (-lab.NEUTRAL - 0.5, 255.5 - lab.NEUTRAL)
+    limits = axes.axis()
+    image = axes.imshow(
+        shown,
+        extent=(*edges, *edges),
+        aspect="auto",
+        origin="lower",
+        norm=norm,
+        cmap=COUNTS,
+        interpolation="none",
+        zorder=1,
+    )
+    axes.axis(limits)
+    for line in (axes.axhline, axes.axvline):
+        line(0, color=style.FAINT, linewidth=0.8, zorder=1.5)
+    total = counts.sum()
+    index = np.arange(256) - lab.NEUTRAL
+    mean = [float((counts.sum(axis=axis) * index).sum() / total) for axis in (1, 0)]
+    axes.plot(
+        *([value] for value in mean),
+        linestyle="none",
+        marker="D",
+        markersize=8,
+        color=style.VERMILION,
+        markeredgecolor="white",
+        zorder=4,
+        label=f"mean colour: a {mean[0]:+.1f}, b {mean[1]:+.1f}".replace("-", "−"),
+    )
+    return image
+
+
+def _outline(axes: Axes, true: Counts) -> None:
+    """Outlines around the most frequent true colours, which together hold `HALF` and `MOST` of the true pixels."""
+    if not true.any():
+        return
+    smooth = np.asarray(gaussian(true.astype(np.float64), SMOOTHING))
+    falling = np.sort(smooth, axis=None)[::-1]
+    held = np.cumsum(falling) / falling.sum()
+    centres = np.arange(256) - lab.NEUTRAL
+    for share, linestyle in ((HALF, "-"), (MOST, "--")):
+        level = falling[np.searchsorted(held, share)]
+        for colour, width in (("white", 3.0), (style.INK, 1.4)):
+            axes.contour(
+                centres, centres, smooth.T, levels=[level], colors=[colour], linewidths=width, linestyles=linestyle
+            )
+        label = f"{100 * share:.0f} % of the true pixels"
+        axes.plot([], [], color=style.INK, linewidth=1.4, linestyle=linestyle, label=label)

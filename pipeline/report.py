@@ -1,0 +1,226 @@
+"""The page: results/index.html and results/report/, to look at in a browser, from file:// and without network."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from filelock import FileLock
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline import files, scores
+from pipeline.progress import Progress, Silent
+from pipeline.report_runs import RunResults, pictures, read_runs
+from pipeline.report_views import PARTITIONS, Cell, badges, cell, run_view, script_data
+from pipeline.report_words import ANSWERS, MEASURES, REFERENCES, number
+
+TEMPLATES = Path(__file__).with_name("templates")
+STRIP = 6  # test images of a run that the overview shows
+
+
+# Columns of the overview: heading, partition, metric.
+OVERVIEW = (
+    ("RMSE, validation", "validation", "rmse"),
+    ("accuracy, validation", "validation", "accuracy"),
+    ("RMSE, test", "test", "rmse"),
+    ("CIEDE2000, test", "test", "ciede2000"),
+    ("accuracy, test", "test", "accuracy"),
+)
+
+
+class Table(NamedTuple):
+    """Runs of one dataset that were scored on the same images, in the order of validation RMSE."""
+
+    title: str
+    another: bool
+    runs: list[RunResults]
+    rows: list[tuple[RunResults, list[Cell]]]
+    references: list[tuple[str, list[Cell]]]
+    strip: list[int]
+    no_interval: dict[str, str]
+
+
+def write_report(
+    results: Path,
+    pictures_of: Callable[[str], Path] | Mapping[str, Path],
+    progress: Progress | None = None,
+) -> Path:
+    """Write ``index.html`` and the folder ``report/`` of all runs that are in `results`.
+
+    The folder is built beside the old one and takes its place when it is whole. Pictures of the truth come into it (as
+    hard links where the file system allows); predicted ones are shown from ``results/<run>/pictures/``.
+
+    Args:
+        results: the folder that holds one folder per run.
+        pictures_of: by dataset, the folder with ``true/`` and ``gray/``, each holding ``<row, six digits>.jpg``.
+        progress: told of each run.
+
+    Returns:
+        The path of index.html.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    new, old, target = results / ".report.new", results / ".report.old", results / "report"
+    with FileLock(results / ".report.lock"):
+        if old.exists() and not target.exists():  # killed between the two renames
+            old.rename(target)
+        for leftover in (new, old):
+            files.remove(leftover)
+        try:
+            index = _build(results, new, pictures_of, progress or Silent())
+            if target.exists():
+                target.rename(old)
+            try:
+                new.rename(target)
+            except OSError:
+                if old.exists():
+                    old.rename(target)
+                raise
+        finally:
+            files.remove(new)
+        files.remove(old)
+        files.write_text(results / "index.html", index)
+    return results / "index.html"
+
+
+def _build(
+    results: Path, new: Path, pictures_of: Callable[[str], Path] | Mapping[str, Path], progress: Progress
+) -> str:
+    """Fill the folder `new`; return the overview."""
+    (new / "data").mkdir(parents=True)
+    for path in sorted(TEMPLATES.iterdir()):
+        if path.suffix in (".css", ".js"):
+            shutil.copyfile(path, new / path.name)
+    runs, left_out = read_runs(results)
+    tables = _tables(runs)
+    whole = {
+        dataset: _link_pictures(pictures_of, dataset, [run for run in runs if run.dataset == dataset], new)
+        for dataset in sorted({run.dataset for run in runs})
+    }
+    templates = _templates()
+    with progress.track("report, runs", len(runs)) as advance:
+        for number, table in enumerate(tables):
+            for run in table.runs:
+                data = script_data(run, number, whole[run.dataset])
+                # JSON as a script, since a page from file:// may not fetch; <, > and & cannot end it.
+                text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+                (new / "data" / f"{run.name}.js").write_text(f"addRun({text});\n", encoding="utf-8")
+                page = templates.get_template("run.html").render(
+                    run_view(run), strip=_strip(run.images.rows), whole=whole[run.dataset]
+                )
+                (new / f"{run.name}.html").write_text(page, encoding="utf-8")
+                advance()
+    compare = templates.get_template("compare.html").render(tables=tables)
+    (new / "compare.html").write_text(compare, encoding="utf-8")
+    return templates.get_template("index.html").render(
+        tables=tables,
+        overview=OVERVIEW,
+        left_out=left_out,
+        whole=whole,
+        names=[name for name in ("summary.md", "summary.csv") if (results / name).is_file()],
+        sweep=next((name for name in ("sweep.svg", "sweep.png") if (results / name).is_file()), None),
+    )
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["part"] = lambda name: quote(str(name), safe="")
+    environment.filters["picture"] = lambda row: f"{row:06d}.jpg"
+    environment.globals.update(badges=badges, answers=ANSWERS, measures=MEASURES)
+    return environment
+
+
+def _link_pictures(
+    pictures_of: Callable[[str], Path] | Mapping[str, Path], dataset: str, runs: Sequence[RunResults], new: Path
+) -> frozenset[int]:
+    """Bring the true and gray pictures of the runs' test images into the page; return the rows that have both."""
+    try:
+        source = pictures_of(dataset) if callable(pictures_of) else pictures_of[dataset]
+    except KeyError:
+        return frozenset()
+    both = pictures(source / "true") & pictures(source / "gray")
+    rows = sorted(both & {row for run in runs for row in run.images.rows})
+    for kind in ("true", "gray") if rows else ():
+        folder = new / "pictures" / dataset / kind
+        folder.mkdir(parents=True)
+        for row in rows:
+            name = f"{row:06d}.jpg"
+            try:
+                os.link(source / kind / name, folder / name)
+            except OSError:  # another file system, or one without hard links
+                shutil.copyfile(source / kind / name, folder / name)
+    return frozenset(rows)
+
+
+def _tables(runs: Iterable[RunResults]) -> list[Table]:
+    """Runs by dataset, and by their reference answers: runs whose references differ were scored on other images."""
+    groups: dict[tuple[str, str], list[RunResults]] = {}
+    for run in runs:
+        references = sorted((key, score.value) for key, score in run.scores.items() if key[1] in REFERENCES)
+        groups.setdefault((run.dataset, repr(references) if references else ""), []).append(run)
+    for dataset, without in [key for key in groups if not key[1]]:
+        # A run without readable scores stands with the others of its dataset.
+        others = [key for key in groups if key[0] == dataset and key[1]]
+        if others:
+            groups[others[0]] += groups.pop((dataset, without))
+    tables: list[Table] = []
+    for (dataset, _), members in sorted(groups.items(), key=lambda group: (group[0][0], -len(group[1]), group[0][1])):
+        ranked = sorted(members, key=_rank)
+        example = next((run for run in ranked if run.scores), ranked[0])
+        tables.append(
+            Table(
+                title=dataset,
+                another=any(table.title == dataset for table in tables),
+                runs=ranked,
+                rows=[(run, _overview(run)) for run in ranked],
+                references=[
+                    (label, [cell(example.scores.get((p, answer, m)), m) for _, p, m in OVERVIEW])
+                    for answer, label in REFERENCES.items()
+                    if any((p, answer, m) in example.scores for _, p, m in OVERVIEW)
+                ],
+                strip=_strip(sorted({row for run in ranked for row in run.images.rows})),
+                no_interval=_reasons(ranked),
+            )
+        )
+    return tables
+
+
+def _reasons(runs: Iterable[RunResults]) -> dict[str, str]:
+    """Why scores have no interval, and in which partitions."""
+    partitions: dict[str, list[str]] = {}
+    for partition in PARTITIONS:
+        for reason in dict.fromkeys(reason for run in runs for reason in run.no_interval.get(partition, ())):
+            partitions.setdefault(reason, []).append(partition)
+    return {reason: ", ".join(names) for reason, names in partitions.items()}
+
+
+def _rank(run: RunResults) -> tuple[bool, float, str]:
+    error = run.value("validation", scores.MODEL, "rmse")
+    return math.isnan(error), 0.0 if math.isnan(error) else error, run.name
+
+
+def _strip(rows: Sequence[int]) -> list[int]:
+    """A few rows, evenly over all: chosen by place and not by how well they look."""
+    count = min(STRIP, len(rows))
+    return [rows[(2 * i + 1) * len(rows) // (2 * count)] for i in range(count)]
+
+
+def _overview(run: RunResults) -> list[Cell]:
+    cells = []
+    for _, partition, metric in OVERVIEW:
+        shown = cell(run.scores.get((partition, scores.MODEL, metric)), metric)
+        paper = run.scores.get((partition, scores.PAPER, metric))
+        if paper is not None:
+            gap = run.value(partition, scores.MODEL, metric) - paper.value
+            shown = shown._replace(paper=(number(paper.value, metric), number(gap, metric, sign=True)))
+        cells.append(shown)
+    return cells

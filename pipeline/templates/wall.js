@@ -1,0 +1,135 @@
+// The wall of a run's test images, and one of them enlarged, with a slider between two pictures.
+"use strict";
+const wall = document.getElementById("wall");
+if (wall) {
+  const by = (id) => document.getElementById(id);
+  const [run] = runs.values();
+  const errors = run.measures.ciede2000 ?? [];
+  const errorOf = (i) => errors[i] ?? NaN;
+  let chosen = []; // places in run.rows, in the order shown
+  let current = -1; // place in run.rows of the enlarged image
+
+  const describe = (i) => (Number.isNaN(errorOf(i)) ? "not a number" : `CIEDE2000 ${told(errorOf(i), 2)}`);
+  const show = growing(wall, by("more"), (i) => {
+    const row = run.rows[i];
+    const label = `Test image ${row}, ${run.ids[i]}, ${describe(i)}`;
+    const tile = make("button", { type: "button", className: "tile", "aria-label": label });
+    tile.append(thumbnail(run, "predicted", row, ""), make("span", {}, told(errorOf(i), 2)));
+    tile.addEventListener("click", () => open(i));
+    return tile;
+  }, 48);
+
+  function choose() {
+    const least = by("least").valueAsNumber;
+    const most = by("most").valueAsNumber;
+    const all = Number.isNaN(least) && Number.isNaN(most);
+    // A comparison with NaN is false: an empty end does not limit, and an image without a number is in no range.
+    chosen = run.rows.map((_, i) => i);
+    if (!all) chosen = chosen.filter((i) => !Number.isNaN(errorOf(i)) && !(errorOf(i) < least) && !(errorOf(i) > most));
+    const sign = { falling: -1, rising: 1 }[by("order").value];
+    if (sign) {
+      const last = (i) => Number.isNaN(errorOf(i));
+      chosen.sort((i, j) => last(i) - last(j) || (last(i) ? 0 : sign * (errorOf(i) - errorOf(j))) || i - j);
+    }
+    by("count").textContent = `${chosen.length} of ${run.rows.length} images`;
+    show(chosen);
+  }
+  const known = errors.filter((value) => Number.isFinite(value));
+  const range = known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, 0]);
+  if (known.length) {
+    by("least").placeholder = told(range[0], 2);
+    by("most").placeholder = told(range[1], 2);
+  }
+  for (const end of ["least", "most"]) by(end).addEventListener("input", choose);
+  by("order").addEventListener("change", choose);
+  by("filter").addEventListener("reset", () => setTimeout(choose));
+  by("filter").addEventListener("submit", (event) => event.preventDefault());
+
+  const viewer = by("viewer");
+  const slider = by("slider");
+
+  function slide() {
+    viewer.style.setProperty("--cut", `${slider.value}%`);
+    const [left, right] = [by("left-name").textContent, by("right-name").textContent];
+    slider.setAttribute("aria-valuetext", `${slider.value} % ${left}, the rest ${right}`);
+  }
+
+  function draw() {
+    const row = run.rows[current];
+    const sides = viewer.querySelector("input[name=sides]:checked").value.split(",");
+    ["left", "right"].forEach((side, k) => {
+      const source = pictureOf(run, sides[k], row);
+      const picture = by(side);
+      picture.hidden = !source;
+      picture.alt = `Test image ${row}, ${sides[k]}`;
+      if (source) picture.src = source;
+      by(`${side}-nothing`).hidden = Boolean(source);
+      by(`${side}-nothing`).textContent = "no picture";
+      by(`${side}-name`).textContent = sides[k];
+    });
+    by("viewer-title").textContent = `Image ${six(row)}`;
+    const measured = Object.entries(run.measures).map(([name, all]) => {
+      return `${run.metrics[name] ?? name} ${told(all[current], run.digits[name])}`;
+    });
+    by("told").textContent = [run.ids[current], ...measured].join(" · ");
+    by("link").href = `#image=${six(row)}`;
+    const place = chosen.indexOf(current);
+    by("previous").disabled = place === 0;
+    by("next").disabled = place === chosen.length - 1;
+    // A disabled button would keep the focus and swallow the keys.
+    if (document.activeElement.disabled) slider.focus();
+    slide();
+  }
+
+  function open(i) {
+    current = i;
+    // Replaced, so that "back" leads to the page before and not to the image before.
+    history.replaceState(null, "", `#image=${six(run.rows[i])}`);
+    draw();
+    if (!viewer.open) {
+      viewer.showModal();
+      slider.focus();
+    }
+  }
+
+  function step(far) {
+    const place = chosen.indexOf(current);
+    // An image that came by a link may not be among the chosen ones.
+    const next = place < 0 ? chosen[0] : chosen[place + far];
+    if (next !== undefined) open(next);
+  }
+
+  slider.addEventListener("input", slide);
+  by("sides").addEventListener("change", draw);
+  by("next").addEventListener("click", () => step(1));
+  by("previous").addEventListener("click", () => step(-1));
+  by("close").addEventListener("click", () => viewer.close());
+  viewer.addEventListener("click", (event) => {
+    if (event.target === viewer) viewer.close(); // the backdrop
+  });
+  viewer.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === "n") step(1);
+    else if (event.key === "p") step(-1);
+    else if (event.key === "t") {
+      const choices = [...viewer.querySelectorAll("input[name=sides]")];
+      choices[(choices.findIndex((choice) => choice.checked) + 1) % choices.length].checked = true;
+      draw();
+    }
+  });
+  viewer.addEventListener("close", () => {
+    history.replaceState(null, "", "#images");
+    wall.children[chosen.indexOf(current)]?.focus();
+  });
+
+  function follow() {
+    const match = /^#image=(\d+)$/.exec(location.hash);
+    if (!match) return;
+    const i = run.rows.indexOf(Number(match[1]));
+    if (i >= 0) open(i);
+    else by("count").textContent = `There is no test image ${match[1]} in this run. ${by("count").textContent}`;
+  }
+  choose();
+  follow();
+  addEventListener("hashchange", follow);
+}

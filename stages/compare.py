@@ -1,0 +1,45 @@
+"""Stage: two runs side by side, on the same images."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("compare", cls=common.Stage)
+@click.argument("one", type=click.Path(path_type=Path))
+@click.argument("other", type=click.Path(path_type=Path))
+@click.option(
+    "--partition",
+    type=click.Choice(["train", "validation", "test"]),
+    default="test",
+    show_default=True,
+    help="Which images.",
+)
+def command(one: Path, other: Path, partition: str) -> None:
+    """Print the paired comparison of two results, for example results/base_lr1e-4 results/base_lr1e-3.
+
+    Each difference is ONE minus OTHER, with its 95 % bootstrap interval over images, or over groups of them.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.compare import compare_runs
+
+    rows, reason = compare_runs(one, other, partition)
+    table = Table(title=f"{one.name} against {other.name}, {partition} images", box=None, title_justify="left")
+    for heading in ("metric", one.name, other.name, "difference", "95 % interval", one.name):
+        table.add_column(heading, justify="left" if heading == "metric" else "right", no_wrap=True)
+    for row in rows:
+        interval = "" if row["low"] is None else f"{row['low']:+.4g} to {row['high']:+.4g}"
+        numbers = (f"{row['one']:.4f}", f"{row['other']:.4f}", f"{row['difference']:+.4f}")
+        table.add_row(row["metric"], *numbers, interval, row["verdict"])
+    console = Console(width=1000, soft_wrap=True)  # wide enough for any run's name: nothing is cut off
+    console.print(table)
+    if reason:
+        console.print(f"No intervals: {reason}. These images cannot tell whether a difference would hold on others.")
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.compare")

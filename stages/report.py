@@ -1,0 +1,28 @@
+"""Stage: results/index.html and results/report/, all runs to look at in a browser."""
+
+from pathlib import Path
+
+import click
+
+from stages import common
+
+
+@click.command("report", cls=common.Stage)
+@common.config_options
+@common.path_option("--results", "The folder of all results.")
+@common.path_option("--data", "The folder of the datasets, whose pictures are shown beside the predicted ones.")
+def command(configs: tuple[Path, ...], assignments: tuple[str, ...], results: Path | None, data: Path | None) -> None:
+    """Write results/index.html: all runs, their figures, scores and pictures."""
+    from pipeline.places import Places
+    from pipeline.report import write_report
+
+    config = common.load(configs, assignments)
+    folder = data or Path(config.data)
+    index = write_report(
+        results or Places(config).results, lambda dataset: folder / dataset / "pictures", common.progress()
+    )
+    click.echo(f"report: open {index} in a browser", err=True)
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.report")
