@@ -25,6 +25,7 @@ from pipeline import (
     paper,
     pictures,
     recipes,
+    recognition,
     results,
     scores,
     splits,
@@ -49,6 +50,7 @@ def evaluate(
     resolved: Mapping[str, Any],
     replace: bool = False,
     threads: int = 2,
+    embedding: config.Embedding | None = None,
     more_architectures: Mapping[str, config.Architecture] | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -75,7 +77,7 @@ def evaluate(
     table = splits.read(split, images.manifest()["fingerprint"])
     feed.check_stores(images, embeddings)
     _check_run(summary, where, images, embeddings, split)
-    references = read_references(references_file, images, split, evaluation.seed)
+    references = read_references(references_file, images, split, evaluation.seed, embedding)
     model = architectures.build(
         run.architecture, l2=float(run.l2), embedding=run.embedding, architectures=more_architectures
     )
@@ -90,6 +92,8 @@ def evaluate(
     chroma = {name: np.zeros((256, 256), np.int64) for name in ("predicted", "true")}
     answers = _answers(model, embeddings, table, evaluation.seed)
     partitions = [row["partition"] for row in table]
+    network = recognition.load_network(embedding) if embedding else None
+    recognised = recognition.Recognition(network, partitions, references.true) if network else None
     with (
         (progress or Silent()).track(f"evaluate {run.name}, images", images.rows()) as advance,
         ThreadPoolExecutor(threads) as pool,
@@ -98,6 +102,9 @@ def evaluate(
         for batch in batches(images, embeddings, partitions, references.rarity, evaluation.batch_size):
             predicted = answers(batch)
             found.measure(pool, threads, batch.start, batch.truth, predicted)
+            if recognised:
+                for name, ab in predicted.items():
+                    found.put(name, batch.start, recognised.measure(name, batch.start, batch.truth.lightness, ab))
             for place, ab in enumerate(predicted[scores.MODEL]):
                 if partitions[batch.start + place] == "test":
                     _count(chroma["true"], batch.truth.ab[place])
@@ -111,6 +118,9 @@ def evaluate(
         columns["loss"] = columns["mse"] + penalty
     chosen = scores.samples(partitions, [row["group"] for row in table], evaluation.seed)
     over = scores.summed({**found.answers, **references.answers}, chosen)
+    if recognised:
+        for distances in (recognised.distances(), recognition.read_distances(references.rows)):
+            recognition.put_distances(over, distances)
     told = (
         f"embedding weights: {label}; {evaluation.weights} weights of {summary['epochs']} epochs; {summary['status']}"
     )

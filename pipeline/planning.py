@@ -39,7 +39,7 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
     if stage == "split":
         return config.split.model_dump()
     if stage == "references":
-        return {"seed": config.evaluation.seed}
+        return recipes.references(config.evaluation.seed, config.embedding)
     return config.evaluation.model_dump()
 
 
@@ -196,6 +196,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     seconds = disk = 0.0
     memory = 0.6e9
     share = config.split.train
+    recognised = stage_settings(config, "references")["recognition"] is not None
     rules = [rule for rule, _ in jobs]
     for rule, name in jobs:
         if rule == "ingest":
@@ -208,7 +209,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
             disk += 4000 * images + 0.25e9
             memory = max(memory, 2.5e9)
         elif rule == "references":
-            seconds += 0.15 * images
+            seconds += 0.25 * images + recognised * 5 * images * EMBEDDING_FLOPS / rate
         elif rule in ("train", "evaluate") and name:
             flops = blueprints.forward_flops(Run.parse(name).architecture, 224, config.architectures)
             if rule == "train":
@@ -218,7 +219,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
                 decoded = 3 * PIXELS * images * (share + config.split.validation)
                 memory = max(memory, 2e9 + min(decoded, config.training.memory_gib * 2**30))
             else:
-                seconds += 10 + images * (0.1 + flops / rate)
+                seconds += 10 + images * (0.15 + flops / rate) + recognised * 3 * images * EMBEDDING_FLOPS / rate
     free = shutil.disk_usage(_existing(Path(config.data))).free
     if disk > free:
         raise InputError(

@@ -12,6 +12,7 @@ PREPROCESSING = (
     "L alone through CIE Lab to gray sRGB 0..255, bilinear to 299x299, three equal channels, x / 127.5 - 1 "
     "(Keras' preprocess_input)"
 )
+COLOUR_PREPROCESSING = "sRGB 0..255, bilinear to 299x299, x / 127.5 - 1 (Keras' preprocess_input)"
 OFFICIAL_FILE = "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5"
 OFFICIAL_MD5 = "e693bd0210a403b3192acc6073ad2e96"  # as in Keras' own source
 CALIBRATION_IMAGES = 16
@@ -64,6 +65,29 @@ def settings(embedding: config.Embedding, images_per_shard: int) -> dict[str, An
         "images_per_shard": images_per_shard,
         "preprocessing": PREPROCESSING,
     }
+
+
+def recognition(embedding: config.Embedding) -> dict[str, Any] | None:
+    """What decides the features and logits of coloured pictures; None without ImageNet weights.
+
+    Raises:
+        InputError: a weights file is asked for that does not exist.
+    """
+    kind = weights(embedding)
+    if kind["weights"] != "imagenet":
+        return None
+    return {
+        "network": NETWORK,
+        **kind,
+        "precision": "float32",
+        "batch_size": embedding.batch_size,
+        "preprocessing": COLOUR_PREPROCESSING,
+    }
+
+
+def references(seed: int, embedding: config.Embedding | None) -> dict[str, Any]:
+    """What decides the scores of the answers that need no network, besides images and split."""
+    return {"seed": seed, "recognition": recognition(embedding) if embedding else None}
 
 
 def label(made_with: dict[str, Any]) -> str:

@@ -21,30 +21,11 @@ from pipeline.splits import PARTITIONS
 FRECHET = "frechet_inception_resnet_v2"
 TOP1, TOP5 = "recognised_top1", "recognised_top5"
 FEATURES = 1536  # of Inception-ResNet-v2, after its global average pooling
-PREPROCESSING = "sRGB 0..255, bilinear to 299x299, x / 127.5 - 1 (Keras' preprocess_input)"
 UNSEEN = -1  # the class of a true image that was not measured
 
 Values = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int16]
 Network = Callable[[lab.UInt8], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
-
-
-def settings(embedding: config.Embedding) -> dict[str, Any] | None:
-    """What decides features and logits besides the pictures and the number of threads; None without ImageNet weights.
-
-    Raises:
-        InputError: a weights file is asked for that does not exist.
-    """
-    kind = recipes.weights(embedding)
-    if kind["weights"] != "imagenet":
-        return None
-    return {
-        "network": recipes.NETWORK,
-        **kind,
-        "precision": "float32",
-        "batch_size": embedding.batch_size,
-        "preprocessing": PREPROCESSING,
-    }
 
 
 def load_network(embedding: config.Embedding) -> Network | None:
@@ -53,7 +34,7 @@ def load_network(embedding: config.Embedding) -> Network | None:
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
-    if settings(embedding) is None:
+    if recipes.recognition(embedding) is None:
         return None
     from pipeline import inception
 

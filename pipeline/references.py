@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import files, lab, metrics, pictures, scores, splits
+from pipeline import config, files, lab, metrics, pictures, recipes, recognition, scores, splits
 from pipeline.errors import InputError
 from pipeline.progress import Progress, Silent
 from pipeline.stores import Store
 
 PER_IMAGE = "references_per_image.csv"
+RECOGNITION = "recognition.npz"  # where the weights are ImageNet's
 PICTURES = "pictures"
 Rarity = Mapping[str, npt.NDArray[np.float64]]
 
@@ -96,6 +98,7 @@ def evaluate_references(
     batch_size: int = 16,
     seed: int = 0,
     threads: int = 2,
+    embedding: config.Embedding | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Score the answers that need no network on every partition.
@@ -132,6 +135,9 @@ def evaluate_references(
     majority = int(2 * larger > pixels)
     other = partners(groups, seed)
 
+    network = recognition.load_network(embedding) if embedding else None
+    recognised = recognition.Recognition(network, partitions) if network else None
+
     out.with_suffix(".json").unlink(missing_ok=True)
     found = scores.Scores(len(table))
     with (
@@ -149,6 +155,11 @@ def evaluate_references(
                 scores.CEILING: ceiling_answer(batch.truth.ab),
             }
             found.measure(pool, threads, batch.start, batch.truth, answers)
+            if recognised:
+                recognised.measure_true(batch.start, batch.truth.rgb)
+                for name in (name for name in answers if name != scores.MAJORITY):
+                    measured = recognised.measure(name, batch.start, batch.truth.lightness, answers[name])
+                    found.put(name, batch.start, measured)
             for row in range(batch.start, stop):
                 if partitions[row] == "test":
                     lightness, ab = batch.truth.lightness[row - batch.start], batch.truth.ab[row - batch.start]
@@ -156,15 +167,21 @@ def evaluate_references(
                     pictures.write_jpeg(folder / "gray" / pictures.name(row), lab.gray_levels()[lightness])
             advance(len(batch.truth.ab))
     chosen = scores.samples(partitions, groups, seed)
-    files.write_csv(out, scores.COLUMNS, scores.rows("", dataset, scores.summed(found.answers, chosen), chosen))
+    over = scores.summed(found.answers, chosen)
+    written = [out, out.with_name(PER_IMAGE)]
+    if recognised:
+        recognition.put_distances(over, recognised.distances())
+        recognition.write(out.with_name(RECOGNITION), recognised.true)
+        written.append(out.with_name(RECOGNITION))
+    files.write_csv(out, scores.COLUMNS, scores.rows("", dataset, over, chosen))
     scores.write_per_image(out.with_name(PER_IMAGE), "", dataset, table, found.answers)
     manifest = {
-        **_made_from(images, split, seed),
+        **_made_from(images, split, recipes.references(seed, embedding)),
         "train_mean_ab": [mean_a, mean_b],
         "colour_counts": {
             name: {str(i): int(values[i]) for i in np.flatnonzero(values)} for name, values in counts.items()
         },
-        "files": {name: files.digest_file(out.with_name(name)) for name in (out.name, PER_IMAGE)},
+        "files": {path.name: files.digest_file(path) for path in written},
     }
     files.write_json(out.with_suffix(".json"), manifest)
 
@@ -176,9 +193,12 @@ class References:
     rows: list[dict[str, str]]
     answers: Mapping[str, scores.Columns]
     rarity: Rarity
+    true: recognition.TrueImages | None
 
 
-def read_references(references: Path, images: Store, split: Path, seed: int) -> References:
+def read_references(
+    references: Path, images: Store, split: Path, seed: int, embedding: config.Embedding | None = None
+) -> References:
     """Read what `evaluate_references` wrote.
 
     Raises:
@@ -188,9 +208,11 @@ def read_references(references: Path, images: Store, split: Path, seed: int) -> 
     manifest = files.read_json(references.with_suffix(".json"))
     if not (per_image := references.with_name(PER_IMAGE)).exists():
         raise InputError(f"{per_image} does not exist; run references again")
+    made_with = recipes.references(seed, embedding)
+    names = (references.name, PER_IMAGE, *([RECOGNITION] if made_with["recognition"] else []))
     now = {
-        **_made_from(images, split, seed),
-        "files": {name: files.digest_file(references.with_name(name)) for name in (references.name, PER_IMAGE)},
+        **_made_from(images, split, made_with),
+        "files": {name: files.digest_file(references.with_name(name)) for name in names},
     }
     if any(manifest.get(key) != value for key, value in now.items()):
         raise InputError(
@@ -199,12 +221,14 @@ def read_references(references: Path, images: Store, split: Path, seed: int) -> 
     counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in splits.PARTITIONS}
     for name, found in manifest["colour_counts"].items():
         counts[name][[int(i) for i in found]] = list(found.values())
-    return References(rows, scores.read_per_image(per_image).answers, _rarity(counts))
+    answers = scores.read_per_image(per_image).answers
+    true = recognition.read(references.with_name(RECOGNITION), images.rows()) if made_with["recognition"] else None
+    return References(rows, answers, _rarity(counts), true)
 
 
-def _made_from(images: Store, split: Path, seed: int) -> dict[str, object]:
+def _made_from(images: Store, split: Path, made_with: dict[str, Any]) -> dict[str, object]:
     return {
-        "settings": {"seed": seed},
+        "settings": made_with,
         "images": images.manifest()["fingerprint"],
         "split": splits.read_manifest(split)["sha256"],
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from pipeline import config, summary
+from pipeline import config
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
@@ -86,6 +86,8 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
 
 def refresh_summary(results: Path) -> None:
     """Write the summary of all runs that are there; runs that end at the same time wait for each other."""
+    from pipeline import summary  # draws: slow to import, and the workflow asks this module before any job
+
     with FileLock(results / ".summary.lock"):
         summary.write_summary(results)
 

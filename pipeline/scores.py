@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.color import rgb2lab
 
-from pipeline import certainty, files, lab, metrics, paper
+from pipeline import certainty, files, lab, metrics, paper, recognition
 from pipeline.errors import InputError
 from pipeline.splits import PARTITIONS
 
@@ -72,6 +72,10 @@ METRICS: dict[str, Metric] = {
         lambda m: np.abs(m["colourfulness"] - m["colourfulness_true"]), ("colourfulness", "colourfulness_true"), "lower"
     ),
     "chroma_ratio": Metric(lambda m: m["chroma"] / m["chroma_true"], ("chroma", "chroma_true"), None),
+    recognition.TOP1: _mean(recognition.TOP1, "higher"),
+    recognition.TOP5: _mean(recognition.TOP5, "higher"),
+    # Of sets alone: no measure has its name, `recognition.put_distances` puts it there.
+    recognition.FRECHET: _mean(recognition.FRECHET, "lower"),
 }
 # Of one image, psnr_pooled is psnr and delta_cf_set is delta_cf_images.
 PER_IMAGE = (
@@ -278,7 +282,10 @@ def rows(run: str, dataset: str, over: Summed, chosen: Sequence[Sample], setting
         for sample in chosen:
             for metric, values in over[sample.partition][answer].items():
                 value, low, high = certainty.interval(values)
-                reason = sample.bootstrap.reason or "not a finite number for every image or resample"
+                reason = sample.bootstrap.reason
+                if metric == recognition.FRECHET:
+                    reason = recognition.frechet_remark(len(sample.rows))
+                reason = reason or "not a finite number for every image or resample"
                 told = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
                 found.append(
                     _row(run, dataset, sample.partition, len(sample.rows), answer, metric, value, low, high, told)

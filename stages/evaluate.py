@@ -50,6 +50,7 @@ def command(
         resolved=config.model_dump(),
         replace=config.replace,
         threads=config.threads,
+        embedding=config.embedding,
         more_architectures=config.architectures,
         progress=common.progress(),
     )

@@ -20,11 +20,14 @@ def command(
     references: Path | None,
 ) -> None:
     """Score the answers that need no network: gray, the mean colour, another image's and so on."""
+    from pipeline import recipes
     from pipeline.places import Places
     from pipeline.references import evaluate_references
 
     config = common.load(configs, assignments)
     places = Places(config)
+    if recipes.recognition(config.embedding):
+        common.start_backend(config, "float32")
     evaluate_references(
         common.image_store(images, places.images),
         splits or places.splits,
@@ -32,6 +35,7 @@ def command(
         batch_size=config.evaluation.batch_size,
         seed=config.evaluation.seed,
         threads=config.threads,
+        embedding=config.embedding,
         progress=common.progress(),
     )
 

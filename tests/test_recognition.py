@@ -1,18 +1,20 @@
 """Fréchet distance and recognisability: against independent computations, in any cut, and on the real network."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
-from tiny import photographs, python
+from tiny import DOT, Dataset, photographs, python
 
 from pipeline import lab, recipes, recognition
-from pipeline.config import Embedding
+from pipeline.config import Config, Embedding, Evaluation
 from pipeline.errors import InputError
 from pipeline.recognition import Moments, Recognition, agreement, first_class, frechet_distance
+from pipeline.runs import Run
 
 PARTITIONS = ["train", "test", "train", "validation", "test", "train", "test", "train", "validation", "validation"]
 
@@ -318,14 +320,14 @@ def test_only_the_official_imagenet_weights_recognise(tmp_path, monkeypatch):
     path = tmp_path / "mine.h5"
     path.write_bytes(b"abc")
     for embedding in (Embedding(), Embedding(weights=str(path))):
-        assert recognition.settings(embedding) is None
+        assert recipes.recognition(embedding) is None
         assert recognition.load_network(embedding) is None
-    downloaded = recognition.settings(Embedding(weights="imagenet"))
+    downloaded = recipes.recognition(Embedding(weights="imagenet"))
     assert downloaded["md5"] == recipes.OFFICIAL_MD5 and downloaded["precision"] == "float32"
-    assert recognition.settings(Embedding(weights="imagenet", activation="softmax")) == downloaded
+    assert recipes.recognition(Embedding(weights="imagenet", activation="softmax")) == downloaded
     monkeypatch.setattr(recipes, "OFFICIAL_MD5", "900150983cd24fb0d6963f7d28e17f72")
     recipes._md5.cache_clear()
-    assert recognition.settings(Embedding(weights=str(path))) == recognition.settings(Embedding(weights="imagenet"))
+    assert recipes.recognition(Embedding(weights=str(path))) == recipes.recognition(Embedding(weights="imagenet"))
 
 
 def test_nothing_is_loaded_at_import_neither_keras_nor_a_file_of_weights(tmp_path):
@@ -427,3 +429,49 @@ def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, t
     assert (features >= 0).all() and features.std(axis=0).mean() > 0
     for whole, part in zip((features, logits), network(gray[1:3]), strict=True):
         assert part.tobytes() == whole[1:3].tobytes()
+
+
+def test_evaluation_and_references_score_recognition_with_imagenet_weights(keras, prepared, tmp_path, monkeypatch):
+    from test_evaluation import RUN, rows_of, train, value
+
+    from pipeline import evaluation
+    from pipeline.references import evaluate_references
+
+    monkeypatch.setattr(recognition, "load_network", lambda embedding: projection)
+    imagenet = Embedding(weights="imagenet")
+    dataset = Dataset(shutil.copytree(prepared.folder, tmp_path / "data" / "tiny"))
+    evaluate_references(dataset.images, dataset.splits, dataset.references, embedding=imagenet)
+    train(dataset, tmp_path / "models" / RUN)
+    out = evaluation.evaluate(
+        Run.parse(RUN), *dataset.sources, dataset.references, tmp_path / "models" / RUN, Evaluation(batch_size=3),
+        resolved=Config().model_dump(), more_architectures=DOT, embedding=imagenet,
+    )  # fmt: skip
+    lightness, ab, embeddings = dataset.arrays("validation")
+    model = keras.saving.load_model(out / "model.keras")
+    answers = {
+        "model": np.asarray(model.predict_on_batch([lightness[..., None], embeddings])),
+        "gray": np.full(ab.shape, 128),
+    }
+    features, logits = projection(lab.to_rgb(lightness, ab))
+    true, true_class = Moments.none(features.shape[1]), logits.argmax(axis=1)
+    true.add(features)
+    rows = rows_of(out / "metrics.csv")
+    for answer, predicted in answers.items():
+        features, logits = projection(lab.to_rgb(lightness, predicted))
+        moments = Moments.none(features.shape[1])
+        moments.add(features)
+        distance = value(rows, "validation", answer, recognition.FRECHET)
+        assert distance == pytest.approx(frechet_distance(true, moments), rel=1e-3, abs=1e-6)
+        recognised = value(rows, "validation", answer, recognition.TOP1)
+        assert recognised == pytest.approx(np.mean(logits.argmax(axis=1) == true_class))
+    told = [row for row in rows if row["metric"] == recognition.FRECHET]
+    assert {row["answer"] for row in told} == {
+        "model", "embedding-shuffled", "embedding-mean", "gray", "mean", "shuffled", "ceiling"
+    }  # fmt: skip
+    assert all(row["low"] == "" and f"n = {row['n']} alone" in row["settings"] for row in told)
+    # With other weights the same dataset has no such numbers, and references of the one do not serve the other.
+    with pytest.raises(InputError, match="run references again"):
+        evaluation.evaluate(
+            Run.parse(RUN), *dataset.sources, dataset.references, tmp_path / "models" / RUN, Evaluation(batch_size=3),
+            resolved=Config().model_dump(), more_architectures=DOT, embedding=Embedding(), replace=True,
+        )  # fmt: skip
