@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from tiny import MEASURED
 
 from pipeline import differences, lab, metrics, scores
 from pipeline.files import read_csv, write_csv
@@ -97,7 +98,7 @@ def test_differences_are_paired(truth, references):
 
 def test_a_difference_is_a_row_for_each_metric_that_has_a_better_way(truth, references):
     rows, _ = judge(truth, references, better_than_chance(truth))
-    directed = [name for name, metric in scores.METRICS.items() if metric.better and name != "loss"]
+    directed = [name for name in MEASURED if scores.METRICS[name].better and name != "loss"]
     for against in (scores.GRAY, scores.MEAN, scores.SHUFFLED, scores.CEILING):
         assert [row["metric"] for row in rows if row["against"] == against] == directed
     assert [row["metric"] for row in rows if row["against"] == scores.MAJORITY] == ["accuracy"]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tiny import literal
+from tiny import MEASURED, literal
 
 from pipeline import certainty, lab, metrics, paper, scores
 from pipeline.errors import InputError
@@ -66,7 +66,7 @@ def assert_same(one, two):
 def test_rows_come_in_order_and_count_images():
     rows = scored(NAMES, *images())
     assert [tuple(row) for row in rows] == [scores.COLUMNS] * len(rows)
-    computed = [metric for metric in scores.METRICS if metric != "loss"]
+    computed = [metric for metric in MEASURED if metric != "loss"]
     assert [(row["partition"], row["metric"]) for row in rows] == [(p, m) for p in scores.PARTITIONS for m in computed]
     assert {(row["partition"], row["n"]) for row in rows} == {("train", 2), ("validation", 1), ("test", 3)}
     assert {(row["run"], row["dataset"], row["answer"]) for row in rows} == {("base_lr1e-4", "sample", "model")}
@@ -78,7 +78,7 @@ def test_metrics_follow_their_definitions(partition):
     rows = scored(NAMES, lightness, ab, predicted)
     here = np.array(NAMES) == partition
     expected = literal(lightness[here], ab[here], predicted[here])
-    assert set(expected) == set(scores.METRICS) - {"loss"}
+    assert set(expected) == set(MEASURED) - {"loss"}
     for metric, number in expected.items():
         assert value(rows, partition, metric) == pytest.approx(number, rel=1e-9), metric
 
@@ -164,7 +164,7 @@ def test_one_value_that_is_not_finite_leaves_only_accuracy(bad):
     good = scored(NAMES, lightness, ab, predicted)
     predicted[1, 0, 0, 0] = bad
     rows = scored(NAMES, lightness, ab, predicted)
-    for metric in set(scores.METRICS) - {"loss", "accuracy"}:
+    for metric in set(MEASURED) - {"loss", "accuracy"}:
         assert math.isnan(value(rows, "test", metric)), metric
         assert value(rows, "train", metric) == value(good, "train", metric)
     assert 0 < value(rows, "test", "accuracy") < 1
@@ -207,7 +207,7 @@ def test_loss_stands_first_and_only_where_it_is_known():
     rows = rows_of(answers, NAMES)
     assert "loss" not in {row["metric"] for row in rows if row["answer"] == scores.MODEL}
     mine = [row for row in rows if row["answer"] == "other" and row["partition"] == "test"]
-    assert [row["metric"] for row in mine] == list(scores.METRICS)
+    assert [row["metric"] for row in mine] == list(MEASURED)
     assert mine[0]["value"] == pytest.approx(mine[1]["value"] + 0.25, rel=1e-12)
 
 
@@ -363,7 +363,7 @@ def test_metrics_follow_from_the_per_image_file(tmp_path, bad):
             "delta_cf_set": abs(mean["colourfulness"] - mean["colourfulness_true"]),
             "chroma_ratio": mean["chroma"] / mean["chroma_true"],
         }  # fmt: skip
-        for metric in set(scores.METRICS) - {"loss"}:
+        for metric in set(MEASURED) - {"loss"}:
             assert value(rows, partition, metric) == pytest.approx(expected[metric], rel=1e-12, nan_ok=True), metric
     read = scores.read_per_image(path)
     assert str(rows_of(read.answers, read.partitions, read.groups)) == str(rows)

@@ -17,6 +17,12 @@ ROOT = Path(__file__).parent.parent
 # The smallest network that the notation allows at 224 pixels; trains in a second.
 DOT = {"dot": config.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
 
+# The metrics that need no pretrained network, in their order.
+MEASURED = (
+    "loss", "mse", "rmse", "accuracy", "psnr", "psnr_pooled", "ssim", "ciede2000", "ciede2000_p95", "auc",
+    "auc_rebalanced", "colourfulness", "colourfulness_absolute", "delta_cf_images", "delta_cf_set", "chroma_ratio",
+)  # fmt: skip
+
 
 def photographs(n, seed=0):
     """L (n, 224, 224) and ab (n, 224, 224, 2) uint8: blocks of warm sRGB colours, which compress well; L over 100."""
