@@ -11,6 +11,7 @@ from pipeline.scores import CEILING, EMBEDDING_MEAN, EMBEDDING_SHUFFLED, GRAY, M
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "against", "metric", "value", "low", "high", "verdict")
 AGAINST = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING, EMBEDDING_SHUFFLED, EMBEDDING_MEAN)
+ONE_COLOUR = "The network answers one colour everywhere"  # how that finding begins
 ALL_BUT_GRAY = 0.1  # of the truth's mean chroma
 SAME = 1e-5  # relative; less is rounding: a network's answers are float32, a reference's float64
 
@@ -95,7 +96,7 @@ def findings(
     sentences = []
     if only_colour:
         a, b = only_colour
-        sentences.append(f"The network answers one colour everywhere, a = {a}, b = {b}: it has learned no colours.")
+        sentences.append(f"{ONE_COLOUR}, a = {a}, b = {b}: it has learned no colours.")
     for metric, name, digits, against, other in _TOLD:
         if (against, metric) in found:
             numbers = f"{name} {value[MODEL, metric]:.{digits}f}, {value[against, metric]:.{digits}f} for {other}"

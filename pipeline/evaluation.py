@@ -97,7 +97,7 @@ def evaluate(
     with (
         (progress or Silent()).track(f"evaluate {run.name}, images", images.rows()) as advance,
         ThreadPoolExecutor(threads) as pool,
-        pictures.new_folder(out / "pictures") as folder,
+        files.new_folder(out / "pictures") as folder,
     ):
         for batch in batches(images, embeddings, partitions, references.rarity, evaluation.batch_size):
             predicted = answers(batch)

@@ -143,7 +143,7 @@ def evaluate_references(
     with (
         (progress or Silent()).track("reference answers, images", images.rows()) as advance,
         ThreadPoolExecutor(threads) as pool,
-        pictures.new_folder(out.with_name(PICTURES)) as folder,
+        files.new_folder(out.with_name(PICTURES)) as folder,
     ):
         for batch in batches(images, None, partitions, _rarity(counts), batch_size):
             shape, stop = batch.truth.lightness.shape, batch.start + len(batch.truth.ab)

@@ -1,14 +1,13 @@
 """Results: all that one looks at of one run, in one folder, and the summary of all runs."""
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from pipeline import config
+from pipeline import config, files
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
@@ -68,18 +67,12 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
     if not replace:
         made = config.read_yaml(directory / "evaluation" / "run.yaml")
         refuse_other(target, made["settings"], made["configuration"]["evaluation"], made["epochs"])
-    results.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{run}.", dir=results) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
+    with files.new_folder(target) as new:
         for path in sources:
             if path.is_dir():
                 shutil.copytree(path, new / path.name, ignore=shutil.ignore_patterns(".snakemake_timestamp"))
             else:
                 shutil.copyfile(path, new / path.name)
-        if target.exists():
-            target.rename(Path(scratch) / "old")
-        new.rename(target)
     refresh_summary(results)
     return target
 

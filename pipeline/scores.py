@@ -297,8 +297,9 @@ def paper_rows(run: str, dataset: str) -> list[Row]:
     """The accuracies that the paper reports for `run`, as rows with an empty n; none for other runs."""
     reported = paper.RUNS.get(run)
     values = {"validation": reported.validation, "test": reported.test} if reported else {}
+    told = "the paper's own images; no interval: the paper gives none"
     return [
-        _row(run, dataset, partition, "", PAPER, "accuracy", value, None, None, "the paper's own images")
+        _row(run, dataset, partition, "", PAPER, "accuracy", value, None, None, told)
         for partition, value in values.items()
         if value is not None
     ]

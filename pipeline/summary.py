@@ -268,6 +268,13 @@ def _cells(result: _Result) -> list[str]:
 
 
 def _remark(result: _Result) -> str:
+    findings = result.info.get("findings")
+    first = str(findings[0]) if isinstance(findings, list) and findings else ""
+    one_colour = "one colour everywhere" if first.startswith(differences.ONE_COLOUR) else ""
+    return "; ".join(filter(None, (one_colour, _against_mean(result))))
+
+
+def _against_mean(result: _Result) -> str:
     if result.differences:
         return differences.remark(result.differences)
     network = result.values.get((scores.MODEL, "test", "rmse"))

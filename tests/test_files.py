@@ -4,6 +4,7 @@ import hashlib
 import os
 
 import pytest
+from tiny import tree
 
 from pipeline import files
 from pipeline.errors import InputError
@@ -119,3 +120,34 @@ def test_removing_a_link_keeps_what_it_points_to(tmp_path):
 
 def test_a_message_is_one_line():
     assert str(InputError("one\n  two\tthree")) == "one two three"
+
+
+def test_a_new_folder_takes_the_old_ones_place(tmp_path):
+    target = tmp_path / "deep" / "pictures"
+    for content in ("first", "second"):
+        with files.new_folder(target) as folder:
+            assert folder.parent == target.parent and not list(folder.iterdir())
+            (folder / content).write_text(content)
+        assert tree(target.parent) == {f"pictures/{content}": content.encode()}
+
+
+def test_a_failure_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "pictures"
+    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with files.new_folder(target) as folder:
+        (folder / "kept").touch()
+    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
+        (folder / "half").touch()
+        raise RuntimeError
+    assert tree(tmp_path) == {"pictures/kept": b""}
+
+
+def test_a_new_folder_that_cannot_be_put_there_leaves_the_old_one(tmp_path):
+    target = tmp_path / "pictures"
+    with files.new_folder(target) as folder:
+        (folder / "kept").touch()
+    with pytest.raises(FileNotFoundError), files.new_folder(target) as folder:
+        folder.rmdir()  # so that it cannot be renamed
+    assert tree(tmp_path) == {"pictures/kept": b""}

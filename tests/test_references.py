@@ -223,34 +223,3 @@ def test_a_constant_answer_is_one_colour_that_nobody_can_change():
     assert (answer == [130.5, 120.25]).all()
     with pytest.raises(ValueError, match="read-only"):
         answer[0, 0, 0, 0] = 1
-
-
-def test_a_new_folder_takes_the_old_ones_place(tmp_path):
-    target = tmp_path / "deep" / "pictures"
-    for content in ("first", "second"):
-        with pictures.new_folder(target) as folder:
-            assert folder.parent == target.parent and not list(folder.iterdir())
-            (folder / content).write_text(content)
-        assert tree(target.parent) == {f"pictures/{content}": content.encode()}
-
-
-def test_a_failure_leaves_the_old_folder(tmp_path):
-    target = tmp_path / "pictures"
-    with pytest.raises(RuntimeError), pictures.new_folder(target) as folder:
-        raise RuntimeError
-    assert not list(tmp_path.iterdir())
-    with pictures.new_folder(target) as folder:
-        (folder / "kept").touch()
-    with pytest.raises(RuntimeError), pictures.new_folder(target) as folder:
-        (folder / "half").touch()
-        raise RuntimeError
-    assert tree(tmp_path) == {"pictures/kept": b""}
-
-
-def test_a_new_folder_that_cannot_be_put_there_leaves_the_old_one(tmp_path):
-    target = tmp_path / "pictures"
-    with pictures.new_folder(target) as folder:
-        (folder / "kept").touch()
-    with pytest.raises(FileNotFoundError), pictures.new_folder(target) as folder:
-        folder.rmdir()  # so that it cannot be renamed
-    assert tree(tmp_path) == {"pictures/kept": b""}

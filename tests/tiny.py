@@ -120,16 +120,18 @@ def colourfulness(picture, of=lambda values: values):
 def literal(lightness, ab, answer):
     """The metrics of a set of images (n, ...), from their definitions: loops and scikit-image, nothing of ours."""
     per_image, weighted, weights = [], 0.0, 0.0
-    bins = np.floor((ab.astype(float) - 128) / 10)
+    found, counts = np.unique(np.floor((ab.astype(float) - 128) / 10).reshape(-1, 2), axis=0, return_counts=True)
+    share = {tuple(bin_): count / counts.sum() for bin_, count in zip(found.tolist(), counts, strict=True)}
     for level, true, said in zip(lightness, ab.astype(float), np.asarray(answer, float), strict=True):
         one, two = shown(level, said), shown(level, true)
         rgb_mse = np.mean((one.astype(float) - two.astype(float)) ** 2)
         visible = deltaE_ciede2000(rgb2lab(one), rgb2lab(two))
         distance = np.sqrt(((said - true) ** 2).sum(axis=-1))
         within = sum((distance <= t).astype(float) for t in range(151)) / 151
-        for bin_ in np.unique(np.floor((true - 128) / 10).reshape(-1, 2), axis=0):
-            here = (np.floor((true - 128) / 10) == bin_).all(axis=-1)
-            weight = 1 / max((bins == bin_).all(axis=-1).mean(), 1e-4)
+        bins = np.floor((true - 128) / 10)
+        for bin_ in share:
+            here = (bins[..., 0] == bin_[0]) & (bins[..., 1] == bin_[1])
+            weight = 1 / max(share[bin_], 1e-4)
             weighted += weight * within[here].sum()
             weights += weight * here.sum()
         windows = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
