@@ -33,7 +33,7 @@ MAJORITY = "majority"
 SHUFFLED = "shuffled"  # another image's colours
 CEILING = "ceiling"  # the truth at the resolution of the networks' last layer
 PAPER = "paper"
-REFERENCES = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING)
+CHUNK = 100_000  # rows of a per-image file in memory at a time
 
 Values = npt.NDArray[np.float64]
 Columns = Mapping[str, Values]
@@ -328,18 +328,16 @@ def write_per_image(
             "row": np.arange(len(images)),
         }
     )
-    parts = []
-    for answer, measures in answers.items():
-        for name in PER_IMAGE:
-            metric = METRICS.get(name)
-            if metric and set(metric.needs) <= set(measures):
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    parts.append(fixed.assign(answer=answer, metric=name, value=metric.of(measures)))
-            elif name in measures:
-                parts.append(fixed.assign(answer=answer, metric=name, value=measures[name]))
-    with files.written_whole(path) as temporary:
-        table = pd.concat(parts) if parts else pd.DataFrame(columns=list(PER_IMAGE_COLUMNS))
-        table.to_csv(temporary, columns=list(PER_IMAGE_COLUMNS), index=False, na_rep="nan", lineterminator="\n")
+    with files.written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(PER_IMAGE_COLUMNS) + "\n")
+        for answer, measures in answers.items():
+            for name in PER_IMAGE:
+                metric = METRICS.get(name, _mean(name, None))
+                if set(metric.needs) <= set(measures):
+                    with np.errstate(invalid="ignore", divide="ignore"):
+                        part = fixed.assign(answer=answer, metric=name, value=metric.of(measures))
+                    part = part[list(PER_IMAGE_COLUMNS)]
+                    part.to_csv(file, header=False, index=False, na_rep="nan", lineterminator="\n")
 
 
 @dataclass(frozen=True)
@@ -362,18 +360,27 @@ def read_per_image(path: Path, answers: Iterable[str] | None = None) -> PerImage
     import pandas as pd
 
     wanted = None if answers is None else set(answers)
+    images: dict[str, list[Any]] = {"partition": [], "id": [], "group": [], "row": []}
+    seen: dict[tuple[str, str], int] = {}
+    found: dict[str, dict[str, list[Values]]] = {}
     try:
         # Values are read as text, because Python's float loses no bit and pandas' own may.
-        table = pd.read_csv(path, dtype={**dict.fromkeys(PER_IMAGE_COLUMNS, str), "row": int}, keep_default_na=False)
-        table = table[list(PER_IMAGE_COLUMNS)].astype({"value": float})
-        found: dict[str, dict[str, Values]] = {}
-        images = table[:0]
-        for (answer, metric), part in table.groupby(["answer", "metric"], sort=False):
-            if len(images) and not np.array_equal(part["row"], images["row"]):
-                raise ValueError(f"{answer}, {metric} is of other images than the rows before")
-            images = part
-            if wanted is None or answer in wanted:
-                found.setdefault(str(answer), {})[str(metric)] = part["value"].to_numpy(float)
+        types = {**dict.fromkeys(PER_IMAGE_COLUMNS, str), "row": int}
+        for chunk in pd.read_csv(path, dtype=types, keep_default_na=False, chunksize=CHUNK):
+            for key, part in chunk[list(PER_IMAGE_COLUMNS)].groupby(["answer", "metric"], sort=False):
+                answer, metric = map(str, key)
+                start = seen.get((answer, metric), 0)
+                seen[answer, metric] = start + len(part)
+                if next(iter(seen)) == (answer, metric):
+                    for name, values in images.items():
+                        values += part[name].tolist()
+                if images["row"][start : start + len(part)] != part["row"].tolist():
+                    raise ValueError(f"{answer}, {metric} is of other images than the rows before")
+                numbers = np.array(part["value"].astype(float), np.float64)
+                if wanted is None or answer in wanted:
+                    found.setdefault(answer, {}).setdefault(metric, []).append(numbers)
+        if len(set(seen.values())) > 1:
+            raise ValueError("not every answer and metric has all images")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, KeyError) as error:
@@ -381,5 +388,5 @@ def read_per_image(path: Path, answers: Iterable[str] | None = None) -> PerImage
         raise InputError(
             f"{path}: expected the columns {', '.join(PER_IMAGE_COLUMNS)}, received: {reason}; make the file again"
         ) from None
-    partitions, ids, groups, numbers = (images[name].tolist() for name in ("partition", "id", "group", "row"))
-    return PerImage(partitions, ids, groups, numbers, found)
+    columns = {answer: {name: np.concatenate(parts) for name, parts in here.items()} for answer, here in found.items()}
+    return PerImage(images["partition"], images["id"], images["group"], images["row"], columns)
