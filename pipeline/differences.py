@@ -7,10 +7,20 @@ from typing import Any
 import numpy as np
 
 from pipeline import certainty, scores
-from pipeline.scores import CEILING, EMBEDDING_MEAN, EMBEDDING_SHUFFLED, GRAY, MAJORITY, MEAN, METRICS, MODEL, SHUFFLED
+from pipeline.scores import (
+    EMBEDDING_MEAN,
+    EMBEDDING_SHUFFLED,
+    GRAY,
+    MAJORITY,
+    MEAN,
+    METRICS,
+    MODEL,
+    REFERENCES,
+    SHUFFLED,
+)
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "against", "metric", "value", "low", "high", "verdict")
-AGAINST = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING, EMBEDDING_SHUFFLED, EMBEDDING_MEAN)
+AGAINST = (*REFERENCES, EMBEDDING_SHUFFLED, EMBEDDING_MEAN)
 ONE_COLOUR = "The network answers one colour everywhere"  # how that finding begins
 ALL_BUT_GRAY = 0.1  # of the truth's mean chroma
 SAME = 1e-5  # relative; less is rounding: a network's answers are float32, a reference's float64

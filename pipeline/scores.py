@@ -33,6 +33,7 @@ MAJORITY = "majority"
 SHUFFLED = "shuffled"  # another image's colours
 CEILING = "ceiling"  # the truth at the resolution of the networks' last layer
 PAPER = "paper"
+REFERENCES = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING)  # the answers that need no network
 CHUNK = 100_000  # rows of a per-image file in memory at a time
 
 Values = npt.NDArray[np.float64]
