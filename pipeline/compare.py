@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import certainty, config, differences, scores
+from pipeline import certainty, differences, results, scores
 from pipeline.errors import InputError
 
 COLUMNS = ("metric", "one", "other", "difference", "low", "high", "verdict")
@@ -25,10 +25,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
     Raises:
         InputError: results are missing, or are of other images or another split.
     """
-    for path in (one, other):
-        if not (path / "run.yaml").exists():
-            raise InputError(f"{path}: expected the results of a run, received no run.yaml; name two of results/")
-    records = [config.read_yaml(path / "run.yaml") for path in (one, other)]
+    records = [results.read_record(path) for path in (one, other)]
     images = [_images(record) for record in records]
     if images[0] != images[1] or None in images[0].values():
         raise InputError(

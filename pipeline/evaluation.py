@@ -260,7 +260,7 @@ def _draw_pictures(
         f"{index[row]['id']}, ΔE2000 {measured['ciede2000'][row]:.1f}, PSNR {measured['psnr'][row]:.1f} dB"
         for row in shown
     ]
-    title = f"{run.name}: test images, evenly from the smallest error to the largest"
+    title = f"{run.name}: test images, evenly from the smallest RMSE to the largest"
     figures.predictions(out / "predictions.png", lightness, predicted, ab, captions, title, note)
     figures.errors(out / "errors.png", lightness, predicted, ab, difference, captions, title, note)
 

@@ -18,6 +18,10 @@ def open_store(path: Path) -> Store:
     """
     try:
         attributes = zarr.open_group(path, mode="r", zarr_format=3).attrs.asdict().get(ATTRIBUTE)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: expected a zarr store of DeepColor, received none; run the stage that makes it"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a zarr store of DeepColor, received: {error}") from None
     kind = attributes.get("kind") if isinstance(attributes, dict) else None

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -44,9 +45,11 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
 
 
 def stage_environment(config: Config) -> dict[str, str]:
-    """The environment of stage commands: the configuration, and the Python that runs Snakemake, active or not."""
+    """The environment of stage commands: the configuration, who calls, and the Python that runs Snakemake."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {VARIABLE: config.model_dump_json(), "PATH": path}
+    workflow = psutil.Process()
+    caller = f"{socket.gethostname()} {workflow.pid} {workflow.create_time()}"
+    return {VARIABLE: config.model_dump_json(), "DEEPCOLOR_WORKFLOW": caller, "PATH": path}
 
 
 def source_files(config: Config) -> list[str]:

@@ -13,7 +13,7 @@ class Progress(Protocol):
     """Shows how far long work has come."""
 
     def track(self, what: str, total: int) -> contextlib.AbstractContextManager[Advance]:
-        """Open a step of `total` units; call the result as ``advance(units=1, note="")`` as they are done."""
+        """Open a step of `total` units; call the result as ``advance(units=1)`` as they are done."""
 
 
 class Silent:
@@ -22,7 +22,7 @@ class Silent:
     @contextlib.contextmanager
     def track(self, what: str, total: int) -> Iterator[Advance]:
         """See `Progress.track`."""
-        yield lambda units=1, note="": None
+        yield lambda units=1: None
 
 
 class Lines:
@@ -37,7 +37,7 @@ class Lines:
         done = 0
         start = shown = time.monotonic()
 
-        def advance(units: int = 1, note: str = "") -> None:
+        def advance(units: int = 1) -> None:
             nonlocal done, shown
             done += units
             now = time.monotonic()
@@ -45,7 +45,7 @@ class Lines:
                 shown = now
                 left = (now - start) / max(done, 1) * max(total - done, 0)
                 tail = f", about {left:.0f} s left" if done < total else f" in {now - start:.0f} s"
-                print(f"{what}: {done} of {total}{tail}{'; ' + note if note else ''}", file=sys.stderr, flush=True)
+                print(f"{what}: {done} of {total}{tail}", file=sys.stderr, flush=True)
 
         yield advance
 
@@ -65,11 +65,10 @@ class Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
         )
         with RichProgress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(what, total=total, note="")
-            yield lambda units=1, note="": bar.update(task, advance=units, note=note)
+            task = bar.add_task(what, total=total)
+            yield lambda units=1: bar.update(task, advance=units)
 
 
 def for_stderr() -> Progress:

@@ -121,7 +121,7 @@ def _build(
         left_out=left_out,
         whole=whole,
         names=[name for name in ("summary.md", "summary.csv") if (results / name).is_file()],
-        sweep=next((name for name in ("sweep.svg", "sweep.png") if (results / name).is_file()), None),
+        sweeps=sorted(path.name for path in results.glob("sweep*.svg") if path.is_file()),
     )
 
 

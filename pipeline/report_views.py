@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pipeline import scores
+from pipeline.differences import ONE_COLOUR
 from pipeline.report_runs import OF_AN_IMAGE, RunResults, Score
 from pipeline.report_words import ANSWERS, MEASURES, number
 
@@ -52,6 +53,8 @@ def badges(run: RunResults) -> list[tuple[str, str]]:
         found.append(("loud", "RANDOM embedding weights"))
     if run.status.startswith("diverged"):
         found.append(("bad", "diverged"))
+    if any(sentence.startswith(ONE_COLOUR) for sentence in run.findings):
+        found.append(("bad", "one colour everywhere"))
     for metric, answer, better, text in HURDLES:
         if ("test", scores.MODEL, metric) not in run.scores or ("test", answer, metric) not in run.scores:
             continue

@@ -19,6 +19,17 @@ EVALUATED = (
 )
 
 
+def read_record(result: Path) -> dict[str, Any]:
+    """The run.yaml of ``results/<run>/``.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    if not (result / "run.yaml").exists():
+        raise InputError(f"{result}: expected the results of a run, received no run.yaml; name a folder of results/")
+    return config.read_yaml(result / "run.yaml")
+
+
 def refuse_other(
     result: Path, settings: Mapping[str, Any], evaluation: Mapping[str, Any], epochs: int | None = None
 ) -> None:
@@ -61,8 +72,9 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
         InputError: the run was not evaluated, or there are other results of that name.
     """
     sources = [directory / "history.csv", *(directory / "evaluation" / name for name in EVALUATED)]
-    if missing := [str(path) for path in sources if not path.exists()]:
-        raise InputError(f"{', '.join(missing)} not there; train and evaluate {run} first")
+    if missing := [path for path in sources if not path.exists()]:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise InputError(f"{missing[0]}{more} not there; train and evaluate {run} first")
     target = results / run
     if not replace:
         made = config.read_yaml(directory / "evaluation" / "run.yaml")
@@ -87,5 +99,5 @@ def refresh_summary(results: Path) -> None:
 
 def headline(results: Path, run: str) -> str:
     """What the test images say of a run, a line each; see `pipeline.differences.findings`."""
-    found = config.read_yaml(results / run / "run.yaml").get("findings", [])
+    found = read_record(results / run).get("findings", [])
     return "\n".join([f"{run}, test images:", *(f"  {sentence}" for sentence in found)])

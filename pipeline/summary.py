@@ -100,7 +100,7 @@ class _Result:
 def write_summary(results: Path) -> None:
     """Gather every ``results/<run>/metrics.csv`` and ``run.yaml`` into ``summary.csv``, ``summary.md`` and sweep.png.
 
-    The table ranks by validation RMSE. A run without a readable metrics.csv is left out of both and named in
+    Both rank by validation RMSE. A run without a readable metrics.csv is left out of both and named in
     summary.md; one without a readable run.yaml is listed with its numbers.
 
     Args:
@@ -114,9 +114,10 @@ def write_summary(results: Path) -> None:
             found.append(_read(folder))
         except InputError as error:
             unreadable.append((folder.name, str(error)))
-    rows = [{name: row[name] for name in scores.COLUMNS} for result in found for row in result.rows]
+    ranked = sorted(found, key=lambda result: result.rank)
+    rows = [{name: row[name] for name in scores.COLUMNS} for result in ranked for row in result.rows]
     _draw_sweeps(results, found)
-    write_text(results / "summary.md", _markdown(results, sorted(found, key=lambda result: result.rank), unreadable))
+    write_text(results / "summary.md", _markdown(results, ranked, unreadable))
     write_csv(results / "summary.csv", scores.COLUMNS, rows)
 
 

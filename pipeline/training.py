@@ -144,16 +144,19 @@ def train(
         )
         steps = (training.epochs - start) * len(batches)
         with (progress or Silent()).track(f"train {run.name}, steps", steps) as advance:
-            model.fit(
-                batches,
-                initial_epoch=start,
-                epochs=training.epochs,
-                shuffle=False,
-                validation_data=feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding),
-                callbacks=[journal, *_watchers(where, training, advance)],
-                verbose=0,
-            )
-        journal.save_checkpoint_unless_saved()
+            try:
+                model.fit(
+                    batches,
+                    initial_epoch=start,
+                    epochs=training.epochs,
+                    shuffle=False,
+                    validation_data=feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding),
+                    callbacks=[journal, *_watchers(where, training, advance)],
+                    verbose=0,
+                )
+            finally:
+                # Also when it is told to stop: at most the epoch under way is lost.
+                journal.save_checkpoint_unless_saved()
     return journal.finish({"settings": made_with, "mean_ab": list(mean_ab)})
 
 
@@ -214,7 +217,8 @@ class Journal(keras.callbacks.Callback):
         self._best_epoch = 0
         self._status = "finished"
         self._bad_step = 0
-        self._saved_at, self._saved_epochs = time.monotonic(), 0
+        self._saved_at = time.monotonic()
+        self._unsaved: checkpoints.Checkpoint | None = None
         if checkpoint:
             state = checkpoint.state
             _assign(model.variables, checkpoint.model)
@@ -255,6 +259,7 @@ class Journal(keras.callbacks.Callback):
             self._best = _values(self._network.variables)
         if not math.isfinite(row["loss"]) or not math.isfinite(row["val_mse"]):
             self._status = f"diverged in epoch {epoch + 1}" + (f", by step {self._bad_step}" if self._bad_step else "")
+        self._unsaved = self._checkpoint()
         self._write_history(time.monotonic() - self._began)
         log.info(
             "epoch %d of %d: loss %.2f, mse %.2f, accuracy %.4f; validation mse %.2f, accuracy %.4f",
@@ -264,7 +269,7 @@ class Journal(keras.callbacks.Callback):
             log.warning("training ends after epoch %d: %s", epoch + 1, self._end_reason())
             self.model.stop_training = True
         if time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
-            self.save_checkpoint()
+            self.save_checkpoint_unless_saved()
 
     def _end_reason(self) -> str:
         if self._status != "finished":
@@ -272,12 +277,13 @@ class Journal(keras.callbacks.Callback):
         return f"no better validation MSE for {self._training.patience} epochs"
 
     def save_checkpoint_unless_saved(self) -> None:
-        """Write a checkpoint, if the last one is of an earlier epoch."""
-        if self._saved_epochs != self.epochs:
-            self.save_checkpoint()
+        """Write the checkpoint of the last epoch's end, unless it is written or there is none."""
+        if self._unsaved:
+            checkpoints.save(self._where.checkpoint, self._unsaved)
+            self._unsaved = None
+            self._saved_at = time.monotonic()
 
-    def save_checkpoint(self) -> None:
-        """Write a checkpoint of this moment."""
+    def _checkpoint(self) -> checkpoints.Checkpoint:
         state = {
             "epochs": self.epochs,
             "best_epoch": self._best_epoch,
@@ -286,8 +292,7 @@ class Journal(keras.callbacks.Callback):
             "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
         }
         variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
-        checkpoints.save(self._where.checkpoint, checkpoints.Checkpoint(variables, optimizer, self._best, state))
-        self._saved_at, self._saved_epochs = time.monotonic(), self.epochs
+        return checkpoints.Checkpoint(variables, optimizer, self._best, state)
 
     def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Write history, last and best weights (the last ones where no epoch was finite), and the summary."""

@@ -27,7 +27,9 @@ def command(
 
     config = common.load(configs, assignments, replace=replace)
     places = Places(config)
-    target = collect(model or places.model(run), results or places.results, run, replace=config.replace)
+    folder = results or places.results
+    with common.hold(folder / run):
+        target = collect(model or places.model(run), folder, run, replace=config.replace)
     click.echo(f"collect: {target} is complete\n{headline(target.parent, run)}", err=True)
 
 

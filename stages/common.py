@@ -1,10 +1,15 @@
 """What all stage commands share: the configuration options, messages, and errors in one line."""
 
+import contextlib
 import json
 import logging
 import os
+import signal
+import socket
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,26 +24,66 @@ if TYPE_CHECKING:
     from pipeline.stores import Store
 
 DEFAULT_CONFIG = Path("config/config.yaml")
+WORKFLOW = "DEEPCOLOR_WORKFLOW"  # environment variable: host, process and start of the workflow that calls
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Stage(click.Command):
-    """A command that ends with one line and status 2 on bad input, and with a hint on Ctrl-C."""
+    """A command that ends with one line and status 2 on bad input, and with a hint where it is told to stop.
+
+    SIGTERM, as a cluster sends it, is taken as Ctrl-C is. The command also stops when the workflow that called it ends:
+    else a workflow that was killed would leave it at work, beside the next call's.
+    """
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command; see the class."""
         _log_to_stderr()
         try:
-            return super().invoke(context)
+            with _stopping():
+                return super().invoke(context)
         except InputError as error:
             _end(f"error: {error}", 2)
+        except Stopped:
+            _end(f"{self.name}: stopped; what is finished is kept, and the same command goes on from there", 143)
         except KeyboardInterrupt:
             _end(f"{self.name}: interrupted; what is finished is kept, and the same command goes on from there", 130)
         except OSError as error:
             what = error.strerror or str(error)
             name = f"{error.filename}: " if error.filename else ""
             _end(f"error: {name}{what}; mend that and run the same command again", 2)
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM came, or the workflow ended."""
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[None]:
+    """Turn SIGTERM, and the workflow's end, into `Stopped` for the block."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    if os.environ.get(WORKFLOW, "").startswith(f"{socket.gethostname()} "):
+        threading.Thread(target=_watch_workflow, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is under way is to be saved
+    raise Stopped
+
+
+def _watch_workflow() -> None:
+    import psutil
+
+    _, process, started = os.environ[WORKFLOW].split(" ")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        workflow = psutil.Process(int(process))
+        while workflow.is_running() and str(workflow.create_time()) == started:
+            time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(message: str, status: int) -> None:
@@ -104,6 +149,13 @@ def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any
         base = config.read_yaml(DEFAULT_CONFIG)
     asked = {key: value for key, value in changes.items() if value}
     return config.load_config(configs, assignments, base=base, changes=asked)
+
+
+def hold(path: Path) -> "contextlib.AbstractContextManager[None]":
+    """Hold the lock of what the stage writes; see `pipeline.locks.held`."""
+    from pipeline.locks import held
+
+    return held(path)
 
 
 def start_backend(config: "Config", precision: "Precision") -> None:

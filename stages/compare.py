@@ -29,7 +29,7 @@ def command(one: Path, other: Path, partition: str) -> None:
 
     rows, reason = compare_runs(one, other, partition)
     table = Table(title=f"{one.name} against {other.name}, {partition} images", box=None, title_justify="left")
-    for heading in ("metric", one.name, other.name, "difference", "95 % interval", one.name):
+    for heading in ("metric", one.name, other.name, "difference", "95 % interval", f"{one.name} is"):
         table.add_column(heading, justify="left" if heading == "metric" else "right", no_wrap=True)
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:+.4g} to {row['high']:+.4g}"

@@ -29,14 +29,16 @@ def command(
     common.start_backend(config, config.embedding.precision)
     from pipeline.embed import embed
 
-    embed(
-        source,
-        common.embedding_store(embeddings, places.embeddings),
-        config.embedding,
-        replace=config.replace,
-        scheduler=config.scheduler,
-        progress=common.progress(),
-    )
+    store = common.embedding_store(embeddings, places.embeddings)
+    with common.hold(store.path):
+        embed(
+            source,
+            store,
+            config.embedding,
+            replace=config.replace,
+            scheduler=config.scheduler,
+            progress=common.progress(),
+        )
 
 
 if __name__ == "__main__":

@@ -40,20 +40,22 @@ def command(
     common.start_backend(config, config.training.precision)
     from pipeline.evaluation import evaluate
 
-    evaluate(
-        named,
-        *sources,
-        splits or places.splits,
-        references or places.references,
-        model or places.model(run),
-        config.evaluation,
-        resolved=config.model_dump(),
-        replace=config.replace,
-        threads=config.threads,
-        embedding=config.embedding,
-        more_architectures=config.architectures,
-        progress=common.progress(),
-    )
+    directory = model or places.model(run)
+    with common.hold(directory):
+        evaluate(
+            named,
+            *sources,
+            splits or places.splits,
+            references or places.references,
+            directory,
+            config.evaluation,
+            resolved=config.model_dump(),
+            replace=config.replace,
+            threads=config.threads,
+            embedding=config.embedding,
+            more_architectures=config.architectures,
+            progress=common.progress(),
+        )
 
 
 if __name__ == "__main__":

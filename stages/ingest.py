@@ -26,16 +26,18 @@ def command(
     from pipeline.places import Places
 
     config = common.load(configs, assignments, dataset=dataset, limit=limit, replace=replace)
-    ingest(
-        config.datasets[config.dataset],
-        common.image_store(images, Places(config).images),
-        limit=config.limit,
-        images_per_shard=config.images_per_shard,
-        replace=config.replace,
-        scheduler=config.scheduler,
-        workers=config.workers,
-        progress=common.progress(),
-    )
+    store = common.image_store(images, Places(config).images)
+    with common.hold(store.path):
+        ingest(
+            config.datasets[config.dataset],
+            store,
+            limit=config.limit,
+            images_per_shard=config.images_per_shard,
+            replace=config.replace,
+            scheduler=config.scheduler,
+            workers=config.workers,
+            progress=common.progress(),
+        )
 
 
 if __name__ == "__main__":

@@ -28,16 +28,18 @@ def command(
     places = Places(config)
     if recipes.recognition(config.embedding):
         common.start_backend(config, "float32")
-    evaluate_references(
-        common.image_store(images, places.images),
-        splits or places.splits,
-        references or places.references,
-        batch_size=config.evaluation.batch_size,
-        seed=config.evaluation.seed,
-        threads=config.threads,
-        embedding=config.embedding,
-        progress=common.progress(),
-    )
+    target = references or places.references
+    with common.hold(target):
+        evaluate_references(
+            common.image_store(images, places.images),
+            splits or places.splits,
+            target,
+            batch_size=config.evaluation.batch_size,
+            seed=config.evaluation.seed,
+            threads=config.threads,
+            embedding=config.embedding,
+            progress=common.progress(),
+        )
 
 
 if __name__ == "__main__":

@@ -27,13 +27,15 @@ def command(
     config = common.load(configs, assignments, replace=replace)
     places = Places(config)
     source = common.image_store(images, places.images)
-    sizes = write(
-        read_index(source),
-        splits or places.splits,
-        config.split,
-        source.manifest()["fingerprint"],
-        replace=config.replace,
-    )
+    target = splits or places.splits
+    with common.hold(target):
+        sizes = write(
+            read_index(source),
+            target,
+            config.split,
+            source.manifest()["fingerprint"],
+            replace=config.replace,
+        )
     click.echo(f"split: {', '.join(f'{name} {size}' for name, size in sizes.items())}", err=True)
 
 

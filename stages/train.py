@@ -40,16 +40,18 @@ def command(
     common.start_backend(config, config.training.precision)
     from pipeline.training import train
 
-    train(
-        named,
-        *sources,
-        splits or places.splits,
-        model or places.model(run),
-        config.training,
-        more_architectures=config.architectures,
-        replace=config.replace,
-        progress=common.progress(),
-    )
+    directory = model or places.model(run)
+    with common.hold(directory):
+        train(
+            named,
+            *sources,
+            splits or places.splits,
+            directory,
+            config.training,
+            more_architectures=config.architectures,
+            replace=config.replace,
+            progress=common.progress(),
+        )
 
 
 if __name__ == "__main__":

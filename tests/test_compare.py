@@ -146,7 +146,7 @@ def test_the_command_prints_every_number_and_cuts_nothing_off(tmp_path, call):
     title, heading, *lines = [line.rstrip() for line in result.stdout.splitlines()]
     assert title.strip() == f"{ONE} against {OTHER}, test images"
     columns = [cell.strip() for cell in re.split(r"\s{2,}", heading.strip())]
-    assert columns == ["metric", ONE, OTHER, "difference", "95 % interval", ONE]
+    assert columns == ["metric", ONE, OTHER, "difference", "95 % interval", f"{ONE} is"]
     rows, _ = compare_runs(*folders)
     assert len(lines) == len(rows)
     for line, row in zip(lines, rows, strict=True):
@@ -167,7 +167,7 @@ def test_the_command_says_why_there_are_no_intervals(tmp_path, call):
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [
-    ((ONE, "none"), "none: expected the results of a run, received no run.yaml; name two of results/"),
+    ((ONE, "none"), "none: expected the results of a run, received no run.yaml; name a folder of results/"),
     ((ONE, "elsewhere"), "compare runs of one dataset and one split"),
     ((ONE, "damaged"), "damaged/run.yaml: expected a YAML file"),
     ((ONE, "without"), "without/per_image.csv does not exist"),

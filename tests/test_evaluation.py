@@ -510,6 +510,16 @@ def test_results_of_other_evaluation_settings_are_replaced_only_if_asked(own, tm
     assert yaml.safe_load((results / RUN / "run.yaml").read_text())["configuration"]["evaluation"]["seed"] == 3
 
 
+def test_what_is_no_result_is_not_told_of(tmp_path):
+    with pytest.raises(InputError, match=r"base_lr1e-4: expected the results of a run, received no run\.yaml; name a"):
+        headline(tmp_path, "base_lr1e-4")
+
+
+def test_a_run_that_was_not_even_trained_is_refused_without_naming_every_file(tmp_path):
+    with pytest.raises(InputError, match=r"history\.csv and 14 more not there; train and evaluate base_lr1e-4 first$"):
+        collect(tmp_path / "models", tmp_path / "results", "base_lr1e-4")
+
+
 @pytest.mark.parametrize("name", ["curves.png", "per_image.csv", "pictures"])
 def test_a_run_that_was_not_evaluated_is_not_collected(own, tmp_path, name):
     _, directory = own

@@ -212,7 +212,7 @@ def test_progress_counts_shards(ingested, tmp_path):
         @contextlib.contextmanager
         def track(self, what, total):
             seen.append((what, total))
-            yield lambda units=1, note="": seen.append(units)
+            yield lambda units=1: seen.append(units)
 
     bring(ingested[0], tmp_path, progress=Counting())
     assert seen == [("ingest, shards", 3), 1, 1, 1]

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline import report, report_views
+from pipeline.differences import ONE_COLOUR
 from pipeline.report import write_report
 from pipeline.report_words import number
 
@@ -138,6 +139,23 @@ def test_a_bad_run_is_called_bad_in_plain_sight(written):
     assert "badge" not in card(index, "base_lr1e-4")
     page = Page(written.results / "report" / f"{fake_results.NASTY}.html").text
     assert "RANDOM embedding weights. The network that embeds the images was never trained" in page
+
+
+def test_the_sweep_of_every_dataset_is_shown(fake):
+    fake_results.add_run(fake, "base_lr1e-4", images=3)
+    for dataset in ("sample", "kaggle"):
+        fake_results.figure(fake.results / f"sweep_{dataset}.svg", dataset)
+    write_report(fake.results, fake.pictures)
+    links = list(Page(fake.results / "index.html").links())
+    assert {"sweep_kaggle.svg", "sweep_sample.svg"} <= set(links)
+
+
+def test_a_run_that_answers_one_colour_is_called_so(fake):
+    fake_results.add_run(fake, "base_lr1e-4", images=3, findings=[f"{ONE_COLOUR}, a = 128, b = 128."])
+    write_report(fake.results, fake.pictures)
+    assert '<strong class="badge bad">one colour everywhere</strong>' in card(
+        fake.results / "index.html", "base_lr1e-4"
+    )
 
 
 @pytest.mark.parametrize("verdict", ["worse", "no clear difference", "anything else"])

@@ -271,6 +271,11 @@ def test_two_runs_stand_side_by_side(browser):
     assert browser.all(".triple") == []
 
 
+def test_a_run_beside_itself_is_pointed_out(browser):
+    browser.look("report/compare.html#a=base_lr1e-4&b=base_lr1e-4")
+    browser.until(lambda: "This is one run twice" in browser.one("#notices").text)
+
+
 PAGES = ["index.html", "report/base_lr1e-4.html", NASTY_PAGE, "report/base_lr1e-1.html", "report/compare.html"]
 
 

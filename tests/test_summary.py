@@ -93,7 +93,9 @@ def test_runs_are_ranked_by_validation_and_never_by_test(tmp_path):
     put(tmp_path, "base_lr1e-3", 15.0, test=16.0)
     put(tmp_path, "base_lr1e-4", 100.0, test=2.0)
     write_summary(tmp_path)
-    assert [row["run"] for row in table(tmp_path)] == ["base_lr1e-3", "base_lr1e-2", "base_lr1e-4", "base_lr1e-1"]
+    ranked = ["base_lr1e-3", "base_lr1e-2", "base_lr1e-4", "base_lr1e-1"]
+    assert [row["run"] for row in table(tmp_path)] == ranked
+    assert list(dict.fromkeys(row["run"] for row in read_csv(tmp_path / "summary.csv", scores.COLUMNS))) == ranked
     text = (tmp_path / "summary.md").read_text()
     assert "ranked by validation RMSE" in text and "Nothing is\nranked or chosen by a test score." in text
 
@@ -374,12 +376,12 @@ def test_a_folder_that_cannot_be_read_is_named_and_left_out(tmp_path, content, r
     assert {row["run"] for row in read_csv(tmp_path / "summary.csv", scores.COLUMNS)} == {"base_lr1e-4"}
 
 
-def test_the_long_table_keeps_every_value_as_written_sorted_by_run(tmp_path):
+def test_the_long_table_keeps_every_value_as_written_in_the_order_of_the_ranking(tmp_path):
     put(tmp_path, "base_lr1e-4", 0.1 + 0.2)
     put(tmp_path, "arch1_lr1e-2", math.nan)
     write_summary(tmp_path)
     rows = read_csv(tmp_path / "summary.csv", scores.COLUMNS)
-    parts = [read_csv(tmp_path / run / "metrics.csv", scores.COLUMNS) for run in ("arch1_lr1e-2", "base_lr1e-4")]
+    parts = [read_csv(tmp_path / run / "metrics.csv", scores.COLUMNS) for run in ("base_lr1e-4", "arch1_lr1e-2")]
     assert rows == parts[0] + parts[1]
     assert {"nan", "0.30000000000000004"} <= {row["value"] for row in rows}
 

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from tiny import DOT, ROOT, photographs, tree, write_embeddings, write_kaggle
@@ -128,6 +130,28 @@ def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):
 def test_another_seed_of_the_evaluation_is_refused_before_any_job(workflow):
     printed = workflow.run("--config", "evaluation={seed: 7}", status=2)
     assert "references.csv was made with other settings (seed: 0, now 7)" in printed
+
+
+def test_after_snakemake_was_killed_the_same_command_goes_on(workflow):
+    name = f"{RUN}_s3"
+    asked = [workflow.result(name), "--configfile", workflow.configfile, "--config", "training={epochs: 60}"]
+    command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, asked)]
+    killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    history = workflow.places.model(name) / "history.csv"
+    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) > 3)
+    killed.kill()
+    killed.wait()
+    wait_until(lambda: not any(name in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])))
+    printed = workflow(*asked)
+    assert "going on after epoch" in printed and "epoch 60 of 60" in printed
+    assert (workflow.folder / "results" / name / "metrics.csv").exists()
+
+
+def wait_until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
 
 
 def test_other_settings_are_refused_before_any_job(workflow):

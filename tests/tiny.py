@@ -162,8 +162,9 @@ def literal(lightness, ab, answer):
 
 
 def tree(folder):
-    """The bytes of every file below a folder, by relative path."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """The bytes of every file below a folder but locks, by relative path."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def python(*arguments, **options):

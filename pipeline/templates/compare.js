@@ -125,7 +125,7 @@
     const same = a.table === b.table;
     const notices = same ? [] : [make("p", { className: "notice bad" },
       "These runs were not scored on the same images: their numbers cannot be compared, and no images are shown.")];
-    if (a === b) notices.push(make("p", { className: "notice" }, "This is one run twice; choose another for a or b."));
+    if (a.run === b.run) notices.push(make("p", { className: "notice" }, "This is one run twice; choose another for a or b."));
     by("notices").replaceChildren(...notices);
     document.title = `${a.run} and ${b.run} – DeepColor`;
     scores(a, b, same);

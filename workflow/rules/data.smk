@@ -20,7 +20,7 @@ rule ingest:
     params:
         settings=settings_of("ingest"),
     shell:
-        "python -m stages ingest 2>&1 | tee {log}"
+        "python -m stages ingest 2>&1 | tee -i {log}"
 
 
 rule embed:
@@ -41,7 +41,7 @@ rule embed:
     params:
         settings=settings_of("embed"),
     shell:
-        "python -m stages embed 2>&1 | tee {log}"
+        "python -m stages embed 2>&1 | tee -i {log}"
 
 
 rule split:
@@ -59,7 +59,7 @@ rule split:
     params:
         settings=settings_of("split"),
     shell:
-        "python -m stages split 2>&1 | tee {log}"
+        "python -m stages split 2>&1 | tee -i {log}"
 
 
 rule references:
@@ -81,4 +81,4 @@ rule references:
     params:
         settings=settings_of("references"),
     shell:
-        "python -m stages references 2>&1 | tee {log}"
+        "python -m stages references 2>&1 | tee -i {log}"

@@ -24,7 +24,7 @@ rule train:
     params:
         settings=settings_of_run,
     shell:
-        "python -m stages train {wildcards.run:q} 2>&1 | tee {log:q}"
+        "python -m stages train {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
 
 rule evaluate:
@@ -57,7 +57,7 @@ rule evaluate:
     params:
         settings=settings_of("evaluate"),
     shell:
-        "python -m stages evaluate {wildcards.run:q} 2>&1 | tee {log:q}"
+        "python -m stages evaluate {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
 
 rule collect:
@@ -72,7 +72,7 @@ rule collect:
     conda:
         "../../environment.yml"
     shell:
-        "python -m stages collect {wildcards.run:q} 2>&1 | tee {log:q}"
+        "python -m stages collect {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
 
 # The page of all results that are there. What it shows is not told to Snakemake, because it may be of other settings
@@ -93,4 +93,4 @@ rule report:
     conda:
         "../../environment.yml"
     shell:
-        "python -m stages report 2>&1 | tee {log:q}"
+        "python -m stages report 2>&1 | tee -i {log:q}"
