@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import config, files, lab, metrics, pictures, recipes, recognition, scores, splits
+from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.progress import Progress, Silent
 from pipeline.stores import Store
@@ -99,6 +100,7 @@ def evaluate_references(
     seed: int = 0,
     threads: int = 2,
     embedding: config.Embedding | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Score the answers that need no network on every partition.
@@ -115,8 +117,15 @@ def evaluate_references(
         batch_size: images at a time.
         seed: of the shuffle, and of the resamples that intervals come from.
         threads: batches are measured in so many pieces side by side.
+        replace: whether scores made with other settings may be replaced.
         progress: told of each image.
+
+    Raises:
+        InputError: the images or the split are not there, or there are scores made with other settings.
     """
+    made_with = recipes.references(seed, embedding)
+    if not replace:
+        _refuse_other(out, made_with)
     table = splits.read(split, images.manifest()["fingerprint"])
     partitions = [row["partition"] for row in table]
     groups = [row["group"] for row in table]
@@ -176,7 +185,7 @@ def evaluate_references(
     files.write_csv(out, scores.COLUMNS, scores.rows("", dataset, over, chosen))
     scores.write_per_image(out.with_name(PER_IMAGE), "", dataset, table, found.answers)
     manifest = {
-        **_made_from(images, split, recipes.references(seed, embedding)),
+        **_made_from(images, split, made_with),
         "train_mean_ab": [mean_a, mean_b],
         "colour_counts": {
             name: {str(i): int(values[i]) for i in np.flatnonzero(values)} for name, values in counts.items()
@@ -224,6 +233,13 @@ def read_references(
     answers = scores.read_per_image(per_image).answers
     true = recognition.read(references.with_name(RECOGNITION), images.rows()) if made_with["recognition"] else None
     return References(rows, answers, _rarity(counts), true)
+
+
+def _refuse_other(out: Path, made_with: dict[str, Any]) -> None:
+    manifest = out.with_suffix(".json")
+    old = files.read_json(manifest).get("settings", {}) if manifest.exists() else {}
+    if old and (differences := differing(old, made_with)):
+        raise InputError(f"{out} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
 
 
 def _made_from(images: Store, split: Path, made_with: dict[str, Any]) -> dict[str, object]:

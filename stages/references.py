@@ -12,19 +12,21 @@ from stages import common
 @common.path_option("--images", "The store of images.")
 @common.path_option("--splits", "The split.")
 @common.path_option("--references", "The CSV file to write; more stands beside it.")
+@common.replace_option
 def command(
     configs: tuple[Path, ...],
     assignments: tuple[str, ...],
     images: Path | None,
     splits: Path | None,
     references: Path | None,
+    replace: bool,
 ) -> None:
     """Score the answers that need no network: gray, the mean colour, another image's and so on."""
     from pipeline import recipes
     from pipeline.places import Places
     from pipeline.references import evaluate_references
 
-    config = common.load(configs, assignments)
+    config = common.load(configs, assignments, replace=replace)
     places = Places(config)
     if recipes.recognition(config.embedding):
         common.start_backend(config, "float32")
@@ -38,6 +40,7 @@ def command(
             seed=config.evaluation.seed,
             threads=config.threads,
             embedding=config.embedding,
+            replace=config.replace,
             progress=common.progress(),
         )
 

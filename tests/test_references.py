@@ -138,7 +138,13 @@ def test_neither_batches_nor_threads_change_a_byte(referenced, own):
 
 
 def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
-    evaluate_references(own.images, own.splits, own.references, seed=1)
+    before = written(own)
+    with pytest.raises(
+        InputError, match=r"references\.csv was made with other settings \(seed: 0, now 1\); to replace"
+    ):
+        evaluate_references(own.images, own.splits, own.references, seed=1)
+    assert written(own) == before
+    evaluate_references(own.images, own.splits, own.references, seed=1, replace=True)
     after = files.read_csv(own.references, scores.COLUMNS)
     assert value(after, "test", "shuffled", "rmse") != value(rows, "test", "shuffled", "rmse")
     assert value(after, "test", "mean", "rmse") == value(rows, "test", "mean", "rmse")
