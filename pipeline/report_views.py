@@ -4,19 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pipeline import scores
-from pipeline.differences import ONE_COLOUR
+from pipeline.differences import HURDLES, ONE_COLOUR
 from pipeline.report_runs import OF_AN_IMAGE, RunResults, Score
 from pipeline.report_words import ANSWERS, MEASURES, number
 
 PARTITIONS = ("test", "validation", "train")  # the one that counts comes first
 MISSING = "–"
 MOST_BYTES_OF_A_FIGURE = 600_000  # a larger one is loaded only when it is asked for
-# What a run must beat in the test images to have learned something.
-HURDLES = (
-    ("rmse", scores.MEAN, "lower", "not better than the mean colour"),
-    ("rmse", scores.GRAY, "lower", "not better than gray"),
-    ("accuracy", scores.MAJORITY, "higher", "accuracy not better than majority"),
-)
 
 
 class Cell(NamedTuple):
@@ -55,11 +49,11 @@ def badges(run: RunResults) -> list[tuple[str, str]]:
         found.append(("bad", "diverged"))
     if any(sentence.startswith(ONE_COLOUR) for sentence in run.findings):
         found.append(("bad", "one colour everywhere"))
-    for metric, answer, better, text in HURDLES:
+    for metric, answer, text in HURDLES:
         if ("test", scores.MODEL, metric) not in run.scores or ("test", answer, metric) not in run.scores:
             continue
         gain = run.value("test", answer, metric) - run.value("test", scores.MODEL, metric)
-        gain = gain if better == "lower" else -gain
+        gain = gain if scores.METRICS[metric].better == "lower" else -gain
         difference = run.differences.get("test", {}).get((scores.MODEL, answer), {}).get(metric)
         verdict = difference.verdict if difference else "no interval"
         # Written so that NaN is not better either. What has no interval is judged by the value alone.

@@ -413,7 +413,7 @@ def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn,
             assert np.ptp(np.asarray(picture).astype(int), axis=-1).max() <= 2
     collect(directory, tmp_path / "results", RUN)
     assert (
-        "| one colour everywhere; not better than the mean colour |"
+        "| one colour everywhere; not better than the mean colour; not better than gray; "
         in (tmp_path / "results" / "summary.md").read_text()
     )
     assert all(f"  {sentence}" in headline(tmp_path / "results", RUN).splitlines() for sentence in findings)

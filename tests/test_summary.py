@@ -154,7 +154,7 @@ def test_a_run_that_does_not_beat_the_mean_colour_is_told_so(tmp_path, test, wor
         ("better", 15.0, ""),
         ("no clear difference", 15.0, "not better than the mean colour"),
         ("worse", 19.0, "not better than the mean colour"),
-        ("no interval", 15.0, "lower than the mean colour, not told from chance"),
+        ("no interval", 15.0, "better, but not told from chance"),
         ("no interval", 17.0, "not better than the mean colour"),
         ("no interval", math.nan, "no answer: not a number"),
     ],
