@@ -307,9 +307,9 @@ def _draw_sweeps(results: Path, found: list[_Result]) -> None:
     by_dataset: dict[str, list[_Result]] = {}
     for result in found:
         by_dataset.setdefault(result.dataset, []).append(result)
-    for name in ("sweep", *(f"sweep_{dataset}" for dataset in by_dataset)):
-        for kind in ("png", "svg"):
-            (results / f"{name}.{kind}").unlink(missing_ok=True)
+    for kind in ("png", "svg"):
+        for old in results.glob(f"sweep*.{kind}"):
+            old.unlink()
     for dataset, mine in by_dataset.items():
         points = []
         for result in mine:
