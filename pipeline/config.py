@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pipeline.errors import InputError
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
+WORKFLOW = "DEEPCOLOR_WORKFLOW"  # environment variable: host, process and start of the workflow that calls a stage
 
 _WORD = re.compile(r"[+-]?[0-9]{1,18}|true|false|null", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from pipeline import blueprints, files, ingest, recipes, results
-from pipeline.config import VARIABLE, Config
+from pipeline.config import VARIABLE, WORKFLOW, Config
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.places import Places
@@ -49,7 +49,7 @@ def stage_environment(config: Config) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     workflow = psutil.Process()
     caller = f"{socket.gethostname()} {workflow.pid} {workflow.create_time()}"
-    return {VARIABLE: config.model_dump_json(), "DEEPCOLOR_WORKFLOW": caller, "PATH": path}
+    return {VARIABLE: config.model_dump_json(), WORKFLOW: caller, "PATH": path}
 
 
 def source_files(config: Config) -> list[str]:

@@ -24,7 +24,9 @@ def command(
     """Fill results/RUN and renew results/summary.*."""
     from pipeline.places import Places
     from pipeline.results import collect, headline
+    from pipeline.runs import Run
 
+    Run.parse(run)
     config = common.load(configs, assignments, replace=replace)
     places = Places(config)
     folder = results or places.results

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.stores import Store
 
 DEFAULT_CONFIG = Path("config/config.yaml")
-WORKFLOW = "DEEPCOLOR_WORKFLOW"  # environment variable: host, process and start of the workflow that calls
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,9 +60,12 @@ class Stopped(KeyboardInterrupt):
 @contextlib.contextmanager
 def _stopping() -> Iterator[None]:
     """Turn SIGTERM, and the workflow's end, into `Stopped` for the block."""
+    from pipeline.config import WORKFLOW
+
     before = signal.signal(signal.SIGTERM, _stop)
-    if os.environ.get(WORKFLOW, "").startswith(f"{socket.gethostname()} "):
-        threading.Thread(target=_watch_workflow, daemon=True).start()
+    host, *workflow = os.environ.get(WORKFLOW, "").split(" ")
+    if host == socket.gethostname() and len(workflow) == 2:
+        threading.Thread(target=_watch, args=workflow, daemon=True).start()
     try:
         yield
     finally:
@@ -75,10 +77,10 @@ def _stop(number: int, frame: Any) -> None:
     raise Stopped
 
 
-def _watch_workflow() -> None:
+def _watch(process: str, started: str) -> None:
+    """Send this process SIGTERM once the one that was started then is gone."""
     import psutil
 
-    _, process, started = os.environ[WORKFLOW].split(" ")
     with contextlib.suppress(psutil.NoSuchProcess):
         workflow = psutil.Process(int(process))
         while workflow.is_running() and str(workflow.create_time()) == started:

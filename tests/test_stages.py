@@ -98,6 +98,7 @@ def test_an_unknown_stage_is_refused(call):
         (["train", "base_lr1e-4"], ["images.json does not exist"]),
         (["evaluate", "base_lr1e-4_bs5"], ["is spelt 'base_lr1e-4'"]),
         (["evaluate", "base_lr1e-4"], ["images.json does not exist"]),
+        (["collect", "../x"], ["run name '../x': expected <architecture>_lr"]),
         (["collect", "base_lr1e-4"], ["train and evaluate base_lr1e-4 first"]),
         (["compare", "a", "b"], ["a: expected the results of a run, received no run.yaml"]),
         (["inspect", "nothing.zarr"], ["nothing.zarr: expected a zarr store of DeepColor"]),
