@@ -10,10 +10,10 @@ demo: .venv/installed
 	@$(BIN)/python -m stages show $(RUN)
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m ""
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -94,7 +94,8 @@ def wait_for(process, text):
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "word"), [(signal.SIGTERM, 143, "stopped"), (signal.SIGINT, 130, "inter")]
+    ("number", "status", "word"),
+    [(signal.SIGTERM, 143, "stopped"), pytest.param(signal.SIGINT, 130, "inter", marks=pytest.mark.long)],
 )
 def test_training_that_is_told_to_stop_saves_its_last_epoch_first(training, tmp_path, number, status, word):
     process = start(*training)

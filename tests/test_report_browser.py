@@ -24,7 +24,6 @@ MOST_BYTES = 5_000_000
 NASTY_PAGE = f"report/{quote(fake_results.NASTY, safe='')}.html"
 pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 

@@ -17,8 +17,6 @@ from pipeline.ingest import ingest
 from pipeline.places import Places
 from pipeline.results import EVALUATED
 
-# Snakemake locks its working directory, which is the repository: one process at a time.
-pytestmark = pytest.mark.xdist_group("snakemake")
 RUN = "dot_lr1e-3_bs4"
 
 
@@ -132,6 +130,7 @@ def test_another_seed_of_the_evaluation_is_refused_before_any_job(workflow):
     assert "references.csv was made with other settings (seed: 0, now 7)" in printed
 
 
+@pytest.mark.long
 def test_after_snakemake_was_killed_the_same_command_goes_on(workflow):
     name = f"{RUN}_s3"
     asked = [workflow.result(name), "--configfile", workflow.configfile, "--config", "training={epochs: 60}"]
