@@ -38,16 +38,6 @@ class Places:
         """Scores of the answers that need no network."""
         return self.dataset / "references.csv"
 
-    @property
-    def references_per_image(self) -> Path:
-        """The same, image by image."""
-        return self.dataset / "references_per_image.csv"
-
-    @property
-    def pictures(self) -> Path:
-        """The test images as JPEG, true and gray."""
-        return self.dataset / "pictures"
-
     def model(self, run: str) -> Path:
         """``models/<run>/``: weights, history and checkpoint; its `evaluation` folder holds scores and figures."""
         return Path(self.config.root) / "models" / run
