@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import config, files, recipes
+from pipeline import config, files, models, recipes
 from pipeline.errors import InputError
 from pipeline.lab import UInt8, gray_levels
 from pipeline.sources import open_source
@@ -99,8 +99,10 @@ def weights_facts(saved: Path) -> dict[str, Any]:
 
 
 def weights_known(embedding: config.Embedding, saved: Path) -> bool:
-    """Whether there is what `load` leaves: the description, and the network where its weights are random."""
-    return _description(saved).exists() and saved.exists() == (embedding.weights == "random")
+    """Whether there is what `load` leaves, whole: the description, and the network where its weights are random."""
+    if embedding.weights == "random":
+        return _is_saved(recipes.weights(embedding), saved)
+    return bool(files.read_if_whole(_description(saved))) and not saved.exists()
 
 
 def _description(saved: Path) -> Path:
@@ -160,12 +162,13 @@ def _trained_network(embedding: config.Embedding, kind: dict[str, Any]) -> keras
         )  # fmt: skip
     weights = embedding.weights if embedding.weights == "imagenet" else str(Path(embedding.weights).expanduser())
     try:
-        return _network(embedding, weights)
+        return build_network(embedding, weights)
     except Exception as error:  # Keras raises bare Exception for a failed download
         raise InputError(_cannot_load(embedding.weights, error)) from error
 
 
-def _network(embedding: config.Embedding, weights: str | None) -> keras.Model:
+def build_network(embedding: config.Embedding, weights: str | None) -> keras.Model:
+    """Inception-ResNet-v2 with the head that the settings ask for; weights: `imagenet`, a file's path, or None."""
     activation = None if embedding.activation == "logits" else "softmax"
     return keras.applications.InceptionResNetV2(weights=weights, classifier_activation=activation)
 
@@ -188,28 +191,25 @@ def _random_network(embedding: config.Embedding, kind: dict[str, Any], saved: Pa
             made = _make_random(embedding, kind, saved)
         if keras.config.dtype_policy().name == "float32":
             return made
-    network = _network(embedding, None)
+    network = build_network(embedding, None)
     network.load_weights(saved)
     return network
 
 
 def _is_saved(kind: dict[str, Any], saved: Path) -> bool:
-    if not saved.exists() or not _description(saved).exists():
+    facts = files.read_if_whole(_description(saved))
+    if {key: facts.get(key) for key in kind} != kind or saved.name not in facts.get("files", {}):
         return False
-    facts = files.read_json(_description(saved))
-    return {key: facts.get(key) for key in kind} == kind and facts.get("sha256") == files.digest_file(saved)
+    return not any(files.damaged(saved.parent, facts["files"]))
 
 
 def _make_random(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> keras.Model:
     log.info("embedding: making a network with random weights, seed %d", embedding.seed)
-    network = _network(embedding, None)
+    network = build_network(embedding, None)
     randomize(network, embedding.seed)
     calibrate(network, calibration_images())
-    with files.written_whole(saved) as temporary:
-        named = temporary.with_name(temporary.name + ".weights.h5")
-        network.save_weights(named)
-        named.replace(temporary)
-    files.write_json(_description(saved), {**kind, "sha256": files.digest_file(saved)})
+    models.save_weights(network, saved)
+    files.write_json(_description(saved), {**kind, "files": {saved.name: files.digest_file(saved)}})
     return network
 
 

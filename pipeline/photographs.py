@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import math
 import stat
 import threading
 import warnings
@@ -35,8 +36,9 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _opening = threading.Lock()
 
 
-# Its messages name no file; the report does.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+# Their messages name no file; the report does.
+for _name in ("tifffile", "PIL"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class UnreadablePhotograph(Exception):
@@ -67,10 +69,19 @@ def open_photograph(path: Path, max_megapixels: float = 300.0, at_least: int | N
 
 
 def read_bytes(path: Path, max_megapixels: float = 300.0) -> bytes:
-    """The bytes of a photograph's file.
+    """The bytes of a photograph's file; raises as `check_file`."""
+    check_file(path, max_megapixels)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadablePhotograph(f"cannot be read: {error.strerror}") from None
+
+
+def check_file(path: Path, max_megapixels: float = 300.0) -> None:
+    """Refuse what is not to be read at all, not even for its digest.
 
     Raises:
-        UnreadablePhotograph: the file cannot be read, is empty or is too large to be a photograph of that size.
+        UnreadablePhotograph: there is no such file, or it is empty, endless, or too large for a photograph.
     """
     try:
         status = path.stat()
@@ -84,7 +95,6 @@ def read_bytes(path: Path, max_megapixels: float = 300.0) -> bytes:
                 "(max_megapixels)",
                 reason="too large",
             )
-        return path.read_bytes()
     except OSError as error:
         raise UnreadablePhotograph(f"cannot be read: {error.strerror}") from None
 
@@ -92,8 +102,8 @@ def read_bytes(path: Path, max_megapixels: float = 300.0) -> bytes:
 def decode_photograph(data: bytes, max_megapixels: float = 300.0, at_least: int | None = None) -> UInt8:
     """`open_photograph` for the bytes of a file."""
     try:
-        image, orientation = _decoded(data, max_megapixels, at_least)
-        image = _srgb(image)
+        image, orientation = decoded_image(data, max_megapixels, at_least)
+        image = srgb_image(image)
         if orientation in _TURN:
             image = image.transpose(_TURN[orientation])
         return np.array(image)
@@ -113,9 +123,14 @@ def centre_square(rgb: UInt8, size: int = SIZE) -> UInt8:
     return np.array(Image.fromarray(rgb).resize((size, size), Image.Resampling.LANCZOS, box=box))
 
 
-def _decoded(data: bytes, max_megapixels: float, at_least: int | None) -> tuple[Image.Image, int]:
+def decoded_image(data: bytes, max_megapixels: float, at_least: int | None) -> tuple[Image.Image, int]:
+    """The picture of a file, as its pixels lie there, and its EXIF orientation; arguments as of `decode_photograph`.
+
+    Raises:
+        UnreadablePhotograph: it cannot be decoded, is truncated, or too large.
+    """
     try:
-        image = _header(data)
+        image = header_of(data)
     except UnidentifiedImageError:
         if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             return _decoded_by_tifffile(data, max_megapixels)
@@ -123,6 +138,8 @@ def _decoded(data: bytes, max_megapixels: float, at_least: int | None) -> tuple[
     _check_size(image.width, image.height, max_megapixels)
     if image.format == "TIFF" and _planes_of_16_bits(image):
         return _decoded_by_tifffile(data, max_megapixels)
+    if image.format == "TIFF" and _covered(image) < image.width * image.height:
+        raise UnreadablePhotograph("truncated")  # Pillow leaves black what no strip holds
     if at_least is not None:
         image.draft(None, (2 * at_least, 2 * at_least))
     image.load()
@@ -132,7 +149,8 @@ def _decoded(data: bytes, max_megapixels: float, at_least: int | None) -> tuple[
     return image, orientation
 
 
-def _header(data: bytes) -> Image.Image:
+def header_of(data: bytes) -> Image.Image:
+    """The picture of a file, of which the header alone is read."""
     # Pillow's limit is one for the whole process and can be lower than ours, which is checked next. It is lifted only
     # while a header in memory is parsed, by one thread at a time.
     with _opening:
@@ -150,6 +168,12 @@ def _check_size(width: int, height: int, max_megapixels: float) -> None:
             f"{width} x {height} pixels are more than {max_megapixels:g} megapixels (max_megapixels)",
             reason="too large",
         )
+
+
+def _covered(image: Image.Image) -> int:
+    """How many pixels the strips of a TIFF hold, those of each plane counted."""
+    tiles: Any = getattr(image, "tile", [])
+    return sum((right - left) * (lower - upper) for _, (left, upper, right, lower), *_ in tiles)
 
 
 def _planes_of_16_bits(image: Image.Image) -> bool:
@@ -170,7 +194,8 @@ def _decoded_by_tifffile(data: bytes, max_megapixels: float) -> tuple[Image.Imag
                 f"a TIFF of {page.dtype} {getattr(page.photometric, 'name', '')}; save it as RGB of 8 or 16 bits"
             )
         # tifffile fills what is missing with zeros.
-        if any(start + size > len(data) for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data):
             raise UnreadablePhotograph("truncated")
         pixels = page.asarray()
         if page.axes == "SYX":
@@ -189,14 +214,14 @@ def _eight_bits(pixels: np.ndarray[Any, Any]) -> UInt8:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels / np.float32(257)).astype(np.uint8)
 
 
-def _srgb(image: Image.Image) -> Image.Image:
+def srgb_image(image: Image.Image) -> Image.Image:
     """RGB, whatever the mode."""
     profile = image.info.get("icc_profile")
     if image.mode in _SIXTEEN_BIT:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise UnreadablePhotograph("32 bits a pixel, whose white is unknown; save it with 8 or 16 bits")
-        return _from_profile(Image.fromarray(_eight_bits(values.astype(np.uint16))), profile)
+        return from_profile(Image.fromarray(_eight_bits(values.astype(np.uint16))), profile)
     if image.mode == "F":
         raise UnreadablePhotograph("floating-point pixels, whose white is unknown; save it with 8 or 16 bits")
     if image.mode == "LAB":
@@ -205,11 +230,12 @@ def _srgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGB", image.size, (255, 255, 255))
-        return Image.composite(_from_profile(image.convert("RGB"), profile), white, image.getchannel("A"))
-    return _from_profile(image if image.mode in _PROFILE_MODES.values() else image.convert("RGB"), profile)
+        return Image.composite(from_profile(image.convert("RGB"), profile), white, image.getchannel("A"))
+    return from_profile(image if image.mode in _PROFILE_MODES.values() else image.convert("RGB"), profile)
 
 
-def _from_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+def from_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """The picture in sRGB, of whose mode the colour profile is; as it is, where there is none or a broken one."""
     if profile:
         # A broken profile, or one of another colour space, is as good as none.
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):

@@ -117,7 +117,7 @@ def test_random_weights_tell_photographs_apart(random_network):
     network, saved = random_network
     facts = weights_facts(saved)
     assert facts["weights"] == "random" and facts["recipe"] == recipes.RANDOM_RECIPE
-    assert facts["sha256"] == files.digest_file(saved)
+    assert facts["files"] == {saved.name: files.digest_file(saved)}
     embeddings = network(calibration_images()[:7])
     found = spread(embeddings)
     assert found["relative"] > MOSTLY_CONSTANT and found["effective_rank"] > 2
@@ -190,7 +190,7 @@ def test_a_file_of_other_weights_is_refused(keras, tmp_path, content, monkeypatc
         model.load_weights(weights)
         return model
 
-    monkeypatch.setattr(inception, "_network", network)
+    monkeypatch.setattr(inception, "build_network", network)
     with pytest.raises(InputError) as caught:
         inception.load(Embedding(weights=str(path)), tmp_path / "x.weights.h5")
     assert not (tmp_path / "x.json").exists()

@@ -1,0 +1,74 @@
+"""Stage: photographs are coloured by a trained run."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from stages import common
+
+SHOWN = 20  # failures that are printed; the report has all
+
+
+@click.command("colorize", cls=common.Stage)
+@click.argument("photographs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--run", required=True, type=click.Path(path_type=Path), help="The run's results: results/<run>.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the coloured photographs go.")
+@click.option("--size", default=224, show_default=True, help="Shorter side, in pixels, that the network sees.")
+@click.option("--saturation", default=1.0, show_default=True, help="What the colours are multiplied by.")
+@click.option("--compare", is_flag=True, help="Beside each, a picture of before and after.")
+@click.option("--ab-only", is_flag=True, help="Write the a and b alone, as NumPy files.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--max-megapixels", default=300.0, show_default=True, help="Refuse larger photographs.")
+@click.option(
+    "--embedding-weights",
+    type=click.Path(path_type=Path),
+    help="The embedding network's weights. Default: those of the run's dataset.",
+)
+@click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads to compute with.")
+def command(
+    photographs: tuple[Path, ...],
+    run: Path,
+    out: Path,
+    size: int,
+    saturation: float,
+    compare: bool,
+    ab_only: bool,
+    overwrite: bool,
+    max_megapixels: float,
+    embedding_weights: Path | None,
+    threads: int,
+) -> None:
+    """Colour PHOTOGRAPHS, files or folders, by a trained run.
+
+    What is coloured already is left as it is. OUT/colorize.csv tells of every file. The status is 0 where all are
+    coloured, 1 where some failed.
+    """
+    from pipeline.errors import InputError
+
+    if compare and ab_only:
+        raise InputError("--compare: expected a photograph to compare, received --ab-only; leave one of them out")
+    from pipeline.colorize import Colorizer
+    from pipeline.colorize_files import REPORT, Options, colorize_files
+
+    def load() -> Colorizer:
+        return Colorizer.load(
+            run, embedding_weights=embedding_weights, size=size, saturation=saturation, threads=threads
+        )
+
+    options = Options(compare=compare, ab_only=ab_only, overwrite=overwrite, max_megapixels=max_megapixels)
+    outcome = colorize_files(photographs, out, load, options, common.progress())
+    for file, reason in list(outcome.failed.items())[:SHOWN]:
+        click.echo(f"failed: {file}: {reason}", err=True)
+    if len(outcome.failed) > SHOWN:
+        click.echo(f"failed: {len(outcome.failed) - SHOWN} more", err=True)
+    told = (
+        f"{outcome.done} coloured, {outcome.skipped} there already, {len(outcome.failed)} failed, "
+        f"{outcome.left_out} left out"
+    )
+    click.echo(f"colorize: {told}; {out / REPORT} tells of each", err=True)
+    sys.exit(1 if outcome.failed else 0)
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m stages.colorize")
