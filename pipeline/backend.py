@@ -3,7 +3,7 @@
 import ctypes
 import os
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 _threads = 0
 
@@ -38,6 +38,14 @@ def start(threads: int, precision: Precision = "float32") -> None:
     import keras
 
     keras.config.set_dtype_policy(precision)
+
+
+def synchronize(model: Any) -> None:
+    """Bring the variables of a Keras model in training up to date: with JAX, Keras keeps their values elsewhere."""
+    import keras
+
+    if keras.config.backend() == "jax":
+        model.jax_state_sync()
 
 
 def facts() -> dict[str, str | int]:

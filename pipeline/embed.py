@@ -1,34 +1,66 @@
 """Embed: `images.zarr` becomes `embeddings.zarr`."""
 
 import logging
+import os
+import socket
+import sys
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import backend, config, files, inception, provenance, recipes
+from pipeline import backend, config, files, provenance, recipes
 from pipeline.errors import InputError
 from pipeline.progress import Progress
 from pipeline.stores import Store
 from pipeline.tasks import run_tasks
+
+if TYPE_CHECKING:
+    from pipeline.inception import EmbeddingNetwork
 
 NETWORK_FILE = "embedding_network.weights.h5"
 ROWS_OF_SANITY = 2048
 
 log = logging.getLogger("deepcolor")
 _loading = threading.Lock()
+_weights: dict[str, Any] | None = None
 
 
 @lru_cache(maxsize=1)
-def _load(embedding: config.Embedding, saved: Path) -> inception.EmbeddingNetwork:
+def _load(embedding: config.Embedding, saved: Path) -> "EmbeddingNetwork":
+    from pipeline import inception
+
     return inception.load(embedding, saved)
 
 
-def _network(embedding: config.Embedding, saved: Path) -> inception.EmbeddingNetwork:
+def _network(embedding: config.Embedding, saved: Path) -> "EmbeddingNetwork":
     with _loading:
         return _load(embedding, saved)
+
+
+def _start(wanted: dict[str, str | int], weights: dict[str, Any]) -> None:
+    """Start Keras as `wanted` (see `backend.facts`) and forget other weights than these, as a worker has to.
+
+    This module imports nothing that imports Keras, which must come after.
+
+    Raises:
+        InputError: Keras computes otherwise in this process.
+    """
+    with _loading:
+        fresh = "keras" not in sys.modules
+        if fresh or (found := backend.facts()) != wanted:
+            # TensorFlow's number of threads stays as it was set first; the policy can be changed.
+            if fresh or found["threads"] in (0, wanted["threads"]):
+                backend.start(int(wanted["threads"]), wanted["precision"])  # type: ignore[arg-type]
+            if (found := backend.facts()) != wanted:
+                me = f"the worker with process {os.getpid()} on {socket.gethostname()}"
+                raise InputError(f"{me} computes with {found}, this stage with {wanted}; start that worker again")
+        global _weights
+        if _weights not in (None, weights):  # a worker outlives the file that its network was loaded from
+            _load.cache_clear()
+        _weights = weights
 
 
 def embed(
@@ -43,7 +75,8 @@ def embed(
     """Bring `store` to the embeddings of `images`, shard by shard; shards that are finished and unchanged stay.
 
     Beside the store: the network, where its weights are random, and, last, the manifest. The shards of both stores hold
-    the same images. One shard is computed at a time: the network uses all of its threads for it.
+    the same images. One shard is computed at a time, on a cluster one in each worker: the network uses all of its
+    threads for it.
 
     Returns:
         How many shards were written.
@@ -51,19 +84,27 @@ def embed(
     Raises:
         InputError: the images are not complete, the weights do not fit, or the store is another one.
     """
+    from pipeline import inception
+
     source = images.manifest()
+    if embedding.weights not in ("random", "imagenet"):  # workers have another working folder
+        embedding = embedding.model_copy(update={"weights": str(Path(embedding.weights).expanduser().absolute())})
     made_with = recipes.settings(embedding, images.rows_per_shard())
     saved = store.path.with_name(NETWORK_FILE)
     log.info("embed: the weights of the embedding network are %s", recipes.label(made_with))
-    kept = store.keeps(images.rows(), made_with, replace=replace) and store.has_arrays()
+    kept = store.keeps(images.rows(), made_with, replace=replace) and bool(store.attributes())
     if not kept or not inception.weights_known(embedding, saved) or _unfinished(images, store, made_with):
         # Before anything is written: the weights may not be to be had.
         _network(embedding, saved)
     attributes = {"settings": made_with, "versions": provenance.versions(networks=True), "backend": backend.facts()}
     store.create(images.rows(), images.rows_per_shard(), attributes, replace=replace)
     unfinished = _unfinished(images, store, made_with)
-    arguments = [(images, store, shard, embedding, saved, facts) for shard, facts in unfinished]
-    run_tasks(_embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=1, progress=progress)
+    common = (embedding, saved, backend.facts(), inception.weights_facts(saved))
+    arguments = [(images, store, shard, facts, *common) for shard, facts in unfinished]
+    run_tasks(
+        _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=1, target=store.path,
+        networks=True, progress=progress,
+    )  # fmt: skip
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)
     sanity = inception.spread(np.asarray(store.array("embedding").oindex[rows]))
     store.complete({"images": source["fingerprint"], "weights": inception.weights_facts(saved), "spread": sanity})
@@ -96,8 +137,16 @@ def _unfinished(images: Store, store: Store, made_with: dict[str, Any]) -> list[
 
 
 def _embed_shard(
-    images: Store, store: Store, shard: int, embedding: config.Embedding, saved: Path, facts: dict[str, Any]
+    images: Store,
+    store: Store,
+    shard: int,
+    facts: dict[str, Any],
+    embedding: config.Embedding,
+    saved: Path,
+    computing: dict[str, str | int],
+    weights: dict[str, Any],
 ) -> None:
+    _start(computing, weights)
     start, stop = store.span(shard)
     values = _network(embedding, saved)(images.read("L", start, stop))
     store.write_shard(shard, {"embedding": values}, **facts)

@@ -11,18 +11,20 @@ from stages import common
 @common.config_options
 @common.path_option("--images", "The store of images.")
 @common.path_option("--embeddings", "The store to write, ending in .zarr.")
+@common.scheduler_option
 @common.replace_option
 def command(
     configs: tuple[Path, ...],
     assignments: tuple[str, ...],
     images: Path | None,
     embeddings: Path | None,
+    scheduler: str | None,
     replace: bool,
 ) -> None:
     """Compute the Inception-ResNet-v2 embedding of every image."""
     from pipeline.places import Places
 
-    config = common.load(configs, assignments, replace=replace)
+    config = common.load(configs, assignments, scheduler=scheduler, replace=replace)
     places = Places(config)
     source = common.image_store(images, places.images)
     source.manifest()

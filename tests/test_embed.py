@@ -50,9 +50,12 @@ def test_only_lost_and_changed_shards_are_computed_again(embedded, dataset):
     ab, lightness = dataset.images.read("ab", 0, 8), dataset.images.read("L", 0, 8)
     record = dataset.images.record(0)
     facts = {key: record[key] for key in ("settings", "input", "digests")}
+    listed = {"files": dataset.images.manifest()["files"]}
     dataset.images.write_shard(0, {"L": lightness, "ab": 255 - ab}, **facts)
+    dataset.images.complete({}, **listed)
     assert again() == 0  # an embedding is made from L alone
     dataset.images.write_shard(0, {"L": 255 - lightness, "ab": ab}, **facts)
+    dataset.images.complete({}, **listed)
     assert again() == 1
     np.testing.assert_array_equal(store.read("embedding", 0, 8), (255 - lightness).reshape(8, -1)[:, ::50][:, :1000])
 
@@ -76,7 +79,7 @@ def test_other_settings_are_refused(embedded):
 def test_images_that_are_not_complete_are_refused(embedded, dataset):
     _, again = embedded
     (dataset.images.records / "000001.json").unlink()
-    with pytest.raises(InputError, match=r"shard 1 is not finished; run ingest again"):
+    with pytest.raises(InputError, match=r"000001\.json is missing or damaged; run `python -m stages verify`"):
         again()
     dataset.images.manifest_path.unlink()
     with pytest.raises(InputError, match=r"images\.json does not exist"):
