@@ -7,22 +7,26 @@ import numpy as np
 import zarr
 
 from pipeline.errors import InputError
+from pipeline.remote import RemoteStore, is_url, open_remote
 from pipeline.stores import ATTRIBUTE, LAYOUTS, Store
 
 
-def open_store(path: Path) -> Store:
-    """The DeepColor store at `path`, of whatever kind.
+def open_store(path: Path | str) -> Store:
+    """The DeepColor store at `path`, or at a URL, of whatever kind.
 
     Raises:
         InputError: there is none.
     """
+    if is_url(str(path)):
+        return open_remote(str(path))
+    path = Path(path)
     try:
         attributes = zarr.open_group(path, mode="r", zarr_format=3).attrs.asdict().get(ATTRIBUTE)
     except FileNotFoundError:
         raise InputError(
             f"{path}: expected a zarr store of DeepColor, received none; run the stage that makes it"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: expected a zarr store of DeepColor, received: {error}") from None
     kind = attributes.get("kind") if isinstance(attributes, dict) else None
     if not isinstance(kind, str) or kind not in LAYOUTS:
@@ -35,14 +39,16 @@ def open_store(path: Path) -> Store:
 def describe(store: Store) -> dict[str, Any]:
     """Shapes, layout, sizes, value ranges and attributes, as JSON values.
 
-    Reads the whole store once, a shard at a time. Value ranges are those of the finished shards.
+    Reads the whole store once, a shard at a time. Value ranges are those of the finished shards. Of a store over a
+    network, whose records are not asked, shards that are there count as finished, and ``checked`` is false.
     """
+    remote = isinstance(store, RemoteStore)
+    manifest = store.manifest() if remote or store.manifest_path.exists() else {}
     shards = range(store.shard_count())
     there = [shard for shard in shards if store.intact(shard)]
     arrays = {}
     for layout in store.layout.arrays:
         array = store.array(layout.name)
-        paths = [store.shard_file(layout.name, shard) for shard in shards]
         arrays[layout.name] = {
             "shape": list(array.shape),
             "dimensions": list(layout.dimensions),
@@ -50,20 +56,28 @@ def describe(store: Store) -> dict[str, Any]:
             "chunks": list(array.chunks),
             "shards": list(array.shards or array.chunks),
             "codecs": _codecs(array),
-            "bytes_on_disk": sum(path.stat().st_size for path in paths if path.exists()),
+            "bytes_on_disk": sum(_bytes(store, layout.name, shard) for shard in shards),
             "bytes_raw": int(array.nbytes),
             **_value_range(store, layout.name, there),
         }
     return {
-        "path": str(store.path),
+        "path": store.url if isinstance(store, RemoteStore) else str(store.path),
         "kind": store.layout.kind,
-        "complete": store.manifest_path.exists(),
+        "complete": bool(manifest) if manifest or not remote else None,
+        "checked": not remote,
         "shards_finished": len(there),
         "shards": len(shards),
         "arrays": arrays,
         "attributes": store.attributes(),
-        **({"manifest": store.manifest()} if store.manifest_path.exists() else {}),
+        **({"manifest": manifest} if manifest else {}),
     }
+
+
+def _bytes(store: Store, name: str, shard: int) -> int:
+    if isinstance(store, RemoteStore):
+        return store.shard_size(name, shard) or 0
+    path = store.shard_file(name, shard)
+    return path.stat().st_size if path.exists() else 0
 
 
 def _codecs(array: "zarr.Array[Any]") -> list[str]:

@@ -1,6 +1,7 @@
 """Stage: what is in a store."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,48 @@ import click
 
 from stages import common
 
+PNG = click.Path(path_type=Path, dir_okay=False)
+
 
 @click.command("inspect", cls=common.Stage)
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(store: Path, as_json: bool) -> None:
-    """Show what STORE, for example data/sample/images.zarr, holds."""
+@click.option("--sheet", type=PNG, help="Draw a contact sheet, gray and true, of at most 100 images into this PNG.")
+@click.option("--rows", default="", metavar="ROWS", help="Images of the sheet by row: 0,5,10-20. Default: all.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Image of the sheet by id. May be repeated.")
+@click.option(
+    "--partition", default="", metavar="NAME", help="Images of the sheet: those of train, validation or test."
+)
+@click.option("--plot", type=PNG, help="Draw histograms of L, a and b, and the embeddings' norms and spectrum.")
+@click.option("--neighbours", default="", metavar="ID", help="Tell which images' embeddings are nearest to this one's.")
+@click.option("--count", default=8, show_default=True, type=click.IntRange(1, 99), help="How many neighbours.")
+@click.option("--to", type=PNG, help="Draw the neighbours into this PNG.")
+def command(
+    store: str,
+    as_json: bool,
+    sheet: Path | None,
+    rows: str,
+    ids: tuple[str, ...],
+    partition: str,
+    plot: Path | None,
+    neighbours: str,
+    count: int,
+    to: Path | None,
+) -> None:
+    """Show what STORE, for example data/sample/images.zarr, holds.
+
+    STORE is a path or a URL that fsspec reads. Without --sheet, --plot and --neighbours every shard is checked and
+    described. These use the images and the embeddings of one folder, whichever is named, and replace the PNG.
+    """
+    _refuse_useless(sheet, rows or ids or partition, neighbours, to, plot)
+    if sheet or plot or neighbours:
+        told = _look(store, sheet, (rows, ids, partition), plot, neighbours, count, to)
+        if as_json:
+            click.echo(json.dumps(told, indent=2, sort_keys=True))
+        for each in [] if as_json or not neighbours else told["neighbours"]["nearest"]:
+            relation = f"  ({each['relation']})" if each["relation"] else ""
+            click.echo(f"{each['distance']:6.3f}  {each.get('id') or 'row ' + str(each['row'])}{relation}")
+        return
     from pipeline.inspection import describe, open_store
 
     described = describe(open_store(store))
@@ -23,15 +60,65 @@ def command(store: Path, as_json: bool) -> None:
         _show(described)
 
 
+def _refuse_useless(sheet: Path | None, chosen: object, neighbours: str, to: Path | None, plot: Path | None) -> None:
+    from pipeline.errors import InputError
+
+    if chosen and not sheet:
+        raise InputError("--rows, --id and --partition choose the images of a sheet: expected --sheet PNG with them")
+    if to and not neighbours:
+        raise InputError("--to is where neighbours are drawn: expected --neighbours ID with it, received none")
+    for path in filter(None, (sheet, plot, to)):
+        if path.suffix.lower() != ".png":
+            raise InputError(f"{path}: expected the name of a PNG to write, received another; let it end in .png")
+
+
+def _look(
+    store: str,
+    sheet: Path | None,
+    chosen: tuple[str, tuple[str, ...], str],
+    plot: Path | None,
+    neighbours: str,
+    count: int,
+    to: Path | None,
+) -> dict[str, Any]:
+    """Draw what is asked for, say so on standard error, and return it as JSON values."""
+    from pipeline import views
+
+    dataset = views.open_dataset(store)
+    told: dict[str, Any] = {}
+    if sheet:
+        rows = views.select(dataset, *chosen)
+        shown = views.draw_sheet(dataset, rows, sheet)
+        part = f" of {len(rows)}, evenly chosen" if len(shown) < len(rows) else ""
+        click.echo(f"inspect: {sheet} shows {len(shown)} {'image' if len(rows) == 1 else 'images'}{part}", err=True)
+        told["sheet"] = {"path": str(sheet), "rows": shown, "of": len(rows)}
+    if plot:
+        told["plot"] = {"path": str(plot), **views.draw_contents(dataset, plot)}
+        click.echo(f"inspect: {plot} shows the spread of values", err=True)
+    if neighbours:
+        row = dataset.row(neighbours)
+        found = views.nearest(dataset, row, count)
+        names = [{"id": dataset.index[each.row]["id"]} if dataset.index else {} for each in found]
+        nearest = [{**asdict(each), **name} for each, name in zip(found, names, strict=True)]
+        told["neighbours"] = {"row": row, "nearest": nearest}
+        if to:
+            views.draw_neighbours(dataset, row, found, to)
+            click.echo(f"inspect: {to} shows the {len(found)} nearest", err=True)
+    return told
+
+
 def _show(described: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(soft_wrap=True)
     state = "complete" if described["complete"] else "NOT COMPLETE"
+    there = "finished"
+    if not described["checked"]:
+        state, there = "not checked against its records", "there"
     console.print(
         f"{described['path']}: {described['kind']}, {state}, "
-        f"{described['shards_finished']} of {described['shards']} shards finished"
+        f"{described['shards_finished']} of {described['shards']} shards {there}"
     )
     for name, array in described["arrays"].items():
         table = Table(title=name, title_justify="left", show_header=False, box=None)
