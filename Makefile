@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
 
-.PHONY: demo test test-all check lock clean
+.PHONY: demo test test-all fuzz check lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores 4 $(RUN)
@@ -15,12 +15,15 @@ test: check
 test-all: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
 
+fuzz: .venv/installed ; DEEPCOLOR_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -x tests/test_fuzz.py
+
 check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/python -m pip check --disable-pip-version-check
 
 .venv/installed: requirements.lock
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), f"expected Python 3.11 to 3.13, received {sys.version.split()[0]}; name one: make PYTHON=python3.12"'

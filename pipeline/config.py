@@ -16,7 +16,12 @@ from pipeline.errors import InputError
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
 WORKFLOW = "DEEPCOLOR_WORKFLOW"  # environment variable: host, process and start of the workflow that calls a stage
 
+LONGEST_FILE = 2**20  # bytes; PyYAML takes seconds for as much
+MOST_VALUES = 10_000
+MOST_PROBLEMS = 10
+
 _WORD = re.compile(r"[+-]?[0-9]{1,18}|true|false|null", re.ASCII)
+_ADDRESS = re.compile(r"[a-z]+://([^\s/:\[\]]+|\[[^\s/\[\]]+\]):[0-9]{1,5}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
 
 
@@ -32,12 +37,34 @@ def _number(value: Any) -> Any:
     return value
 
 
-Place = Annotated[str, AfterValidator(os.path.expanduser)]
+def check_scheduler(value: str) -> str:
+    """`value`, if it says how dask runs tasks: in threads, one after the other, or by the scheduler at an address.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if value not in ("threads", "synchronous") and not _ADDRESS.fullmatch(value):
+        raise ValueError(
+            "expected threads, synchronous or the address of a dask scheduler such as tcp://host:8786, "
+            f"received {value!r}"
+        )
+    return value
+
+
+def _path(text: str) -> str:
+    os.fsencode(text)  # a UnicodeEncodeError, which is a ValueError, where no file can have that name
+    if "\0" in text:
+        raise ValueError(f"expected a path, received {_shown(text)}, with the character NUL; take it out")
+    return os.path.expanduser(text)  # noqa: PTH111 - a user who is not there is left as it is
+
+
+Place = Annotated[str, AfterValidator(_path)]
 Real = Annotated[float, BeforeValidator(_number)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
-DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Workers = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Section(BaseModel):
@@ -135,6 +162,7 @@ class Training(Section):
     patience: Count | None = None
     tensorboard: bool = False
     checkpoint_seconds: Annotated[Real, Field(ge=0)] = 60.0
+    checkpoint_epochs: Count | None = None
     memory_gib: Annotated[Real, Field(ge=0)] = 8.0
 
 
@@ -156,10 +184,10 @@ class Config(Section):
     root: Place = "."
     data: Place = "data"
     replace: bool = False
-    threads: Count = 2
-    scheduler: Literal["threads", "synchronous"] = "threads"
-    workers: Count = 2
-    images_per_shard: Annotated[int, Field(ge=8, multiple_of=8)] = 64
+    threads: Workers = 2
+    scheduler: Annotated[str, AfterValidator(check_scheduler)] = "threads"
+    workers: Workers = 2
+    images_per_shard: Annotated[int, Field(ge=8, le=2**20, multiple_of=8)] = 64
     embedding: Embedding = Embedding()
     split: Split = Split()
     architectures: dict[Name, Architecture] = {}
@@ -182,16 +210,19 @@ def parse_config(values: Mapping[str, Any], origin: str = "the configuration") -
     try:
         return Config.model_validate(dict(values))
     except ValidationError as error:
-        raise InputError(f"{origin}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+        problems = [_explain(problem) for problem in error.errors()[:MOST_PROBLEMS]]
+        if error.error_count() > MOST_PROBLEMS:
+            problems.append(f"and {error.error_count() - MOST_PROBLEMS} more")
+        raise InputError(f"{origin}: {'; '.join(problems)}") from None
 
 
 def _explain(problem: Any) -> str:
     place = list(problem["loc"])
     if place[:1] == ["datasets"]:
         del place[2:3]  # pydantic's name for the kind of source, no key
-    key = ".".join(map(str, place))
+    key = "".join(c if c.isprintable() else "?" for c in ".".join(map(str, place)))[:200]
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key; see config/config.yaml for those there are"
+        return f"{key or '(empty)'}: unknown key; see config/config.yaml for those there are"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{key}: expected a value, received none"
@@ -215,13 +246,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: the file is missing, is not YAML or holds no mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: expected a YAML file, received a pipe or device; save it as a file")
+        with path.open("rb") as file:
+            text = file.read(LONGEST_FILE + 1).decode("utf-8")
+        if len(text) > LONGEST_FILE:
+            raise InputError(f"{path}: expected a YAML file of at most {LONGEST_FILE} bytes, received more; shorten it")
     except FileNotFoundError:
         raise InputError(
             f"{path}: there is no such configuration file; config/config.yaml is the default one"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a YAML file, received: {error}") from None
+        raise InputError(f"{path}: expected a YAML file, received: {error}; save it as UTF-8 text") from None
     values = _yaml(text, f"{path}: expected a YAML file")
     if values is None:
         return {}
@@ -232,9 +268,41 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _yaml(text: str, expected: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        value = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+        _count(value)
+        return value
     except Exception as error:  # besides its own, PyYAML lets through what int, float, date and deep nesting raise
-        raise InputError(f"{expected}, received: {error or type(error).__name__}") from None
+        raise InputError(f"{expected}, received: {str(error) or type(error).__name__}; correct that") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Besides, refuses a key that is there twice, and merge keys (<<) that multiply."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} twice", problem_mark=key.start_mark)
+                keys.add(key.value)
+        return node
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise yaml.YAMLError("too many merged keys")
+
+
+def _count(value: Any) -> None:
+    """Refuse aliases that stand for very many values, or for themselves."""
+    waiting, count = [value], 0
+    while waiting:
+        inner = waiting.pop()
+        count += 1
+        if count > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values")
+        waiting += inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,6 +342,9 @@ def load_config(
     for path in paths:
         values = merge(values, read_yaml(path))
         names.append(str(path))
-    for text in assignments:
-        values = merge(values, parse_assignment(text))
+    try:
+        for text in assignments:
+            values = merge(values, parse_assignment(text))
+    except RecursionError:
+        raise InputError("--set: expected a key of a few parts, received one of very many; shorten it") from None
     return parse_config(merge(values, changes or {}), " + ".join(names) or "the configuration")

@@ -9,4 +9,6 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        # Names may hold what a terminal takes for a command, or what is no UTF-8.
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))

@@ -31,6 +31,7 @@ from pipeline import (
     splits,
 )
 from pipeline.errors import InputError
+from pipeline.ingest import read_index
 from pipeline.progress import Progress, Silent
 from pipeline.references import Batch, batches, partners, read_references
 from pipeline.runs import Run
@@ -63,7 +64,7 @@ def evaluate(
         threads: batches are measured in so many pieces side by side.
 
     Returns:
-        The folder with `EVALUATED`; run.yaml comes last.
+        The folder with `EVALUATED`; the listing of its files comes last.
 
     Raises:
         InputError: the run was trained on other data, its files are not whole, or there is an evaluation with other
@@ -86,7 +87,7 @@ def evaluate(
     dataset = images.path.parent.name
     label = recipes.label(summary["settings"]["embeddings"]) if run.embedding else "no embedding"
     note = f"embedding weights: {label}" + ("" if summary["status"] == "finished" else f"; {summary['status']}")
-    (out / "run.yaml").unlink(missing_ok=True)
+    (out / files.LISTING).unlink(missing_ok=True)
 
     found = scores.Scores(len(table))
     chroma = {name: np.zeros((256, 256), np.int64) for name in ("predicted", "true")}
@@ -150,6 +151,7 @@ def evaluate(
         "weights_evaluated": evaluation.weights,
         "weights_sha256": files.digest_file(weights),
         "embedding": embeddings.manifest()["settings"] if run.embedding else {"weights": "none"},
+        "embedding_weights": embeddings.manifest().get("weights") if run.embedding else None,
         "seeds": {
             "training": run.seed,
             "split": splits.read_manifest(split)["settings"]["seed"],
@@ -163,6 +165,7 @@ def evaluate(
         "configuration": dict(resolved),
     }
     files.write_text(out / "run.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
+    files.write_listing(out)
     return out
 
 
@@ -222,12 +225,7 @@ def _check_run(summary: Mapping[str, Any], where: RunFiles, images: Store, embed
             f"{where.directory} was trained on other data: {'; '.join(other)}; "
             "train it again, or evaluate it on its own data"
         )
-    for name, digest in summary["files"].items():
-        path = where.directory / name
-        if not path.exists() or files.digest_file(path) != digest:
-            raise InputError(
-                f"{path} is not the file that {where.summary} tells; run train again, it goes on from its checkpoint"
-            )
+    files.refuse_damaged(where.directory, summary["files"])
 
 
 def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
@@ -249,7 +247,7 @@ def _draw_pictures(
     note: str,
 ) -> None:
     """Draw predictions.png and errors.png of the rows `shown`."""
-    index = files.read_csv(images.path.with_name("index.csv"), ("id",))
+    index = read_index(images)
     lightness, ab = images.read_rows("L", shown), images.read_rows("ab", shown)
     predicted = predict(model, lightness, embeddings.read_rows("embedding", shown))
     difference = np.full(lightness.shape, np.nan)

@@ -1,6 +1,8 @@
 """Images and embeddings of one partition, decoded once, and their batches."""
 
 import logging
+import math
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import files
 from pipeline.errors import InputError
 from pipeline.lab import UInt8
 from pipeline.stores import Store
@@ -69,7 +72,9 @@ def _read_rows(store: Store, name: str, rows: npt.NDArray[np.intp], scratch: Pat
         out: npt.NDArray[Any] = np.empty(shape, dtype)
     else:
         scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=scratch) as file:
+        with files.naming(scratch), tempfile.TemporaryFile(dir=scratch) as file:
+            # Room that is not there when a page of the map is written would end the process.
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape) * dtype.itemsize)
             out = np.memmap(file, dtype, "w+", shape=shape)
     filled = 0
     for start, stop, values in store.read_spans(name):
@@ -83,7 +88,7 @@ class Batches(keras.utils.PyDataset):
     """Batches ``((L, embedding), ab)``, or ``((L,), ab)``, of examples, in storage order or shuffled each epoch.
 
     L (batch, H, W, 1) and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e` is
-    that of ``numpy.random.default_rng((seed, e))``, whatever ran before.
+    that of ``numpy.random.default_rng((seed, e))``, whatever ran before. `first` batches are left out, of every epoch.
     """
 
     def __init__(
@@ -93,8 +98,10 @@ class Batches(keras.utils.PyDataset):
         shuffle_seed: int | None = None,
         epoch: int = 0,
         embedding: bool = True,
+        first: int = 0,
     ) -> None:
         super().__init__(workers=1)
+        self._first = first
         self._embedding = embedding
         self._examples = examples
         self._batch_size = batch_size
@@ -107,9 +114,10 @@ class Batches(keras.utils.PyDataset):
         return order if self._seed is None else np.random.default_rng((self._seed, self._epoch)).permutation(order)
 
     def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
+        return -(-len(self._order) // self._batch_size) - self._first
 
     def __getitem__(self, index: int) -> tuple[tuple[npt.NDArray[Any], ...], UInt8]:
+        index += self._first
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         examples = self._examples
         inputs = (examples.lightness[rows][..., None],)

@@ -51,18 +51,20 @@ def ingest(
     Raises:
         InputError: the source cannot be used, or the store is another one.
     """
+    made_with = settings(source_settings, images_per_shard)
+    store.keeps(None, made_with, replace=replace)  # before anything is written
     scratch = store.path.with_suffix(".scratch")
     source = open_source(
         source_settings, limit=limit, scratch=scratch, scheduler=scheduler, workers=workers, progress=progress
     )
-    made_with = settings(source_settings, images_per_shard)
     attributes = {"settings": made_with, "source": source.describe(), "versions": provenance.versions()}
     store.create(source.n, images_per_shard, attributes, replace=replace)
     identity = files.fingerprint(made_with)
     arguments = [(source, store, shard, identity) for shard in range(store.shard_count())]
     written = run_tasks(
-        _ingest_shard, arguments, what="ingest, shards", scheduler=scheduler, workers=workers, progress=progress
-    )
+        _ingest_shard, arguments, what="ingest, shards", scheduler=scheduler, workers=workers, target=store.path,
+        progress=progress,
+    )  # fmt: skip
     duplicates = _write_index(source, store)
     inputs = [(store.record(shard) or {})["input"] for shard in range(store.shard_count())]
     store.complete(
@@ -144,6 +146,7 @@ def read_index(store: Store) -> list[dict[str, str]]:
         InputError: the file is missing or does not fit the store.
     """
     path: Path = store.path.with_name("index.csv")
+    files.refuse_damaged(path.parent, {path.name: store.manifest()["files"][path.name]})
     rows = files.read_csv(path, INDEX_COLUMNS)
     if len(rows) != store.rows():
         raise InputError(

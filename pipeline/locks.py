@@ -1,17 +1,20 @@
 """One writer at a time: who works on something holds its lock, and is named to whoever comes second."""
 
 import contextlib
-import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from pipeline import files
+from pipeline.config import WORKFLOW
 from pipeline.errors import InputError
+
+ENDING_SECONDS = 60.0  # what saving a checkpoint may take, and more
 
 
 @contextlib.contextmanager
@@ -19,18 +22,33 @@ def held(target: Path) -> Iterator[None]:
     """Hold the lock of a file or folder for the block.
 
     It is the operating system's lock on ``.<name>.lock`` beside the target, so it ends with the process that holds it,
-    however that ends. ``.<name>.holder`` says who holds it.
+    however that ends. ``.<name>.holder`` says who holds it. A stage whose workflow was killed is about to end: it is
+    waited for.
 
     Raises:
         InputError: another process holds it.
     """
     lock, holder = (target.with_name(f".{target.name}.{kind}") for kind in ("lock", "holder"))
     made = [folder for folder in target.parents if not folder.exists()]
+    before = lock.exists()
     with contextlib.ExitStack() as stack:
-        stack.callback(_leave_nothing, target, lock, made)
+
+        def leave_nothing(kind: type[BaseException] | None, *_: object) -> None:
+            """Where nothing was written, remove the lock and the folders made for it."""
+            refused = kind is not None and issubclass(kind, InputError) and not before
+            if refused or not target.exists():
+                lock.unlink(missing_ok=True)
+            if not target.exists():
+                for folder in made:
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+
+        stack.push(leave_nothing)
         lock.parent.mkdir(parents=True, exist_ok=True)
+        patience = ENDING_SECONDS if lock.exists() and _is_ending(holder) else 0
         try:
-            stack.enter_context(FileLock(lock, timeout=0))
+            with files.naming(target):
+                stack.enter_context(FileLock(lock, timeout=patience))
         except Timeout:
             stack.pop_all()
             raise InputError(
@@ -38,21 +56,27 @@ def held(target: Path) -> Iterator[None]:
             ) from None
         stack.callback(holder.unlink, missing_ok=True)
         command = " ".join(sys.argv[1:]) or Path(sys.argv[0]).name
-        files.write_json(holder, {"process": os.getpid(), "host": socket.gethostname(), "command": command})
+        told = {"process": os.getpid(), "host": socket.gethostname(), "command": command}
+        with contextlib.suppress(OSError):  # a full disk is told by what cannot do without it
+            files.write_json(holder, {**told, "workflow": os.environ.get(WORKFLOW, "")})
         yield
 
 
-def _leave_nothing(target: Path, lock: Path, made: Sequence[Path]) -> None:
-    """Where nothing was written, remove the lock beside it and the folders made for it."""
-    if not target.exists():
-        lock.unlink(missing_ok=True)
-        for folder in made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+def is_gone(workflow: str) -> bool:
+    """Whether a workflow, named by "host process start", ran on this machine and runs no more."""
+    host, *named = workflow.split(" ")
+    if host != socket.gethostname() or len(named) != 2:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(named[0]))
+        return not process.is_running() or str(process.create_time()) != named[1]
+    return True
+
+
+def _is_ending(holder: Path) -> bool:
+    return is_gone(str(files.read_if_whole(holder).get("workflow", "")))
 
 
 def _told(holder: Path) -> str:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads(holder.read_text(encoding="utf-8"))
-        return f"process {found['process']} on {found['host']} ({found['command']})"
-    return "another process"
+    found = files.read_if_whole(holder)
+    return f"process {found['process']} on {found['host']} ({found['command']})" if found else "another process"

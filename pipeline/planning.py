@@ -1,5 +1,6 @@
 """Before any work: what stands in its way, and what it will take."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pipeline import blueprints, files, ingest, recipes, results
+from pipeline import blueprints, files, ingest, lost, recipes, results
 from pipeline.config import VARIABLE, WORKFLOW, Config
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
@@ -65,20 +66,20 @@ def source_files(config: Config) -> list[str]:
     return [str(path)]
 
 
-def lost(store: Store) -> list[str]:
-    """The note of lost shards, if there ever were any: as a rule's input, it makes the rule run when it is newer."""
-    return [str(store.lost_path)] if store.lost_path.exists() else []
-
-
 def _note_losses(store: Store) -> None:
     """Bring the note of lost shards up to date; one that no job has seen yet is taken back if the shards are there."""
     if not store.manifest_path.exists():
         return
+    note = lost.path_of(store.path)
     if missing := store.missing_shards():
         log.warning("%s is not complete any more (shards %s); they are made again", store.path, missing)
-        files.write_text(store.lost_path, f"shards {missing}\n")
-    elif store.lost_path.exists() and store.lost_path.stat().st_mtime > store.manifest_path.stat().st_mtime:
-        store.lost_path.unlink()
+        lost.note(store.path, [f"{lost.MISSING}: shards {missing}"])
+    elif (
+        note.exists()
+        and note.stat().st_mtime > store.manifest_path.stat().st_mtime
+        and note.read_text(encoding="utf-8").startswith(lost.MISSING)
+    ):
+        lost.take_back(store.path)
 
 
 def check_data(config: Config) -> None:
@@ -99,15 +100,15 @@ def check_data(config: Config) -> None:
         places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
     }
     for path, stage in ((places.splits, "split"), (places.references, "references")):
-        if (manifest := path.with_suffix(".json")).exists():
-            made_with[path] = (files.read_json(manifest).get("settings"), stage)
+        made_with[path] = (files.read_if_whole(path.with_suffix(".json")).get("settings"), stage)
     for path, (old, stage) in made_with.items():
         new = stage_settings(config, stage)
         new.pop("limit", None)
         if old and (differences := differing(old, new)):
             raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
-    if places.images.has_arrays() and (fewer := count_images(config)) < places.images.rows():
-        raise InputError(f"{places.images.path} holds {places.images.rows()} images, asked for are {fewer}; {WAYS_OUT}")
+    rows = places.images.attributes().get("rows", 0)
+    if rows and (fewer := count_images(config)) < rows:
+        raise InputError(f"{places.images.path} holds {rows} images, asked for are {fewer}; {WAYS_OUT}")
 
 
 def check_run(config: Config, name: str) -> dict[str, Any]:
@@ -136,9 +137,9 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     if config.replace:
         return decisive
     results.refuse_other(places.results / name, new, config.evaluation.model_dump(), config.training.epochs)
-    if not (directory / "settings.json").exists():
+    old = files.read_if_whole(directory / "settings.json")
+    if not old:
         return decisive
-    old = files.read_json(directory / "settings.json")
     trained_on = old.pop("fingerprints", {})
     differences = differing(old, new) or differing(trained_on, {**trained_on, **_fingerprints(places)}, "data.")
     if (epochs := _epochs_done(config, name)) > config.training.epochs:
@@ -151,11 +152,11 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
 def _fingerprints(places: Places) -> dict[str, str]:
     """The bytes that a run would be trained on now, as far as they are made."""
     manifests = {
-        "images": (places.images.manifest_path, "fingerprint"),
-        "embeddings": (places.embeddings.manifest_path, "fingerprint"),
-        "split": (places.splits.with_suffix(".json"), "sha256"),
+        "images": files.read_if_whole(places.images.manifest_path).get("fingerprint"),
+        "embeddings": files.read_if_whole(places.embeddings.manifest_path).get("fingerprint"),
+        "split": files.read_if_whole(places.splits.with_suffix(".json")).get("files", {}).get(places.splits.name),
     }
-    return {name: files.read_json(path)[key] for name, (path, key) in manifests.items() if path.exists()}
+    return {name: fingerprint for name, fingerprint in manifests.items() if fingerprint}
 
 
 def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
@@ -176,8 +177,8 @@ def count_images(config: Config) -> int:
     source = config.datasets[config.dataset]
     if source.kind != "folder":
         return open_source(source, limit=config.limit, scratch=places.dataset / "images.scratch").n
-    if places.images.manifest_path.exists() and config.limit is None:
-        return places.images.rows()
+    if config.limit is None and (rows := files.read_if_whole(places.images.manifest_path).get("rows")):
+        return int(rows)
     below = sum(path.is_file() for path in Path(source.path).rglob("*"))
     return min(below, config.limit or below)
 
@@ -243,7 +244,9 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
 
 def _epochs_done(config: Config, name: str) -> int:
     history = Places(config).model(name) / "history.csv"
-    return len(files.read_csv(history, ("epoch",))) if history.exists() else 0
+    with contextlib.suppress(InputError):
+        return len(files.read_csv(history, ("epoch",)))
+    return 0
 
 
 def _existing(path: Path) -> Path:

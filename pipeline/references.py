@@ -177,7 +177,7 @@ def evaluate_references(
             advance(len(batch.truth.ab))
     chosen = scores.samples(partitions, groups, seed)
     over = scores.summed(found.answers, chosen)
-    written = [out, out.with_name(PER_IMAGE)]
+    written = [out, out.with_name(PER_IMAGE), *sorted(out.with_name(PICTURES).rglob("*.jpg"))]
     if recognised:
         recognition.put_distances(over, recognised.distances())
         recognition.write(out.with_name(RECOGNITION), recognised.true)
@@ -190,7 +190,7 @@ def evaluate_references(
         "colour_counts": {
             name: {str(i): int(values[i]) for i in np.flatnonzero(values)} for name, values in counts.items()
         },
-        "files": {path.name: files.digest_file(path) for path in written},
+        "files": {path.relative_to(out.parent).as_posix(): files.digest_file(path) for path in written},
     }
     files.write_json(out.with_suffix(".json"), manifest)
 
@@ -213,20 +213,18 @@ def read_references(
     Raises:
         InputError: it is missing, damaged, or was made from other images, another split or with another seed.
     """
-    rows = files.read_csv(references, scores.COLUMNS)
     manifest = files.read_json(references.with_suffix(".json"))
-    if not (per_image := references.with_name(PER_IMAGE)).exists():
-        raise InputError(f"{per_image} does not exist; run references again")
     made_with = recipes.references(seed, embedding)
-    names = (references.name, PER_IMAGE, *([RECOGNITION] if made_with["recognition"] else []))
-    now = {
-        **_made_from(images, split, made_with),
-        "files": {name: files.digest_file(references.with_name(name)) for name in names},
-    }
-    if any(manifest.get(key) != value for key, value in now.items()):
+    made_from = _made_from(images, split, made_with)
+    if differences := differing({key: manifest.get(key) for key in made_from}, made_from):
         raise InputError(
-            f"{references} was made from other images, another split or seed, or was changed; run references again"
+            f"{references} was made from other images, another split or seed ({'; '.join(differences)}); "
+            "run references again"
         )
+    per_image = references.with_name(PER_IMAGE)
+    names = (references.name, PER_IMAGE, *([RECOGNITION] if made_with["recognition"] else []))
+    files.refuse_damaged(references.parent, {name: manifest["files"].get(name, "none") for name in names})
+    rows = files.read_csv(references, scores.COLUMNS)
     counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in splits.PARTITIONS}
     for name, found in manifest["colour_counts"].items():
         counts[name][[int(i) for i in found]] = list(found.values())
@@ -236,8 +234,7 @@ def read_references(
 
 
 def _refuse_other(out: Path, made_with: dict[str, Any]) -> None:
-    manifest = out.with_suffix(".json")
-    old = files.read_json(manifest).get("settings", {}) if manifest.exists() else {}
+    old = files.read_if_whole(out.with_suffix(".json")).get("settings", {})
     if old and (differences := differing(old, made_with)):
         raise InputError(f"{out} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
 
@@ -246,7 +243,7 @@ def _made_from(images: Store, split: Path, made_with: dict[str, Any]) -> dict[st
     return {
         "settings": made_with,
         "images": images.manifest()["fingerprint"],
-        "split": splits.read_manifest(split)["sha256"],
+        "split": splits.fingerprint(split),
     }
 
 

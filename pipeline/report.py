@@ -13,6 +13,7 @@ from filelock import FileLock
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline import files, scores
+from pipeline.errors import InputError
 from pipeline.progress import Progress, Silent
 from pipeline.report_runs import RunResults, pictures, read_runs
 from pipeline.report_views import PARTITIONS, Cell, badges, cell, run_view, script_data
@@ -62,7 +63,8 @@ def write_report(
     Returns:
         The path of index.html.
     """
-    results.mkdir(parents=True, exist_ok=True)
+    if not results.is_dir():
+        raise InputError(f"{results}: expected a folder of results, received none; run an experiment first")
     new, old, target = results / ".report.new", results / ".report.old", results / "report"
     with FileLock(results / ".report.lock"):
         if old.exists() and not target.exists():  # killed between the two renames
@@ -70,7 +72,9 @@ def write_report(
         for leftover in (new, old):
             files.remove(leftover)
         try:
-            index = _build(results, new, pictures_of, progress or Silent())
+            with files.naming(target):
+                index = _build(results, new, pictures_of, progress or Silent())
+            (results / "report.json").unlink(missing_ok=True)
             if target.exists():
                 target.rename(old)
             try:
@@ -83,6 +87,9 @@ def write_report(
             files.remove(new)
         files.remove(old)
         files.write_text(results / "index.html", index)
+        digests = {"index.html": files.digest_file(results / "index.html")}
+        digests |= {f"{target.name}/{name}": digest for name, digest in files.digests(target).items()}
+        files.write_json(results / "report.json", {"files": digests})
     return results / "index.html"
 
 

@@ -136,10 +136,12 @@ def pictures(folder: Path) -> frozenset[int]:
 def _read_info(folder: Path, run: RunResults) -> None:
     if not (folder / "run.yaml").exists():
         raise InputError("run.yaml is not there: settings, status and findings are unknown.")
+    files.refuse_changed(folder / "run.yaml")
     run.info = config.read_yaml(folder / "run.yaml")
 
 
 def _read_scores(folder: Path, run: RunResults) -> None:
+    files.refuse_changed(folder / "metrics.csv")
     rows = files.read_csv(folder / "metrics.csv", ("run", "dataset", "partition", "n", "answer", "metric", "value"))
     if not rows:
         raise InputError("metrics.csv has no rows.")
@@ -162,6 +164,7 @@ def _read_scores(folder: Path, run: RunResults) -> None:
 
 def _read_differences(folder: Path, run: RunResults) -> None:
     differences: dict[str, dict[tuple[str, str], dict[str, Difference]]] = {}
+    files.refuse_changed(folder / "differences.csv")
     for line, row in enumerate(files.read_csv(folder / "differences.csv", DIFFERENCE_COLUMNS), start=2):
         metrics = differences.setdefault(row["partition"], {}).setdefault((row["answer"], row["against"]), {})
         metrics[row["metric"]] = Difference(_score(row, f"differences.csv, line {line}"), row["verdict"] or "")
@@ -189,6 +192,7 @@ def _read_images(folder: Path, run: RunResults) -> None:
     }
     if not path.exists():
         raise InputError("per_image.csv is not there: no test images can be shown.")
+    files.refuse_changed(path)
     try:
         # The file holds all partitions and answers, and can be a hundred times what is kept of it.
         parts = [

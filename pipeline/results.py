@@ -11,11 +11,12 @@ from pipeline import config, files
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
+HISTORY = "history.csv"
 FIGURES = ("curves", "predictions", "errors", "chroma")
 EVALUATED = (
     *("metrics.csv", "per_image.csv", "differences.csv"),
     *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
-    *("pictures", "model.keras", "run.yaml"),
+    *("pictures", "model.keras", "run.yaml", files.LISTING),
 )
 
 
@@ -27,6 +28,7 @@ def read_record(result: Path) -> dict[str, Any]:
     """
     if not (result / "run.yaml").exists():
         raise InputError(f"{result}: expected the results of a run, received no run.yaml; name a folder of results/")
+    files.refuse_changed(result / "run.yaml")
     return config.read_yaml(result / "run.yaml")
 
 
@@ -44,9 +46,11 @@ def refuse_other(
     Raises:
         InputError: names what differs.
     """
-    if not (result / "run.yaml").exists():
+    try:
+        files.refuse_changed(result / "run.yaml")
+        old = config.read_yaml(result / "run.yaml")
+    except InputError:  # none, or damaged: it is made anew
         return
-    old = config.read_yaml(result / "run.yaml")
     differences = differing(old.get("configuration", {}).get("evaluation", {}), evaluation, "evaluation.")
     decisive = settings.keys() - {"fingerprints"}
     before = old.get("settings", {})
@@ -71,20 +75,25 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
     Raises:
         InputError: the run was not evaluated, or there are other results of that name.
     """
-    sources = [directory / "history.csv", *(directory / "evaluation" / name for name in EVALUATED)]
+    evaluated = directory / "evaluation"
+    sources = [directory / "training.json", directory / HISTORY, *(evaluated / name for name in EVALUATED)]
     if missing := [path for path in sources if not path.exists()]:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         raise InputError(f"{missing[0]}{more} not there; train and evaluate {run} first")
     target = results / run
     if not replace:
-        made = config.read_yaml(directory / "evaluation" / "run.yaml")
+        made = read_record(evaluated)
         refuse_other(target, made["settings"], made["configuration"]["evaluation"], made["epochs"])
+    history = {HISTORY: files.read_json(directory / "training.json")["files"][HISTORY]}
+    listed = files.read_listing(evaluated)
     with files.new_folder(target) as new:
-        for path in sources:
-            if path.is_dir():
-                shutil.copytree(path, new / path.name, ignore=shutil.ignore_patterns(".snakemake_timestamp"))
-            else:
-                shutil.copyfile(path, new / path.name)
+        for folder, names in ((directory, history), (evaluated, listed)):
+            for name in names:
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, new / name)
+        (new / "pictures").mkdir(exist_ok=True)  # also where the run answered with no colour that can be shown
+        files.refuse_damaged(new, {**history, **listed})
+        files.write_listing(new)
     refresh_summary(results)
     return target
 

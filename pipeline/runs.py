@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 DEFAULT_L2 = "1e-2"
 DEFAULT_BATCH_SIZE = 5
 DEFAULT_SEED = 0
+LONGEST = 200  # a file's name has at most 255 bytes
 FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]"
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
@@ -80,6 +81,11 @@ class Run:
         Raises:
             InputError: the name is not one, or spells its experiment another way.
         """
+        if len(name) > LONGEST:
+            raise InputError(
+                f"run name {name[:40]!r} … cannot be read: expected at most {LONGEST} characters, received "
+                f"{len(name)}; write it as in base_lr1e-4"
+            )
         match = _NAME.fullmatch(name) or _NAME.fullmatch(_in_order(name))
         if match is None:
             raise InputError(

@@ -113,7 +113,7 @@ def write(
         InputError: there are too few groups, or there is another split.
     """
     manifest_path = path.with_suffix(".json")
-    old = files.read_json(manifest_path).get("settings", {}) if manifest_path.exists() and not replace else {}
+    old = {} if replace else files.read_if_whole(manifest_path).get("settings", {})
     if old and (differences := differing(old, settings.model_dump())):
         raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
     partitions = split(index, settings)
@@ -124,7 +124,8 @@ def write(
     manifest_path.unlink(missing_ok=True)
     files.write_csv(path, COLUMNS, rows)
     sizes = {name: partitions.count(name) for name in PARTITIONS}
-    manifest = {"settings": settings.model_dump(), "images": images, "sizes": sizes, "sha256": files.digest_file(path)}
+    written = {path.name: files.digest_file(path)}
+    manifest = {"settings": settings.model_dump(), "images": images, "sizes": sizes, "files": written}
     files.write_json(manifest_path, manifest)
     return sizes
 
@@ -139,10 +140,9 @@ def read(path: Path, images: str) -> list[dict[str, str]]:
     Raises:
         InputError: the file is missing, is not the one that its manifest tells, or splits other images.
     """
-    rows = files.read_csv(path, COLUMNS)
     manifest = read_manifest(path)
-    if manifest.get("sha256") != files.digest_file(path):
-        raise InputError(f"{path} is not the file that {path.with_suffix('.json')} tells; run split again")
+    files.refuse_damaged(path.parent, manifest["files"])
+    rows = files.read_csv(path, COLUMNS)
     if manifest.get("images") != images:
         raise InputError(
             f"{path} splits images with fingerprint {manifest.get('images')}, not {images}; run split again"
@@ -153,3 +153,8 @@ def read(path: Path, images: str) -> list[dict[str, str]]:
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of splits.csv."""
     return files.read_json(path.with_suffix(".json"))
+
+
+def fingerprint(path: Path) -> str:
+    """The bytes of splits.csv, as its manifest tells them."""
+    return str(read_manifest(path)["files"][path.name])

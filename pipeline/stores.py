@@ -5,8 +5,9 @@ not finished, whatever lies in the store: zarr itself would read a missing shard
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 from zarr.codecs import ZstdCodec
+from zarr.storage import MemoryStore
 
 from pipeline import files
 from pipeline.conflicts import WAYS_OUT, differing
@@ -26,6 +28,8 @@ zarr.config.set({"array.write_empty_chunks": True})
 FORMAT = 1
 ROWS_PER_CHUNK = 8
 ATTRIBUTE = "deepcolor"
+
+log = logging.getLogger("deepcolor")
 
 Array = npt.NDArray[Any]
 
@@ -69,6 +73,7 @@ class Store:
 
     path: Path
     layout: StoreLayout
+    _checked: set[object] = field(default_factory=set, compare=False, repr=False)  # what was found to be whole
 
     @property
     def manifest_path(self) -> Path:
@@ -80,23 +85,31 @@ class Store:
         """The directory of the shards' records."""
         return self.path.with_suffix(".shards")
 
-    @property
-    def lost_path(self) -> Path:
-        """A note of the shards that were found missing last."""
-        return self.path.with_suffix(".lost")
-
     def attributes(self) -> dict[str, Any]:
-        """What made the store (see `create`); empty if there is none."""
+        """What made the store (see `create`), and its number of `rows`; empty if there is none, or they are damaged."""
+        ours = self.records.is_dir()
         if not (self.path / "zarr.json").exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if not ours and self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
                 raise InputError(
                     f"{self.path}: expected a DeepColor store, received other files; delete it, or name another path"
                 )
             return {}
-        value = self.open().attrs.asdict().get(ATTRIBUTE)
-        if not isinstance(value, dict) or value.get("kind") != self.layout.kind:
+        try:
+            value = self.open().attrs.asdict().get(ATTRIBUTE)
+        except InputError:
+            if ours:
+                return {}
+            raise
+        if not isinstance(value, dict) or value.pop(files.CHECKSUM, None) != files.fingerprint(value):
+            if ours:
+                return {}
             raise InputError(
                 f"{self.path}: expected a DeepColor store of {self.layout.kind}, received another zarr group; "
+                "name another path"
+            )
+        if value.get("kind") != self.layout.kind:
+            raise InputError(
+                f"{self.path}: expected a store of {self.layout.kind}, received one of {value.get('kind')}; "
                 "name another path"
             )
         if value.get("format") != FORMAT:
@@ -106,15 +119,15 @@ class Store:
             )
         return value
 
-    def keeps(self, rows: int, settings: Mapping[str, Any], *, replace: bool = False) -> bool:
-        """Whether what is there can stay; arguments and errors as of `create`."""
+    def keeps(self, rows: int | None, settings: Mapping[str, Any], *, replace: bool = False) -> bool:
+        """Whether what is there can stay; arguments and errors as of `create`, `rows` None where not known yet."""
         old = self.attributes()
         if old and (differences := differing(old.get("settings", {}), settings)):
             if not replace:
                 raise InputError(f"{self.path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
             return False
-        if old and self.has_arrays() and self.rows() > rows and not replace:
-            raise InputError(f"{self.path} holds {self.rows()} images, asked for are {rows}; {WAYS_OUT}")
+        if old and rows is not None and old["rows"] > rows and not replace:
+            raise InputError(f"{self.path} holds {old['rows']} images, asked for are {rows}; {WAYS_OUT}")
         return True
 
     def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
@@ -129,33 +142,45 @@ class Store:
         Raises:
             InputError: there is such a store, and `replace` is false.
         """
-        described = {"kind": self.layout.kind, "format": FORMAT, **attributes}
+        described = {"kind": self.layout.kind, "format": FORMAT, "rows": rows, **attributes}
         if not self.keeps(rows, described["settings"], replace=replace):
             files.remove(self.path)
             files.remove(self.records)
         self.manifest_path.unlink(missing_ok=True)
-        # The attributes come first: a store whose making was cut off is known again.
-        group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={ATTRIBUTE: described})
+        # The records' folder comes first: a store whose making was cut off is known again.
+        if self.records.is_dir() and self.path.is_dir() and not self.attributes():
+            log.warning("%s: its metadata were not whole; they are made again", self.path)
+        self.records.mkdir(parents=True, exist_ok=True)
+        self._write_metadata(rows_per_shard, described)
+        shards = -(-rows // rows_per_shard)
+        beyond = [record for record in self.records.glob("*.json") if int(record.stem) >= shards]
         for array in self.layout.arrays:
-            shape = (rows, *array.row)
-            if array.name not in group:
-                group.create_array(
-                    array.name,
-                    shape=shape,
-                    dtype=array.dtype,
-                    chunks=(ROWS_PER_CHUNK, *array.row),
-                    shards=(rows_per_shard, *array.row),
-                    compressors=ZstdCodec(level=3, checksum=True),
-                    fill_value=array.fill,
-                    dimension_names=array.dimensions,
-                )
-            elif self.array(array.name).shape != shape:
-                self.array(array.name).resize(shape)
-        group.attrs.put({ATTRIBUTE: described})
-        shards = self.shard_count()
-        for record in self.records.glob("*.json"):
-            if not record.stem.isdigit() or int(record.stem) >= shards:
-                record.unlink()
+            beyond += [shard for shard in (self.path / array.name / "c").glob("*") if int(shard.name) >= shards]
+        # Where zarr was killed while it wrote.
+        for path in [*beyond, *self.path.rglob("*.partial")]:
+            files.remove(path)
+
+    def _write_metadata(self, rows_per_shard: int, described: Mapping[str, Any]) -> None:
+        """Write the zarr.json files where they are not there, or not as they should be; the group's own comes last."""
+        made: dict[str, Any] = {}
+        sealed = {**described, files.CHECKSUM: files.fingerprint(described)}
+        group = zarr.open_group(MemoryStore(made), mode="w", zarr_format=3, attributes={ATTRIBUTE: sealed})
+        for array in self.layout.arrays:
+            group.create_array(
+                array.name,
+                shape=(described["rows"], *array.row),
+                dtype=array.dtype,
+                chunks=(ROWS_PER_CHUNK, *array.row),
+                shards=(rows_per_shard, *array.row),
+                compressors=ZstdCodec(level=3, checksum=True),
+                fill_value=array.fill,
+                dimension_names=array.dimensions,
+            )
+        for path in reversed(self._metadata_files()):
+            content = made[path.relative_to(self.path).as_posix()].to_bytes()
+            if not path.exists() or path.read_bytes() != content:
+                with files.written_whole(path) as temporary:
+                    temporary.write_bytes(content)
 
     def open(self) -> zarr.Group:
         """The zarr group, for reading and writing of whole shards.
@@ -167,21 +192,17 @@ class Store:
             return zarr.open_group(self.path, mode="r+", zarr_format=3)
         except FileNotFoundError:
             raise InputError(f"{self.path}: there is no zarr store here; run the stage that makes it") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{self.path}: this zarr store cannot be read ({error}); make it again") from None
-
-    def has_arrays(self) -> bool:
-        """Whether the store was made as far as its arrays, finished or not."""
-        return bool(self.attributes()) and all(array.name in self.open() for array in self.layout.arrays)
 
     def array(self, name: str) -> "zarr.Array[Any]":
         """One of the store's arrays."""
         try:
             found = self.open()[name]
-        except KeyError:
+        except (KeyError, ValueError, TypeError):
             found = None
         if not isinstance(found, zarr.Array):
-            raise InputError(f"{self.path}: expected an array {name!r}, received none; make the store again")
+            raise InputError(f"{self.path}: expected an array {name!r}, received none that can be read; {files.REPAIR}")
         return found
 
     def rows(self) -> int:
@@ -213,17 +234,19 @@ class Store:
             The record.
         """
         start, stop = self.span(shard)
-        self._record_path(shard).unlink(missing_ok=True)
+        self.record_path(shard).unlink(missing_ok=True)
+        self._checked.clear()
         for array in self.layout.arrays:
-            self.array(array.name)[start:stop] = values[array.name]
+            with files.naming(self.path / array.name):
+                self.array(array.name)[start:stop] = values[array.name]
         record = {"rows": [start, stop], **facts, "files": self._shard_digests(shard)}
-        files.write_json(self._record_path(shard), record)
+        files.write_json(self.record_path(shard), record)
         return record
 
     def record(self, shard: int) -> dict[str, Any] | None:
         """The shard's record, or None if it has none that can be read."""
         with contextlib.suppress(InputError):
-            return files.read_json(self._record_path(shard))
+            return files.read_json(self.record_path(shard))
         return None
 
     def finished(self, shard: int, **facts: Any) -> bool:
@@ -254,36 +277,55 @@ class Store:
         if missing := [shard for shard, record in enumerate(records) if record is None]:
             raise InputError(f"{self.path}: shards {missing} are not finished; run the stage again")
         described = {**self.attributes(), **attributes}
-        self.open().attrs.put({ATTRIBUTE: described})
+        ours = files.fingerprint(described["settings"])
+        if other := [shard for shard, record in enumerate(records) if record and record.get("settings", ours) != ours]:
+            raise InputError(f"{self.path}: shards {other} were written with other settings meanwhile; run it again")
+        self._write_metadata(self.rows_per_shard(), described)
+        metadata = {path.relative_to(self.path).as_posix(): files.digest_file(path) for path in self._metadata_files()}
         manifest = {
             **described,
-            "rows": self.rows(),
             "shards": len(records),
-            "fingerprint": files.fingerprint([record["files"] for record in records if record]),
-            "metadata": {str(path.relative_to(self.path)): files.digest_file(path) for path in self._metadata_files()},
+            "fingerprint": self.fingerprint(records),
+            "metadata": metadata,
             **facts,
         }
         files.write_json(self.manifest_path, manifest)
 
     def missing_shards(self) -> list[int]:
-        """Shards of which a file is not there; does not look into those that are."""
-        names = [array.name for array in self.layout.arrays]
-        if not all((self.path / name / "zarr.json").exists() for name in [".", *names]):
+        """Shards of which a file or the record is not there; does not look into those that are."""
+        if not all(path.exists() for path in self._metadata_files()):
             return [0]
-        shards = range(self.shard_count())
-        return [shard for shard in shards if not all(self.shard_file(name, shard).exists() for name in names)]
+        found = []
+        for shard in range(self.shard_count()):
+            paths = [self.record_path(shard), *(self.shard_file(array.name, shard) for array in self.layout.arrays)]
+            if not all(path.exists() for path in paths):
+                found.append(shard)
+        return found
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest of a complete store.
+        """The manifest of a complete store, whose metadata and records are those that it tells.
 
         Raises:
-            InputError: the store is not complete.
+            InputError: the store is not complete, or one of these files is damaged.
         """
         if not self.manifest_path.exists():
             raise InputError(
                 f"{self.manifest_path} does not exist: the store {self.path} is not complete; run its stage"
             )
-        return files.read_json(self.manifest_path)
+        manifest = files.read_json(self.manifest_path)
+        if manifest["fingerprint"] not in self._checked:
+            files.refuse_damaged(self.path, manifest["metadata"])
+            records = [self.record(shard) for shard in range(manifest["shards"])]
+            for shard, record in enumerate(records):
+                if record is None:
+                    raise InputError(f"{self.record_path(shard)} is missing or damaged; {files.REPAIR}")
+            if self.fingerprint(records) != manifest["fingerprint"]:
+                raise InputError(
+                    f"{self.records}: expected the records that {self.manifest_path.name} tells, received others; "
+                    f"{files.REPAIR}"
+                )
+            self._checked.add(manifest["fingerprint"])
+        return manifest
 
     def read_spans(self, name: str) -> Iterator[tuple[int, int, Array]]:
         """One array shard by shard: first row, row after the last, values.
@@ -304,15 +346,19 @@ class Store:
         """
         size = self.rows_per_shard()
         for shard in range(start // size, -(-stop // size)):
-            path = self.shard_file(name, shard)
-            if not path.exists() or path.stat().st_size == 0:  # zarr reads either as fill values
-                raise InputError(f"{self.path}: shard {shard} of {name} is missing; run the stage that makes the store")
-        try:
-            return np.asarray((array or self.array(name))[start:stop])
-        except (ValueError, RuntimeError, OSError) as error:
-            raise InputError(
-                f"{self.path}: rows {start} to {stop} of {name} are damaged ({error}); make them again"
-            ) from None
+            self._check_shard(name, shard)
+        return np.asarray((array or self.array(name))[start:stop])
+
+    def _check_shard(self, name: str, shard: int) -> None:
+        # zarr reads a missing or empty file as fill values, and its checksums do not cover all of a file's bytes.
+        if (name, shard) in self._checked:
+            return
+        path, record = self.shard_file(name, shard), self.record(shard)
+        if record is None or not path.exists() or files.digest_file(path) != record["files"][name]:
+            wrong = "missing" if not path.exists() else "damaged, or has no record of its bytes"
+            first, stop = self.span(shard)
+            raise InputError(f"{path} ({name} of images {first} to {stop - 1}) is {wrong}; {files.REPAIR}")
+        self._checked.add((name, shard))
 
     def read_rows(self, name: str, rows: Sequence[int] | npt.NDArray[np.intp]) -> Array:
         """Single rows of one array, in the order asked for.
@@ -323,6 +369,11 @@ class Store:
         array = self.array(name)
         return np.concatenate([self.read(name, int(row), int(row) + 1, array) for row in rows])
 
+    @staticmethod
+    def fingerprint(records: Iterable[Mapping[str, Any] | None]) -> str:
+        """The fingerprint of a whole store: that of all its shards' digests, in their order."""
+        return files.fingerprint([record["files"] for record in records if record])
+
     def shard_file(self, name: str, shard: int) -> Path:
         """The file that holds one shard of one array."""
         layout = next(array for array in self.layout.arrays if array.name == name)
@@ -331,7 +382,8 @@ class Store:
     def _shard_digests(self, shard: int) -> dict[str, str]:
         return {array.name: files.digest_file(self.shard_file(array.name, shard)) for array in self.layout.arrays}
 
-    def _record_path(self, shard: int) -> Path:
+    def record_path(self, shard: int) -> Path:
+        """The file of a shard's record."""
         return self.records / f"{shard:06d}.json"
 
     def _metadata_files(self) -> list[Path]:

@@ -14,7 +14,7 @@ from pipeline import differences, figures, scores
 from pipeline.certainty import FEWEST_GROUPS
 from pipeline.compare import compare_runs
 from pipeline.errors import InputError
-from pipeline.files import read_csv, write_csv, write_text
+from pipeline.files import digest_file, read_csv, refuse_changed, write_csv, write_json, write_text
 from pipeline.runs import DEFAULT_SEED, Run
 
 _MINUS_PAPER = "minus paper"  # the model's value less the paper's
@@ -98,7 +98,8 @@ class _Result:
 
 
 def write_summary(results: Path) -> None:
-    """Gather every ``results/<run>/metrics.csv`` and ``run.yaml`` into ``summary.csv``, ``summary.md`` and sweep.png.
+    """Gather every ``results/<run>/metrics.csv`` and ``run.yaml`` into ``summary.csv``, ``summary.md`` and sweep.png,
+    and their digests into ``summary.json``.
 
     Both rank by validation RMSE. A run without a readable metrics.csv is left out of both and named in
     summary.md; one without a readable run.yaml is listed with its numbers.
@@ -116,17 +117,21 @@ def write_summary(results: Path) -> None:
             unreadable.append((folder.name, str(error)))
     ranked = sorted(found, key=lambda result: result.rank)
     rows = [{name: row[name] for name in scores.COLUMNS} for result in ranked for row in result.rows]
+    (results / "summary.json").unlink(missing_ok=True)
     _draw_sweeps(results, found)
     write_text(results / "summary.md", _markdown(results, ranked, unreadable))
     write_csv(results / "summary.csv", scores.COLUMNS, rows)
+    written = [results / "summary.csv", results / "summary.md", *sorted(results.glob("sweep*.*g"))]
+    write_json(results / "summary.json", {"files": {path.name: digest_file(path) for path in written}})
 
 
 def _read(folder: Path) -> _Result:
     name = f"{folder.name}/metrics.csv"
     try:
+        refuse_changed(folder / "metrics.csv")
         rows = read_csv(folder / "metrics.csv", scores.COLUMNS)
     except InputError as error:
-        raise InputError(str(error).replace(str(folder / "metrics.csv"), name)) from None
+        raise InputError(str(error).replace(str(folder), folder.name)) from None
     if not rows:
         raise InputError(f"{name} has no rows")
     values, ends = {}, {}
@@ -147,16 +152,20 @@ def _read(folder: Path) -> _Result:
         if own in values and papers in values:
             values[_MINUS_PAPER, partition, "accuracy"] = values[own] - values[papers]
     path = folder / "differences.csv"
-    compared = read_csv(path, differences.COLUMNS) if path.exists() else []
+    compared = []
+    if path.exists():
+        refuse_changed(path)
+        compared = read_csv(path, differences.COLUMNS)
     return _Result(folder.name, _info(folder / "run.yaml"), rows, values, ends, compared)
 
 
 def _info(path: Path) -> Mapping[str, Any]:
     try:
         info = yaml.safe_load(path.read_text(encoding="utf-8"))
+        refuse_changed(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError, InputError):
         info = None
     return info if isinstance(info, dict) else {"status": "run.yaml unreadable"}
 

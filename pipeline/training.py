@@ -1,6 +1,5 @@
 """Training of one run: Adam and mean squared error, resumable to the bit."""
 
-import csv
 import logging
 import math
 import time
@@ -12,9 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline import architectures, backend, checkpoints, config, feed, files, lab, provenance, splits
+from pipeline import architectures, backend, checkpoints, config, feed, files, lab, models, provenance, splits
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
+from pipeline.interruptions import held_back
 from pipeline.progress import Advance, Progress, Silent
 from pipeline.run_settings import run_settings
 from pipeline.runs import Run
@@ -67,7 +67,7 @@ def fingerprints(images: Store, embeddings: Store, split: Path) -> dict[str, str
     return {
         "images": images.manifest()["fingerprint"],
         "embeddings": embeddings.manifest()["fingerprint"],
-        "split": splits.read_manifest(split)["sha256"],
+        "split": splits.fingerprint(split),
     }
 
 
@@ -134,41 +134,53 @@ def train(
         metrics=[keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")],
     )
     model.optimizer.build(model.trainable_variables)
-    journal = Journal(where, model, training, checkpoint, files.fingerprint(made_with))
-    start = journal.epochs
-    if start:
-        log.info("train %s: going on after epoch %d", run.name, start)
-    if not journal.ended and start < training.epochs:
-        batches = feed.Batches(
-            examples["train"], run.batch_size, shuffle_seed=run.seed, epoch=start, embedding=run.embedding
-        )
-        steps = (training.epochs - start) * len(batches)
-        with (progress or Silent()).track(f"train {run.name}, steps", steps) as advance:
-            try:
+    steps = -(-len(rows["train"]) // run.batch_size)
+    journal = Journal(where, model, training, checkpoint, files.fingerprint(made_with), steps)
+    if journal.epochs or journal.step:
+        log.info("train %s: going on after epoch %d, step %d", run.name, journal.epochs, journal.step)
+    if not journal.ended and journal.epochs < training.epochs:
+        where.summary.unlink(missing_ok=True)
+        validation = feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding)
+        todo = (training.epochs - journal.epochs) * steps - journal.step
+        with (progress or Silent()).track(f"train {run.name}, steps", todo) as advance:
+            watchers = [journal, *_watchers(where, training, advance)]
+
+            def fit(epochs: int, first: int = 0) -> None:
+                start = journal.epochs
                 model.fit(
-                    batches,
+                    feed.Batches(examples["train"], run.batch_size, run.seed, start, run.embedding, first),
                     initial_epoch=start,
-                    epochs=training.epochs,
+                    epochs=epochs,
                     shuffle=False,
-                    validation_data=feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding),
-                    callbacks=[journal, *_watchers(where, training, advance)],
+                    validation_data=validation,
+                    callbacks=watchers,
                     verbose=0,
                 )
-            finally:
-                # Also when it is told to stop: at most the epoch under way is lost.
-                journal.save_checkpoint_unless_saved()
+
+            try:
+                if journal.step == steps:
+                    journal.finish_epoch(validation)
+                elif journal.step:
+                    model.evaluate(validation, steps=1, verbose=0)  # makes the metrics, for their values to be put back
+                    fit(journal.epochs + 1, journal.step)
+                if not journal.ended and journal.epochs < training.epochs:
+                    fit(training.epochs)
+            except KeyboardInterrupt:
+                journal.save()
+                raise
+        journal.save()
     return journal.finish({"settings": made_with, "mean_ab": list(mean_ab)})
 
 
 def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
     """Take the run's directory, and the checkpoint in it if it is this run's."""
-    old = files.read_json(where.settings) if where.settings.exists() else {}
+    old = files.read_if_whole(where.settings)
     differences = differing(old, made_with) if old else []
     checkpoint = None if differences else checkpoints.load(where.checkpoint)
     if checkpoint and checkpoint.state["settings"] != files.fingerprint(made_with):
         differences.append(f"the settings of {where.checkpoint.name}, which are not told any more")
-    elif checkpoint and checkpoint.state["epochs"] > epochs:
-        differences.append(f"epochs: {checkpoint.state['epochs']}, now {epochs}")
+    elif checkpoint and (done := checkpoint.state["epochs"] + bool(checkpoint.state["step"])) > epochs:
+        differences.append(f"epochs: {done}, now {epochs}")
     elif checkpoint is None and where.weights("last").exists() and not differences:
         differences.append("a trained network without its checkpoint: training would start again")
     if differences:
@@ -206,8 +218,14 @@ class Journal(keras.callbacks.Callback):
         training: config.Training,
         checkpoint: checkpoints.Checkpoint | None,
         settings: str,
+        steps: int,
     ) -> None:
         super().__init__()
+        self._steps = steps
+        self._metrics: checkpoints.Arrays = []  # of the epoch under way, as they were after its last step
+        self._first = 0
+        self._saved = -1
+        self._began = time.monotonic()
         self._where = where
         self._network = model
         self._training = training
@@ -218,19 +236,30 @@ class Journal(keras.callbacks.Callback):
         self._status = "finished"
         self._bad_step = 0
         self._saved_at = time.monotonic()
-        self._unsaved: checkpoints.Checkpoint | None = None
         if checkpoint:
             state = checkpoint.state
+            self._first, self._metrics = state["step"], checkpoint.metrics
             _assign(model.variables, checkpoint.model)
             _assign(model.optimizer.variables, checkpoint.optimizer)
             self._best, self._best_epoch = checkpoint.best, state["best_epoch"]
             self._history = [{k: float(v) for k, v in row.items()} for row in state["history"]]
             self._status = state["status"]
+            self._saved = self._done
 
     @property
     def epochs(self) -> int:
         """Epochs done."""
         return len(self._history)
+
+    @property
+    def _done(self) -> int:
+        """Steps done."""
+        return int(self._network.optimizer.iterations)
+
+    @property
+    def step(self) -> int:
+        """Steps done of the epoch under way."""
+        return 0 if self.ended else self._done - self.epochs * self._steps
 
     @property
     def ended(self) -> bool:
@@ -240,17 +269,43 @@ class Journal(keras.callbacks.Callback):
         return self._status != "finished" or stale
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock."""
+        """Start the clock; put back what the epoch's first part had measured."""
         self._began = time.monotonic()
+        if self._first:
+            _assign(self._network.metrics_variables, self._metrics)
+        self._metrics = []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop soon after the loss stopped being finite; Keras' running mean never recovers from that."""
-        if batch % STEPS_BETWEEN_CHECKS == 0 and not math.isfinite(float(logs["loss"])):
-            self._bad_step = batch + 1
-            self.model.stop_training = True
+        """Stop soon after the loss stopped being finite, from which Keras' mean never recovers; save in time."""
+        step = self._first + batch
+        if step % STEPS_BETWEEN_CHECKS == 0 and not math.isfinite(float(logs["loss"])):
+            self._bad_step = step + 1
+            self._network.stop_training = True
+        elif time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
+            self.save()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Keep what training measured: validation counts with the same variables."""
+        self._metrics = self._measured()
+
+    def finish_epoch(self, validation: feed.Batches) -> None:
+        """Do what is left of an epoch whose steps are all done: validate, and record it."""
+        metrics, self._first = self._metrics, 0
+        logs = self._network.evaluate(validation, return_dict=True, verbose=0)
+        _assign(self._network.metrics_variables, metrics)
+        self.on_epoch_end(
+            self.epochs, {**self._network.get_metrics_result(), **{f"val_{k}": v for k, v in logs.items()}}
+        )
+
+    def _measured(self) -> checkpoints.Arrays:
+        return self._metrics or _values(self._network.metrics_variables)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record the epoch."""
+        with held_back():
+            self._record(epoch, logs)
+
+    def _record(self, epoch: int, logs: Any) -> None:
         row = {"epoch": float(epoch + 1), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
         self._history.append(row)
         best = self._history[self._best_epoch - 1]["val_mse"] if self._best_epoch else math.inf
@@ -259,7 +314,7 @@ class Journal(keras.callbacks.Callback):
             self._best = _values(self._network.variables)
         if not math.isfinite(row["loss"]) or not math.isfinite(row["val_mse"]):
             self._status = f"diverged in epoch {epoch + 1}" + (f", by step {self._bad_step}" if self._bad_step else "")
-        self._unsaved = self._checkpoint()
+        self._first, self._metrics = 0, []
         self._write_history(time.monotonic() - self._began)
         log.info(
             "epoch %d of %d: loss %.2f, mse %.2f, accuracy %.4f; validation mse %.2f, accuracy %.4f",
@@ -267,32 +322,38 @@ class Journal(keras.callbacks.Callback):
         )  # fmt: skip
         if self.ended:
             log.warning("training ends after epoch %d: %s", epoch + 1, self._end_reason())
-            self.model.stop_training = True
-        if time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
-            self.save_checkpoint_unless_saved()
+            self._network.stop_training = True
+        every = self._training.checkpoint_epochs
+        if time.monotonic() - self._saved_at >= self._training.checkpoint_seconds or (
+            every and self.epochs % every == 0
+        ):
+            self.save()
 
     def _end_reason(self) -> str:
         if self._status != "finished":
             return f"{self._status}; the loss is not a finite number"
         return f"no better validation MSE for {self._training.patience} epochs"
 
-    def save_checkpoint_unless_saved(self) -> None:
-        """Write the checkpoint of the last epoch's end, unless it is written or there is none."""
-        if self._unsaved:
-            checkpoints.save(self._where.checkpoint, self._unsaved)
-            self._unsaved = None
-            self._saved_at = time.monotonic()
+    def save(self) -> None:
+        """Write the checkpoint, unless it is written."""
+        backend.synchronize(self._network)
+        if self._done != self._saved:
+            with held_back():
+                checkpoints.save(self._where.checkpoint, self._checkpoint())
+            self._saved, self._saved_at = self._done, time.monotonic()
 
     def _checkpoint(self) -> checkpoints.Checkpoint:
         state = {
             "epochs": self.epochs,
+            "step": self.step,
             "best_epoch": self._best_epoch,
             "status": self._status,
             "settings": self._settings,
             "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
         }
         variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
-        return checkpoints.Checkpoint(variables, optimizer, self._best, state)
+        metrics = self._measured() if self.step else []
+        return checkpoints.Checkpoint(variables, optimizer, metrics, self._best, state)
 
     def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Write history, last and best weights (the last ones where no epoch was finite), and the summary."""
@@ -320,10 +381,9 @@ class Journal(keras.callbacks.Callback):
         rows = [{**row, "epoch": int(row["epoch"])} for row in self._history]
         files.write_csv(self._where.history, HISTORY_COLUMNS, rows)
         if seconds is not None:
-            new = not self._where.times.exists()
-            with self._where.times.open("a", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerows([("epoch", "seconds")] * new + [(str(self.epochs), f"{seconds:.3f}")])
+            times = self._where.times
+            before = times.read_text(encoding="utf-8") if times.exists() else "epoch,seconds\n"
+            files.write_text(times, f"{before}{self.epochs},{seconds:.3f}\n")
 
 
 def _values(variables: Any) -> checkpoints.Arrays:
@@ -337,8 +397,4 @@ def _assign(variables: Any, values: list[Any]) -> None:
 
 def _save_weights(model: keras.Model, path: Path) -> None:
     # A compiled model would save its optimizer too.
-    model = keras.Model(model.inputs, model.outputs, name="network")
-    with files.written_whole(path) as temporary:
-        named = temporary.with_name(f"{temporary.stem}.weights.h5")
-        model.save_weights(named)
-        named.replace(temporary)
+    models.save_weights(keras.Model(model.inputs, model.outputs, name="network"), path)

@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 NAMES = (
+    "new",
     "ingest",
     "embed",
     "split",
@@ -13,9 +14,11 @@ NAMES = (
     "evaluate",
     "collect",
     "report",
+    "colorize",
     "compare",
     "show",
     "inspect",
+    "verify",
 )
 
 

@@ -1,11 +1,11 @@
 """What all stage commands share: the configuration options, messages, and errors in one line."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from pipeline.progress import Progress
     from pipeline.stores import Store
 
+# What decides how much memory a stage takes.
+LESS_MEMORY = {
+    "ingest": "workers or images_per_shard",
+    "embed": "embedding.batch_size",
+    "references": "evaluation.batch_size",
+    "evaluate": "evaluation.batch_size",
+    "train": "training.memory_gib, or the run's batch size (_bs)",
+}
 DEFAULT_CONFIG = Path("config/config.yaml")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,7 +58,28 @@ class Stage(click.Command):
         except OSError as error:
             what = error.strerror or str(error)
             name = f"{error.filename}: " if error.filename else ""
-            _end(f"error: {name}{what}; mend that and run the same command again", 2)
+            _end(f"error: {name}{what}; {_remedy(error)}run the same command again", 2)
+        except Exception as error:
+            kind = type(error).__name__
+            if not isinstance(error, MemoryError) and "ResourceExhausted" not in kind:  # TensorFlow's
+                raise
+            what = (" ".join(str(error).split()) or kind)[:200]
+            less = LESS_MEMORY.get(self.name or "", "limit")
+            _end(f"error: {self.name}: out of memory ({what}); lower {less}, then run the same command again", 2)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room there; what is finished is kept; "
+    if error.errno == errno.EFBIG:
+        return "that is more than one file may have here: raise the limit (ulimit -f); "
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "make it writable, or name another place (data, root); "
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
+        path = Path(os.fsdecode(error.filename))
+        found = next((place for place in (path, *path.parents) if place.is_file()), path)
+        return f"{found} is a file where a folder is needed: move it, or name another place (data, root); "
+    return "mend that and "
 
 
 class Stopped(KeyboardInterrupt):
@@ -63,9 +92,8 @@ def _stopping() -> Iterator[None]:
     from pipeline.config import WORKFLOW
 
     before = signal.signal(signal.SIGTERM, _stop)
-    host, *workflow = os.environ.get(WORKFLOW, "").split(" ")
-    if host == socket.gethostname() and len(workflow) == 2:
-        threading.Thread(target=_watch, args=workflow, daemon=True).start()
+    if workflow := os.environ.get(WORKFLOW):
+        threading.Thread(target=_watch, args=[workflow], daemon=True).start()
     try:
         yield
     finally:
@@ -77,14 +105,12 @@ def _stop(number: int, frame: Any) -> None:
     raise Stopped
 
 
-def _watch(process: str, started: str) -> None:
-    """Send this process SIGTERM once the one that was started then is gone."""
-    import psutil
+def _watch(workflow: str) -> None:
+    """Send this process SIGTERM once the workflow is gone."""
+    from pipeline.locks import is_gone
 
-    with contextlib.suppress(psutil.NoSuchProcess):
-        workflow = psutil.Process(int(process))
-        while workflow.is_running() and str(workflow.create_time()) == started:
-            time.sleep(1)
+    while not is_gone(workflow):
+        time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -130,6 +156,10 @@ replace_option = click.option(
     "--replace", is_flag=True, help="Replace what is there, if it was made with other settings."
 )
 
+scheduler_option = click.option(
+    "--scheduler", help="How dask runs the work: threads, synchronous, or the address of a scheduler, tcp://host:port."
+)
+
 
 def path_option(name: str, help: str) -> Callable[[F], F]:  # noqa: A002
     """An option that takes a path and defaults to the configuration's place."""
@@ -146,7 +176,13 @@ def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any
 
     base: dict[str, Any] = {}
     if given := os.environ.get(config.VARIABLE):
-        base = json.loads(given)
+        try:
+            base = dict(json.loads(given))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{config.VARIABLE}: expected a configuration as JSON in this environment variable, received {error}; "
+                "unset it, or have the workflow set it"
+            ) from None
     elif DEFAULT_CONFIG.exists():
         base = config.read_yaml(DEFAULT_CONFIG)
     asked = {key: value for key, value in changes.items() if value}

@@ -12,6 +12,7 @@ from stages import common
 @click.option("--dataset", help="One of the configuration's datasets.")
 @common.path_option("--images", "The store to write, ending in .zarr; index.csv and report.csv stand beside it.")
 @click.option("--limit", type=click.IntRange(min=1), help="Take the first images only.")
+@common.scheduler_option
 @common.replace_option
 def command(
     configs: tuple[Path, ...],
@@ -19,13 +20,14 @@ def command(
     dataset: str | None,
     images: Path | None,
     limit: int | None,
+    scheduler: str | None,
     replace: bool,
 ) -> None:
     """Read colour images into images.zarr."""
     from pipeline.ingest import ingest
     from pipeline.places import Places
 
-    config = common.load(configs, assignments, dataset=dataset, limit=limit, replace=replace)
+    config = common.load(configs, assignments, dataset=dataset, limit=limit, scheduler=scheduler, replace=replace)
     store = common.image_store(images, Places(config).images)
     with common.hold(store.path):
         ingest(

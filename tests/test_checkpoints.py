@@ -17,12 +17,13 @@ def two(tmp_path):
 
 def checkpoint(epochs):
     model = [np.full((3, 2), epochs, np.float32), np.arange(4.0) * epochs]
-    return checkpoints.Checkpoint(model, [np.array(epochs), *model], model[:1], {"epochs": epochs, "status": "ü"})
+    optimizer = [np.array(epochs), *model]
+    return checkpoints.Checkpoint(model, optimizer, model[1:], model[:1], {"epochs": epochs, "status": "ü"})
 
 
 def assert_equal(found, expected):
     assert found.state == expected.state
-    for part in ("model", "optimizer", "best"):
+    for part in ("model", "optimizer", "metrics", "best"):
         for one, other in zip(getattr(found, part), getattr(expected, part), strict=True):
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype
@@ -36,7 +37,7 @@ def test_the_newest_checkpoint_comes_back_and_the_one_before_is_kept(two):
 
 def test_many_arrays_keep_their_order(tmp_path):
     many = [np.array(number) for number in range(1200)]
-    checkpoints.save(tmp_path / "c.npz", checkpoints.Checkpoint(many, [], [], {}))
+    checkpoints.save(tmp_path / "c.npz", checkpoints.Checkpoint(many, [], [], [], {}))
     assert [int(array) for array in checkpoints.load(tmp_path / "c.npz").model] == list(range(1200))
 
 
@@ -56,19 +57,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(two, caplog, damage):
     assert ("checkpoint.npz is damaged" in caplog.text) == (damage != "lost")
 
 
-def test_any_flipped_bit_of_a_checkpoint_is_noticed_or_harmless(tmp_path, caplog):
+def test_any_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, caplog):
     path = tmp_path / "checkpoint.npz"
     model = [np.arange(6.0, dtype=np.float32)]
-    checkpoints.save(path, checkpoints.Checkpoint(model, [np.array(3)], [], {"epochs": 1}))
+    checkpoints.save(path, checkpoints.Checkpoint(model, [np.array(3)], [], [], {"epochs": 1}))
     whole = path.read_bytes()
-    noticed = 0
     for position in range(len(whole)):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
-        found = checkpoints.load(path)
-        noticed += found is None
-        if found is not None:
-            np.testing.assert_array_equal(found.model[0], model[0])
-            assert found.optimizer == [np.array(3)] and found.state == {"epochs": 1}
-    assert noticed > 0.5 * len(whole)
+        assert checkpoints.load(path) is None

@@ -294,7 +294,8 @@ def test_the_record_tells_what_the_run_was_made_of(evaluated):
     record = yaml.safe_load((directory / "evaluation" / "run.yaml").read_text())
     assert list(record) == [
         "run", "dataset", "status", "findings", "epochs", "best_epoch", "weights_evaluated", "weights_sha256",
-        "embedding", "seeds", "fingerprints", "mean_ab", "versions", "backend", "settings", "configuration",
+        "embedding", "embedding_weights", "seeds", "fingerprints", "mean_ab", "versions", "backend", "settings",
+        "configuration",
     ]  # fmt: skip
     assert (record["run"], record["dataset"], record["status"], record["epochs"]) == (RUN, "tiny", "finished", 2)
     assert record["weights_sha256"] == files.digest_file(directory / "best.weights.h5")
@@ -426,7 +427,7 @@ def test_a_failure_leaves_no_evaluation_that_is_taken_for_whole(own, undrawn, mo
     with contextlib.suppress(ZeroDivisionError):
         evaluate(dataset, directory)
     assert tree(directory / "evaluation" / "pictures") == before
-    with pytest.raises(InputError, match=rf"run\.yaml not there; train and evaluate {RUN} first"):
+    with pytest.raises(InputError, match=rf"files\.json not there; train and evaluate {RUN} first"):
         collect(directory, tmp_path / "results", RUN)
 
 
@@ -454,10 +455,10 @@ def test_a_changed_or_missing_file_of_the_run_is_refused(own, name):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"is not the file that .*training\.json tells; run train again"):
+    with pytest.raises(InputError, match=rf"{name} is damaged: .*; run `python -m stages verify`"):
         evaluate(dataset, directory)
     path.unlink()
-    with pytest.raises(InputError, match="run train again"):
+    with pytest.raises(InputError, match=rf"{name} is missing: .*; run `python -m stages verify`"):
         evaluate(dataset, directory)
 
 
@@ -465,10 +466,10 @@ def test_references_of_other_images_are_refused(own):
     dataset, directory = own
     path = dataset.references.with_suffix(".json")
     files.write_json(path, {**files.read_json(path), "images": "others"})
-    with pytest.raises(InputError, match="run references again"):
+    with pytest.raises(InputError, match=r"images: 'others', now '\w+'\); run references again"):
         evaluate(dataset, directory)
-    dataset.references.unlink()
-    with pytest.raises(InputError, match=r"references\.csv does not exist"):
+    path.unlink()
+    with pytest.raises(InputError, match=r"references\.json does not exist"):
         evaluate(dataset, directory)
 
 
@@ -479,16 +480,20 @@ def test_results_come_whole_and_once(own, tmp_path):
     target = collect(directory, results, RUN)
     assert target == results / RUN
     assert {path.name for path in target.iterdir()} == {"history.csv", *EVALUATED}
+    listed = files.read_json(target / files.LISTING)["files"]
+    assert listed == files.digests(target) and listed.keys() == tree(target).keys() - {files.LISTING}
     for name, content in tree(target).items():
+        if name == files.LISTING:
+            continue
         origin = directory / name if name == "history.csv" else directory / "evaluation" / name
         assert content == origin.read_bytes()
     assert len(list((target / "pictures").iterdir())) == 10
+    before = tree(results)
     (target / "stray").touch()
-    before = {name: content for name, content in tree(results).items() if "stray" not in name}
     collect(directory, results, RUN)
     assert tree(results) == before
     assert sorted(path.name for path in results.iterdir()) == [
-        ".summary.lock", RUN, "summary.csv", "summary.md", "sweep.png", "sweep.svg"
+        ".summary.lock", RUN, "summary.csv", "summary.json", "summary.md", "sweep.png", "sweep.svg"
     ]  # fmt: skip
     told = headline(results, RUN).splitlines()
     assert told[0] == f"{RUN}, test images:" and told[1].startswith("  RMSE ")
@@ -502,6 +507,9 @@ def test_results_of_other_evaluation_settings_are_replaced_only_if_asked(own, tm
     record = yaml.safe_load(path.read_text())
     record["configuration"]["evaluation"]["seed"] = 3
     path.write_text(yaml.safe_dump(record))
+    with pytest.raises(InputError, match=r"run\.yaml is damaged"):
+        collect(directory, results, RUN)
+    files.write_listing(path.parent)
     before = tree(results)
     with pytest.raises(InputError, match=r"holds other results of that name \(evaluation\.seed: 0, now 3\).*--replace"):
         collect(directory, results, RUN)
@@ -516,7 +524,9 @@ def test_what_is_no_result_is_not_told_of(tmp_path):
 
 
 def test_a_run_that_was_not_even_trained_is_refused_without_naming_every_file(tmp_path):
-    with pytest.raises(InputError, match=r"history\.csv and 14 more not there; train and evaluate base_lr1e-4 first$"):
+    with pytest.raises(
+        InputError, match=r"training\.json and 16 more not there; train and evaluate base_lr1e-4 first$"
+    ):
         collect(tmp_path / "models", tmp_path / "results", "base_lr1e-4")
 
 

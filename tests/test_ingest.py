@@ -191,8 +191,8 @@ def test_other_settings_are_refused_before_anything_is_written(ingested, tmp_pat
     before = tree(tmp_path)
     with pytest.raises(InputError, match="images_per_shard: 8, now 16"):
         bring(source, tmp_path, images_per_shard=16)
-    with pytest.raises(InputError, match=r"scheduler: expected one of threads, synchronous, received 'tcp"):
-        bring(source, tmp_path / "other", scheduler="tcp://host:1")
+    with pytest.raises(InputError, match=r"scheduler: expected threads, .*, received 'tcp:host'"):
+        bring(source, tmp_path / "other", scheduler="tcp:host")
     assert not (tmp_path / "other" / "images.json").exists()
     assert {name: content for name, content in tree(tmp_path).items() if not name.startswith("other/")} == before
 
@@ -201,7 +201,7 @@ def test_an_index_that_does_not_fit_is_refused(ingested, tmp_path):
     copied(ingested, tmp_path)
     path = tmp_path / "index.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(InputError, match=r"expected 21 rows as in .*received 20; run ingest again"):
+    with pytest.raises(InputError, match=r"index\.csv is damaged: expected the bytes that were written"):
         read_index(Store(tmp_path / "images.zarr", IMAGES))
 
 

@@ -29,7 +29,8 @@ with held(Path(sys.argv[1])):
 def start(*arguments, **options):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        **options,
+        # A job in the background would ignore Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **options,
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def wait_for(process, text):
     ("number", "status", "word"),
     [(signal.SIGTERM, 143, "stopped"), pytest.param(signal.SIGINT, 130, "inter", marks=pytest.mark.long)],
 )
-def test_training_that_is_told_to_stop_saves_its_last_epoch_first(training, tmp_path, number, status, word):
+def test_training_that_is_told_to_stop_saves_what_is_done_first(training, tmp_path, number, status, word):
     process = start(*training)
     wait_for(process, "epoch 3 of 2000")
     process.send_signal(number)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from tiny import DOT, python
 
+from pipeline.errors import InputError
+
 MAKE = """
 import sys
 from pathlib import Path
@@ -83,3 +85,49 @@ def test_mixed_precision_and_own_architectures_survive(keras, tmp_path):
     loaded = models.load(tmp_path / "model.keras")
     assert loaded.get_layer("fusion_1").compute_dtype == "bfloat16"
     np.testing.assert_array_equal(answer(loaded), expected)
+
+
+def changed(path, change):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members = change(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def renamed(old, new):
+    return lambda members: {**members, "config.json": members["config.json"].replace(old, new)}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (renamed(b'"class_name": "Conv2D"', b'"class_name": "Lambda"'), "keras.layers.Lambda"),
+        (renamed(b'"module": "keras.layers"', b'"module": "os"'), "os.Conv2D"),
+        (renamed(b'"module": "pipeline.architectures"', b'"module": "pipeline.files"'), "pipeline.files.Fusion"),
+        (lambda members: {**members, "assets/x.py": b"import os"}, "other files (assets/x.py)"),
+        (lambda members: {**members, "config.json": b"{"}, "Expecting property name"),
+        (lambda members: {**members, "config.json": b"[" * 100_000}, "maximum recursion depth"),
+        (lambda members: {}, "other files (config.json, metadata.json, model.weights.h5)"),
+        (lambda members: {**members, "config.json": b" " * (2**24 + 1)}, "a config.json of 16777217 bytes"),
+    ],
+)
+def test_a_model_that_names_anything_else_is_not_loaded(model, tmp_path, change, told):
+    from pipeline import models
+
+    path = tmp_path / "model.keras"
+    models.save(model, path)
+    changed(path, change)
+    with pytest.raises(InputError) as caught:
+        models.load(path)
+    assert told in str(caught.value) and "expected a network as DeepColor saves it" in str(caught.value)
+
+
+def test_what_is_no_archive_is_no_model(tmp_path):
+    from pipeline import models
+
+    for content in (b"", b"PK", b"x" * 1000):
+        (tmp_path / "model.keras").write_bytes(content)
+        with pytest.raises(InputError, match=r"model\.keras: expected a network as DeepColor saves it"):
+            models.load(tmp_path / "model.keras")

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from tiny import DOT, photographs, write_kaggle
 
-from pipeline import config, files, planning
+from pipeline import config, files, lost, planning
 from pipeline.errors import InputError
 from pipeline.ingest import ingest
 from pipeline.places import Places
@@ -114,27 +114,28 @@ def test_results_of_another_evaluation_are_not_replaced_silently(planned):
 def test_a_lost_shard_is_noted_for_the_rule_that_makes_it(planned, caplog):
     store = Places(planned).images
     planning.check_data(planned)
-    assert planning.lost(store) == []
+    assert lost.notes(store.path) == []
     kept = store.shard_file("ab", 1).rename(store.path.parent / "kept")
     planning.check_data(planned)
-    assert planning.lost(store) == [str(store.lost_path)]
-    assert "shards [1]" in caplog.text and "[1]" in store.lost_path.read_text()
-    assert store.lost_path.stat().st_mtime_ns > store.manifest_path.stat().st_mtime_ns
+    note = lost.path_of(store.path)
+    assert lost.notes(store.path) == [str(note)]
+    assert "shards [1]" in caplog.text and "[1]" in note.read_text()
+    assert note.stat().st_mtime_ns > store.manifest_path.stat().st_mtime_ns
     # The disk was only away: nothing has to be made again.
     kept.rename(store.shard_file("ab", 1))
     planning.check_data(planned)
-    assert planning.lost(store) == []
+    assert lost.notes(store.path) == []
 
 
 def test_a_deleted_store_is_noted_and_a_note_that_was_followed_stays(planned):
     store = Places(planned).images
     shutil.rmtree(store.path)
     planning.check_data(planned)
-    assert planning.lost(store)
+    assert lost.notes(store.path)
     ingest(planned.datasets["tiny"], store, images_per_shard=8)
     planning.check_data(planned)
-    assert planning.lost(store)
-    assert store.lost_path.stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
+    assert lost.notes(store.path)
+    assert lost.path_of(store.path).stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
 
 
 def test_fewer_images_than_there_are_is_refused_before_ingest(planned):

@@ -402,7 +402,7 @@ def test_features_are_computed_in_float32_and_as_logits_whatever_embeddings_are(
         given_ = keras.Input((299, 299, 3))
         return keras.Model(given_, keras.layers.Dense(1000)(keras.layers.GlobalAveragePooling2D()(given_)))
 
-    monkeypatch.setattr(inception, "_network", network)
+    monkeypatch.setattr(inception, "build_network", network)
     keras.config.set_dtype_policy("mixed_bfloat16")
     embedding = Embedding(weights="imagenet", activation="softmax", precision="mixed_bfloat16", batch_size=2)
     loaded = recognition.load_network(embedding)

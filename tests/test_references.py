@@ -171,10 +171,10 @@ def test_a_changed_or_missing_file_is_refused(own, name):
     path = own.folder / name
     content = path.read_bytes()
     path.write_bytes(content.replace(b"gray", b"grey", 1))
-    with pytest.raises(InputError, match=r"was made from other images, .* or was changed; run references again"):
+    with pytest.raises(InputError, match=rf"{name} is damaged: .*; run `python -m stages verify`"):
         read_references(own.references, own.images, own.splits, 0)
     path.unlink()
-    with pytest.raises(InputError, match=rf"{name} does not exist"):
+    with pytest.raises(InputError, match=rf"{name} is missing"):
         read_references(own.references, own.images, own.splits, 0)
 
 

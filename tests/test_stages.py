@@ -42,8 +42,8 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
     data = {"ingest", "embed", "split", "references"}
-    runs = {"train", "evaluate", "collect", "report", "compare", "show"}
-    assert set(NAMES) == data | runs | {"inspect"}
+    runs = {"train", "evaluate", "collect", "report", "colorize", "compare", "show"}
+    assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,7 +90,7 @@ def test_an_unknown_stage_is_refused(call):
         (["ingest", "--dataset", "kaggle"], ["dataset: expected one of sample, received 'kaggle'"]),
         (["ingest", "--set", "datasets.sample={kind: kaggle, path: nowhere}"], ["nowhere: expected a folder"]),
         (["embed"], ["images.json does not exist", "run its stage"]),
-        (["split"], ["index.csv does not exist"]),
+        (["split"], ["images.json does not exist"]),
         (["references"], ["images.json does not exist", "run its stage"]),
         (["train", "base"], ["run name 'base': expected <architecture>_lr"]),
         (["train", "base_lr0.0001"], ["is spelt 'base_lr1e-4'; ask for that"]),
@@ -102,6 +102,7 @@ def test_an_unknown_stage_is_refused(call):
         (["collect", "base_lr1e-4"], ["train and evaluate base_lr1e-4 first"]),
         (["compare", "a", "b"], ["a: expected the results of a run, received no run.yaml"]),
         (["inspect", "nothing.zarr"], ["nothing.zarr: expected a zarr store of DeepColor"]),
+        (["verify"], ["data: expected files that DeepColor wrote, received none"]),
     ],
 )  # fmt: skip
 def test_bad_input_ends_with_one_line_and_status_2_and_nothing_written(call, tmp_path, arguments, expected):
@@ -160,7 +161,7 @@ def test_a_damaged_input_is_named(call, dataset, broken):
     arguments = ["train", RUN, "--set", DOT_SETTING] if broken == "train" else ["split"]
     result = call(*arguments, "--set", "datasets.tiny={kind: sample}", "--set", "dataset=tiny")
     assert result.exit_code == 2
-    assert ("damaged" if broken == "train" else "run ingest again") in result.stderr.splitlines()[-1]
+    assert "is damaged" in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
     assert tree(dataset.folder) == before
 

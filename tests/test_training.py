@@ -25,7 +25,7 @@ def run_training(dataset, directory, name=DOT_RUN, epochs=2, *, replace=False, p
 
     # Keras counts what it names; a weights file holds such a number. This is the count of a new process.
     keras.utils.clear_session()
-    settings = Training(epochs=epochs, checkpoint_seconds=0.0, **options)
+    settings = Training(**{"epochs": epochs, "checkpoint_seconds": 1e6, "checkpoint_epochs": 1, **options})
     training.train(
         Run.parse(name), *dataset.sources, directory, settings,
         more_architectures=DOT, replace=replace, progress=progress,
@@ -159,17 +159,49 @@ def test_best_are_the_weights_of_the_lowest_validation_mse(train, dataset):
 def test_an_interrupted_run_goes_on_to_the_same_bits(train, three_epochs, caplog):
     caplog.set_level(logging.INFO, "deepcolor")
     with pytest.raises(Interrupted) as caught:
-        train(epochs=3, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
+        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
     assert caught and "going on after" not in caplog.text
     directory = train(epochs=3)
-    assert "going on after epoch 2" in caplog.text
+    assert "going on after epoch 2, step 2" in caplog.text
     assert_same(directory, three_epochs)
 
 
-def test_a_run_interrupted_in_its_first_epoch_starts_again(train, three_epochs):
+@pytest.mark.parametrize(("steps", "told"), [(0, "epoch 0, step 1"), (2, "epoch 0, step 3"), (3, "epoch 1, step 1")])
+def test_a_run_interrupted_after_any_step_goes_on_to_the_same_bits(train, three_epochs, steps, told, caplog):
+    caplog.set_level(logging.INFO, "deepcolor")
     with pytest.raises(Interrupted):
-        train(epochs=3, progress=StopsAfter(1))
-    assert_same(train(epochs=3), three_epochs)
+        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps))
+    directory = train(epochs=3)
+    assert f"going on after {told}" in caplog.text
+    assert_same(directory, three_epochs)
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        ("on_train_batch_begin", "epoch 1, step 2"),
+        ("on_test_begin", "epoch 1, step 3"),
+        ("on_test_batch_end", "epoch 1, step 3"),
+    ],
+)
+def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch, caplog, moment, told):
+    from pipeline import training
+
+    caplog.set_level(logging.INFO, "deepcolor")
+    usual = getattr(training.Journal, moment)
+
+    def stops(self, *arguments, **options):
+        usual(self, *arguments, **options)
+        if self.epochs == 1 and (self.step == 3 or self.step == 2):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.Journal, moment, stops)
+        with pytest.raises(KeyboardInterrupt):
+            train(epochs=3, checkpoint_epochs=None)
+    directory = train(epochs=3)
+    assert f"going on after {told}" in caplog.text
+    assert_same(directory, three_epochs)
 
 
 def test_more_epochs_continue_the_finished_run(train, three_epochs):
@@ -219,11 +251,11 @@ def test_other_data_never_pick_up_the_checkpoint(train, dataset, finished):
 def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_epochs, caplog, tmp_path):
     models = tmp_path / "models"
     with pytest.raises(Interrupted):
-        train(epochs=3, progress=StopsAfter(7))
+        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))
     (models / "run" / "checkpoint.npz").write_bytes(b"PK")
     caplog.set_level(logging.INFO, "deepcolor")
     assert_same(train(epochs=3), three_epochs)
-    assert "going on after epoch 1" in caplog.text
+    assert "going on after epoch 2, step 1" in caplog.text
 
 
 def test_a_trained_network_without_a_whole_checkpoint_is_not_trained_over(train, finished, caplog):
@@ -304,9 +336,9 @@ def test_a_run_without_embedding_trains_alike_whatever_the_embeddings_are(train,
 def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
     kept = {path: path.read_bytes() for path in (dataset.splits, dataset.splits.with_suffix(".json"))}
     dataset.splits.write_text(dataset.splits.read_text() + "15,x,x,train\n")
-    with pytest.raises(InputError, match="run split again"):
+    with pytest.raises(InputError, match=r"splits\.csv is damaged"):
         train()
-    other = {"sha256": files.digest_file(dataset.splits), "images": "others"}
+    other = {"files": {"splits.csv": files.digest_file(dataset.splits)}, "images": "others"}
     files.write_json(dataset.splits.with_suffix(".json"), other)
     with pytest.raises(InputError, match=r"splits images with fingerprint others, .*; run split again"):
         train()

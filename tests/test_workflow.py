@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from tiny import DOT, ROOT, photographs, tree, write_embeddings, write_kaggle
+from tiny import DOT, ROOT, photographs, python, tree, write_embeddings, write_kaggle
 
 from pipeline import config, paper
 from pipeline.ingest import ingest
@@ -110,6 +110,54 @@ def test_a_lost_shard_is_made_again_and_no_other(workflow):
     printed = workflow.run()
     assert "shards [0]" in printed and "(1 written, 1 unchanged)" in printed
     assert tree(store.path) == before
+
+
+DAMAGED = {
+    "data/tiny/images.zarr/L/c/1/0/0": {"ingest"},
+    "data/tiny/images.zarr/ab/zarr.json": {"ingest"},
+    "data/tiny/images.json": {"ingest"},
+    "data/tiny/index.csv": {"ingest"},
+    "data/tiny/embeddings.shards/000000.json": {"embed"},
+    "data/tiny/splits.csv": {"split"},
+    "data/tiny/references_per_image.csv": {"references"},
+    "data/tiny/pictures/true/000014.jpg": {"references"},
+    f"models/{RUN}/best.weights.h5": {"train"},
+    f"models/{RUN}/training.json": {"train"},
+    f"models/{RUN}/evaluation/model.keras": {"evaluate"},
+    f"results/{RUN}/metrics.csv": {"collect"},
+    f"results/{RUN}/files.json": {"collect"},
+    "results/summary.csv": {"collect"},
+}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(list(DAMAGED), id="all"),
+        *(pytest.param([name], id=name, marks=pytest.mark.long) for name in DAMAGED),
+    ],
+)
+def test_what_verify_finds_is_made_again_by_the_same_command(workflow, names):
+    def everything():
+        made = tree(workflow.folder)
+        return {name: made[name] for name in made if not any(part in name for part in (".lost", "logs/", "times.csv"))}
+
+    before = everything()
+    for name in names:
+        path = workflow.folder / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 4
+        path.write_bytes(content)
+    found = python("-m", "stages", "verify", workflow.folder)
+    assert found.returncode == 1 and found.stderr.count("Traceback") == 0
+    assert [name for name in names if f"{workflow.folder / name}" not in found.stdout] == []
+    assert len(found.stdout.splitlines()) == len(names)
+    printed = workflow.run()
+    assert workflow.jobs(printed) >= set().union(*(DAMAGED[name] for name in names))
+    assert everything().keys() == before.keys()
+    assert [name for name, content in everything().items() if content != before[name]] == []
+    assert python("-m", "stages", "verify", workflow.folder).returncode == 0
+    assert "Nothing to be done" in workflow.run()
 
 
 def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):

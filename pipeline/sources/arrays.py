@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.files import digest_bytes
 from pipeline.lab import NEUTRAL, SIZE, UInt8
-from pipeline.sources.base import ImageInfo, Remark
+from pipeline.sources.base import ImageInfo, Remark, told
 
 SAMPLED_ROWS = 64
 # Mean of |ab - 128|. No colour of sRGB exceeds 94 (its blue); ab without the offset, clipped at 0 or wrapped around,
@@ -204,7 +204,9 @@ def _rows(table: Table, start: int, stop: int) -> UInt8:
 def _readable(where: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # h5py raises more than OSError over a broken file
         raise InputError(
-            f"{where}: expected rows of an array, received: {error}; make or copy the file again"
+            f"{where}: expected rows of an array, received: {told(error)}; make or copy the file again"
         ) from None

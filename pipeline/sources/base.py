@@ -1,5 +1,6 @@
 """What every source of images offers, and the listing of folders."""
 
+import heapq
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,14 +63,22 @@ def escaped(path: str) -> str:
     )
 
 
+def told(error: Exception) -> str:
+    """What a library says of a file: printable, and short even where it quotes the file."""
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]} …"
+
+
 def existing_folder(path: Path, what: str) -> Path:
     """`path`, if it is a folder.
 
     Raises:
         InputError: it is none; `what` says what the folder should hold.
     """
-    if not path.is_dir():
-        received = "a file" if path.exists() else "nothing there"
+    effective = os.access in os.supports_effective_ids
+    barred = path.is_dir() and not os.access(path, os.R_OK | os.X_OK, effective_ids=effective)
+    if barred or not path.is_dir():
+        received = "a folder that you may not read" if barred else "a file" if path.exists() else "nothing there"
         raise InputError(
             f"{escaped(str(path))}: expected a folder with {what}, received {received}; set the dataset's `path`"
         )
@@ -79,29 +88,33 @@ def existing_folder(path: Path, what: str) -> Path:
 def files_below(root: Path) -> tuple[list[str], list[Remark]]:
     """The files below a folder as relative POSIX paths, sorted by code point; hidden ones give a remark.
 
-    Links to folders are followed, except to a folder they lie in. Folders that cannot be listed give a remark.
+    Links to folders are followed, in the order of their paths, except to a folder that was listed before: of links that
+    lead to each other there would be no end. They give a remark, as folders do that cannot be listed.
     """
     files: list[str] = []
     remarks: list[Remark] = []
-    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
-    while waiting:
-        prefix, above = waiting.pop()
+    listed: set[tuple[int, int]] = set()
+    waiting, links = [""], list[str]()
+    while waiting or links:
+        prefix = waiting.pop() if waiting else heapq.heappop(links)
         try:
             folder = root / prefix
             status = folder.stat()
             place = (status.st_dev, status.st_ino)
-            if place in above:
-                remarks.append(Remark(escaped(prefix), "unreadable", "a link to a folder that it lies in"))
+            if place in listed:
+                remarks.append(Remark(escaped(prefix), "unreadable", "a link to a folder that is listed already"))
                 continue
+            listed.add(place)
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         remarks.append(Remark(escaped(f"{prefix}{entry.name}"), "hidden", "the name starts with a dot"))
-                        continue
-                    if _is_folder(entry):
-                        waiting.append((f"{prefix}{entry.name}/", above | {place}))
-                    else:
+                    elif not _is_folder(entry):
                         files.append(prefix + entry.name)
+                    elif entry.is_symlink():
+                        heapq.heappush(links, f"{prefix}{entry.name}/")
+                    else:
+                        waiting.append(f"{prefix}{entry.name}/")
         except OSError as error:
             remarks.append(Remark(escaped(prefix) or ".", "unreadable", f"cannot be listed: {error.strerror}"))
     return sorted(files), remarks

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import stat
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -15,20 +14,21 @@ import PIL
 
 from pipeline.config import FolderSource as Settings
 from pipeline.errors import InputError
-from pipeline.files import digest_bytes, digest_file, fingerprint, write_text, written_whole
+from pipeline.files import digest_bytes, digest_file, fingerprint, remove, write_text, written_whole
 from pipeline.lab import ENCODING, SIZE, UInt8, from_rgb, mean_chroma
-from pipeline.photographs import UnreadablePhotograph, centre_square, decode_photograph, read_bytes
+from pipeline.photographs import UnreadablePhotograph, centre_square, check_file, decode_photograph, read_bytes
 from pipeline.progress import Progress
 from pipeline.sources.base import ImageInfo, Remark, escaped, existing_folder, files_below
 from pipeline.tasks import run_tasks
 
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 FILES_PER_CHUNK = 64
+_PLAIN = ("hidden", "not a photograph")  # remarks that explain themselves
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known about one file; no `reason` means that it is used, no `digest` that its bytes cannot be had."""
+    """What is known about one file: `digest` of its bytes, or why they are not read; no `reason` means it is used."""
 
     path: str
     digest: str
@@ -156,9 +156,11 @@ def open_folder(
     if n == 0:
         reasons = Counter(remark.reason for remark in source.remarks)
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "no files"
+        first = next((f"; the first is {r.file}: {r.detail}" for r in source.remarks if r.reason not in _PLAIN), "")
+        remove(scratch)  # what was refused leaves nothing behind
         raise InputError(
             f"{escaped(str(root))}: expected colour photographs ({', '.join(EXTENSIONS)}), received {found}; set the "
-            "dataset's `path`, or its gray_below or max_megapixels if they leave out too much"
+            f"dataset's `path`, or its gray_below or max_megapixels if they leave out too much{first}"
         )
     return source
 
@@ -169,7 +171,7 @@ def _scan(root: Path, scratch: Path, chunk: int, paths: list[str], settings: Set
     if (
         known is not None
         and [v.path for v in known] == paths
-        and all(v.digest == _digest(root / v.path) for v in known)
+        and all(v.digest == _digest(root / v.path, settings) for v in known)
     ):
         return sum(not verdict.reason for verdict in known)
     pixels = np.empty((len(paths), SIZE, SIZE, 3), np.uint8)
@@ -200,7 +202,7 @@ def _judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | 
         digest = digest_bytes(data)
         rgb = decode_photograph(data, settings.max_megapixels, at_least=SIZE)
     except UnreadablePhotograph as error:
-        return Verdict(path, _digest(root / path) if digest is None else digest, error.reason, str(error)), None
+        return Verdict(path, str(error) if digest is None else digest, error.reason, str(error)), None
     except MemoryError:
         where = escaped(str(root / path))
         raise InputError(f"{where}: expected a photograph that fits in memory; lower max_megapixels") from None
@@ -212,11 +214,14 @@ def _judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | 
     return Verdict(path, digest, "", ""), np.concatenate([lightness[..., None], ab], axis=-1)
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, settings: Settings) -> str:
     try:
-        return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else ""
-    except OSError:
-        return ""
+        check_file(path, settings.max_megapixels)
+        return digest_file(path)
+    except UnreadablePhotograph as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _judged_by(settings: Settings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from pipeline import planning
+from pipeline import lost, planning
 from pipeline.config import parse_config
 from pipeline.errors import InputError
 from pipeline.files import canonical_json
@@ -47,6 +47,11 @@ def settings_of_run(wildcards):
     return canonical_json(or_stop(planning.check_run, CONFIG, wildcards.run))
 
 
+def lost_of(folder):
+    """The input of a run's rule that says that what the rule makes, a path by run, was lost."""
+    return lambda wildcards: lost.notes(Path(folder.format(run=wildcards.run)))
+
+
 def announce(workflow):
     """Before the first job: what the work will take. Stops if the disk is too small."""
     jobs = [
@@ -59,4 +64,4 @@ def announce(workflow):
 
 # Any name is taken here, so that a misspelt one gets a helpful message instead of "no rule to produce".
 wildcard_constraints:
-    run=r"(?!summary\.|index\.|report$)[^/]+",
+    run=r"(?!\.|summary\.|index\.|report$|report\.)[^/]+",

@@ -5,7 +5,7 @@
 rule ingest:
     input:
         planning.source_files(CONFIG),
-        planning.lost(PLACES.images),
+        lost.notes(PLACES.images.path),
     output:
         manifest=f"{DATA}/images.json",
         index=f"{DATA}/index.csv",
@@ -26,7 +26,7 @@ rule ingest:
 rule embed:
     input:
         rules.ingest.output.manifest,
-        planning.lost(PLACES.embeddings),
+        lost.notes(PLACES.embeddings.path),
     output:
         manifest=f"{DATA}/embeddings.json",
     log:
@@ -47,6 +47,7 @@ rule embed:
 rule split:
     input:
         rules.ingest.output,
+        lost.notes(PLACES.splits),
     output:
         splits=f"{DATA}/splits.csv",
         manifest=f"{DATA}/splits.json",
@@ -66,6 +67,7 @@ rule references:
     input:
         rules.ingest.output,
         rules.split.output,
+        lost.notes(PLACES.references),
     output:
         scores=f"{DATA}/references.csv",
         per_image=f"{DATA}/references_per_image.csv",

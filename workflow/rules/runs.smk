@@ -10,6 +10,7 @@ rule train:
     input:
         rules.embed.output,
         rules.split.output,
+        lost_of(MODELS),
     output:
         f"{MODELS}/training.json",
     log:
@@ -31,6 +32,7 @@ rule evaluate:
     input:
         rules.train.output,
         rules.references.output,
+        lost_of(f"{MODELS}/evaluation"),
     output:
         [
             f"{MODELS}/evaluation/{name}"
@@ -63,6 +65,8 @@ rule evaluate:
 rule collect:
     input:
         rules.evaluate.output,
+        lost_of(f"{RESULTS}/{{run}}"),
+        lost.notes(PLACES.results / "summary.json"),
     output:
         directory(f"{RESULTS}/{{run}}"),
     log:
@@ -84,6 +88,7 @@ rule report:
             if (PLACES.results / "summary.csv").exists()
             else f"{RESULTS}/base_lr1e-4"
         ),
+        lost.notes(PLACES.results / "report.json"),
     output:
         f"{RESULTS}/index.html",
     log:
