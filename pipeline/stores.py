@@ -153,11 +153,12 @@ class Store:
         self.records.mkdir(parents=True, exist_ok=True)
         self._write_metadata(rows_per_shard, described)
         shards = -(-rows // rows_per_shard)
-        beyond = [record for record in self.records.glob("*.json") if int(record.stem) >= shards]
-        for array in self.layout.arrays:
-            beyond += [shard for shard in (self.path / array.name / "c").glob("*") if int(shard.name) >= shards]
-        # Where zarr was killed while it wrote.
-        for path in [*beyond, *self.path.rglob("*.partial")]:
+        # What is beyond the last shard, and what was half-written when the process was killed.
+        for folder in (self.records, *(self.path / array.name / "c" for array in self.layout.arrays)):
+            for path in folder.glob("*"):
+                if not path.stem.isdecimal() or int(path.stem) >= shards:
+                    files.remove(path)
+        for path in self.path.rglob("*.partial"):
             files.remove(path)
 
     def _write_metadata(self, rows_per_shard: int, described: Mapping[str, Any]) -> None:
@@ -237,6 +238,8 @@ class Store:
         self.record_path(shard).unlink(missing_ok=True)
         self._checked.clear()
         for array in self.layout.arrays:
+            # zarr reads what is there, damaged or not, where it writes less than a whole chunk.
+            self.shard_file(array.name, shard).unlink(missing_ok=True)
             with files.naming(self.path / array.name):
                 self.array(array.name)[start:stop] = values[array.name]
         record = {"rows": [start, stop], **facts, "files": self._shard_digests(shard)}

@@ -159,7 +159,7 @@ def _shards(store: Store, manifest: Mapping[str, Any]) -> list[int]:
     """The shards that there are to be, or, without a whole manifest, those that are finished."""
     if manifest:
         return list(range(manifest["shards"]))
-    return sorted(int(path.stem) for path in store.records.glob("*.json"))
+    return sorted(int(path.stem) for path in store.records.glob("*.json") if path.stem.isdecimal())
 
 
 def _check(part: Part, manifest: Mapping[str, Any], advance: Callable[[], object]) -> Iterator[Damage]:

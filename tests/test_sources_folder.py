@@ -172,7 +172,22 @@ def test_each_photograph_is_decoded_once(tmp_path, root, decoded):
     assert len(decoded) == 3
 
 
-@pytest.mark.parametrize("change", ["content", "name", "gray_below", "max_megapixels", "damaged verdict"])
+def test_a_flipped_bit_in_what_was_decoded_is_noticed(tmp_path, root, decoded):
+    put(root, "a.png", "b.png")
+    source = opened(tmp_path)
+    whole = source.read(0, 2)
+    (part,) = (tmp_path / "scratch").glob("*.npy")
+    content = bytearray(part.read_bytes())
+    for position in (3, 100, len(content) - 1):
+        content[position] ^= 1
+        part.write_bytes(content)
+        again = source.read(0, 2)
+        assert [np.array_equal(*pair) for pair in zip(again, whole, strict=True)] == [True, True]
+        content[position] ^= 1
+    assert len(decoded) == 2 + 3 * 2
+
+
+@pytest.mark.parametrize("change", ["content", "name", "gray_below", "max_megapixels", "damaged verdict", "a bit"])
 def test_what_changes_is_judged_again(tmp_path, root, monkeypatch, decoded, change):
     monkeypatch.setattr(folder, "FILES_PER_CHUNK", 2)
     put(root, "a.png", "b.png", "c.png", "d.png")
@@ -184,6 +199,9 @@ def test_what_changes_is_judged_again(tmp_path, root, monkeypatch, decoded, chan
         (root / "c.png").rename(root / "c2.png")
     elif change == "damaged verdict":
         (tmp_path / "scratch" / "000001.json").write_text("{")
+    elif change == "a bit":
+        verdict = tmp_path / "scratch" / "000001.json"
+        verdict.write_text(verdict.read_text().replace("d.png", "e.png"))
     settings = {"gray_below": {"gray_below": 1.0}, "max_megapixels": {"max_megapixels": 1.0}}.get(change, {})
     after = opened(tmp_path, **settings)
     assert len(decoded) == 4 + (4 if settings else 2)
@@ -226,7 +244,7 @@ def test_pixels_of_an_earlier_scan_are_never_taken_for_those_of_this_one(tmp_pat
     opened(tmp_path)
     put(root, "a.png", seed=5)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(folder, "write_text", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(folder, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         opened(tmp_path)
     put(root, "a.png")
     np.testing.assert_array_equal(opened(tmp_path).read(0, 1)[0][0], from_rgb(centre_square(picture()))[0])

@@ -126,6 +126,15 @@ def test_a_record_decides_whether_a_shard_is_finished(store):
     assert store.finished(0, input="x")
 
 
+def test_a_damaged_shard_is_written_over_the_same_bytes_as_before(store):
+    """The last one holds less than a chunk, which zarr would read before it writes."""
+    file = store.shard_file("embedding", 2)
+    before = file.read_bytes()
+    file.write_bytes(bytes(200) + before[200:])
+    fill(store, [2], input="x")
+    assert file.read_bytes() == before
+
+
 def test_a_shard_has_no_record_while_it_is_written(store):
     with pytest.raises(KeyError):
         store.write_shard(0, {"other": VALUES[:8]}, input="x")
