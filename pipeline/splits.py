@@ -1,7 +1,8 @@
 """The split into train, validation and test: by group, random with a seed."""
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ def _first_fit(counts: Sequence[int], targets: Mapping[str, float]) -> list[str]
 
 def _nearest_sum(counts: Sequence[int], target: float) -> set[int]:
     """Places whose counts add up nearest to `target`, made of the earliest places that can."""
+    sums = list(accumulate(counts))
+    if (wanted := math.ceil(target - 0.5)) in sums:  # as always where every image is its own group
+        return set(range(sums.index(wanted) + 1))
     limit = int(2 * target) + max(counts)
     reachable = 1
     # Bit s of `reachable` says that some of the places so far add up to s; `last[s]` is the latest place needed.
