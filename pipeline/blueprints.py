@@ -99,6 +99,26 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
     return encoder, fusion, decoder
 
 
+def parameters(name: str, architecture: Architecture, *, embedding: bool) -> int:
+    """How many weights `pipeline.architectures.build` gives the network: those of kernels and biases.
+
+    Args:
+        name: for messages.
+        architecture: its layers.
+        embedding: whether it takes one.
+
+    Raises:
+        InputError: see `parts`.
+    """
+    encoder, fusion, decoder = parts(name, architecture)
+    channels, total = 1, fusion[0].filters * EMBEDDING_SIZE if embedding else 0
+    for layer in [*encoder, *fusion, *decoder]:
+        if layer.filters:
+            total += layer.filters * (layer.kernel**2 * channels + 1)
+            channels = layer.filters
+    return total
+
+
 def forward_flops(name: str, size: int, architectures: Mapping[str, Architecture] | None = None) -> float:
     """Floating-point operations (two per multiply-add) of one image of size x size pixels, forward."""
     encoder, fusion, decoder = parts(name, resolve(name, architectures))

@@ -14,6 +14,8 @@ from skimage.color import rgb2lab
 from pipeline import __version__, coloured, files, locks, originals
 from pipeline.colorize import Colorizer
 from pipeline.errors import InputError
+from pipeline.lab import UInt8
+from pipeline.membership import UNKNOWN
 from pipeline.photographs import UnreadablePhotograph
 from pipeline.progress import Progress, Silent
 from pipeline.recolour import Levels
@@ -22,7 +24,7 @@ from pipeline.sources.folder import EXTENSIONS
 
 REPORT = "colorize.csv"
 COLUMNS = (
-    "file", "output", "status", "detail", "made_with", "bytes", "modified", "output_bytes",
+    "file", "output", "status", "detail", "partition", "made_with", "bytes", "modified", "output_bytes",
 )  # fmt: skip
 DONE, FAILED, STARTED, LEFT_OUT = "done", "failed", "started", "left out"
 COMPARED_SIDE = 1600  # pixels of the longer side of each half of a comparison
@@ -50,11 +52,15 @@ class Options:
 
 @dataclass
 class Outcome:
-    """How many photographs were coloured, were there already, failed or are none; and why they failed, by file."""
+    """How many photographs were coloured, were there already, failed or are none; and why they failed, by file.
+
+    `trained_on` of those that are coloured are in the run's training partition.
+    """
 
     done: int = 0
     skipped: int = 0
     left_out: int = 0
+    trained_on: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,6 +70,7 @@ def colorize_files(
     load: Callable[[], Colorizer],
     options: Options | None = None,
     progress: Progress | None = None,
+    partition_of: Callable[[Path], str] | None = None,
 ) -> Outcome:
     """Colour photographs, and those below folders, into `out`, which mirrors the folders.
 
@@ -76,6 +83,7 @@ def colorize_files(
         load: makes the colorizer; called once the inputs are found to be in order.
         options: what to write.
         progress: told of each photograph.
+        partition_of: where a photograph was in the run's data, for the report; see `pipeline.membership`.
 
     Raises:
         InputError: an input does not exist, `out` lies in a folder of inputs or they in it, or is in use, or the run
@@ -83,7 +91,7 @@ def colorize_files(
     """
     jobs, others = _listed(inputs, out)
     colorizer = load()
-    work = _Work(out, colorizer, options or Options(), {name for _, name in jobs})
+    work = _Work(out, colorizer, options or Options(), {name for _, name in jobs}, partition_of)
     with locks.held(out), work, (progress or Silent()).track("colorize, photographs", len(jobs)) as advance:
         for source, reason in others:
             work.leave_out(source, reason)
@@ -125,12 +133,20 @@ def _listed(inputs: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], 
 class _Work:
     """The photographs of one call; a context that holds the report open."""
 
-    def __init__(self, out: Path, colorizer: Colorizer, options: Options, names: set[str]) -> None:
+    def __init__(
+        self,
+        out: Path,
+        colorizer: Colorizer,
+        options: Options,
+        names: set[str],
+        partition_of: Callable[[Path], str] | None,
+    ) -> None:
         self.outcome = Outcome()
         self._out = out
         self._colorizer = colorizer
         self._options = options
         self._names = names  # outputs of these names are those files' own
+        self._partition_of = partition_of or (lambda photograph: UNKNOWN)
         self._claimed: set[str] = set()
         self._note = f"Colours made by DeepColor {__version__}, run {colorizer.run}; not original"
         self._made_with = files.fingerprint([colorizer.identity, options.compare, options.ab_only])[:16]
@@ -164,13 +180,16 @@ class _Work:
                 self._claim(done)
                 self.outcome.skipped += 1
                 self._rows[file] = before | {"status": DONE}
-                return
-            self._tell(row | self._coloured(source, name, row, before) | {"status": DONE})
-            self.outcome.done += 1
+            else:
+                row |= self._coloured(source, name, row, before)
+                # The photograph is out of memory by now: it may be read once more.
+                self._tell(row | {"status": DONE, "partition": self._partition_of(source)})
+                self.outcome.done += 1
+            self.outcome.trained_on += self._rows[file]["partition"] == "train"
         except Exception as error:  # whatever is wrong with one photograph, the others are coloured
-            self.outcome.failed[file] = _reason(error)
+            self.outcome.failed[file] = why_failed(error)
             # What was made before is still there, and still known, unless it was being replaced.
-            self._tell(row | self._rows.get(file, {}) | {"status": FAILED, "detail": _reason(error)})
+            self._tell(row | self._rows.get(file, {}) | {"status": FAILED, "detail": why_failed(error)})
 
     def _done(self, name: str, row: Row, before: Row) -> str | None:
         """The output that is there already, if it is what this call would write."""
@@ -248,7 +267,8 @@ def _name(path: Path) -> str:
     return escaped(str(path.absolute()))
 
 
-def _reason(error: Exception) -> str:
+def why_failed(error: Exception) -> str:
+    """Why a photograph failed, in a sentence without its place on the disk."""
     if isinstance(error, MemoryError):
         return "does not fit in memory"
     if isinstance(error, OSError) and error.strerror:
@@ -274,14 +294,17 @@ def _in_colour(levels: Levels) -> bool:
     return bool(np.linalg.svd(ab - ab.mean(axis=0), compute_uv=False)[1] / 64 > IN_COLOUR)
 
 
-def _compare(path: Path, before: Levels, after: Levels) -> None:
-    height, width = after.shape[:2]
+def reduced(picture: Levels) -> UInt8:
+    """A picture (H, W) or (H, W, 3) of 8 or 16 bits as (h, w, 3) uint8, at most `COMPARED_SIDE` pixels long."""
+    height, width = picture.shape[:2]
     scale = min(1, COMPARED_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    halves = []
-    for picture in (before, after):
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        if small.dtype == np.uint16:
-            small = np.rint(small / np.float32(257)).astype(np.uint8)
-        halves.append(small if small.ndim == 3 else np.dstack([small] * 3))
-    Image.fromarray(np.hstack(halves)).save(path, "JPEG", quality=coloured.QUALITY, subsampling=0)
+    small: Any = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    if small.dtype == np.uint16:
+        small = np.rint(small / np.float32(257)).astype(np.uint8)
+    return small if small.ndim == 3 else np.dstack([small] * 3)
+
+
+def _compare(path: Path, before: Levels, after: Levels) -> None:
+    halves = np.hstack([reduced(before), reduced(after)])
+    Image.fromarray(halves).save(path, "JPEG", quality=coloured.QUALITY, subsampling=0)

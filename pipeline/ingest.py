@@ -86,11 +86,14 @@ def _ingest_shard(source: Source, store: Store, shard: int, identity: str) -> bo
     if store.finished(shard, **facts):
         return False
     lightness, ab = source.read(start, stop)
-    digests = [
-        files.digest_bytes(row_l.tobytes(), row_ab.tobytes()) for row_l, row_ab in zip(lightness, ab, strict=True)
-    ]
+    digests = [image_digest(row_l, row_ab) for row_l, row_ab in zip(lightness, ab, strict=True)]
     store.write_shard(shard, {"L": lightness, "ab": ab}, **facts, digests=digests)
     return True
+
+
+def image_digest(lightness: lab.UInt8, ab: lab.UInt8) -> str:
+    """What index.csv has as the digest of an image: SHA-256 of L (224, 224) and ab (224, 224, 2) uint8."""
+    return files.digest_bytes(lightness.tobytes(), ab.tobytes())
 
 
 def _write_index(source: Source, store: Store) -> int:

@@ -50,6 +50,7 @@ class RunResults:
         info: run.yaml.
         scores: by partition, answer and metric.
         counts: number of images by partition.
+        groups: number of groups of images by partition.
         no_interval: by partition, why there are values without an interval.
         differences: by partition, (answer, against) and metric.
         pictures: rows whose predicted picture is there.
@@ -62,6 +63,7 @@ class RunResults:
     dataset: str = "unknown"
     scores: dict[tuple[str, str, str], Score] = field(default_factory=dict)
     counts: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, int] = field(default_factory=dict)
     no_interval: dict[str, list[str]] = field(default_factory=dict)
     differences: dict[str, dict[tuple[str, str], dict[str, Difference]]] = field(default_factory=dict)
     images: Images = field(default_factory=Images)
@@ -104,12 +106,13 @@ def read_runs(results: Path) -> tuple[list[RunResults], list[str]]:
         elif folder.name in RESERVED or not folder.name.isprintable():
             left_out.append(f"{folder.name!a}: cannot be the name of a page; rename the folder.")
         else:
-            runs.append(_read_run(folder))
+            runs.append(read_run(folder, folder.name))
     return runs, left_out
 
 
-def _read_run(folder: Path) -> RunResults:
-    run = RunResults(folder.name)
+def read_run(folder: Path, name: str) -> RunResults:
+    """Read the results of the run `name`, which lie in `folder`."""
+    run = RunResults(name)
     for read in (_read_info, _read_scores, _read_differences, _read_images):
         try:
             read(folder, run)
@@ -195,21 +198,20 @@ def _read_images(folder: Path, run: RunResults) -> None:
     files.refuse_changed(path)
     try:
         # The file holds all partitions and answers, and can be a hundred times what is kept of it.
-        parts = [
-            part[
-                (part["partition"] == "test")
-                & (part["answer"] == scores.MODEL)
-                & part["metric"].isin(list(OF_AN_IMAGE))
-            ]
-            for part in pd.read_csv(
-                path,
-                usecols=IMAGE_COLUMNS,
-                dtype=types,
-                keep_default_na=False,
-                na_values={"value": ["nan", ""]},
-                chunksize=LINES_AT_A_TIME,
-            )
-        ]
+        parts = []
+        groups: dict[str, set[str]] = {}
+        for part in pd.read_csv(
+            path,
+            usecols=IMAGE_COLUMNS,
+            dtype=types,
+            keep_default_na=False,
+            na_values={"value": ["nan", ""]},
+            chunksize=LINES_AT_A_TIME,
+        ):
+            own = part[part["answer"] == scores.MODEL]
+            for partition, names in own.groupby("partition", observed=True)["group"]:
+                groups.setdefault(str(partition), set()).update(names.unique())
+            parts.append(own[(own["partition"] == "test") & own["metric"].isin(list(OF_AN_IMAGE))])
         table = pd.concat(parts).astype({"row": int, "value": float, "metric": str})
         wide = table.pivot(index="row", columns="metric", values="value").sort_index()
         if len(wide) and wide.index[0] < 0:
@@ -220,5 +222,6 @@ def _read_images(folder: Path, run: RunResults) -> None:
         raise InputError(
             f"per_image.csv: expected the columns {', '.join(IMAGE_COLUMNS)}, received: {reason}; make the file again."
         ) from None
+    run.groups = {partition: len(names) for partition, names in groups.items()}
     measures = {name: wide[name].round(digits).tolist() for name, digits in OF_AN_IMAGE.items() if name in wide}
     run.images = Images(wide.index.tolist(), first["id"].tolist(), first["group"].tolist(), measures)

@@ -12,6 +12,7 @@ from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
 HISTORY = "history.csv"
+CARD = "model-card.md"
 FIGURES = ("curves", "predictions", "errors", "chroma")
 EVALUATED = (
     *("metrics.csv", "per_image.csv", "differences.csv"),
@@ -62,7 +63,8 @@ def refuse_other(
 
 
 def collect(directory: Path, results: Path, run: str, *, replace: bool = False) -> Path:
-    """Put ``models/<run>/``'s history, scores, figures and model into ``results/<run>/``, and renew the summary.
+    """Put ``models/<run>/``'s history, scores, figures and model into ``results/<run>/``, with a model card, and renew
+    the summary.
 
     The folder appears whole; one that was there before is replaced in one step.
 
@@ -75,6 +77,8 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
     Raises:
         InputError: the run was not evaluated, or there are other results of that name.
     """
+    from pipeline import model_card  # as slow to import as `summary`
+
     evaluated = directory / "evaluation"
     sources = [directory / "training.json", directory / HISTORY, *(evaluated / name for name in EVALUATED)]
     if missing := [path for path in sources if not path.exists()]:
@@ -93,6 +97,7 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
                 shutil.copyfile(folder / name, new / name)
         (new / "pictures").mkdir(exist_ok=True)  # also where the run answered with no colour that can be shown
         files.refuse_damaged(new, {**history, **listed})
+        model_card.write(evaluated, run, new / CARD)
         files.write_listing(new)
     refresh_summary(results)
     return target

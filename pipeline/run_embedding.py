@@ -70,7 +70,7 @@ def _random(
 
     if weights is not None and not weights.is_file():
         raise InputError(f"--embedding-weights: {weights} is not a file; name {NETWORK_FILE} of the run's dataset")
-    places = [folder / NETWORK_FILE for folder in _datasets(result, record)]
+    places = [folder / NETWORK_FILE for folder in datasets(result, record)]
     saved = weights or next((place for place in places if place.is_file()), None)
     if saved is not None:
         _refuse_other(result, expected, files.digest_file(saved), str(saved))
@@ -90,7 +90,7 @@ def _refuse_other(result: Path, expected: str, found: str | None, what: str) -> 
         )
 
 
-def _datasets(result: Path, record: Mapping[str, Any]) -> list[Path]:
+def datasets(result: Path, record: Mapping[str, Any]) -> list[Path]:
     """Where the run's dataset may be: seen from here, or from the folder that holds the results."""
     asked = record["configuration"]
     inside = Path(asked["data"]).expanduser() / asked["dataset"]
@@ -104,7 +104,7 @@ def _of_dataset(result: Path, record: Mapping[str, Any]) -> Mapping[str, Any]:
         InputError: the dataset has other embeddings than the run was trained on.
     """
     trained_on = record["fingerprints"]["embeddings"]
-    for folder in _datasets(result, record):
+    for folder in datasets(result, record):
         told = Store(folder / "embeddings.zarr", EMBEDDINGS).manifest_path
         if not told.exists():
             continue

@@ -50,6 +50,7 @@ def command(
         raise InputError("--compare: expected a photograph to compare, received --ab-only; leave one of them out")
     from pipeline.colorize import Colorizer
     from pipeline.colorize_files import REPORT, Options, colorize_files
+    from pipeline.membership import Membership
 
     def load() -> Colorizer:
         return Colorizer.load(
@@ -57,7 +58,7 @@ def command(
         )
 
     options = Options(compare=compare, ab_only=ab_only, overwrite=overwrite, max_megapixels=max_megapixels)
-    outcome = colorize_files(photographs, out, load, options, common.progress())
+    outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:
         click.echo(f"failed: {file}: {reason}", err=True)
     if len(outcome.failed) > SHOWN:
@@ -67,6 +68,12 @@ def command(
         f"{outcome.left_out} left out"
     )
     click.echo(f"colorize: {told}; {out / REPORT} tells of each", err=True)
+    if outcome.trained_on:
+        click.echo(
+            f"colorize: the run was trained on {outcome.trained_on} of them (`partition` in the report): these do not "
+            "show how it does on others",
+            err=True,
+        )
     sys.exit(1 if outcome.failed else 0)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import DOT
 
-from pipeline.blueprints import ARCHITECTURES, forward_flops, resolve
+from pipeline.blueprints import ARCHITECTURES, forward_flops, parameters, resolve
 from pipeline.config import Architecture
 from pipeline.errors import InputError
 
@@ -35,6 +35,13 @@ def test_parameters_are_as_many_as_in_the_paper(build, name):
     assert model.count_params() == sum(int(np.prod(v.shape)) for v in model.trainable_variables) == PARAMETERS[name]
     assert [tensor.shape for tensor in model.inputs] == [(None, None, None, 1), (None, 1000)]
     assert model.output.shape == (None, None, None, 2)
+
+
+@pytest.mark.parametrize("embedding", [True, False])
+@pytest.mark.parametrize("name", ["base", "arch3", "mine"])
+def test_parameters_are_counted_without_building_the_network(build, name, embedding):
+    counted = parameters(name, resolve(name, MINE), embedding=embedding)
+    assert counted == build(name, embedding=embedding, architectures=MINE).count_params()
 
 
 def test_the_tables_are_those_of_the_paper(build):

@@ -14,7 +14,7 @@ from pipeline import differences, files, paper, pictures, references, scores, sp
 from pipeline.compare import compare_runs
 from pipeline.config import Config, Evaluation, Training
 from pipeline.errors import InputError
-from pipeline.results import EVALUATED, collect, headline
+from pipeline.results import CARD, EVALUATED, collect, headline
 from pipeline.runs import Run
 
 # Answers that need no network put one colour on every lightness.
@@ -479,11 +479,11 @@ def test_results_come_whole_and_once(own, tmp_path):
     (directory / "evaluation" / "pictures" / ".snakemake_timestamp").touch()
     target = collect(directory, results, RUN)
     assert target == results / RUN
-    assert {path.name for path in target.iterdir()} == {"history.csv", *EVALUATED}
+    assert {path.name for path in target.iterdir()} == {"history.csv", CARD, *EVALUATED}
     listed = files.read_json(target / files.LISTING)["files"]
     assert listed == files.digests(target) and listed.keys() == tree(target).keys() - {files.LISTING}
     for name, content in tree(target).items():
-        if name == files.LISTING:
+        if name in (files.LISTING, CARD):
             continue
         origin = directory / name if name == "history.csv" else directory / "evaluation" / name
         assert content == origin.read_bytes()

@@ -1,10 +1,11 @@
 """Any tree of photographs: each is decoded once, judged, and kept as pixels in scratch files until read."""
 
+import contextlib
 import itertools
 import json
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import PIL
 
 from pipeline.config import FolderSource as Settings
 from pipeline.errors import InputError
-from pipeline.files import digest_bytes, digest_file, fingerprint, remove, write_text, written_whole
+from pipeline.files import digest_bytes, digest_file, fingerprint, read_json, remove, write_json, written_whole
 from pipeline.lab import ENCODING, SIZE, UInt8, from_rgb, mean_chroma
 from pipeline.photographs import UnreadablePhotograph, centre_square, check_file, decode_photograph, read_bytes
 from pipeline.progress import Progress
@@ -75,8 +76,7 @@ class PhotographFolder:
 
     def input_digest(self, start: int, stop: int) -> str:
         """SHA-256 of the files' names and digests and the way they are cut."""
-        rows = [[escaped(verdict.path), verdict.digest] for _, _, verdict in self._rows(start, stop)]
-        return fingerprint([ENCODING, SIZE, rows])
+        return input_digest((escaped(verdict.path), verdict.digest) for _, _, verdict in self._rows(start, stop))
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
         """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8, decoded anew after `close`.
@@ -88,7 +88,7 @@ class PhotographFolder:
         pixels = np.empty((max(stop - start, 0), SIZE, SIZE, 3), np.uint8)
         place = 0
         for chunk, rows in itertools.groupby(self._rows(start, stop), key=lambda row: row[0]):
-            part = _open_part(_part(self.scratch, chunk, self.settings))
+            part = _open_part(self.scratch, chunk, self.settings)
             for _, row, verdict in rows:
                 pixels[place] = self._decode(verdict) if part is None else part[row]
                 place += 1
@@ -113,11 +113,25 @@ class PhotographFolder:
             start = last
 
     def _decode(self, verdict: Verdict) -> UInt8:
-        again, pixels = _judge(self.root, verdict.path, self.settings)
+        again, pixels = judge(self.root, verdict.path, self.settings)
         if pixels is None or again.digest != verdict.digest:
             where = escaped(str(self.root / verdict.path))
             raise InputError(f"{where}: expected the photograph found at first, received another one; run this again")
         return pixels
+
+
+def input_digest(rows: Iterable[tuple[str, str]]) -> str:
+    """What stands for some photographs and the way they are cut: of each its id and the digest of its file."""
+    return fingerprint([ENCODING, SIZE, [list(row) for row in rows]])
+
+
+def known_files(scratch: Path) -> dict[str, str]:
+    """The digest of each photograph's file by its id, as far as `scratch` still tells; see `input_digest`."""
+    found = {}
+    for path in sorted(scratch.glob("*.json")):
+        with contextlib.suppress(InputError):
+            found.update({escaped(known.path): known.digest for known in _read(path)[0] if not known.reason})
+    return found
 
 
 def open_folder(
@@ -178,24 +192,30 @@ def _scan(root: Path, scratch: Path, chunk: int, paths: list[str], settings: Set
     verdicts = []
     used = 0
     for path in paths:
-        verdict, image = _judge(root, path, settings)
+        verdict, image = judge(root, path, settings)
         verdicts.append(verdict)
         if image is not None:
             pixels[used] = image
             used += 1
     for old in scratch.glob(f"{chunk:06d}-*.npy"):
         old.unlink(missing_ok=True)
+    part = None
     if used:
         with written_whole(_part_path(scratch, chunk, verdicts, settings)) as temporary:
             np.save(temporary, pixels[:used])
-    rows = [[v.path, v.digest, v.reason, v.detail] for v in verdicts]
-    # ASCII, for names that are not UTF-8.
-    write_text(_verdict_path(scratch, chunk), json.dumps({"judged_by": _judged_by(settings), "files": rows}, indent=1))
+            part = digest_file(temporary)
+    # Rows as ASCII, for names that are not UTF-8.
+    rows = [json.dumps([v.path, v.digest, v.reason, v.detail]) for v in verdicts]
+    write_json(_verdict_path(scratch, chunk), {"judged_by": _judged_by(settings), "files": rows, "pixels": part})
     return used
 
 
-def _judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | None]:
-    """The verdict on one file and, if it is used, its L, a and b (224, 224, 3) uint8."""
+def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | None]:
+    """The verdict on one file below `root` and, if it is used, its L, a and b (224, 224, 3) uint8.
+
+    Raises:
+        InputError: it does not fit in memory.
+    """
     digest = None
     try:
         data = read_bytes(root / path, settings.max_megapixels)
@@ -239,21 +259,21 @@ def _verdict_path(scratch: Path, chunk: int) -> Path:
     return scratch / f"{chunk:06d}.json"
 
 
+def _read(path: Path) -> tuple[list[Verdict], dict[str, Any]]:
+    value = read_json(path)
+    return [Verdict(*json.loads(row)) for row in value["files"]], value
+
+
 def _verdicts(scratch: Path, chunk: int) -> list[Verdict]:
-    value = json.loads(_verdict_path(scratch, chunk).read_text(encoding="utf-8"))
-    return [Verdict(*row) for row in value["files"]]
+    return _read(_verdict_path(scratch, chunk))[0]
 
 
 def _known(scratch: Path, chunk: int, settings: Settings) -> list[Verdict] | None:
     try:
-        value = json.loads(_verdict_path(scratch, chunk).read_text(encoding="utf-8"))
-        return [Verdict(*row) for row in value["files"]] if value["judged_by"] == _judged_by(settings) else None
-    except (OSError, ValueError, LookupError, TypeError):  # none yet, or damaged: judged again
+        verdicts, value = _read(_verdict_path(scratch, chunk))
+    except InputError:  # none yet, or damaged: judged again
         return None
-
-
-def _part(scratch: Path, chunk: int, settings: Settings) -> Path:
-    return _part_path(scratch, chunk, _verdicts(scratch, chunk), settings)
+    return verdicts if value["judged_by"] == _judged_by(settings) else None
 
 
 def _part_path(scratch: Path, chunk: int, verdicts: list[Verdict], settings: Settings) -> Path:
@@ -262,8 +282,11 @@ def _part_path(scratch: Path, chunk: int, verdicts: list[Verdict], settings: Set
     return scratch / f"{chunk:06d}-{fingerprint([_judged_by(settings), rows])[:16]}.npy"
 
 
-def _open_part(path: Path) -> Any:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
+def _open_part(scratch: Path, chunk: int, settings: Settings) -> Any:
+    """The pixels of a chunk's used photographs, mapped; None if there are none any more, or damaged ones."""
+    verdicts, value = _read(_verdict_path(scratch, chunk))
+    path = _part_path(scratch, chunk, verdicts, settings)
+    with contextlib.suppress(OSError):
+        if digest_file(path) == value["pixels"]:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+    return None

@@ -109,13 +109,27 @@ class SamplePhotographs:
         for row, cut in enumerate(cuts):
             if opened is None or opened[0] != cut.photograph:
                 opened = cut.photograph, _open(cut.photograph)
-            reduced = opened[1].resize((cut.width, cut.height), Image.Resampling.LANCZOS)
-            rgb = np.asarray(reduced.crop((cut.x, cut.y, cut.x + SIZE, cut.y + SIZE)))
-            lightness[row], ab[row] = from_rgb(rgb)
+            lightness[row], ab[row] = _encoded(opened[1], cut)
         return lightness, ab
 
     def close(self) -> None:
         """Nothing to remove."""
+
+
+def first_cut(photograph: Path) -> tuple[UInt8, UInt8] | None:
+    """The first image that would be cut from a photograph, any: L (224, 224) and ab (224, 224, 2); None if too small.
+
+    Raises:
+        UnreadablePhotograph: says why.
+    """
+    rgb = open_photograph(photograph)
+    cut = next(_cuts_of(photograph, rgb.shape[1], rgb.shape[0]), None)
+    return _encoded(Image.fromarray(rgb), cut) if cut else None
+
+
+def _encoded(photograph: Image.Image, cut: Cut) -> tuple[UInt8, UInt8]:
+    reduced = photograph.resize((cut.width, cut.height), Image.Resampling.LANCZOS)
+    return from_rgb(np.asarray(reduced.crop((cut.x, cut.y, cut.x + SIZE, cut.y + SIZE))))
 
 
 def _open(path: Path) -> Image.Image:
@@ -131,6 +145,10 @@ def _cuts(path: Path) -> Iterator[Cut]:
             width, height = image.size
     except (OSError, SyntaxError) as error:
         raise InputError(f"{path}: expected a photograph, received: {error}; install scikit-image again") from None
+    yield from _cuts_of(path, width, height)
+
+
+def _cuts_of(path: Path, width: int, height: int) -> Iterator[Cut]:
     shorter = min(width, height)
     for side in SHORTER_SIDES:
         if side <= shorter:
