@@ -1,8 +1,10 @@
 """Start-up of the Keras backend; the one module that imports TensorFlow itself."""
 
+import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any, Literal
 
 _threads = 0
@@ -26,7 +28,7 @@ def start(threads: int, precision: Precision = "float32") -> None:
     _threads = threads
     _keep_freed_memory()
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-        with _HiddenStandardError():
+        with HiddenStandardError():
             import tensorflow
 
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
@@ -38,6 +40,19 @@ def start(threads: int, precision: Precision = "float32") -> None:
     import keras
 
     keras.config.set_dtype_policy(precision)
+
+
+@contextlib.contextmanager
+def policy(precision: Precision) -> Iterator[None]:
+    """Have what is built in the block compute in a precision; Keras is started."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def synchronize(model: Any) -> None:
@@ -66,7 +81,7 @@ def _keep_freed_memory() -> None:
         libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
-class _HiddenStandardError:
+class HiddenStandardError:
     """TensorFlow's libraries write to file descriptor 2 before their log level is known."""
 
     def __enter__(self) -> None:

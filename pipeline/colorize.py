@@ -64,6 +64,7 @@ class Colorizer:
 
         self.run = run
         self.identity = files.fingerprint([identity, size, saturation])
+        self._networks = identity
         self._network = network
         self._embed = embed
         self._size = size
@@ -94,18 +95,20 @@ class Colorizer:
         Raises:
             InputError: it is no run's folder, is damaged, or was trained with another embedding network.
         """
+        from pipeline import backend
+
         folder = Path(run)
         record = results.read_record(folder)
         files.refuse_changed(folder / MODEL_FILE)
+        precision = record["embedding"].get("precision", "float32")
         if "keras" not in sys.modules:
-            from pipeline import backend
-
-            backend.start(threads, record["embedding"].get("precision", "float32"))
+            backend.start(threads, precision)
         from pipeline import models, run_embedding
 
         try:
-            embed = run_embedding.load(folder, record, embedding_weights)
-            network = models.load(folder / MODEL_FILE)
+            with backend.policy(precision):
+                embed = run_embedding.load(folder, record, embedding_weights)
+                network = models.load(folder / MODEL_FILE)
         except KeyError as error:
             raise InputError(
                 f"{folder / 'run.yaml'}: expected {error}, which is missing; evaluate the run again"
@@ -113,6 +116,18 @@ class Colorizer:
         identity = files.digest_file(folder / MODEL_FILE)
         return cls(
             network, embed, run=record["run"], identity=identity, size=size, saturation=saturation, threads=threads
+        )
+
+    def with_saturation(self, saturation: float) -> "Colorizer":
+        """The same networks, their a and b multiplied by another factor; raises as the constructor."""
+        return Colorizer(
+            self._network,
+            self._embed,
+            run=self.run,
+            identity=self._networks,
+            size=self._size,
+            saturation=saturation,
+            threads=self._threads,
         )
 
     def __call__(self, photograph: Levels, alpha: Levels | None = None) -> Levels:

@@ -1,6 +1,5 @@
 """Keras' Inception-ResNet-v2 with its 1000-way head: embeddings of gray photographs, and features of coloured ones."""
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import config, files, models, recipes
+from pipeline import backend, config, files, models, recipes
 from pipeline.errors import InputError
 from pipeline.lab import UInt8, gray_levels
 from pipeline.sources import open_source
@@ -27,8 +26,8 @@ class GrayPhotograph(keras.layers.Layer):
     def call(self, lightness: Any) -> Any:
         """See `recipes.PREPROCESSING`."""
         levels = keras.ops.convert_to_tensor(gray_levels().astype(np.float32))
-        gray = keras.ops.take(levels, keras.ops.cast(lightness, "int32"))[..., None]
-        return keras.ops.repeat(_scaled(gray), 3, axis=-1)
+        gray = keras.ops.expand_dims(keras.ops.take(levels, keras.ops.cast(lightness, "int32")), -1)
+        return keras.ops.concatenate([_scaled(gray)] * 3, axis=-1)
 
 
 class Photograph(keras.layers.Layer):
@@ -46,19 +45,23 @@ def _scaled(levels: Any) -> Any:
 
 
 class EmbeddingNetwork:
-    """Computes embeddings in batches of one size, so that an image's embedding does not depend on its neighbours."""
+    """Computes embeddings in batches of one size, so that an image's embedding does not depend on its neighbours.
+
+    Attributes:
+        model: from L (batch, H, W) uint8 to embeddings (batch, 1000).
+    """
 
     def __init__(self, network: keras.Model, batch_size: int) -> None:
         lightness = keras.Input((None, None), dtype="uint8")
         gray = GrayPhotograph(dtype="float32")(lightness)
-        self._model = keras.Model(lightness, network(gray, training=False))
+        self.model = keras.Model(lightness, network(gray, training=False))
         self._batch_size = batch_size
 
     def __call__(self, lightness: UInt8) -> npt.NDArray[np.float32]:
         """Embeddings (n, 1000) float32 of L (n, H, W) uint8."""
         found = []
         for rows, batch in _batches(lightness, self._batch_size):
-            embeddings = self._model.predict_on_batch(batch)
+            embeddings = self.model.predict_on_batch(batch)
             found.append(np.asarray(embeddings)[: len(rows)].astype(np.float32))
         return np.concatenate(found)
 
@@ -140,18 +143,8 @@ def load_features(embedding: config.Embedding) -> FeatureNetwork:
         InputError: the weights cannot be had or do not fit.
     """
     logits = embedding.model_copy(update={"activation": "logits"})
-    with _float32():
+    with backend.policy("float32"):
         return FeatureNetwork(_trained_network(logits, recipes.weights(logits)), embedding.batch_size)
-
-
-@contextlib.contextmanager
-def _float32() -> Iterator[None]:
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def _trained_network(embedding: config.Embedding, kind: dict[str, Any]) -> keras.Model:
@@ -187,7 +180,7 @@ def _cannot_load(weights: str, error: Exception) -> str:
 
 def _random_network(embedding: config.Embedding, kind: dict[str, Any], saved: Path) -> keras.Model:
     if not _is_saved(kind, saved):
-        with _float32():
+        with backend.policy("float32"):
             made = _make_random(embedding, kind, saved)
         if keras.config.dtype_policy().name == "float32":
             return made

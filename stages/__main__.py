@@ -15,6 +15,7 @@ NAMES = (
     "collect",
     "report",
     "colorize",
+    "serve",
     "compare",
     "show",
     "inspect",

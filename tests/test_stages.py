@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from tiny import photographs, python, tree, write_embeddings, write_kaggle
 
-from pipeline.results import EVALUATED
+from pipeline.results import CARD, EVALUATED
 from pipeline.stores import IMAGES, Store
 from stages.__main__ import NAMES, main
 
@@ -42,7 +42,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
     data = {"ingest", "embed", "split", "references"}
-    runs = {"train", "evaluate", "collect", "report", "colorize", "compare", "show"}
+    runs = {"train", "evaluate", "collect", "report", "colorize", "serve", "compare", "show"}
     assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
 
 
@@ -190,7 +190,7 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     assert "epoch 2 of 2" in done("train", RUN)
     done("evaluate", RUN)
     assert f"{RUN}, test images:\n  RMSE " in done("collect", RUN)
-    assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == {"history.csv", *EVALUATED}
+    assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == {"history.csv", CARD, *EVALUATED}
     assert RUN in (tmp_path / "results" / "summary.md").read_text()
     result = call("train", RUN, *config, "--set", "training.epochs=1")
     assert result.exit_code == 2
