@@ -224,7 +224,7 @@ class Journal(keras.callbacks.Callback):
         self._steps = steps
         self._metrics: checkpoints.Arrays = []  # of the epoch under way, as they were after its last step
         self._first = 0
-        self._saved = -1
+        self._saved = (-1, 0)  # steps and epochs
         self._began = time.monotonic()
         self._where = where
         self._network = model
@@ -244,7 +244,7 @@ class Journal(keras.callbacks.Callback):
             self._best, self._best_epoch = checkpoint.best, state["best_epoch"]
             self._history = [{k: float(v) for k, v in row.items()} for row in state["history"]]
             self._status = state["status"]
-            self._saved = self._done
+            self._saved = (self._done, self.epochs)
 
     @property
     def epochs(self) -> int:
@@ -337,10 +337,10 @@ class Journal(keras.callbacks.Callback):
     def save(self) -> None:
         """Write the checkpoint, unless it is written."""
         backend.synchronize(self._network)
-        if self._done != self._saved:
+        if (self._done, self.epochs) != self._saved:
             with held_back():
                 checkpoints.save(self._where.checkpoint, self._checkpoint())
-            self._saved, self._saved_at = self._done, time.monotonic()
+            self._saved, self._saved_at = (self._done, self.epochs), time.monotonic()
 
     def _checkpoint(self) -> checkpoints.Checkpoint:
         state = {

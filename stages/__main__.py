@@ -15,6 +15,7 @@ NAMES = (
     "collect",
     "report",
     "colorize",
+    "export",
     "serve",
     "compare",
     "show",

@@ -8,7 +8,10 @@ import pytest
 import tiny
 
 # Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
-LONGEST = ("test_workflow.py", "test_training.py", "test_evaluation.py", "test_inception.py", "test_locks.py")
+LONGEST = tuple(
+    f"test_{name}.py"
+    for name in "workflow kills training distributed disk colorize serve evaluation inception locks verify".split()
+)
 
 
 def pytest_collection_modifyitems(items):

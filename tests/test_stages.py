@@ -42,7 +42,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
     data = {"ingest", "embed", "split", "references"}
-    runs = {"train", "evaluate", "collect", "report", "colorize", "serve", "compare", "show"}
+    runs = {"train", "evaluate", "collect", "report", "colorize", "export", "serve", "compare", "show"}
     assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
 
 
@@ -63,6 +63,7 @@ from stages.__main__ import main
 for arguments in [["--help"], *([name, "--help"] for name in {NAMES!r})]:
     assert CliRunner().invoke(main, arguments).exit_code == 0, arguments
 heavy = ("tensorflow", "keras", "numpy", "zarr", "dask", "pydantic", "skimage", "matplotlib", "rich", "pandas")
+heavy += ("onnx", "onnxruntime", "tf2onnx", "ai_edge_litert")
 print(sorted(set(heavy) & set(sys.modules)))
 """
     done = python("-c", code)

@@ -204,6 +204,10 @@ def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch,
     assert_same(directory, three_epochs)
 
 
+def test_the_last_checkpoint_is_of_the_end_however_often_there_was_one(train, three_epochs):
+    assert_same(train(epochs=3, checkpoint_seconds=0.0), three_epochs)
+
+
 def test_more_epochs_continue_the_finished_run(train, three_epochs):
     assert len(history(train(epochs=1))) == 1
     assert_same(train(epochs=3), three_epochs)
