@@ -232,7 +232,7 @@ class _Work:
         else:
             ab = self._colorizer.ab(original.levels, original.alpha)
             with files.written_whole(self._out / output) as temporary:
-                np.save(temporary, ab)
+                temporary.write_bytes(files.npy(ab))
         size = (self._out / output).stat().st_size
         return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
 

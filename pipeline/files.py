@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.errors import InputError
 
 CHECKSUM = "checksum"  # in every JSON file: the fingerprint of all the rest
@@ -239,6 +242,13 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: expected a CSV file, received: {error}; make the file again") from None
+
+
+def npy(array: npt.NDArray[Any]) -> memoryview:
+    """The bytes of an ``.npy`` file. On a full disk, `numpy.save` would say no more than a number of bytes."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    return content.getbuffer()
 
 
 def digest_bytes(*parts: bytes | memoryview) -> str:

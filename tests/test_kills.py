@@ -67,7 +67,8 @@ class Chain:
     def start(self, stage):
         run = [RUN] if stage in ("train", "evaluate", "collect") else []
         return subprocess.Popen(
-            [sys.executable, "-c", WITHOUT_NETWORK, stage, *run, "--config", self.config],
+            [sys.executable, *(["-c", WITHOUT_NETWORK] if stage == "embed" else ["-m", "stages"]), stage, *run]
+            + ["--config", self.config],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
             # A job in the background would ignore Ctrl-C, and so would its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -15,7 +15,7 @@ import PIL
 
 from pipeline.config import FolderSource as Settings
 from pipeline.errors import InputError
-from pipeline.files import digest_bytes, digest_file, fingerprint, read_json, remove, write_json, written_whole
+from pipeline.files import digest_bytes, digest_file, fingerprint, npy, read_json, remove, write_json, written_whole
 from pipeline.lab import ENCODING, SIZE, UInt8, from_rgb, mean_chroma
 from pipeline.photographs import UnreadablePhotograph, centre_square, check_file, decode_photograph, read_bytes
 from pipeline.progress import Progress
@@ -201,9 +201,10 @@ def _scan(root: Path, scratch: Path, chunk: int, paths: list[str], settings: Set
         old.unlink(missing_ok=True)
     part = None
     if used:
+        content = npy(pixels[:used])
         with written_whole(_part_path(scratch, chunk, verdicts, settings)) as temporary:
-            np.save(temporary, pixels[:used])
-            part = digest_file(temporary)
+            temporary.write_bytes(content)
+        part = digest_bytes(content)
     # Rows as ASCII, for names that are not UTF-8.
     rows = [json.dumps([v.path, v.digest, v.reason, v.detail]) for v in verdicts]
     write_json(_verdict_path(scratch, chunk), {"judged_by": _judged_by(settings), "files": rows, "pixels": part})
