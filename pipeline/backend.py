@@ -1,4 +1,4 @@
-"""Start-up of the Keras backend; the one module that imports TensorFlow itself."""
+"""Start-up of the Keras backend; beside `runtimes` the one module that imports TensorFlow itself."""
 
 import contextlib
 import ctypes

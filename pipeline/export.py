@@ -98,7 +98,11 @@ def export(
     _refuse_unfit(run, record, form)
     _refuse_missing_packages(form.target)
     _refuse_existing(path, form.target, replace)
-    network, embed = _networks(run, record, embedding_weights, threads)
+    try:
+        network, embed = _networks(run, record, embedding_weights, threads)
+        told = _made_from(run, record, form)
+    except KeyError as error:
+        raise InputError(f"{run / 'run.yaml'}: expected {error}, which is missing; evaluate the run again") from None
     from pipeline import runtimes
 
     names, lightness = sample()
@@ -119,9 +123,10 @@ def export(
         check = {"photographs": names, **_check(cases, answer, form)}
         _refuse_different(path, check)
         written = files.digests(temporary) if temporary.is_dir() else {path.name: files.digest_file(temporary)}
-        sizes = [each.stat().st_size for each in (temporary.rglob("*") if temporary.is_dir() else [temporary])]
+        parts = [temporary / name for name in written] if temporary.is_dir() else [temporary]
+        size = sum(part.stat().st_size for part in parts)
         record_of(path).unlink(missing_ok=True)  # it would tell of another export
-    told = {**_made_from(run, record, form, embed), "check": check, "files": written, "bytes": sum(sizes)}
+    told |= {"check": check, "files": written, "bytes": size}
     files.write_json(record_of(path), told)
     return told
 
@@ -165,11 +170,8 @@ def _networks(run: Path, record: Mapping[str, Any], weights: Path | None, thread
         backend.start(threads)
     from pipeline import models, run_embedding, runtimes
 
-    try:
-        with backend.policy("float32"):
-            return runtimes.in_float32(models.load(run / MODEL_FILE)), run_embedding.load(run, record, weights)
-    except KeyError as error:
-        raise InputError(f"{run / 'run.yaml'}: expected {error}, which is missing; evaluate the run again") from None
+    with backend.policy("float32"):
+        return runtimes.in_float32(models.load(run / MODEL_FILE)), run_embedding.load(run, record, weights)
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ def _refuse_different(path: Path, check: Mapping[str, Any]) -> None:
             )
 
 
-def _made_from(run: Path, record: Mapping[str, Any], form: Form, embed: Any) -> dict[str, Any]:
+def _made_from(run: Path, record: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    none = record["embedding"]["weights"] == "none"
     given = {"lightness": "(batch, H, W) uint8: L in 8-bit units, 0..255, of any height and width"}
     if form.embedding_is_input:
         given["embedding"] = f"(batch, 1000) float32: {record['embedding']['activation']} of the embedding network"
@@ -255,13 +258,13 @@ def _made_from(run: Path, record: Mapping[str, Any], form: Form, embed: Any) -> 
         "run": record["run"],
         "target": form.target,
         "precision": form.precision,
-        "embedding": "none" if embed is None else "input" if form.embedding_is_input else "inside",
+        "embedding": "none" if none else "input" if form.embedding_is_input else "inside",
         "inputs": given,
         "outputs": {"ab": "(batch, H, W, 2) float32: a and b in 8-bit units, 128 is neutral; 0 or more, not clipped"},
         "made_from": {
             "fingerprints": record.get("fingerprints", {}),
             "network": {MODEL_FILE: files.digest_file(run / MODEL_FILE)},
-            "embedding_network": {**record["embedding"], **record.get("embedding_weights", {})},
+            "embedding_network": record["embedding"] | (record.get("embedding_weights") or {}),
         },
         "versions": {**provenance.versions(networks=True), **{name: version(name) for name in packages}},
     }
