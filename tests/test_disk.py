@@ -158,7 +158,7 @@ def last_line(result):
 
 
 FULL = re.compile(r"error: (data|models|results)/[^ ]*: No space left on device; make room there")
-SOME = [stage if stage in STAGES[:4] else pytest.param(stage, marks=pytest.mark.long) for stage in STAGES]
+SOME = [stage if stage in STAGES[:3] else pytest.param(stage, marks=pytest.mark.long) for stage in STAGES]
 
 
 def fails_on_a_full_disk_then_goes_on(call, disk, capfd, sizes, before, whole, stage, *arguments):

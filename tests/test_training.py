@@ -180,7 +180,7 @@ def test_a_run_interrupted_after_any_step_goes_on_to_the_same_bits(train, three_
     ("moment", "told"),
     [
         ("on_train_batch_begin", "epoch 1, step 2"),
-        ("on_test_begin", "epoch 1, step 3"),
+        pytest.param("on_test_begin", "epoch 1, step 3", marks=pytest.mark.long),
         ("on_test_batch_end", "epoch 1, step 3"),
     ],
 )

@@ -168,6 +168,7 @@ def test_what_verify_finds_is_made_again_by_the_same_command(workflow, names):
     assert "Nothing to be done" in workflow.run()
 
 
+@pytest.mark.long
 def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):
     page = workflow.result("index.html")
     workflow.run(target=page)
@@ -219,6 +220,7 @@ def test_other_settings_are_refused_before_any_job(workflow):
     assert tree(workflow.folder / "models") == before
 
 
+@pytest.mark.long
 def test_more_epochs_continue_the_run(workflow):
     printed = workflow.run("--config", "training={epochs: 3}")
     assert "going on after epoch 2" in printed
