@@ -1,6 +1,7 @@
 """Keras' Inception-ResNet-v2 with its 1000-way head: embeddings of gray photographs, and features of coloured ones."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -231,12 +232,17 @@ def calibrate(network: keras.Model, lightness: UInt8) -> None:
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    gray = GrayPhotograph(dtype="float32")(lightness)
-    _, statistics = network.stateless_call(
-        network.trainable_variables, network.non_trainable_variables, gray, training=True
-    )
-    for variable, value in zip(network.non_trainable_variables, statistics, strict=True):
-        variable.assign(value)
+    # Layer by layer, each result kept no longer than another layer wants it: together they take 6 GB for 16 images.
+    first, *layers = network.layers
+    wanted = Counter(id(tensor) for layer in layers for tensor in keras.tree.flatten(layer.input))
+    values = {id(first.output): GrayPhotograph(dtype="float32")(lightness)}
+    for layer in layers:
+        given = keras.tree.map_structure(lambda tensor: values[id(tensor)], layer.input)
+        values[id(layer.output)] = layer(given, training=True)
+        for tensor in keras.tree.flatten(layer.input):
+            wanted[id(tensor)] -= 1
+            if not wanted[id(tensor)]:
+                del values[id(tensor)]
 
 
 def spread(embeddings: npt.NDArray[np.float32]) -> dict[str, float]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.backend import HiddenStandardError
+from pipeline.backend import quiet
 from pipeline.blueprints import EMBEDDING_SIZE
 
 Answer = Callable[..., npt.NDArray[np.float32]]
@@ -164,7 +164,7 @@ def write_tflite(module: tf.Module, path: Path, precision: str) -> None:
         precision: ``float32``; ``float16``, weights in float16, computing in float32; or ``int8``, which is dynamic
             range: weights in int8, what layers are given quantised while they compute.
     """
-    with tempfile.TemporaryDirectory() as scratch, HiddenStandardError():
+    with tempfile.TemporaryDirectory() as scratch, quiet():
         write_saved_model(module, Path(scratch))
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
         if precision != "float32":
@@ -199,7 +199,7 @@ def open_tflite(path: Path, threads: int) -> Answer:
     """The same, through LiteRT, the interpreter of TFLite files."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with HiddenStandardError():  # what computes says that it starts
+    with quiet():  # what computes says that it starts
         interpreter = Interpreter(str(path), num_threads=threads)
         interpreter.allocate_tensors()
     runner = interpreter.get_signature_runner(SIGNATURE)

@@ -1,8 +1,11 @@
 """`python -m stages`: all stages by name."""
 
+import sys
 from importlib import import_module
 
 import click
+
+from stages.started import hand_over
 
 NAMES = (
     "new",
@@ -48,4 +51,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m stages")
+    status = hand_over(sys.argv[1:])
+    if status is None:
+        main(prog_name="python -m stages")
+    sys.exit(status)

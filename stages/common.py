@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipeline.errors import InputError
+from stages.started import WORKFLOW
 
 if TYPE_CHECKING:
     from pipeline.backend import Precision
@@ -48,7 +50,9 @@ class Stage(click.Command):
         _log_to_stderr()
         try:
             with _stopping():
-                return super().invoke(context)
+                result = super().invoke(context)
+                _tell_cost(self.name)
+                return result
         except InputError as error:
             _end(f"error: {error}", 2)
         except Stopped:
@@ -66,6 +70,17 @@ class Stage(click.Command):
             what = (" ".join(str(error).split()) or kind)[:200]
             less = LESS_MEMORY.get(self.name or "", "limit")
             _end(f"error: {self.name}: out of memory ({what}); lower {less}, then run the same command again", 2)
+
+
+def _tell_cost(name: str | None) -> None:
+    """In a workflow's log: Snakemake's own benchmark measures the command that waits for a fork, see `started`."""
+    import psutil
+
+    if os.environ.get(WORKFLOW):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = time.time() - psutil.Process().create_time()
+        told = (name, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+        logging.getLogger("deepcolor").info("%s: %.1f s, %.1f s of processor time, at most %.0f MiB of memory", *told)
 
 
 def _remedy(error: OSError) -> str:
@@ -89,8 +104,6 @@ class Stopped(KeyboardInterrupt):
 @contextlib.contextmanager
 def _stopping() -> Iterator[None]:
     """Turn SIGTERM, and the workflow's end, into `Stopped` for the block."""
-    from pipeline.config import WORKFLOW
-
     before = signal.signal(signal.SIGTERM, _stop)
     if workflow := os.environ.get(WORKFLOW):
         threading.Thread(target=_watch, args=[workflow], daemon=True).start()

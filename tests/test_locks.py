@@ -13,8 +13,9 @@ import psutil
 import pytest
 from tiny import DOT, ROOT, python, tree
 
-from pipeline import checkpoints, locks
+from pipeline import checkpoints, files, locks
 from pipeline.errors import InputError
+from stages import started
 
 HOLD = """
 import sys, time
@@ -119,14 +120,68 @@ def test_training_that_is_told_to_stop_saves_what_is_done_first(training, tmp_pa
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_stage_stops_when_its_workflow_is_gone(training, tmp_path):
-    workflow = start("-c", "import time; time.sleep(600)")
-    began = psutil.Process(workflow.pid).create_time()
-    caller = f"{socket.gethostname()} {workflow.pid} {began}"
-    process = start(*training, env={**os.environ, "DEEPCOLOR_WORKFLOW": caller})
+@pytest.fixture
+def workflow():
+    """A process in the place of a workflow, and the environment that its stages are called with."""
+    process = start("-c", "import time; time.sleep(600)")
+    caller = f"{socket.gethostname()} {process.pid} {psutil.Process(process.pid).create_time()}"
+    yield process, {**os.environ, "DEEPCOLOR_WORKFLOW": caller}
+    process.kill()
+    process.wait()
+
+
+def shared(workflow):
+    """The processes that fork for its stages: its forks have the same command line."""
+    caller = workflow[1]["DEEPCOLOR_WORKFLOW"]
+    found = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-1:] == [caller]]
+    return [p for p in found if p.parent() not in found]
+
+
+def wait_until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_stage_stops_when_its_workflow_is_gone(training, tmp_path, workflow):
+    process = start(*training, env=workflow[1])
     wait_for(process, "epoch 2 of 2000")
-    workflow.kill()
-    workflow.wait()
+    workflow[0].kill()
+    workflow[0].wait()
     assert "train: stopped" in process.stdout.read()
     assert process.wait(20) == 143
     assert "checkpoint.npz" in tree(tmp_path / "m")
+    wait_until(lambda: not shared(workflow))
+    place = started.folder(workflow[1]["DEEPCOLOR_WORKFLOW"])
+    assert place.name.startswith("deepcolor-") and not place.exists()
+
+
+def test_stages_of_a_workflow_share_one_start_and_write_the_same_bytes(training, tmp_path, workflow):
+    first = start(*training, env=workflow[1])
+    wait_for(first, "epoch 3 of 2000")
+    (process,) = shared(workflow)
+    first.terminate()
+    assert "train: stopped" in first.stdout.read() and first.wait() == 143
+    epochs = checkpoints.load(tmp_path / "m" / "checkpoint.npz").state["epochs"]
+    more = ("--set", f"training.epochs={epochs + 1}")
+    second = start(*training, *more, env=workflow[1])
+    told = second.stdout.read()
+    assert second.wait() == 0 and f"going on after epoch {epochs}" in told and "of processor time" in told
+    refused = start("-m", "stages", "train", "dot", env=workflow[1])
+    told = refused.stdout.read()
+    assert refused.wait() == 2 and told.startswith("error: run name 'dot'") and told.count("\n") == 1
+    assert shared(workflow) == [process]
+    assert python(*training[:-1], tmp_path / "alone", *more).returncode == 0
+    for name in ("best.weights.h5", "last.weights.h5", "history.csv", "training.json"):
+        assert (tmp_path / "m" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_a_stage_that_is_killed_takes_its_fork_along(training, tmp_path, workflow):
+    process = start(*training, env=workflow[1])
+    wait_for(process, "epoch 1 of 2000")
+    fork = psutil.Process(files.read_json(tmp_path / ".m.holder")["process"])
+    assert fork.pid != process.pid and fork.is_running()
+    process.kill()
+    wait_until(lambda: not fork.is_running())
+    assert len(shared(workflow)) == 1

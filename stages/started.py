@@ -1,0 +1,244 @@
+"""One start of Python and TensorFlow for all stages that a workflow calls, on Linux.
+
+Importing TensorFlow takes seconds. The first stage of a workflow that needs it starts a process that imports it and
+waits; every stage hands it the command, and it forks. The fork has the stage's arguments, environment, folder and
+standard streams, and imports this project's own code anew. The stage waits, passes signals on, and ends as the fork
+does. The process ends with its workflow. Where there is none, or it cannot be had, a stage runs in its own process.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+STAGES = ("embed", "train", "evaluate")
+# What these stages import besides this project's own code.
+PACKAGES = (
+    "tensorflow", "keras", "cv2", "dask.threaded", "filelock", "fsspec", "matplotlib.pyplot", "pandas", "PIL.Image",
+    "psutil", "pydantic", "rich.progress", "scipy.stats", "skimage.color", "skimage.metrics", "yaml", "zarr",
+)  # fmt: skip
+WORKFLOW = "DEEPCOLOR_WORKFLOW"  # see pipeline.config, which takes longer to import than this module may
+SECONDS_TO_BIND = 20.0
+
+Request = dict[str, Any]
+
+
+def hand_over(arguments: Sequence[str]) -> int | None:
+    """Have the workflow's process run a stage.
+
+    Args:
+        arguments: the stage's name and its own arguments.
+
+    Returns:
+        The exit status, or None where the stage is to run here.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if sys.platform != "linux" or not arguments or arguments[0] not in STAGES or backend != "tensorflow":
+        return None
+    workflow = os.environ.get(WORKFLOW, "")
+    if workflow.split(" ")[0] != socket.gethostname() or set(arguments) & {"-h", "--help"}:
+        return None
+    try:
+        connection = _connect(workflow)
+        request = {"arguments": list(arguments), "environment": dict(os.environ), "folder": str(Path.cwd())}
+        message = json.dumps(request).encode("utf-8", "surrogateescape")
+        socket.send_fds(connection, [struct.pack("!Q", len(message))], [0, 1, 2])
+        connection.sendall(message)
+        answer = connection.makefile("rb")
+        process = int(answer.readline())
+    except (OSError, ValueError):
+        return None
+    return _wait(answer, process)
+
+
+def _wait(answer: Any, process: int) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: _pass_on(process, number))
+    told = answer.readline()
+    if not told:
+        _pass_on(process, signal.SIGTERM)
+        sys.stderr.write("error: the process that the stage ran in was lost; run the same command again\n")
+        return 1
+    status = int(told)
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    return status
+
+
+def _pass_on(process: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def folder(workflow: str) -> Path:
+    """Where the workflow's process listens: a folder for this user, workflow, Python and working folder."""
+    name = hashlib.sha256(os.fsencode(f"{workflow} {sys.executable} {Path.cwd()}")).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"deepcolor-{os.getuid()}-{name}")
+
+
+def _connect(workflow: str) -> socket.socket:
+    """Connect to the workflow's process, and start it where there is none."""
+    place = folder(workflow)
+    place.mkdir(mode=0o700, exist_ok=True)
+    found = place.lstat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o777 != 0o700:
+        raise PermissionError(f"{place}: expected a folder that only this user can use")
+    with (place / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            return _connected(place)
+        (place / "socket").unlink(missing_ok=True)
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "stages.started", place, workflow],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        end = time.monotonic() + SECONDS_TO_BIND
+        while True:
+            try:
+                return _connected(place)
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+
+
+def _connected(place: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(place / "socket"))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _import() -> None:
+    from pipeline.backend import quiet
+
+    with quiet():
+        for name in PACKAGES:
+            import_module(name)
+
+
+class _Forker:
+    """Forks for every request, and tells each one's process number and, in the end, status."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._listener = listener
+        self._running: dict[int, socket.socket] = {}
+        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    def serve(self, gone: Callable[[], bool]) -> Request | None:
+        """Serve until the workflow is gone; in a fork, return what it is asked to do."""
+        while self._running or not gone():
+            for key, _ in self._selector.select(timeout=1):
+                request: Request | None = key.data()
+                if request is not None:
+                    return request
+        return None
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._fork(connection))
+
+    def _fork(self, connection: socket.socket) -> Request | None:
+        self._selector.unregister(connection)
+        try:
+            request, streams = _receive(connection)
+        except (OSError, ValueError, struct.error):
+            connection.close()
+            return None
+        if not (process := os.fork()):
+            self._selector.close()
+            for other in (self._listener, connection, *self._running.values()):
+                other.close()
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+                os.close(stream)
+            return request
+        for stream in streams:
+            os.close(stream)
+        self._running[process] = connection
+        with contextlib.suppress(OSError):
+            connection.sendall(b"%d\n" % process)
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._abandoned(process))
+        ended = os.pidfd_open(process)
+        self._selector.register(ended, selectors.EVENT_READ, lambda: self._ended(process, ended))
+        return None
+
+    def _abandoned(self, process: int) -> None:
+        """End a fork whose stage was killed."""
+        self._selector.unregister(self._running[process])
+        os.kill(process, signal.SIGKILL)
+
+    def _ended(self, process: int, ended: int) -> None:
+        _, status = os.waitpid(process, 0)
+        self._selector.unregister(ended)
+        os.close(ended)
+        connection = self._running.pop(process)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(connection)
+        with contextlib.suppress(OSError):
+            connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+        connection.close()
+
+
+def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
+    header, streams, _, _ = socket.recv_fds(connection, 8, 3)
+    (size,) = struct.unpack("!Q", header)
+    message = b""
+    while len(message) < size:
+        if not (more := connection.recv(size - len(message))):
+            raise ValueError("expected a whole request")
+        message += more
+    return json.loads(message.decode("utf-8", "surrogateescape")), streams
+
+
+def _serve(place: Path, workflow: str) -> Request | None:
+    from pipeline.files import remove
+    from pipeline.locks import is_gone
+
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(place / "socket"))
+    listener.listen(64)
+    _import()
+    request = _Forker(listener).serve(lambda: is_gone(workflow))
+    if request is None:
+        remove(place)
+    return request
+
+
+def _become(request: Request) -> None:
+    """Take on what a stage's own process would have."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv[1:] = request["arguments"]
+
+
+if __name__ == "__main__":
+    asked = _serve(Path(sys.argv[1]), sys.argv[2])
+    if asked:
+        _become(asked)
+        for module in [name for name in sys.modules if name.split(".")[0] in ("pipeline", "stages")]:
+            del sys.modules[module]
+        import_module("stages.__main__").main(prog_name="python -m stages")
