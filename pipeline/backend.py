@@ -5,12 +5,11 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+from pipeline.hardware import Precision
 
 _threads = 0
-
-Precision = Literal["float32", "mixed_bfloat16"]
 
 
 def start(threads: int, precision: Precision = "float32") -> None:
@@ -39,35 +38,6 @@ def start(threads: int, precision: Precision = "float32") -> None:
     import keras
 
     keras.config.set_dtype_policy(precision)
-
-
-def fastest_precision() -> Precision:
-    """mixed_bfloat16 where the hardware computes in bfloat16, float32 elsewhere; Keras is started.
-
-    Elsewhere it is emulated: measured on AVX2 cores, a training step of base takes 15 times as long as in float32.
-    """
-    import keras
-
-    if keras.config.backend() == "tensorflow":
-        import tensorflow
-
-        devices = tensorflow.config.list_physical_devices("GPU")
-        capabilities = [tensorflow.config.experimental.get_device_details(device) for device in devices]
-        if devices:
-            enough = all(found.get("compute_capability", (0, 0)) >= (8, 0) for found in capabilities)
-            return "mixed_bfloat16" if enough else "float32"
-    elif keras.distribution.list_devices("gpu"):
-        return "mixed_bfloat16"
-    return "mixed_bfloat16" if _processor_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
-
-
-def _processor_flags() -> set[str]:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return set()
-    lines = (line.partition(":") for line in text.splitlines())
-    return next((set(value.split()) for name, _, value in lines if name.strip() in ("flags", "Features")), set())
 
 
 @contextlib.contextmanager

@@ -6,12 +6,13 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import InputError
+from pipeline.hardware import Precision, fastest_precision
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
 WORKFLOW = "DEEPCOLOR_WORKFLOW"  # environment variable: host, process and start of the workflow that calls a stage
@@ -58,10 +59,17 @@ def _path(text: str) -> str:
     return os.path.expanduser(text)  # noqa: PTH111 - a user who is not there is left as it is
 
 
+def _precision(value: Any) -> Any:
+    if value not in ("auto", *get_args(Precision)):
+        raise ValueError(f"expected auto, {' or '.join(get_args(Precision))}, received {_shown(value)}")
+    return fastest_precision() if value == "auto" else value
+
+
 Place = Annotated[str, AfterValidator(_path)]
 Real = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Chosen = Annotated[Precision, BeforeValidator(_precision)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Workers = Annotated[int, Field(ge=1, le=4096)]
@@ -125,7 +133,7 @@ class Embedding(Section):
     weights: Annotated[str, Field(min_length=1)] = "random"
     seed: Seed = 0
     activation: Literal["logits", "softmax"] = "logits"
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Chosen = "float32"
     batch_size: Count = 16
 
 
@@ -157,7 +165,7 @@ class Training(Section):
     """What a run's name does not say about its training."""
 
     epochs: Count = 2
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Chosen = "float32"
     start_at: Literal["mean", "zeros"] = "mean"
     patience: Count | None = None
     tensorboard: bool = False

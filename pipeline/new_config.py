@@ -67,7 +67,7 @@ split:                          # shares of the photographs; they add up to 1
 training:
   epochs: {epochs:<21} # at most
   patience: {patience:<19} # stop after so many epochs without a better validation MSE; null never stops early
-  precision: float32            # mixed_bfloat16 is faster on a recent GPU
+  precision: float32            # auto takes mixed_bfloat16 where this machine computes in it, which is faster there
 
 evaluation:
   weights: best                 # the epoch with the lowest validation MSE, or last

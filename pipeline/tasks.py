@@ -12,11 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask
-import dask.local
-import dask.threaded
-from dask.callbacks import Callback
-
 from pipeline import provenance
 from pipeline.config import check_scheduler
 from pipeline.errors import InputError
@@ -67,26 +62,23 @@ def run_tasks(
             return _Cluster(scheduler, what, target).run(
                 [_packed(function, call, target, networks) for call in arguments], advance
             )
+        import dask.local  # takes long, and planning needs none of it
+        import dask.threaded
+        from dask.callbacks import Callback
+
+        name = function.__name__
+
+        def finished(key: Any, *_: Any) -> None:
+            if str(key).startswith(name):
+                advance()
+
         # By its name, dask would look for it with `distributed`, and import that first.
         local = dask.threaded.get if scheduler == "threads" else dask.local.get_sync
         tasks = [
             dask.delayed(function, pure=False)(*[dask.delayed(a, traverse=False) for a in call]) for call in arguments
         ]
-        with _Finished(advance, function):
+        with Callback(posttask=finished):
             return list(dask.compute(*tasks, scheduler=local, num_workers=workers))
-
-
-class _Finished(Callback):
-    """Advances once per finished call of the function."""
-
-    def __init__(self, advance: Callable[..., None], function: Callable[..., Any]) -> None:
-        super().__init__(posttask=self._after)
-        self._advance = advance
-        self._name = getattr(function, "__name__", "")
-
-    def _after(self, key: Any, result: Any, dsk: Any, state: Any, worker: Any) -> None:
-        if str(key).startswith(self._name):
-            self._advance()
 
 
 class _Lost(Exception):

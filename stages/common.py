@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from stages.started import WORKFLOW
 
 if TYPE_CHECKING:
-    from pipeline.backend import Precision
+    from pipeline.hardware import Precision
     from pipeline.config import Config
     from pipeline.progress import Progress
     from pipeline.stores import Store

@@ -1,0 +1,1 @@
+"""Speed, memory and size, measured as ratios: `make bench`."""

@@ -1,0 +1,128 @@
+"""What all rows share: measuring in turn, ratios with their spread, and lines of the table."""
+
+import json
+import os
+import platform
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.hardware import processor_flags
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median, lowest and highest of what was found in each round."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Ratio":
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        what: what is measured.
+        ours: what this project takes or reaches, with its unit.
+        compared: what it is compared with, and what that takes or reaches.
+        ratio: of the two, as the target has it.
+        target: what the ratio should be.
+        at_least: whether the target is the smallest ratio that meets it, else it is the largest.
+        limit: what cannot be exceeded, with its unit, where that was measured.
+        share: of the limit that was reached.
+        note: a sentence, where the number alone would mislead.
+    """
+
+    what: str
+    ours: str
+    compared: str
+    ratio: Ratio
+    target: float
+    at_least: bool = True
+    limit: str = ""
+    share: Ratio | None = None
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.ratio.median >= self.target if self.at_least else self.ratio.median <= self.target
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "met": self.met}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Line":
+        values = {key: value for key, value in values.items() if key != "met"}
+        share = Ratio(**values["share"]) if values["share"] else None
+        return cls(**{**values, "ratio": Ratio(**values["ratio"]), "share": share})
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    """How long a call takes."""
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def in_turn(*functions: Callable[[], Any], rounds: int) -> list[list[float]]:
+    """Seconds of each function in each round: A B A B ..., so that all see the same other load of the machine."""
+    found: list[list[float]] = [[] for _ in functions]
+    for _ in range(rounds):
+        for each, function in zip(found, functions, strict=True):
+            each.append(seconds(function))
+    return found
+
+
+def quotients(upper: list[float], lower: list[float]) -> Ratio:
+    """Round by round, one divided by the other."""
+    return Ratio.of([a / b for a, b in zip(upper, lower, strict=True)])
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def machine() -> dict[str, Any]:
+    """The machine, in words that decide its speed."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    family = re.search(r"^cpu family\s*:\s*(.+)$", text, re.MULTILINE)
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+    return {
+        "processor": model[1] if model else platform.processor() or platform.machine(),
+        "family": family[1] if family else "",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "arithmetic": [flag for flag in known if flag in processor_flags()],
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def machine_name() -> str:
+    """The machine as a file's name."""
+    found = machine()
+    fastest = found["arithmetic"][-1:]
+    family = [f"family {found['family']}"] if found["family"] else []
+    words = " ".join([found["processor"], *family, *fastest, f"{found['cores']} cores"])
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+
+
+def hand_over(lines: list[Line]) -> None:
+    """Print lines as JSON, the last line of standard output, for the process that called this one."""
+    sys.stdout.write(json.dumps([line.as_json() for line in lines]) + "\n")
