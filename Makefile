@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
 
-.PHONY: demo test test-all fuzz check lock clean
+.PHONY: demo test test-all bench fuzz check lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores 4 $(RUN)
@@ -14,6 +14,10 @@ test: check
 
 test-all: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
+
+# ROWS names some of the rows only; without it, all are measured, in 15 minutes.
+bench: .venv/installed
+	$(BIN)/python -m benchmarks $(ROWS)
 
 fuzz: .venv/installed ; DEEPCOLOR_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -x tests/test_fuzz.py
 

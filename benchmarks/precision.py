@@ -35,7 +35,7 @@ def round_in_convolutions() -> None:
     nn.conv = conv
 
 
-def validation(folder: Path, name: str, epochs: int, precision: backend.Precision) -> list[float]:
+def validation(folder: Path, name: str, epochs: int, precision: hardware.Precision) -> list[float]:
     """Validation MSE after each epoch."""
     from pipeline import files, training
     from pipeline.runs import Run

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline import config, files, lab, provenance
 from pipeline.errors import InputError
 from pipeline.progress import Progress
@@ -93,7 +95,7 @@ def _ingest_shard(source: Source, store: Store, shard: int, identity: str) -> bo
 
 def image_digest(lightness: lab.UInt8, ab: lab.UInt8) -> str:
     """What index.csv has as the digest of an image: SHA-256 of L (224, 224) and ab (224, 224, 2) uint8."""
-    return files.digest_bytes(lightness.tobytes(), ab.tobytes())
+    return files.digest_bytes(np.ascontiguousarray(lightness).data, np.ascontiguousarray(ab).data)
 
 
 def _write_index(source: Source, store: Store) -> int:

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -198,13 +199,7 @@ class Store:
 
     def array(self, name: str) -> "zarr.Array[Any]":
         """One of the store's arrays."""
-        try:
-            found = self.open()[name]
-        except (KeyError, ValueError, TypeError):
-            found = None
-        if not isinstance(found, zarr.Array):
-            raise InputError(f"{self.path}: expected an array {name!r}, received none that can be read; {files.REPAIR}")
-        return found
+        return _opened(self, name, tuple(map(_stamp, self._metadata_files())))
 
     def rows(self) -> int:
         """The number of images."""
@@ -391,3 +386,23 @@ class Store:
 
     def _metadata_files(self) -> list[Path]:
         return [self.path / "zarr.json", *(self.path / array.name / "zarr.json" for array in self.layout.arrays)]
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _opened(store: Store, name: str, stamps: tuple[tuple[int, ...], ...]) -> "zarr.Array[Any]":
+    """An array of a store, opened once for as long as its metadata's `stamps` stay: that takes longer than an image."""
+    try:
+        found = store.open()[name]
+    except (KeyError, ValueError, TypeError):
+        found = None
+    if not isinstance(found, zarr.Array):
+        raise InputError(f"{store.path}: expected an array {name!r}, received none that can be read; {files.REPAIR}")
+    return found

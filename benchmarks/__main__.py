@@ -1,0 +1,77 @@
+"""Measure rows of the benchmark, each in a process of its own, and bring docs/performance.md up to date.
+
+    python -m benchmarks [ROW ...]
+
+Without names all rows are measured, in less than 15 minutes on two cores. Results go to
+benchmarks/results/<machine>.json; rows that are not asked for stay there as they were.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import performance
+from benchmarks.measure import RESULTS, ROOT, machine, machine_name
+
+# Modules and functions, in the order of the table.
+ROWS = {
+    "training-step": "training.step",
+    "training-step-bfloat16": "training.step_bfloat16",
+    "epoch": "training.epoch",
+    "cached-embeddings": "training.cached",
+    "embed": "embedding.embed",
+    "ingest": "data.ingest",
+    "sizes": "data.sizes",
+    "access": "data.access",
+    "evaluate": "evaluation.evaluate",
+    "start": "starts.start",
+    "stages": "starts.stages",
+    "memory": "growth.memory",
+    "growth": "growth.growth",
+}
+
+
+def measure(name: str) -> list[dict[str, object]]:
+    """The lines of a row, as JSON values."""
+    module, function = ROWS[name].split(".")
+    code = f"from benchmarks import {module}, measure; measure.hand_over({module}.{function}())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name}: the measurement failed with status {done.returncode}")
+    lines: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    rows = parser.parse_args().rows or list(ROWS)
+    if unknown := sorted(set(rows) - set(ROWS)):
+        parser.error(f"expected rows of {', '.join(ROWS)}, received {', '.join(unknown)}")
+    path = RESULTS / f"{machine_name()}.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
+    for number, name in enumerate(rows, 1):
+        began = time.monotonic()
+        lines = measure(name)
+        took = time.monotonic() - began
+        found[name] = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "seconds": round(took), "lines": lines}
+        print(f"{number} of {len(rows)}: {name}, {took:.0f} s", file=sys.stderr, flush=True)
+        for line in lines:
+            print(f"  {performance.sentence(line)}", file=sys.stderr, flush=True)
+        write(path, {"machine": machine(), "rows": {row: found[row] for row in ROWS if row in found}})
+    performance.update()
+
+
+def write(path: Path, values: object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.rename(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""What data cost: ingest, bytes on disk, and reading, each beside the least that has to be done for it.
+
+Images in the layout of Kaggle's archive are drawn (see `benchmarks.memory`), photographs are scikit-image's. What is
+compared is done in turn, in one process, with as many threads.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numcodecs.zstd import Zstd
+from PIL import Image
+
+from benchmarks import memory
+from benchmarks.measure import THREADS, Line, Ratio, in_turn, median, quotients, seconds
+from pipeline import config, files
+from pipeline.ingest import ingest as ingest_images
+from pipeline.lab import SIZE, from_rgb
+from pipeline.photographs import centre_square, decode_photograph, read_bytes
+from pipeline.sources.sample import sample_photographs
+from pipeline.stores import EMBEDDINGS, IMAGES, ROWS_PER_CHUNK, Store
+
+INGESTED, READ, IMAGES_PER_SHARD = 1024, 512, 64
+PHOTOGRAPHS, WIDTH, HEIGHT = 128, 512, 384
+LARGE, TIMES = 16, 8  # large photographs, each of so many small ones in either direction
+ROUNDS = 4
+MAX_MILLISECONDS = 5.0
+ZSTD = Zstd(level=3, checksum=True)
+
+
+def write_archive(folder: Path, images: int) -> None:
+    """Kaggle's arrays. Fewer distinct images than elsewhere: drawing them takes longer than all that is measured."""
+    memory.DISTINCT = 64
+    memory.write_archive(folder, images)
+
+
+def compress(array: np.ndarray, path: Path) -> None:
+    """Rows as a shard's file has them, without its index."""
+    chunks = [ZSTD.encode(array[start : start + ROWS_PER_CHUNK]) for start in range(0, len(array), ROWS_PER_CHUNK)]
+    with path.open("wb") as file:
+        file.writelines(chunks)
+
+
+def in_threads(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], threads: int = THREADS) -> None:
+    """Call a function with each of some arguments."""
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(function, *call) for call in calls]:
+            done.result()
+
+
+def ingest() -> list[Line]:
+    """Ingest, beside one pass that does no more than has to be done."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        return [
+            _ingest_arrays(folder),
+            *_ingest_photographs(folder, small_photographs(folder), THREADS),
+            # So few are one task of ingest's.
+            *_ingest_photographs(folder, large_photographs(folder), 1),
+        ]
+
+
+def _ingester(
+    source: config.KaggleSource | config.FolderSource, folder: Path, threads: int = THREADS
+) -> Callable[[], None]:
+    def ours() -> None:
+        files.remove(folder)
+        ingest_images(source, Store(folder / "images.zarr", IMAGES), workers=threads)
+
+    return ours
+
+
+def _ingest_arrays(folder: Path) -> Line:
+    archive, bare = folder / "archive", folder / "bare"
+    write_archive(archive, INGESTED)
+    arrays = [np.load(path, mmap_mode="r") for path in sorted(archive.rglob("*.npy"))]
+    shards = [
+        (array[start : start + IMAGES_PER_SHARD], bare / f"{number}-{start}")
+        for number, array in enumerate(arrays)
+        for start in range(0, len(array), IMAGES_PER_SHARD)
+    ]
+
+    def least() -> None:
+        files.remove(bare)
+        bare.mkdir()
+        in_threads(compress, shards)
+
+    ours = _ingester(config.KaggleSource(kind="kaggle", path=str(archive)), folder / "data")
+    ours()  # what is imported, and files into memory
+    taken, needed = in_turn(ours, least, rounds=ROUNDS)
+    return Line(
+        f"ingest, {INGESTED} images of Kaggle's arrays",
+        f"{INGESTED / median(taken):.0f} images/s",
+        f"the same bytes read, compressed and written in one pass: {INGESTED / median(needed):.0f} images/s",
+        quotients(needed, taken),
+        0.8,
+        note="The rest is SHA-256 of the input, of each image and of each file, checks of the arrays, and the tables.",
+    )
+
+
+def small_photographs(folder: Path) -> Path:
+    """A new folder of squares out of scikit-image's photographs, as JPEG."""
+    made = folder / "small"
+    made.mkdir()
+    rng = np.random.default_rng(0)
+    found = [np.asarray(Image.open(path).convert("RGB")) for path in sample_photographs()]
+    enough = itertools.cycle([image for image in found if image.shape[0] >= HEIGHT and image.shape[1] >= WIDTH])
+    for number, image in enumerate(itertools.islice(enough, PHOTOGRAPHS)):
+        y, x = (rng.integers(have - want + 1) for have, want in zip(image.shape, (HEIGHT, WIDTH), strict=False))
+        Image.fromarray(image[y : y + HEIGHT, x : x + WIDTH]).save(made / f"{number:03d}.jpg", quality=90)
+    return made
+
+
+def large_photographs(folder: Path) -> Path:
+    """A new folder of JPEGs of a camera's size, each made of many small ones."""
+    made = folder / "large"
+    made.mkdir()
+    rng = np.random.default_rng(0)
+    small = [np.asarray(Image.open(path)) for path in sorted((folder / "small").iterdir())]
+    for number in range(LARGE):
+        rows = [np.hstack([small[i] for i in rng.integers(len(small), size=TIMES)]) for _ in range(TIMES)]
+        Image.fromarray(np.vstack(rows)).save(made / f"{number:03d}.jpg", quality=90)
+    return made
+
+
+def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[Line]:
+    paths, bare = sorted(photographs.iterdir()), folder / "bare"
+    width, height = Image.open(paths[0]).size
+    what = f"ingest, {len(paths)} JPEGs of {width}x{height}, {threads} thread{'s' if threads > 1 else ''}"
+
+    def decode(path: Path) -> np.ndarray:
+        return decode_photograph(read_bytes(path), at_least=SIZE)
+
+    def work(part: list[Path], path: Path) -> None:
+        lightness, ab = zip(*(from_rgb(centre_square(decode(each))) for each in part), strict=True)
+        compress(np.stack(lightness), path.with_suffix(".L"))
+        compress(np.stack(ab), path.with_suffix(".ab"))
+
+    def decoding() -> None:
+        in_threads(decode, [(path,) for path in paths], threads)
+
+    def least() -> None:
+        files.remove(bare)
+        bare.mkdir()
+        parts = [paths[start : start + ROWS_PER_CHUNK] for start in range(0, len(paths), ROWS_PER_CHUNK)]
+        in_threads(work, [(part, bare / f"{number}") for number, part in enumerate(parts)], threads)
+
+    ours = _ingester(config.FolderSource(kind="folder", path=str(photographs)), folder / "data", threads)
+    ours()
+    taken, decoded, needed = in_turn(ours, decoding, least, rounds=ROUNDS)
+    rate = f"{len(paths) / median(taken):.1f} images/s"
+    return [
+        Line(
+            what,
+            rate,
+            f"decoding alone: {len(paths) / median(decoded):.1f} images/s",
+            quotients(decoded, taken),
+            0.8,
+            limit=f"{len(paths) / median(needed):.1f} images/s: decoding, resizing, conversion to Lab, compression",
+            share=quotients(needed, taken),
+            note=f"Without any bookkeeping it would be {quotients(decoded, needed).median:.2f}: each image is also "
+            f"resized to {SIZE}x{SIZE}, converted to Lab by scikit-image, in float64, and compressed.",
+        ),
+        Line(
+            what,
+            rate,
+            f"decoding, resizing, conversion and compression alone: {len(paths) / median(needed):.1f} images/s",
+            quotients(needed, taken),
+            0.8,
+            note="The rest is digests, the mean chroma that tells gray photographs, scratch files, records and tables.",
+        ),
+    ]
+
+
+def sizes() -> list[Line]:
+    """Bytes on disk, beside those of arrays."""
+    with tempfile.TemporaryDirectory() as temporary:
+        images = Store(Path(temporary) / "images.zarr", IMAGES)
+        ingest_images(config.SampleSource(), images, workers=THREADS)
+        embeddings = Store(Path(temporary) / "embeddings.zarr", EMBEDDINGS)
+        rows = images.rows()
+        embeddings.create(rows, IMAGES_PER_SHARD, {"settings": {}})
+        values = np.random.default_rng(0).normal(size=(rows, 1000)).astype(np.float32)
+        for shard in range(embeddings.shard_count()):
+            embeddings.write_shard(shard, {"embedding": values[slice(*embeddings.span(shard))]})
+        stored = [_bytes(store.path) / rows for store in (images, embeddings)]
+    raw, tiled = 3 * SIZE**2, 4 * 28 * 28 * 1000
+    return [
+        Line(
+            f"images.zarr of the {rows} sample photographs",
+            f"{stored[0] / 1000:.1f} kB per image",
+            f"as arrays: {raw / 1000:.1f} kB",
+            Ratio.of([stored[0] / raw]),
+            0.65,
+            at_least=False,
+        ),
+        Line(
+            f"embeddings.zarr of {rows} images",
+            f"{stored[1] / 1000:.2f} kB per image",
+            f"repeated over 28x28 places, as the network's input: {tiled / 1000:.0f} kB",
+            Ratio.of([stored[1] / tiled]),
+            1 / 700,
+            at_least=False,
+            note="Of random numbers, normally distributed, in the place of embeddings.",
+        ),
+    ]
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def access() -> list[Line]:
+    """Reading images from a store, beside reading them from mapped arrays; all files are in the page cache."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_archive(folder / "archive", READ)
+        store = Store(folder / "images.zarr", IMAGES)
+        ingest_images(config.KaggleSource(kind="kaggle", path=str(folder / "archive")), store, workers=THREADS)
+        arrays = {name: folder / f"{name}.npy" for name in ("L", "ab")}
+        for name, path in arrays.items():
+            np.save(path, store.read(name, 0, READ))
+        return [*_single(store, arrays), _contiguous(store, arrays)]
+
+
+def _single(store: Store, arrays: dict[str, Path]) -> list[Line]:
+    order = np.random.default_rng(0).permutation(READ)[:200]
+    mapped = [np.load(path, mmap_mode="r") for path in arrays.values()]
+
+    def read(store: Store, row: int) -> None:
+        for name in arrays:
+            store.read(name, row, row + 1)
+
+    rounds = [
+        (
+            1e3 * seconds(lambda: read(store, row)),  # noqa: B023
+            1e3 * seconds(lambda: read(Store(store.path, IMAGES), row)),  # noqa: B023
+            1e3 * seconds(lambda: [np.array(array[row]) for array in mapped]),  # noqa: B023
+        )
+        for row in order.tolist()
+    ]
+    checked, unchecked, plain = map(list, zip(*rounds, strict=True))
+    compared = f"at most {MAX_MILLISECONDS:g} ms (from a mapped .npy file: {median(plain):.2f} ms)"
+    return [
+        Line(
+            f"one image at random, L and ab, of a shard {how}",
+            f"{median(found):.1f} ms",
+            compared,
+            Ratio.of([value / MAX_MILLISECONDS for value in found]),
+            1,
+            at_least=False,
+            note=note,
+        )
+        for how, found, note in (
+            ("that was read before", checked, f"{ROWS_PER_CHUNK} images are decompressed for one."),
+            (
+                "for the first time",
+                unchecked,
+                f"The SHA-256 of the shard's files ({IMAGES_PER_SHARD} images) is compared first, once per process.",
+            ),
+        )
+    ]
+
+
+def _contiguous(store: Store, arrays: dict[str, Path]) -> Line:
+    chunks = [
+        ZSTD.encode(array[start : start + ROWS_PER_CHUNK])
+        for array in (np.load(path, mmap_mode="r") for path in arrays.values())
+        for start in range(0, READ, ROWS_PER_CHUNK)
+    ]
+
+    def ours() -> None:
+        fresh = Store(store.path, IMAGES)
+        for name in arrays:
+            for _ in fresh.read_spans(name):
+                pass
+
+    def plain() -> None:
+        for path in arrays.values():
+            array = np.load(path, mmap_mode="r")
+            for start in range(0, len(array), IMAGES_PER_SHARD):
+                np.array(array[start : start + IMAGES_PER_SHARD])
+
+    def decompress() -> None:
+        in_threads(ZSTD.decode, [(chunk,) for chunk in chunks])
+
+    taken, copied, decompressed = in_turn(ours, plain, decompress, rounds=2 * ROUNDS)
+    rate = 3 * SIZE**2 * READ / 1e9
+    return Line(
+        f"all {READ} images in order",
+        f"{rate / median(taken):.2f} GB/s",
+        f"copied from mapped .npy files: {rate / median(copied):.2f} GB/s",
+        quotients(copied, taken),
+        0.5,
+        limit=f"{rate / median(decompressed):.2f} GB/s: zstd's decompression with {THREADS} threads",
+        share=quotients(decompressed, taken),
+        note="The files' SHA-256 is compared as well. Training reads the store once, before its first epoch.",
+    )

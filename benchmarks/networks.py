@@ -1,0 +1,58 @@
+"""The networks that are compared, compiled as `pipeline.training` compiles them."""
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import architectures, backend
+from pipeline.blueprints import EMBEDDING_SIZE, Layer, parts, resolve
+from pipeline.hardware import Precision
+from pipeline.lab import SIZE
+
+PLACES = SIZE // 8  # of the encoder's output, along height and width
+
+
+def ours(name: str, precision: Precision = "float32") -> keras.Model:
+    """A network of this project."""
+    with backend.policy(precision):
+        return _compiled(architectures.build(name))
+
+
+def printed(name: str, l2: float = 0.01) -> keras.Model:
+    """The network as the paper prints it: the embedding is an input of 28x28 places, which a concatenation joins.
+
+    Its weights are those of `ours`, in the same order.
+    """
+    encoder, fusion, decoder = parts(name, resolve(name))
+
+    def applied(layer: Layer, x: keras.KerasTensor, penalty: float = l2) -> keras.KerasTensor:
+        if not layer.filters:
+            return keras.layers.UpSampling2D(2)(x)
+        regularizer = keras.regularizers.L2(penalty) if penalty else None
+        return keras.layers.Conv2D(
+            layer.filters, layer.kernel, layer.stride, "same", activation="relu", kernel_regularizer=regularizer
+        )(x)
+
+    with backend.policy("float32"):
+        inputs = keras.Input((SIZE, SIZE, 1)), keras.Input((PLACES, PLACES, EMBEDDING_SIZE))
+        x = inputs[0]
+        for layer in encoder[:-1]:
+            x = applied(layer, x)
+        x = keras.layers.Concatenate()([applied(encoder[-1], x, 0.0), inputs[1]])
+        for layer in [*fusion, *decoder]:
+            x = applied(layer, x)
+        return _compiled(keras.Model(inputs, x))
+
+
+def tiled(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Embeddings (n, 1000), repeated at each of the 28x28 places."""
+    return np.tile(embeddings[:, None, None], (1, PLACES, PLACES, 1))
+
+
+def _compiled(model: keras.Model) -> keras.Model:
+    model.compile(
+        optimizer=keras.optimizers.Adam(1e-4),
+        loss="mse",
+        metrics=[keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")],
+    )
+    return model

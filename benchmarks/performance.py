@@ -1,0 +1,71 @@
+"""The tables of docs/performance.md, made of benchmarks/results/*.json."""
+
+import json
+from typing import Any
+
+from benchmarks.measure import RESULTS, ROOT, Line, Ratio
+
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- tables: made by `make bench` -->", "<!-- end of tables -->"
+
+
+def update() -> None:
+    """Write the tables anew, between their two marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    tables = "\n\n".join(
+        _table(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(RESULTS.glob("*.json"))
+    )
+    PAGE.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+
+
+def sentence(values: dict[str, Any]) -> str:
+    """One line, for a terminal."""
+    line = Line.from_json(values)
+    told = f"{line.what}: {line.ours}, {line.compared}; {_ratio(line.ratio)}, {_target(line)}"
+    return told + (f"; {_percent(line.share)} of {line.limit}" if line.share else "")
+
+
+def _table(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    arithmetic = f" with {', '.join(machine['arithmetic'])}" if machine.get("arithmetic") else ""
+    rows = [Line.from_json(line) for row in found["rows"].values() for line in row["lines"]]
+    dates = sorted({row["date"] for row in found["rows"].values()})
+    minutes = sum(row["seconds"] for row in found["rows"].values()) / 60
+    notes: list[str] = []
+    lines = [
+        f"### {machine['processor']}{arithmetic}, {machine['cores']} cores",
+        "",
+        f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, {minutes:.0f} minutes. "
+        f"{sum(line.met for line in rows)} of {len(rows)} targets are met.",
+        "",
+        "| | ours | compared with | ratio: median (lowest to highest) | target | share of the limit |",
+        "|---|---|---|--:|--:|--:|",
+    ]
+    for line in rows:
+        mark = ""
+        if line.note:
+            notes.append(line.note)
+            mark = f" [{len(notes)}]"
+        share = f"{_percent(line.share)} of {line.limit}" if line.share else ""
+        cells = (f"{line.what}{mark}", line.ours, line.compared, _ratio(line.ratio), _target(line), share)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, *(f"\n[{number}] {note}" for number, note in enumerate(notes, 1))])
+
+
+def _ratio(ratio: Ratio) -> str:
+    spread = f" ({_number(ratio.lowest)} to {_number(ratio.highest)})" if ratio.lowest != ratio.highest else ""
+    return f"{_number(ratio.median)}{spread}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def _target(line: Line) -> str:
+    return f"{'≥' if line.at_least else '≤'} {_number(line.target)}: {'met' if line.met else '**missed**'}"
+
+
+def _percent(share: Ratio) -> str:
+    return f"{100 * share.median:.0f} %"

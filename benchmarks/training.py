@@ -1,0 +1,186 @@
+"""Rows of training: its step, its epoch, and what cached embeddings save."""
+
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import THREADS, Line, in_turn, median, quotients
+from pipeline import backend, hardware
+
+backend.start(THREADS)
+
+import keras  # noqa: E402
+
+from benchmarks import datasets, networks  # noqa: E402
+from pipeline import blueprints, config, feed, inception  # noqa: E402
+from pipeline.stores import Store  # noqa: E402
+
+MATRIX = 2048
+FAST = hardware.fastest_precision()
+NO_BFLOAT16 = (
+    "This processor has no bfloat16 arithmetic: it is emulated, and `precision: auto` takes float32. Measured with one "
+    "image per step."
+)
+
+
+def examples(n: int, seed: int = 0) -> feed.Examples:
+    """Random examples: a step takes as long for any values."""
+    draws = np.random.default_rng(seed)
+    return feed.Examples(
+        draws.integers(0, 256, (n, 224, 224), np.uint8),
+        draws.integers(0, 256, (n, 224, 224, 2), np.uint8),
+        draws.standard_normal((n, 1000), np.float32),
+    )
+
+
+def product(dtype: str) -> Callable[[], Any]:
+    """A matrix product, several times."""
+    left, right = (keras.ops.cast(keras.random.normal((MATRIX, MATRIX), seed=seed), dtype) for seed in (0, 1))
+
+    def run() -> None:
+        for _ in range(4):
+            result = keras.ops.matmul(left, right)
+        keras.ops.convert_to_numpy(result[0, 0])
+
+    run()
+    return run
+
+
+def _rate(flops: float, seconds: list[float]) -> list[float]:
+    return [flops / each / 1e9 for each in seconds]
+
+
+def _steps(name: str, batch: int, images: int, rounds: int, precision: hardware.Precision) -> tuple[Any, ...]:
+    """Seconds of ours, the printed network's and of matrix products in `precision`, for so many images."""
+    ours, theirs = networks.ours(name, precision), networks.printed(name)
+
+    def fit(data: feed.Examples) -> list[Callable[[], Any]]:
+        arrays = [data.lightness[..., None], networks.tiled(data.embedding)]
+        return [
+            lambda: ours.fit(feed.Batches(data, batch, 0), shuffle=False, verbose=0),
+            lambda: theirs.fit(arrays, data.ab, batch_size=batch, verbose=0),
+        ]
+
+    for run in fit(examples(2)):  # compiles, for any number of images
+        run()
+    runs = [*fit(examples(images)), product("bfloat16" if precision == "mixed_bfloat16" else "float32")]
+    return in_turn(*runs, rounds=rounds)
+
+
+def _line(
+    name: str, batch: int, images: int, rounds: int, precision: hardware.Precision, target: float, **more: Any
+) -> Line:
+    ours, theirs, products = _steps(name, batch, images, rounds, precision)
+    reached = _rate(3 * images * blueprints.forward_flops(name, 224), ours)
+    limit = _rate(4 * 2 * MATRIX**3, products)
+    kind = "bfloat16" if precision == "mixed_bfloat16" else "float32"
+    return Line(
+        f"training step, {name}, batch {batch}, {kind}",
+        f"{images / median(ours):.3g} images/s",
+        f"the network as printed, float32: {images / median(theirs):.3g} images/s",
+        quotients(theirs, ours),
+        target,
+        limit=f"{median(limit):.0f} GFLOP/s, a matrix product in {kind}",
+        share=quotients(reached, limit),
+        **more,
+    )
+
+
+def step() -> list[Line]:
+    lines = [_line("base", 5, 10, 4, "float32", 1.0), _line("base", 50, 50, 2, "float32", 1.0)]
+    share = lines[0].share
+    assert share is not None
+    return [
+        *lines,
+        Line(
+            "training step, base, batch 5, of the matrix product's rate",
+            f"{share.median * float(lines[0].limit.split()[0]):.0f} GFLOP/s",
+            lines[0].limit,
+            share,
+            0.8,
+        ),
+    ]
+
+
+def step_bfloat16() -> list[Line]:
+    if FAST == "mixed_bfloat16":
+        return [_line("base", batch, max(batch, 10), 2, FAST, 1.7) for batch in (5, 50)]
+    return [_line("base", 1, 1, 2, "mixed_bfloat16", 1.7, note=NO_BFLOAT16)]
+
+
+def _epoch(model: keras.Model, *stores: Store) -> None:
+    images, embeddings = (Store(store.path, store.layout) for store in stores)  # whose shards are not checked yet
+    data = feed.load(images, embeddings, np.arange(images.rows()))
+    model.fit(feed.Batches(data, 5, 0), shuffle=False, verbose=0)
+
+
+def _bare_epoch(model: keras.Model, batches: list[Any]) -> None:
+    for inputs, ab in batches:
+        model.train_on_batch(inputs, ab)
+
+
+def epoch() -> list[Line]:
+    lines = []
+    for name, n, rounds in (("base", 40, 2), ("arch3", 125, 3)):
+        model = networks.ours(name, FAST)
+        with tempfile.TemporaryDirectory() as folder:
+            images, embeddings, _ = datasets.sample(Path(folder), n)
+            data = feed.load(images, embeddings, np.arange(n))
+            batches = [feed.Batches(data, 5)[index] for index in range(n // 5)]
+            model.fit(feed.Batches(data, 5, 0), verbose=0, steps_per_epoch=2)
+            model.train_on_batch(*batches[0])
+            ours, theirs = in_turn(
+                partial(_epoch, model, images, embeddings), partial(_bare_epoch, model, batches), rounds=rounds
+            )
+        lines.append(
+            Line(
+                f"one epoch of {name}, {n} images, from the zarr stores on",
+                f"{median(ours):.3g} s",
+                f"the bare steps on data in memory: {median(theirs):.3g} s",
+                quotients(ours, theirs),
+                1.03,
+                at_least=False,
+            )
+        )
+    return lines
+
+
+def cached() -> list[Line]:
+    lines = []
+    data = examples(5)
+    gray = np.repeat(data.lightness[..., None], 3, axis=-1)
+    network = inception.build_network(config.Embedding(), None)
+
+    def embedded() -> Any:
+        rgb = keras.ops.image.resize(gray.astype(np.float32), (inception.SIDE, inception.SIDE))
+        return network.predict(keras.applications.inception_resnet_v2.preprocess_input(rgb), verbose=0)
+
+    embedded()
+    for name, steps, target in (("base", 1, 1.5), ("arch3", 4, 5.0)):
+        model = networks.ours(name)
+        inputs = data.lightness[..., None]
+
+        def ours(model: keras.Model = model, inputs: Any = inputs, steps: int = steps) -> None:
+            for _ in range(steps):
+                model.train_on_batch([inputs, data.embedding], data.ab)
+
+        def theirs(model: keras.Model = model, inputs: Any = inputs, steps: int = steps) -> None:
+            for _ in range(steps):
+                model.train_on_batch([inputs, embedded()], data.ab)
+
+        ours()
+        with_cache, without = in_turn(ours, theirs, rounds=4)
+        lines.append(
+            Line(
+                f"training step of {name}, batch 5, with cached embeddings",
+                f"{5 * steps / median(with_cache):.3g} images/s",
+                f"the embedding computed for every batch: {5 * steps / median(without):.3g} images/s",
+                quotients(without, with_cache),
+                target,
+            )
+        )
+    return lines
