@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,15 +147,17 @@ def train(
 
             def fit(epochs: int, first: int = 0) -> None:
                 start = journal.epochs
-                model.fit(
-                    feed.Batches(examples["train"], run.batch_size, run.seed, start, run.embedding, first),
-                    initial_epoch=start,
-                    epochs=epochs,
-                    shuffle=False,
-                    validation_data=validation,
-                    callbacks=watchers,
-                    verbose=0,
-                )
+                # Keras loses an exception that comes while it waits for a step's numbers.
+                with held_back() as journal.asked_to_stop:
+                    model.fit(
+                        feed.Batches(examples["train"], run.batch_size, run.seed, start, run.embedding, first),
+                        initial_epoch=start,
+                        epochs=epochs,
+                        shuffle=False,
+                        validation_data=validation,
+                        callbacks=watchers,
+                        verbose=0,
+                    )
 
             try:
                 if journal.step == steps:
@@ -221,6 +223,7 @@ class Journal(keras.callbacks.Callback):
         steps: int,
     ) -> None:
         super().__init__()
+        self.asked_to_stop: Sequence[int] = ()  # signals that came
         self._steps = steps
         self._metrics: checkpoints.Arrays = []  # of the epoch under way, as they were after its last step
         self._first = 0
@@ -283,6 +286,15 @@ class Journal(keras.callbacks.Callback):
             self._network.stop_training = True
         elif time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
             self.save()
+        self._stop_if_asked()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stop between two batches."""
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.asked_to_stop:
+            raise KeyboardInterrupt
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Keep what training measured: validation counts with the same variables."""

@@ -96,10 +96,17 @@ def wait_for(process, text):
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "word"),
-    [(signal.SIGTERM, 143, "stopped"), pytest.param(signal.SIGINT, 130, "inter", marks=pytest.mark.long)],
+    ("number", "status", "word", "backend"),
+    [
+        (signal.SIGTERM, 143, "stopped", "tensorflow"),
+        pytest.param(signal.SIGINT, 130, "inter", "tensorflow", marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 130, "inter", "jax", marks=pytest.mark.long),
+    ],
 )
-def test_training_that_is_told_to_stop_saves_what_is_done_first(training, tmp_path, number, status, word):
+def test_training_that_is_told_to_stop_saves_what_is_done_first(
+    training, tmp_path, number, status, word, backend, monkeypatch
+):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
     process = start(*training)
     wait_for(process, "epoch 3 of 2000")
     process.send_signal(number)
