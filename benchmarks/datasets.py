@@ -4,16 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data import write_archive
 from pipeline import config, files, recipes, splits
 from pipeline.ingest import ingest, read_index
 from pipeline.stores import EMBEDDINGS, IMAGES, Store
 
 
-def sample(folder: Path, n: int, split: config.Split | None = None) -> tuple[Store, Store, Path]:
-    """Of sample photographs: images, random numbers in the place of their embeddings, and a split."""
+def synthetic(folder: Path, n: int, split: config.Split | None = None) -> tuple[Store, Store, Path]:
+    """Images that are drawn, random numbers in the place of their embeddings, and a split."""
     images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
     table = folder / "splits.csv"
-    ingest(config.SampleSource(), images, limit=n, images_per_shard=config.Config().images_per_shard)
+    archive = folder / "archive"
+    write_archive(archive, n)
+    source = config.KaggleSource(kind="kaggle", path=str(archive))
+    ingest(source, images, images_per_shard=config.Config().images_per_shard)
     settings = recipes.settings(config.Embedding(), images.rows_per_shard())
     embeddings.create(n, images.rows_per_shard(), {"settings": settings, "versions": {}})
     values = np.random.default_rng(0).standard_normal((n, 1000), np.float32)

@@ -18,7 +18,7 @@ from pipeline.ingest import ingest  # noqa: E402
 from pipeline.stores import EMBEDDINGS, IMAGES, Store  # noqa: E402
 
 IMAGES_EMBEDDED = 32
-ROUNDS = 3
+ROUNDS = 2
 
 
 def embed() -> list[Line]:
@@ -47,8 +47,9 @@ def embed() -> list[Line]:
             for start in range(0, len(rgb), settings.batch_size):
                 bare.predict_on_batch(rgb[start : start + settings.batch_size])
 
-        for each in (ours, predict, network):
-            each()
+        ours()
+        for network_of in (plain, bare):
+            network_of.predict_on_batch(rgb[: settings.batch_size])
         took, predicting, computing = in_turn(ours, predict, network, rounds=ROUNDS)
     kind = "bfloat16" if fast == "mixed_bfloat16" else "float32"
     what = f"embed, zarr to zarr, {kind}"

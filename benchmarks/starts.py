@@ -66,7 +66,7 @@ def stages() -> list[Line]:
     workflow = {**environment, config.WORKFLOW: f"{socket.gethostname()} {me.pid} {me.create_time()}"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        images, embeddings, split = datasets.sample(folder / "data", 125)
+        images, embeddings, split = datasets.synthetic(folder / "data", 16)
         settings = folder / "settings.yaml"
         settings.write_text(json.dumps({"training": {"epochs": 1}, "root": name, "architectures": SMALL}))
         train = (
@@ -76,7 +76,7 @@ def stages() -> list[Line]:
         alone, shared = _command(*train, environment=environment), _command(*train, environment=workflow)
         alone()
         shared()
-        together, apart = in_turn(shared, alone, rounds=ROUNDS)
+        together, apart = in_turn(shared, alone, rounds=3)
     return [
         Line(
             "a stage of a workflow that finds its work done (`train`)",
