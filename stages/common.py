@@ -20,8 +20,8 @@ from pipeline.errors import InputError
 from stages.started import WORKFLOW
 
 if TYPE_CHECKING:
-    from pipeline.hardware import Precision
     from pipeline.config import Config
+    from pipeline.hardware import Precision
     from pipeline.progress import Progress
     from pipeline.stores import Store
 
