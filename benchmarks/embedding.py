@@ -54,11 +54,7 @@ def embed() -> list[Line]:
     kind = "bfloat16" if fast == "mixed_bfloat16" else "float32"
     what = f"embed, zarr to zarr, {kind}"
     rate = f"{IMAGES_EMBEDDED / median(took):.3g} images/s"
-    note = (
-        ""
-        if fast == "mixed_bfloat16"
-        else "The target was set for bfloat16, which this processor does not compute; in float32 both do the same work."
-    )
+    note = "" if fast == "mixed_bfloat16" else "The target was set for bfloat16, which this processor does not compute."
     return [
         Line(
             what,
