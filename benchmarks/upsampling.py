@@ -1,14 +1,15 @@
 """How colours are best brought up from the network's resolution to the photograph's.
 
-    python benchmarks/upsampling.py
+    python -m benchmarks.upsampling [FOLDER]
 
 The true a and b of a photograph, averaged over squares of 4, 8 or 16 pixels, stand for the network's; lightness is the
 photograph's own. Printed is the mean and the 95 % quantile of CIEDE2000 at full size, mean over the photographs, and
-on how many of them a way is better than bilinear interpolation. The photographs are scikit-image's, and those of
-/work/shared/photos, where there are any (a random 20 of the colourful ones). Takes some two minutes on two cores.
+on how many of them a way is better than bilinear interpolation. The photographs are scikit-image's, and of a folder of
+JPEGs, where one is named, the colourful ones of a random 26. Takes some two minutes on two cores.
 """
 
 import random
+import sys
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,6 @@ from pipeline.sources.sample import sample_photographs
 from pipeline.upsampling import Upsampling
 
 FACTORS = (4, 8, 16)
-MORE = Path("/work/shared/photos")
 LIBRARY = hasattr(cv2, "ximgproc")  # OpenCV's contrib build
 
 
@@ -52,9 +52,9 @@ def ways(low, guide_low, guide, factor):
             yield f"OpenCV joint bilateral, sigma {sigma:g}, 0.5 squares", np.dstack(filtered)
 
 
-def photographs():
+def photographs(folders):
     paths = [path for path in sample_photographs() if path.stem not in ("motorcycle_right", "hubble_deep_field")]
-    more = sorted(MORE.glob("*.jpg"))
+    more = sorted(path for folder in folders for path in Path(folder).glob("*.jpg"))
     random.Random(0).shuffle(more)
     for number, path in enumerate(paths + more):
         rgb = open_photograph(path)[:512, :512]
@@ -66,7 +66,7 @@ def photographs():
 
 
 def main():
-    pictures = list(photographs())
+    pictures = list(photographs(sys.argv[1:]))
     print(f"{len(pictures)} photographs")
     for factor in FACTORS:
         found = {}
