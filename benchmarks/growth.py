@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.data import write_archive
 from benchmarks.measure import THREADS, Line, Ratio, median, quotients, seconds
 from benchmarks.memory import STUB, peak
-from pipeline import config, files
+from pipeline import WORKFLOW, config, files
 from pipeline.lab import SIZE
 from pipeline.stores import EMBEDDINGS, IMAGES, Store
 
@@ -181,7 +181,7 @@ def _verify(folder: Path, n: int) -> Callable[[], Any]:
 
 def memory() -> list[Line]:
     """Anonymous memory of every stage, at its peak."""
-    for variable in (config.VARIABLE, config.WORKFLOW):
+    for variable in (config.VARIABLE, WORKFLOW):
         os.environ.pop(variable, None)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

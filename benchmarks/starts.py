@@ -13,7 +13,7 @@ import psutil
 
 from benchmarks import datasets
 from benchmarks.measure import ROOT, Line, Ratio, in_turn, median, quotients
-from pipeline import config
+from pipeline import WORKFLOW
 
 ROUNDS = 5
 SMALL = {"small": {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}}
@@ -62,8 +62,8 @@ def start() -> list[Line]:
 def stages() -> list[Line]:
     """A stage that finds its work done: what remains is its start."""
     me = psutil.Process()
-    environment = {key: value for key, value in os.environ.items() if key != config.WORKFLOW}
-    workflow = {**environment, config.WORKFLOW: f"{socket.gethostname()} {me.pid} {me.create_time()}"}
+    environment = {key: value for key, value in os.environ.items() if key != WORKFLOW}
+    workflow = {**environment, WORKFLOW: f"{socket.gethostname()} {me.pid} {me.create_time()}"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images, embeddings, split = datasets.synthetic(folder / "data", 16)

@@ -15,7 +15,6 @@ from pipeline.errors import InputError
 from pipeline.hardware import Precision, fastest_precision
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
-WORKFLOW = "DEEPCOLOR_WORKFLOW"  # environment variable: host, process and start of the workflow that calls a stage
 
 LONGEST_FILE = 2**20  # bytes; PyYAML takes seconds for as much
 MOST_VALUES = 10_000
@@ -69,7 +68,7 @@ Place = Annotated[str, AfterValidator(_path)]
 Real = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-Chosen = Annotated[Precision, BeforeValidator(_precision)]
+PrecisionOrAuto = Annotated[Precision, BeforeValidator(_precision)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Workers = Annotated[int, Field(ge=1, le=4096)]
@@ -133,7 +132,7 @@ class Embedding(Section):
     weights: Annotated[str, Field(min_length=1)] = "random"
     seed: Seed = 0
     activation: Literal["logits", "softmax"] = "logits"
-    precision: Chosen = "float32"
+    precision: PrecisionOrAuto = "float32"
     batch_size: Count = 16
 
 
@@ -165,7 +164,7 @@ class Training(Section):
     """What a run's name does not say about its training."""
 
     epochs: Count = 2
-    precision: Chosen = "float32"
+    precision: PrecisionOrAuto = "float32"
     start_at: Literal["mean", "zeros"] = "mean"
     patience: Count | None = None
     tensorboard: bool = False

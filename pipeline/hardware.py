@@ -1,5 +1,6 @@
 """What this machine computes fast, found without loading a network library."""
 
+import os
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, distribution
@@ -35,7 +36,8 @@ def processor_flags() -> set[str]:
 
 def _gpu_capabilities() -> list[float]:
     """Compute capabilities of the GPUs that can be used: those of NVIDIA, where the packages for them are installed."""
-    if not any(map(_installed, CUDA)) or not (command := shutil.which("nvidia-smi")):
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if hidden or not any(map(_installed, CUDA)) or not (command := shutil.which("nvidia-smi")):
         return []
     query = [command, "--query-gpu=compute_cap", "--format=csv,noheader"]
     done = subprocess.run(query, capture_output=True, text=True, check=False)  # noqa: S603

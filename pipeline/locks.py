@@ -10,8 +10,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from pipeline import files
-from pipeline.config import WORKFLOW
+from pipeline import WORKFLOW, files
 from pipeline.errors import InputError
 
 ENDING_SECONDS = 60.0  # what saving a checkpoint may take, and more

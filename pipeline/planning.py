@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pipeline import blueprints, files, ingest, lost, recipes, results
-from pipeline.config import VARIABLE, WORKFLOW, Config
+from pipeline import WORKFLOW, blueprints, files, ingest, lost, recipes, results
+from pipeline.config import VARIABLE, Config
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.places import Places

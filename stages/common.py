@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline import WORKFLOW
 from pipeline.errors import InputError
-from stages.started import WORKFLOW
 
 if TYPE_CHECKING:
     from pipeline.config import Config

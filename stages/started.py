@@ -24,13 +24,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline import WORKFLOW
+
 STAGES = ("embed", "train", "evaluate")
 # What these stages import besides this project's own code.
 PACKAGES = (
     "tensorflow", "keras", "cv2", "dask.threaded", "filelock", "fsspec", "matplotlib.pyplot", "pandas", "PIL.Image",
     "psutil", "pydantic", "rich.progress", "scipy.stats", "skimage.color", "skimage.metrics", "yaml", "zarr",
 )  # fmt: skip
-WORKFLOW = "DEEPCOLOR_WORKFLOW"  # see pipeline.config, which takes longer to import than this module may
 SECONDS_TO_BIND = 20.0
 
 Request = dict[str, Any]
@@ -54,7 +55,7 @@ def hand_over(arguments: Sequence[str]) -> int | None:
     try:
         connection = _connect(workflow)
         request = {"arguments": list(arguments), "environment": dict(os.environ), "folder": str(Path.cwd())}
-        message = json.dumps(request).encode("utf-8", "surrogateescape")
+        message = json.dumps(request).encode()
         socket.send_fds(connection, [struct.pack("!Q", len(message))], [0, 1, 2])
         connection.sendall(message)
         answer = connection.makefile("rb")
@@ -183,8 +184,9 @@ class _Forker:
 
     def _abandoned(self, process: int) -> None:
         """End a fork whose stage was killed."""
-        self._selector.unregister(self._running[process])
-        os.kill(process, signal.SIGKILL)
+        if process in self._running:  # else it has ended in the same moment
+            self._selector.unregister(self._running[process])
+            os.kill(process, signal.SIGKILL)
 
     def _ended(self, process: int, ended: int) -> None:
         _, status = os.waitpid(process, 0)
@@ -206,7 +208,7 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
         if not (more := connection.recv(size - len(message))):
             raise ValueError("expected a whole request")
         message += more
-    return json.loads(message.decode("utf-8", "surrogateescape")), streams
+    return json.loads(message), streams
 
 
 def _serve(place: Path, workflow: str) -> Request | None:

@@ -17,6 +17,7 @@ def machine(monkeypatch, tmp_path):
         command = tmp_path / "nvidia-smi"
         command.write_text("#!/bin/sh\n" + "".join(f"echo {each}\n" for each in capabilities))
         command.chmod(0o755)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
         monkeypatch.setattr(hardware, "_installed", lambda name: packages)
 
@@ -41,6 +42,14 @@ def test_auto_takes_bfloat16_where_the_hardware_computes_it(machine, flags, capa
     settings = config.parse_config({"training": {"precision": "auto"}, "embedding": {"precision": "auto"}})
     assert settings.training.precision == settings.embedding.precision == expected
     assert config.parse_config({}).training.precision == "float32"
+
+
+@pytest.mark.parametrize("devices", ["", "-1"])
+def test_a_gpu_that_is_hidden_does_not_count(machine, monkeypatch, devices):
+    machine("fma", ["9.0"], True)
+    assert hardware.fastest_precision() == "mixed_bfloat16"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+    assert hardware.fastest_precision() == "float32"
 
 
 def test_where_nothing_tells_the_processor_it_is_float32(monkeypatch, tmp_path):

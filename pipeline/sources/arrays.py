@@ -66,16 +66,15 @@ class ArraySource:
 
     def input_digest(self, start: int, stop: int) -> str:
         """SHA-256 of the rows' bytes."""
-        start, stop, _ = slice(start, stop).indices(self.n)
-        parts = [_rows(self.chroma[part], first, last) for part, first, last in self._parts(start, stop)]
-        return digest_bytes(_rows(self.lightness, start, stop).data, *(part.data for part in parts))
+        lightness, ab = self.read(start, stop)
+        return digest_bytes(lightness.data, ab.data)
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
         """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8."""
         start, stop, _ = slice(start, stop).indices(self.n)
         rows = _rows(self.lightness, start, stop).reshape(-1, SIZE, SIZE)
         parts = [_rows(self.chroma[part], first, last) for part, first, last in self._parts(start, stop)]
-        ab = parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, SIZE, SIZE, 2), np.uint8), *parts])
+        ab = np.concatenate(parts) if parts else np.empty((0, SIZE, SIZE, 2), np.uint8)
         if len(rows) != len(ab) or len(rows) != stop - start:
             raise InputError(f"{self.lightness.where}: has changed since it was opened; run this again")
         return rows, ab
@@ -197,9 +196,8 @@ def _sample(array: Any, where: str) -> Iterator[Any]:
 
 
 def _rows(table: Table, start: int, stop: int) -> UInt8:
-    # Without a copy of what is mapped from a file.
     with table.opened() as array, _readable(table.where):
-        return np.array(array[start:stop], order="C", copy=None)
+        return np.array(array[start:stop], order="C")
 
 
 @contextlib.contextmanager
