@@ -1,6 +1,7 @@
 """The networks: one builder for all architectures of `pipeline.blueprints`."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE, Layer, parts, resolve
 from pipeline.config import Architecture
 
-__all__ = ["ARCHITECTURES", "EMBEDDING_SIZE", "Fusion", "build", "halves", "inputs"]
+__all__ = ["ARCHITECTURES", "EMBEDDING_SIZE", "Fusion", "UpsamplingConvolution", "build", "halves", "inputs"]
 
 FUSION = "fusion_1"  # name of the layer where the embedding comes in
 
@@ -60,6 +61,30 @@ class Fusion(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters, "kernel_initializer": initializer, "l2": self.l2}
 
 
+@keras.saving.register_keras_serializable(package="deepcolor")
+class UpsamplingConvolution(keras.layers.Conv2D):
+    """A nearest-neighbour upsampling by two and a convolution of odd size, without building the upsampled tensor.
+
+    Every value would be there four times, beside itself. So both equal one transposed convolution of stride two, whose
+    kernel holds sums over 2x2 places of the convolution's, mirrored: 16 multiplications instead of 36 for 3x3. The
+    layer holds the convolution's own kernel and bias.
+
+    Input: (batch, h, w, c). Output: (batch, 2h, 2w, filters).
+    """
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """What the bias is added to."""
+        mirrored = keras.ops.flip(keras.ops.cast(kernel, "float32"), (0, 1))
+        wide = keras.ops.pad(mirrored, [(1, 1), (1, 1), (0, 0), (0, 0)])
+        sums = keras.ops.cast(wide[1:, 1:] + wide[1:, :-1] + wide[:-1, 1:] + wide[:-1, :-1], inputs.dtype)
+        return keras.ops.conv_transpose(inputs, keras.ops.swapaxes(sums, 2, 3), strides=2, padding="same")
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """(batch, 2h, 2w, filters)."""
+        batch, height, width, _ = shape
+        return batch, height and 2 * height, width and 2 * width, self.filters
+
+
 def _regularizer(l2: float) -> Any:
     return keras.regularizers.L2(l2) if l2 else None
 
@@ -100,8 +125,10 @@ def build(
     def initializer() -> keras.initializers.Initializer:
         return keras.initializers.GlorotUniform(seed=int(seeds.integers(2**31)))
 
-    def convolution(layer: Layer, label: str, penalty: float, **options: Any) -> keras.layers.Conv2D:
-        return keras.layers.Conv2D(
+    def convolution(
+        layer: Layer, label: str, penalty: float, kind: type[keras.layers.Conv2D] = keras.layers.Conv2D, **options: Any
+    ) -> keras.layers.Conv2D:
+        return kind(
             layer.filters,
             layer.kernel,
             strides=layer.stride,
@@ -125,14 +152,22 @@ def build(
     for index, layer in enumerate(fusion_layers[1:], 2):
         x = convolution(layer, f"fusion_{index}", l2)(x)
     last = max(index for index, layer in enumerate(decoder_layers) if layer.filters)
+    # Which upsamplings are one with the convolution after them.
+    joined = [
+        not layer.filters and after.filters > 0 and after.kernel % 2 == 1
+        for layer, after in pairwise([*decoder_layers, Layer()])
+    ]
     for index, layer in enumerate(decoder_layers):
+        kind = UpsamplingConvolution if index and joined[index - 1] else keras.layers.Conv2D
+        if joined[index]:
+            continue  # a part of the next layer
         if not layer.filters:
             x = keras.layers.UpSampling2D(2, name=f"decoder_{index + 1}_upsampling", dtype=x.dtype)(x)
         elif index < last:
-            x = convolution(layer, f"decoder_{index + 1}", l2)(x)
+            x = convolution(layer, f"decoder_{index + 1}", l2, kind)(x)
         else:
             start = keras.initializers.Constant(np.asarray(start_at, np.float32).tolist())
-            x = convolution(layer, "ab", l2, dtype="float32", bias_initializer=start)(x)
+            x = convolution(layer, "ab", l2, kind, dtype="float32", bias_initializer=start)(x)
     return keras.Model(inputs, x, name=name)
 
 

@@ -27,6 +27,7 @@ PARTS = {
     ("keras.regularizers", "L2"),
     ("keras.src.models.functional", "Functional"),
     ("pipeline.architectures", "Fusion"),
+    ("pipeline.architectures", "UpsamplingConvolution"),
 }
 
 

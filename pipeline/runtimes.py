@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from pipeline.architectures import UpsamplingConvolution
 from pipeline.backend import quiet
 from pipeline.blueprints import EMBEDDING_SIZE
 
@@ -28,21 +29,33 @@ OPSET = 15  # of ONNX; a newer one would add nothing that is used here
 DIMENSIONS = ("batch", "height", "width")
 
 
-class Doubled(keras.layers.Layer):
+def _doubled(inputs: Any) -> Any:
     """Nearest-neighbour upsampling by two, in operations that every runtime has for any size.
 
-    Input: (batch, h, w, c). Output: (batch, 2h, 2w, c). Keras' own repeats in a way that loses c for a converter, and
-    a resize of ONNX needs an attribute that is deprecated.
+    Keras' own repeats in a way that loses the number of channels for a converter, and a resize of ONNX needs an
+    attribute that is deprecated.
     """
+    return tf.nn.depth_to_space(tf.concat([inputs] * 4, axis=-1), 2)
+
+
+class Doubled(keras.layers.UpSampling2D):
+    """`_doubled` as a layer."""
 
     def call(self, inputs: Any) -> Any:
         """See the class."""
-        return tf.nn.depth_to_space(tf.concat([inputs] * 4, axis=-1), 2)
+        return _doubled(inputs)
 
-    def compute_output_shape(self, shape: Any) -> Any:
-        """(batch, 2h, 2w, c)."""
-        batch, height, width, channels = shape
-        return batch, height and 2 * height, width and 2 * width, channels
+
+class DoubledConvolution(UpsamplingConvolution):
+    """The convolution of what is `_doubled`."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """What the bias is added to."""
+        return keras.ops.conv(_doubled(inputs), kernel, padding="same")
+
+
+# What a converter does not take, and what it takes instead.
+REPLACED: dict[type, Any] = {keras.layers.UpSampling2D: Doubled, UpsamplingConvolution: DoubledConvolution}
 
 
 def in_float32(network: keras.Model) -> keras.Model:
@@ -54,11 +67,9 @@ def _computes_in_float32(network: keras.Model) -> bool:
     return all(layer.compute_dtype == "float32" for layer in network.layers)
 
 
-def _copy(network: keras.Model, replaced: dict[type, type]) -> keras.Model:
+def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
     def layer(old: keras.layers.Layer) -> keras.layers.Layer:
-        if new := replaced.get(type(old)):
-            return new(name=old.name, dtype="float32")
-        return type(old).from_config({**old.get_config(), "dtype": "float32"})
+        return replaced.get(type(old), type(old)).from_config({**old.get_config(), "dtype": "float32"})
 
     copy = keras.models.clone_model(network, clone_function=layer)
     copy.set_weights(network.get_weights())
@@ -76,7 +87,7 @@ def colouring(network: keras.Model, embed: keras.Model | None) -> tf.Module:
         network: see `architectures.build`.
         embed: from L (batch, H, W) uint8 to embeddings, in float32; None where there is none inside.
     """
-    inner = _copy(network, {keras.layers.UpSampling2D: Doubled})
+    inner = _copy(network, REPLACED)
 
     def answer(lightness: Any, embedding: list[Any]) -> dict[str, Any]:
         shape = tf.shape(lightness)

@@ -88,6 +88,39 @@ def test_the_fusion_equals_the_literal_concatenation(keras):
     assert (got > 0).mean() > 0.3 and (got == 0).any()
 
 
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_an_upsampling_and_the_convolution_after_it_are_as_one(keras, size):
+    from pipeline.architectures import UpsamplingConvolution
+
+    rng = np.random.default_rng(size)
+    given, wanted = (rng.normal(size=(2, *shape)).astype(np.float32) for shape in ((4, 6, 5), (8, 12, 7)))
+    one = UpsamplingConvolution(7, size, padding="same", activation="relu")
+    layers = [keras.layers.UpSampling2D(2), keras.layers.Conv2D(7, size, padding="same", activation="relu")]
+    both = keras.Sequential(layers)
+    assert one(given).shape == both(given).shape == one.compute_output_shape(given.shape) == wanted.shape
+    both.set_weights([rng.normal(size=weight.shape) for weight in one.get_weights()])
+    one.set_weights(both.get_weights())
+    expected = np.asarray(both(given))
+    np.testing.assert_allclose(np.asarray(one(given)), expected, rtol=1e-5, atol=1e-5)
+    assert 0.3 < (expected > 0).mean() < 0.7
+    for model in (keras.Sequential([one]), both):
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        model.train_on_batch(given, wanted)
+    for trained, other in zip(one.get_weights(), both.get_weights(), strict=True):
+        np.testing.assert_allclose(trained, other, rtol=1e-5, atol=1e-5)
+
+
+def test_every_upsampling_is_one_with_the_convolution_after_it_if_there_is_one_of_odd_size(build):
+    def kinds(decoder):
+        made = build("mine", architectures={"mine": Architecture(encoder="4/2 4/2", fusion="1x1:4", decoder=decoder)})
+        return [(layer.name, type(layer).__name__) for layer in made.layers[5:]]
+
+    joined, convolution, upsampling = "UpsamplingConvolution", "Conv2D", "UpSampling2D"
+    assert kinds("^ 4 2 ^") == [("decoder_2", joined), ("ab", convolution), ("decoder_4_upsampling", upsampling)]
+    assert kinds("4 ^ ^ 5x5:2") == [("decoder_1", convolution), ("decoder_2_upsampling", upsampling), ("ab", joined)]
+    assert kinds("^ 2x2:4 ^ 2") == [("decoder_1_upsampling", upsampling), ("decoder_2", convolution), ("ab", joined)]
+
+
 def test_the_fusions_kernel_is_drawn_as_one(build):
     kernel = np.asarray(build("arch3", seed=3).get_layer("fusion_1").kernel)
     limit = np.sqrt(6 / (1064 + 64))
