@@ -6,6 +6,7 @@ not finished, whatever lies in the store: zarr itself would read a missing shard
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -29,6 +30,9 @@ zarr.config.set({"array.write_empty_chunks": True})
 FORMAT = 1
 ROWS_PER_CHUNK = 8
 ATTRIBUTE = "deepcolor"
+# zarrs reads faster than zarr itself; zarr writes, whose bytes do not depend on which thread comes first.
+READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
+_opening = threading.Lock()  # zarr's configuration is one for all threads
 
 log = logging.getLogger("deepcolor")
 
@@ -198,8 +202,8 @@ class Store:
             raise InputError(f"{self.path}: this zarr store cannot be read ({error}); make it again") from None
 
     def array(self, name: str) -> "zarr.Array[Any]":
-        """One of the store's arrays."""
-        return _opened(self, name, tuple(map(_stamp, self._metadata_files())))
+        """One of the store's arrays, for reading."""
+        return _opened(self, name, tuple(map(_stamp, self._metadata_files())), to_write=False)
 
     def rows(self) -> int:
         """The number of images."""
@@ -232,11 +236,12 @@ class Store:
         start, stop = self.span(shard)
         self.record_path(shard).unlink(missing_ok=True)
         self._checked.clear()
+        stamps = tuple(map(_stamp, self._metadata_files()))
         for array in self.layout.arrays:
             # zarr reads what is there, damaged or not, where it writes less than a whole chunk.
             self.shard_file(array.name, shard).unlink(missing_ok=True)
             with files.naming(self.path / array.name):
-                self.array(array.name)[start:stop] = values[array.name]
+                _opened(self, array.name, stamps, to_write=True)[start:stop] = values[array.name]
         record = {"rows": [start, stop], **facts, "files": self._shard_digests(shard)}
         files.write_json(self.record_path(shard), record)
         return record
@@ -342,10 +347,11 @@ class Store:
         Raises:
             InputError: a shard is missing or damaged.
         """
-        size = self.rows_per_shard()
+        array = array or self.array(name)
+        size = (array.shards or array.chunks)[0]
         for shard in range(start // size, -(-stop // size)):
             self._check_shard(name, shard)
-        return np.asarray((array or self.array(name))[start:stop])
+        return np.asarray(array[start:stop])
 
     def _check_shard(self, name: str, shard: int) -> None:
         # zarr reads a missing or empty file as fill values, and its checksums do not cover all of a file's bytes.
@@ -397,10 +403,11 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=16)
-def _opened(store: Store, name: str, stamps: tuple[tuple[int, ...], ...]) -> "zarr.Array[Any]":
+def _opened(store: Store, name: str, stamps: tuple[tuple[int, ...], ...], *, to_write: bool) -> "zarr.Array[Any]":
     """An array of a store, opened once for as long as its metadata's `stamps` stay: that takes longer than an image."""
     try:
-        found = store.open()[name]
+        with _opening, zarr.config.set({} if to_write else READING):
+            found = store.open()[name]
     except (KeyError, ValueError, TypeError):
         found = None
     if not isinstance(found, zarr.Array):
