@@ -32,11 +32,12 @@ from pipeline import (
 )
 from pipeline.errors import InputError
 from pipeline.ingest import read_index
+from pipeline.journal import RunFiles
 from pipeline.progress import Progress, Silent
 from pipeline.references import Batch, batches, partners, read_references
 from pipeline.runs import Run
 from pipeline.stores import Store
-from pipeline.training import RunFiles, fingerprints
+from pipeline.training import fingerprints
 
 
 def evaluate(
