@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from skimage.color import lab2rgb, rgb2lab
+from skimage.color import lab2rgb, rgb2xyz, xyz2lab
+from skimage.color.colorconv import xyz_from_rgb
 
 # Clipping colours outside sRGB is expected of predictions.
 warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
@@ -44,7 +45,15 @@ def decode(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> n
 
 def from_rgb(rgb: UInt8) -> tuple[UInt8, UInt8]:
     """Encode sRGB (..., 3) uint8 as L (...) uint8 and ab (..., 2) uint8."""
-    return encode(rgb2lab(rgb))
+    return encode(xyz2lab(_linear_levels()[rgb] @ xyz_from_rgb.T))
+
+
+@cache
+def _linear_levels() -> npt.NDArray[np.float64]:
+    """Light, 0..1, of each level of sRGB, (256,): `rgb2lab` would take a power for each pixel."""
+    grays = np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3)
+    luminance: npt.NDArray[np.float64] = rgb2xyz(grays)[:, 1] / xyz_from_rgb[1].sum()
+    return luminance
 
 
 def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> UInt8:
@@ -69,4 +78,5 @@ def gray_levels() -> UInt8:
 
 def mean_chroma(ab: npt.NDArray[np.generic]) -> float:
     """Mean distance of ab (..., 2) from neutral, in CIE Lab units (0: gray)."""
-    return float(np.linalg.norm(np.asarray(ab, np.float32) - NEUTRAL, axis=-1).mean())
+    chroma = np.asarray(ab, np.float32) - NEUTRAL
+    return float(np.hypot(chroma[..., 0], chroma[..., 1]).mean())

@@ -19,6 +19,14 @@ def test_encoding_is_within_half_a_unit_of_scikit_image(rgb):
     assert error[:, 1:].max() <= 0.5 + 1e-6
 
 
+@pytest.mark.parametrize("reds", [slice(0, 256, 51), pytest.param(slice(256), marks=pytest.mark.long)])
+def test_every_colour_is_encoded_as_scikit_images_lab_is(reds):
+    for red in range(256)[reds]:
+        rgb = np.stack(np.meshgrid(red, np.arange(256), np.arange(256)), axis=-1).astype(np.uint8)
+        for ours, theirs in zip(lab.from_rgb(rgb), lab.encode(rgb2lab(rgb)), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize(
     ("rgb", "expected"),
     [((255, 0, 0), (136, 208, 195)), ((0, 255, 0), (224, 42, 211)), ((0, 0, 255), (82, 207, 20)),
