@@ -27,15 +27,16 @@ def round_in_convolutions() -> None:
     import keras
     from keras.src.backend.tensorflow import nn
 
-    plain = nn.conv
+    def rounding(plain):
+        def convolution(inputs, kernel, *arguments, **options):
+            if inputs.dtype != "bfloat16":
+                return plain(inputs, kernel, *arguments, **options)
+            wide = (keras.ops.cast(value, "float32") for value in (inputs, kernel))
+            return keras.ops.cast(plain(*wide, *arguments, **options), "bfloat16")
 
-    def conv(inputs, kernel, *arguments, **options):
-        if inputs.dtype != "bfloat16":
-            return plain(inputs, kernel, *arguments, **options)
-        wide = (keras.ops.cast(value, "float32") for value in (inputs, kernel))
-        return keras.ops.cast(plain(*wide, *arguments, **options), "bfloat16")
+        return convolution
 
-    nn.conv = conv
+    nn.conv, nn.conv_transpose = rounding(nn.conv), rounding(nn.conv_transpose)
 
 
 def load(folder: Path, every: int) -> dict[str, Any]:

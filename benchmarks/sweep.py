@@ -1,0 +1,71 @@
+"""How much of a sweep is not spent on its networks: the paper's runs on the default data, in a folder of their own.
+
+    python -m benchmarks.sweep FOLDER [TARGET]
+
+Calls Snakemake on two cores for `paper`, or for the target named, and prints JSON: seconds of the whole and of its
+parts. What is told as `share` is an upper bound of the share of start-up: all but the preparation of the data, the
+epochs without tracing, and scoring the images; so figures, intervals and saving count as start-up, too.
+"""
+
+import argparse
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.measure import ROOT, THREADS, machine, seconds
+
+RUN_STAGES = ("train", "evaluate", "collect")
+
+
+def rows(path: Path, delimiter: str) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def parts(folder: Path, whole: float) -> dict[str, float]:
+    """Seconds of each part of a sweep that took `whole` seconds, by name."""
+    jobs = {path: float(rows(path, "\t")[0]["s"]) for path in (folder / "logs").rglob("*.tsv")}
+    told = {name: sum(took for path, took in jobs.items() if path.stem == name) for name in RUN_STAGES}
+    epochs = [
+        [float(row["seconds"]) for row in rows(path, ",")] for path in sorted((folder / "models").glob("*/times.csv"))
+    ]
+    tracing = sum(max(first - min(others), 0.0) for first, *others in epochs)
+    computing = sum(map(sum, epochs)) - tracing
+    scoring = 0.0
+    for path in (folder / "logs").glob("*/evaluate.log"):
+        found = re.findall(r"images: (\d+) of \1 in (\d+) s", path.read_text(encoding="utf-8"))
+        scoring += sum(float(took) for _, took in found)
+    return {
+        "preparation of the data": sum(jobs.values()) - sum(told.values()),
+        "epochs": computing,
+        "tracing": tracing,
+        "train besides": told["train"] - computing - tracing,
+        "scoring": scoring,
+        "evaluate besides": told["evaluate"] - scoring,
+        "collect": told["collect"],
+        "between jobs": whole - sum(jobs.values()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="new, for data, models, logs and results")
+    parser.add_argument("target", nargs="?", default="paper")
+    arguments = parser.parse_args()
+    folder = arguments.folder.absolute()
+    if folder.exists():
+        parser.error(f"{folder}: expected a name that is not taken; a sweep is measured from its beginning")
+    command = [Path(sys.executable).with_name("snakemake"), "--cores", THREADS, arguments.target]
+    command += ["--config", f"root={folder}", f"data={folder / 'data'}"]
+    whole = seconds(lambda: subprocess.run(list(map(str, command)), cwd=ROOT, check=True, stdout=sys.stderr))
+    found = parts(folder, whole)
+    useful = sum(found[name] for name in ("preparation of the data", "epochs", "scoring"))
+    told = {name: round(value, 1) for name, value in found.items()}
+    print(json.dumps({"machine": machine(), "seconds": round(whole, 1), **told, "share": round(1 - useful / whole, 3)}))
+
+
+if __name__ == "__main__":
+    main()
