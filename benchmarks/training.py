@@ -103,6 +103,7 @@ def step() -> list[Line]:
             lines[0].limit,
             share,
             0.8,
+            note="Counted are the operations of the network as printed; joined upsamplings save ours 3 % of them.",
         ),
     ]
 

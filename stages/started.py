@@ -27,6 +27,7 @@ from typing import Any
 from pipeline import WORKFLOW
 
 STAGES = ("embed", "train", "evaluate")
+GUESTS = ("collect",)  # need no TensorFlow, but most of the other packages: for them alone no process is started
 # What these stages import besides this project's own code.
 PACKAGES = (
     "tensorflow", "keras", "cv2", "dask.threaded", "filelock", "fsspec", "matplotlib.pyplot", "pandas", "PIL.Image",
@@ -47,13 +48,13 @@ def hand_over(arguments: Sequence[str]) -> int | None:
         The exit status, or None where the stage is to run here.
     """
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if sys.platform != "linux" or not arguments or arguments[0] not in STAGES or backend != "tensorflow":
+    if sys.platform != "linux" or not arguments or arguments[0] not in (*STAGES, *GUESTS) or backend != "tensorflow":
         return None
     workflow = os.environ.get(WORKFLOW, "")
     if workflow.split(" ")[0] != socket.gethostname() or set(arguments) & {"-h", "--help"}:
         return None
     try:
-        connection = _connect(workflow)
+        connection = _connect(workflow, start=arguments[0] in STAGES)
         request = {"arguments": list(arguments), "environment": dict(os.environ), "folder": str(Path.cwd())}
         message = json.dumps(request).encode()
         socket.send_fds(connection, [struct.pack("!Q", len(message))], [0, 1, 2])
@@ -91,17 +92,25 @@ def folder(workflow: str) -> Path:
     return Path(tempfile.gettempdir(), f"deepcolor-{os.getuid()}-{name}")
 
 
-def _connect(workflow: str) -> socket.socket:
-    """Connect to the workflow's process, and start it where there is none."""
+def _connect(workflow: str, *, start: bool) -> socket.socket:
+    """Connect to the workflow's process, and start it where there is none.
+
+    Raises:
+        OSError: there is none, and it is not to be started, or cannot.
+    """
     place = folder(workflow)
-    place.mkdir(mode=0o700, exist_ok=True)
+    if start:
+        place.mkdir(mode=0o700, exist_ok=True)
     found = place.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o777 != 0o700:
         raise PermissionError(f"{place}: expected a folder that only this user can use")
     with (place / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with contextlib.suppress(OSError):
+        try:
             return _connected(place)
+        except OSError:
+            if not start:
+                raise
         (place / "socket").unlink(missing_ok=True)
         subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "stages.started", place, workflow],

@@ -184,6 +184,17 @@ def test_stages_of_a_workflow_share_one_start_and_write_the_same_bytes(training,
         assert (tmp_path / "m" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
+def test_collecting_joins_the_start_of_others_and_makes_none_for_itself(workflow):
+    def collected():
+        code = "from stages.started import hand_over; print(hand_over(['collect', 'dot']))"
+        return start("-c", code, env=workflow[1]).stdout.read().splitlines()[-1]
+
+    assert collected() == "None" and not shared(workflow)
+    assert not started.folder(workflow[1]["DEEPCOLOR_WORKFLOW"]).exists()
+    assert start("-m", "stages", "train", "dot", env=workflow[1]).wait() == 2
+    assert collected() == "2" and len(shared(workflow)) == 1
+
+
 def test_a_stage_that_is_killed_takes_its_fork_along(training, tmp_path, workflow):
     process = start(*training, env=workflow[1])
     wait_for(process, "epoch 1 of 2000")
