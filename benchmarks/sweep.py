@@ -1,8 +1,8 @@
 """How much of a sweep is not spent on its networks: the paper's runs on the default data, in a folder of their own.
 
-    python -m benchmarks.sweep FOLDER [TARGET]
+    python -m benchmarks.sweep FOLDER [RUN ...]
 
-Calls Snakemake on two cores for `paper`, or for the target named, and prints JSON: seconds of the whole and of its
+Calls Snakemake on two cores for `paper`, or for the runs named, and prints JSON: seconds of the whole and of its
 parts. What is told as `share` is an upper bound of the share of start-up: all but the preparation of the data, the
 epochs without tracing, and scoring the images; so figures, intervals and saving count as start-up, too.
 """
@@ -13,9 +13,10 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from benchmarks.measure import ROOT, THREADS, machine, seconds
+from benchmarks.measure import ROOT, THREADS, machine
 
 RUN_STAGES = ("train", "evaluate", "collect")
 
@@ -53,14 +54,18 @@ def parts(folder: Path, whole: float) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="new, for data, models, logs and results")
-    parser.add_argument("target", nargs="?", default="paper")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="all of the paper's unless named")
     arguments = parser.parse_args()
     folder = arguments.folder.absolute()
     if folder.exists():
         parser.error(f"{folder}: expected a name that is not taken; a sweep is measured from its beginning")
-    command = [Path(sys.executable).with_name("snakemake"), "--cores", THREADS, arguments.target]
+    command = [Path(sys.executable).with_name("snakemake"), "--cores", THREADS]
+    command += [folder / "results" / run for run in arguments.runs] or ["paper"]
     command += ["--config", f"root={folder}", f"data={folder / 'data'}"]
-    whole = seconds(lambda: subprocess.run(list(map(str, command)), cwd=ROOT, check=True, stdout=sys.stderr))
+    began = time.monotonic()
+    if subprocess.run(list(map(str, command)), cwd=ROOT, stdout=sys.stderr).returncode:
+        raise SystemExit("the workflow failed: nothing measured")
+    whole = time.monotonic() - began
     found = parts(folder, whole)
     useful = sum(found[name] for name in ("preparation of the data", "epochs", "scoring"))
     told = {name: round(value, 1) for name, value in found.items()}
