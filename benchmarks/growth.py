@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.data import write_archive
 from benchmarks.measure import THREADS, Line, Ratio, median, quotients, seconds
 from benchmarks.memory import STUB, peak
-from pipeline import WORKFLOW, config, files
+from pipeline import WORKFLOW, backend, config, files
 from pipeline.lab import SIZE
 from pipeline.stores import EMBEDDINGS, IMAGES, Store
 
@@ -51,8 +51,6 @@ main(sys.argv[1:])
 
 def growth() -> list[Line]:
     """Time of ingest, embed, an epoch, evaluate and verify."""
-    from pipeline import backend
-
     backend.start(THREADS)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -150,7 +148,7 @@ def _epoch(folder: Path, n: int) -> Callable[[], Any]:
 
     def run() -> None:
         examples = feed.load(*_stores(folder, n), np.arange(n))
-        model.fit(feed.Batches(examples, 5, shuffle_seed=0), shuffle=False, verbose=0)
+        model.fit(backend.stream(feed.Batches(examples, 5)), shuffle=False, verbose=0)
 
     return run
 

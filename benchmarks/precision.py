@@ -66,8 +66,10 @@ def validation(
         model = architectures.build(architecture, seed=seed, start_at=examples["train"].mean_ab())
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=[keras.metrics.MeanSquaredError("mse")])
     batches = feed.Batches(examples["train"], BATCH, seed), feed.Batches(examples["validation"], BATCH)
-    history = model.fit(batches[0], validation_data=batches[1], epochs=epochs, shuffle=False, verbose=0).history
-    return [float(value) for value in history["val_mse"]]
+    data, validated = map(backend.stream, batches)
+    shuffling = feed.Shuffling(batches[0])
+    fitted = model.fit(data, validation_data=validated, epochs=epochs, shuffle=False, verbose=0, callbacks=[shuffling])
+    return [float(value) for value in fitted.history["val_mse"]]
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def _steps(name: str, batch: int, images: int, rounds: int, precision: hardware.
     def fit(data: feed.Examples) -> list[Callable[[], Any]]:
         arrays = [data.lightness[..., None], networks.tiled(data.embedding)]
         return [
-            lambda: ours.fit(feed.Batches(data, batch, 0), shuffle=False, verbose=0),
+            lambda: ours.fit(backend.stream(feed.Batches(data, batch)), shuffle=False, verbose=0),
             lambda: theirs.fit(arrays, data.ab, batch_size=batch, verbose=0),
         ]
 
@@ -147,7 +147,9 @@ def epoch() -> list[Line]:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)
             data = feed.load(images, embeddings, np.arange(n))
             turns = _Turns(partial(_load, images, embeddings), feed.Batches(data, 5))
-            model.fit(feed.Batches(data, 5, 0), shuffle=False, verbose=0, epochs=rounds + 1, callbacks=[turns])
+            batches = feed.Batches(data, 5, shuffle_seed=0)
+            watchers = [feed.Shuffling(batches), turns]
+            model.fit(backend.stream(batches), shuffle=False, verbose=0, epochs=rounds + 1, callbacks=watchers)
         lines.append(
             Line(
                 f"one epoch of {name}, {n} images, and reading them from the zarr stores",

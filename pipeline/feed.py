@@ -85,10 +85,11 @@ def _read_rows(store: Store, name: str, rows: npt.NDArray[np.intp], scratch: Pat
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches ``((L, embedding), ab)``, or ``((L,), ab)``, of examples, in storage order or shuffled each epoch.
+    """Batches ``((L, embedding), ab)``, or ``((L,), ab)``, of examples, in storage order or shuffled.
 
-    L (batch, H, W, 1) and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e` is
-    that of ``numpy.random.default_rng((seed, e))``, whatever ran before. `first` batches are left out, of every epoch.
+    L (batch, H, W, 1) and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e`,
+    which `Shuffling` draws, is that of ``numpy.random.default_rng((seed, e))``, whatever ran before. `first` batches
+    are left out, of every epoch.
     """
 
     def __init__(
@@ -96,7 +97,6 @@ class Batches(keras.utils.PyDataset):
         examples: Examples,
         batch_size: int,
         shuffle_seed: int | None = None,
-        epoch: int = 0,
         embedding: bool = True,
         first: int = 0,
     ) -> None:
@@ -106,12 +106,12 @@ class Batches(keras.utils.PyDataset):
         self._examples = examples
         self._batch_size = batch_size
         self._seed = shuffle_seed
-        self._epoch = epoch
-        self._order = self._draw()
+        self._order = np.arange(len(examples.lightness))
 
-    def _draw(self) -> npt.NDArray[np.intp]:
-        order = np.arange(len(self._examples.lightness))
-        return order if self._seed is None else np.random.default_rng((self._seed, self._epoch)).permutation(order)
+    def shuffle(self, epoch: int) -> None:
+        """Take the order of an epoch."""
+        if self._seed is not None:
+            self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._order))
 
     def __len__(self) -> int:
         return -(-len(self._order) // self._batch_size) - self._first
@@ -123,7 +123,14 @@ class Batches(keras.utils.PyDataset):
         inputs = (examples.lightness[rows][..., None],)
         return (*inputs, examples.embedding[rows]) if self._embedding else inputs, examples.ab[rows]
 
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's order."""
-        self._epoch += 1
-        self._order = self._draw()
+
+class Shuffling(keras.callbacks.Callback):
+    """Draws the order of each epoch that `fit` begins; the first epoch is number 1."""
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Before the first batch is read."""
+        self._batches.shuffle(epoch + 1)

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline import backend, checkpoints, config, feed, files, models, provenance
+from pipeline import backend, checkpoints, config, files, models, provenance
 from pipeline.interruptions import held_back
 
 HISTORY_COLUMNS = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
@@ -146,8 +146,8 @@ class Journal(keras.callbacks.Callback):
         """Keep what training measured: validation counts with the same variables."""
         self._metrics = self._measured()
 
-    def finish_epoch(self, validation: feed.Batches) -> None:
-        """Do what is left of an epoch whose steps are all done: validate, and record it."""
+    def finish_epoch(self, validation: Any) -> None:
+        """Do what is left of an epoch whose steps are all done: validate, on what `evaluate` takes, and record it."""
         metrics, self._first = self._metrics, 0
         logs = self._network.evaluate(validation, return_dict=True, verbose=0)
         _assign(self._network.metrics_variables, metrics)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline import architectures, checkpoints, config, feed, files, lab, splits
+from pipeline import architectures, backend, checkpoints, config, feed, files, lab, splits
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.interruptions import held_back
@@ -99,22 +99,22 @@ def train(
         log.info("train %s: going on after epoch %d, step %d", run.name, journal.epochs, journal.step)
     if not journal.ended and journal.epochs < training.epochs:
         where.summary.unlink(missing_ok=True)
-        validation = feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding)
+        validation = backend.stream(feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding))
         todo = (training.epochs - journal.epochs) * steps - journal.step
         with (progress or Silent()).track(f"train {run.name}, steps", todo) as advance:
             watchers = [journal, *_watchers(where, training, advance)]
 
             def fit(epochs: int, first: int = 0) -> None:
-                start = journal.epochs
+                batches = feed.Batches(examples["train"], run.batch_size, run.seed, run.embedding, first)
                 # Keras loses an exception that comes while it waits for a step's numbers.
                 with held_back() as journal.asked_to_stop:
                     model.fit(
-                        feed.Batches(examples["train"], run.batch_size, run.seed, start, run.embedding, first),
-                        initial_epoch=start,
+                        backend.stream(batches),
+                        initial_epoch=journal.epochs,
                         epochs=epochs,
                         shuffle=False,
                         validation_data=validation,
-                        callbacks=watchers,
+                        callbacks=[feed.Shuffling(batches), *watchers],
                         verbose=0,
                     )
 

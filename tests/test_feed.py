@@ -44,22 +44,41 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(keras):
     from pipeline.feed import Batches
 
     batches = Batches(numbered(), 4, shuffle_seed=7)
-    for epoch in range(3):
+    for epoch in (1, 2, 3, 1):
         expected = np.random.default_rng((7, epoch)).permutation(11).tolist()
+        batches.shuffle(epoch)
         assert order(batches) == [expected[:4], expected[4:8], expected[8:]]
-        assert order(Batches(numbered(), 4, shuffle_seed=7, epoch=epoch)) == order(batches)
-        batches.on_epoch_end()
-    assert order(Batches(numbered(), 4, shuffle_seed=8)) != order(Batches(numbered(), 4, shuffle_seed=7))
-    assert order(Batches(numbered(), 4, shuffle_seed=7)) != order(Batches(numbered(), 4))
+    other = Batches(numbered(), 4, shuffle_seed=8)
+    other.shuffle(1)
+    assert order(other) != order(batches)
     unshuffled = Batches(numbered(), 4)
-    unshuffled.on_epoch_end()
+    unshuffled.shuffle(1)
     assert [row for batch in order(unshuffled) for row in batch] == list(range(11))
+
+
+def test_the_stream_has_the_batches_in_the_order_of_each_epoch_and_is_not_tuned(keras):
+    from pipeline import backend
+    from pipeline.feed import Batches, Shuffling
+
+    batches = Batches(numbered(), 4, shuffle_seed=7)
+    stream, shuffling = backend.stream(batches), Shuffling(batches)
+    assert stream.options().autotune.enabled is False and int(stream.cardinality()) == len(batches) == 3
+    for epoch in range(2):
+        shuffling.on_epoch_begin(epoch)
+        expected = np.random.default_rng((7, epoch + 1)).permutation(11)
+        seen = [[np.asarray(part) for part in (*inputs, ab)] for inputs, ab in stream]
+        assert [part.dtype for part in seen[0]] == [np.uint8, np.float32, np.uint8]
+        for part in range(3):
+            whole = np.concatenate([batch[part] for batch in seen])
+            np.testing.assert_array_equal(whole.reshape(11, -1)[:, 0], expected)
 
 
 def test_without_the_embedding_batches_are_the_same_images_in_the_same_order(keras):
     from pipeline.feed import Batches
 
-    whole, without = (Batches(numbered(), 4, shuffle_seed=7, epoch=2, embedding=with_it) for with_it in (True, False))
+    whole, without = (Batches(numbered(), 4, shuffle_seed=7, embedding=with_it) for with_it in (True, False))
+    whole.shuffle(2)
+    without.shuffle(2)
     assert len(without) == len(whole) == 3
     for number in range(3):
         (lightness, _), ab = whole[number]
