@@ -15,7 +15,7 @@ from benchmarks import datasets
 from benchmarks.measure import ROOT, Line, Ratio, in_turn, median, quotients
 from pipeline import WORKFLOW
 
-ROUNDS = 5
+ROUNDS = 3
 SMALL = {"small": {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}}
 
 
@@ -76,7 +76,7 @@ def stages() -> list[Line]:
         alone, shared = _command(*train, environment=environment), _command(*train, environment=workflow)
         alone()
         shared()
-        together, apart = in_turn(shared, alone, rounds=3)
+        together, apart = in_turn(shared, alone, rounds=ROUNDS)
     return [
         Line(
             "a stage of a workflow that finds its work done (`train`)",

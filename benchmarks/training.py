@@ -92,7 +92,7 @@ def _line(
 
 
 def step() -> list[Line]:
-    lines = [_line("base", 5, 10, 3, "float32", 1.0), _line("base", 50, 50, 2, "float32", 1.0)]
+    lines = [_line("base", 5, 10, 2, "float32", 1.0), _line("base", 50, 50, 2, "float32", 1.0)]
     share = lines[0].share
     assert share is not None
     return [
@@ -141,7 +141,7 @@ class _Turns(keras.callbacks.Callback):
 
 def epoch() -> list[Line]:
     lines = []
-    for name, n, rounds in (("base", 10, 3), ("arch3", 60, 3)):
+    for name, n, rounds in (("base", 10, 2), ("arch3", 40, 3)):
         model = networks.ours(name, FAST)
         with tempfile.TemporaryDirectory() as folder:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)
