@@ -47,6 +47,7 @@ def embed() -> list[Line]:
             for start in range(0, len(rgb), settings.batch_size):
                 bare.predict_on_batch(rgb[start : start + settings.batch_size])
 
+        ours()
         for network_of in (plain, bare):
             network_of.predict_on_batch(rgb[: settings.batch_size])
         took, predicting, computing = in_turn(ours, predict, network, rounds=ROUNDS)

@@ -20,7 +20,7 @@ from pipeline.runs import Run  # noqa: E402
 from pipeline.training import train  # noqa: E402
 
 RUN = "base_lr1e-4_noembed"  # with an embedding, it is also scored with wrong ones: three answers
-FEW, MANY, ROUNDS = 8, 32, 2
+FEW, MANY, ROUNDS = 16, 48, 2
 # Few images to train on, which is not measured here.
 SPLIT = config.Split(train=0.1, validation=0.1, test=0.8)
 

@@ -141,7 +141,7 @@ class _Turns(keras.callbacks.Callback):
 
 def epoch() -> list[Line]:
     lines = []
-    for name, n, rounds in (("base", 10, 2), ("arch3", 40, 3)):
+    for name, n, rounds in (("base", 10, 3), ("arch3", 60, 3)):
         model = networks.ours(name, FAST)
         with tempfile.TemporaryDirectory() as folder:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import yaml
+from skimage.color import rgb2lab
 
 from pipeline import (
     architectures,
@@ -106,16 +107,13 @@ def evaluate(
             if recognised:
                 for name, ab in predicted.items():
                     found.put(name, batch.start, recognised.measure(name, batch.start, batch.truth.lightness, ab))
-            drawn = []
             for place, ab in enumerate(predicted[scores.MODEL]):
                 if partitions[batch.start + place] == "test":
                     _count(chroma["true"], batch.truth.ab[place])
                     if np.isfinite(ab).all():
                         _count(chroma["predicted"], ab)
-                        path = folder / pictures.name(batch.start + place)
-                        drawn.append(pool.submit(_write_picture, path, batch.truth.lightness[place], ab))
-            for each in drawn:
-                each.result()
+                        rgb = lab.to_rgb(batch.truth.lightness[place], ab)
+                        pictures.write_jpeg(folder / pictures.name(batch.start + place), rgb)
             advance(len(batch.truth.ab))
     penalty = float(sum(map(float, model.losses)))
     for columns in found.answers.values():
@@ -170,10 +168,6 @@ def evaluate(
     files.write_text(out / "run.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
     files.write_listing(out)
     return out
-
-
-def _write_picture(path: Path, lightness: lab.UInt8, ab: npt.NDArray[np.float32]) -> None:
-    pictures.write_jpeg(path, lab.to_rgb(lightness, ab))
 
 
 Predictions = dict[str, npt.NDArray[np.float32]]
@@ -259,7 +253,7 @@ def _draw_pictures(
     predicted = predict(model, lightness, embeddings.read_rows("embedding", shown))
     difference = np.full(lightness.shape, np.nan)
     finite = np.isfinite(predicted).all(axis=(1, 2, 3))
-    seen = (lab.cie_lab(lab.to_rgb(lightness[finite], values[finite])) for values in (predicted, ab))
+    seen = (rgb2lab(lab.to_rgb(lightness[finite], values[finite])) for values in (predicted, ab))
     difference[finite] = metrics.ciede2000_map(*seen)
     captions = [
         f"{index[row]['id']}, ΔE2000 {measured['ciede2000'][row]:.1f}, PSNR {measured['psnr'][row]:.1f} dB"

@@ -45,12 +45,7 @@ def decode(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> n
 
 def from_rgb(rgb: UInt8) -> tuple[UInt8, UInt8]:
     """Encode sRGB (..., 3) uint8 as L (...) uint8 and ab (..., 2) uint8."""
-    return encode(cie_lab(rgb))
-
-
-def cie_lab(rgb: UInt8) -> npt.NDArray[np.float64]:
-    """CIE Lab (..., 3) of sRGB (..., 3) uint8, as `skimage.color.rgb2lab` gives it but for rounding, and faster."""
-    return np.asarray(xyz2lab(_linear_levels()[rgb] @ xyz_from_rgb.T))
+    return encode(xyz2lab(_linear_levels()[rgb] @ xyz_from_rgb.T))
 
 
 @cache

@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from skimage.color import deltaE_ciede2000
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 
-from pipeline.lab import NEUTRAL, cie_lab
+from pipeline.lab import NEUTRAL
 
 Values = npt.NDArray[np.float64]
 Array = npt.NDArray[np.generic]
@@ -134,7 +134,7 @@ def ciede2000(rgb_predicted: UInt8, rgb_true: UInt8) -> Values:
         rgb_predicted: (n, H, W, 3) uint8.
         rgb_true: (n, H, W, 3) uint8.
     """
-    return ciede2000_of_lab(cie_lab(rgb_predicted), cie_lab(rgb_true))
+    return ciede2000_of_lab(rgb2lab(rgb_predicted), rgb2lab(rgb_true))
 
 
 def ciede2000_of_lab(lab_predicted: Values, lab_true: Values) -> Values:
