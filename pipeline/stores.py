@@ -30,7 +30,7 @@ zarr.config.set({"array.write_empty_chunks": True})
 FORMAT = 1
 ROWS_PER_CHUNK = 8
 ATTRIBUTE = "deepcolor"
-# zarrs reads faster than zarr itself; zarr writes, whose bytes do not depend on which thread comes first.
+# zarrs reads faster than zarr itself. zarr writes: the bytes of zarrs are others, and it writes no faster.
 READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 _opening = threading.Lock()  # zarr's configuration is one for all threads
 
