@@ -165,7 +165,7 @@ def _evaluate(folder: Path, n: int) -> Callable[[], Any]:
         with ThreadPoolExecutor(THREADS) as pool:
             for batch in references.batches(*_stores(folder, n), partitions, rarity, 2):
                 predicted = evaluation.predict(model, batch.truth.lightness, batch.embedding)
-                found.measure(pool, THREADS, batch.start, batch.truth, {scores.MODEL: predicted})
+                found.measure(pool, batch.start, batch.truth, {scores.MODEL: predicted})
 
     return run
 

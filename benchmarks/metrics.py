@@ -36,7 +36,7 @@ def measure(images, threads):
             for first in range(0, len(ab), BATCH):
                 rows = slice(first, first + BATCH)
                 truth = scores.Truth(lightness[rows], ab[rows], np.tile(rarity, (len(ab[rows]), 1)))
-                found.measure(pool, threads, start + first, truth, {"model": predicted[rows]})
+                found.measure(pool, start + first, truth, {"model": predicted[rows]})
             seconds["ours"].append(time.perf_counter() - began)
             began = time.perf_counter()
             alone = np.empty(len(ab))

@@ -62,7 +62,7 @@ def evaluate(
         directory: ``models/<run>/``; scores and figures go to its folder `evaluation`.
         resolved: the whole configuration, for the record.
         replace: whether an evaluation made with other settings may be replaced.
-        threads: batches are measured in so many pieces side by side.
+        threads: so many images are measured side by side.
 
     Returns:
         The folder with `EVALUATED`; the listing of its files comes last.
@@ -103,17 +103,18 @@ def evaluate(
     ):
         for batch in batches(images, embeddings, partitions, references.rarity, evaluation.batch_size):
             predicted = answers(batch)
-            found.measure(pool, threads, batch.start, batch.truth, predicted)
+            found.measure(pool, batch.start, batch.truth, predicted)
             if recognised:
                 for name, ab in predicted.items():
                     found.put(name, batch.start, recognised.measure(name, batch.start, batch.truth.lightness, ab))
+            seen = []
             for place, ab in enumerate(predicted[scores.MODEL]):
                 if partitions[batch.start + place] == "test":
                     _count(chroma["true"], batch.truth.ab[place])
                     if np.isfinite(ab).all():
                         _count(chroma["predicted"], ab)
-                        rgb = lab.to_rgb(batch.truth.lightness[place], ab)
-                        pictures.write_jpeg(folder / pictures.name(batch.start + place), rgb)
+                        seen.append((folder / pictures.name(batch.start + place), batch.truth.lightness[place], ab))
+            list(pool.map(_write_picture, seen))
             advance(len(batch.truth.ab))
     penalty = float(sum(map(float, model.losses)))
     for columns in found.answers.values():
@@ -168,6 +169,11 @@ def evaluate(
     files.write_text(out / "run.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
     files.write_listing(out)
     return out
+
+
+def _write_picture(seen: tuple[Path, lab.UInt8, npt.NDArray[np.float32]]) -> None:
+    path, lightness, ab = seen
+    pictures.write_jpeg(path, lab.to_rgb(lightness, ab))
 
 
 Predictions = dict[str, npt.NDArray[np.float32]]

@@ -116,7 +116,7 @@ def evaluate_references(
             (`PER_IMAGE`), the test images as pictures (`PICTURES`), and, last, the manifest.
         batch_size: images at a time.
         seed: of the shuffle, and of the resamples that intervals come from.
-        threads: batches are measured in so many pieces side by side.
+        threads: so many images are measured side by side.
         replace: whether scores made with other settings may be replaced.
         progress: told of each image.
 
@@ -163,7 +163,7 @@ def evaluate_references(
                 scores.SHUFFLED: images.read_rows("ab", other[batch.start : stop]),
                 scores.CEILING: ceiling_answer(batch.truth.ab),
             }
-            found.measure(pool, threads, batch.start, batch.truth, answers)
+            found.measure(pool, batch.start, batch.truth, answers)
             if recognised:
                 recognised.measure_true(batch.start, batch.truth.rgb)
                 for name in (name for name in answers if name != scores.MAJORITY):

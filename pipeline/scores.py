@@ -201,21 +201,21 @@ class Scores:
             columns.setdefault(name, np.full(self._images, np.nan))[start : start + len(values)] = values
 
     def measure(
-        self, pool: Executor, pieces: int, start: int, truth: Truth, predicted: Mapping[str, npt.NDArray[np.generic]]
+        self, pool: Executor, start: int, truth: Truth, predicted: Mapping[str, npt.NDArray[np.generic]]
     ) -> None:
-        """Measure a batch, cut in `pieces` that are measured side by side; `MAJORITY` by accuracy alone."""
+        """Measure a batch, image by image: less memory and time than all at once; `MAJORITY` by accuracy alone."""
 
-        def one(rows: npt.NDArray[np.intp]) -> None:
-            if len(rows):
-                part = truth[rows]
-                for answer, values in predicted.items():
-                    how = measure_accuracy if answer == MAJORITY else measure
-                    measured.append((answer, start + int(rows[0]), how(part, values[rows])))
+        def one(row: int) -> list[tuple[str, int, dict[str, Values]]]:
+            here = slice(row, row + 1)
+            part = truth[here]
+            return [
+                (answer, start + row, (measure_accuracy if answer == MAJORITY else measure)(part, values[here]))
+                for answer, values in predicted.items()
+            ]
 
-        measured: list[tuple[str, int, dict[str, Values]]] = []
-        list(pool.map(one, np.array_split(np.arange(len(truth.lightness)), pieces)))
-        for found in measured:
-            self.put(*found)
+        for measured in pool.map(one, range(len(truth.lightness))):
+            for found in measured:
+                self.put(*found)
 
 
 @dataclass(frozen=True)

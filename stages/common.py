@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline import WORKFLOW
+from pipeline import WORKFLOW, memory
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Stage(click.Command):
     def invoke(self, context: click.Context) -> Any:
         """Run the command; see the class."""
         _log_to_stderr()
+        memory.keep_freed()
         try:
             with _stopping():
                 result = super().invoke(context)

@@ -37,7 +37,7 @@ def references(truth):
     }
     found = scores.Scores(N)
     with ThreadPoolExecutor(1) as pool:
-        found.measure(pool, 1, 0, truth, given)
+        found.measure(pool, 0, truth, given)
     return mean, found.answers
 
 

@@ -1,6 +1,11 @@
 """What training is fed: images in memory or mapped from disk, in an order that depends on seed and epoch alone."""
 
+import ctypes
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 
 def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
@@ -86,3 +91,35 @@ def test_without_the_embedding_batches_are_the_same_images_in_the_same_order(ker
         assert len(inputs) == 1
         np.testing.assert_array_equal(inputs[0], lightness)
         np.testing.assert_array_equal(same_ab, ab)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library does not tell of its memory")
+def test_what_is_freed_is_kept_while_tensorflow_reads_a_stream():
+    script = """
+import ctypes
+import numpy as np
+from pipeline import backend, feed
+
+class Mallinfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd b c d e f".split()]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype, libc.malloc.restype = Mallinfo, ctypes.c_void_p
+
+def mapped():
+    before = libc.mallinfo2().hblks
+    libc.malloc(2**23)
+    return libc.mallinfo2().hblks - before
+
+found = [mapped()]
+backend.start(1)
+found.append(mapped())
+data = feed.Examples(np.zeros((4, 2, 2), np.uint8), np.zeros((4, 2, 2, 2), np.uint8), np.zeros((4, 3), np.float32))
+batches = iter(backend.stream(feed.Batches(data, 2)))
+for _ in range(2):
+    next(batches)
+    found.append(mapped())
+print(*found)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "0", "0", "0"]

@@ -34,12 +34,12 @@ def truth(names, lightness, ab):
     return scores.Truth(lightness, ab, np.stack([weights[name] for name in names]))
 
 
-def measured(whole, predicted, cuts=(0, None), pieces=1, threads=1):
+def measured(whole, predicted, cuts=(0, None), threads=1):
     found = scores.Scores(len(predicted))
     with ThreadPoolExecutor(threads) as pool:
         for start, end in itertools.pairwise(cuts):
             part = slice(start, end)
-            found.measure(pool, pieces, start, whole[part], {scores.MODEL: predicted[part]})
+            found.measure(pool, start, whole[part], {scores.MODEL: predicted[part]})
     return found.answers
 
 
@@ -94,15 +94,15 @@ def test_metrics_over_images_are_no_means_of_ratios_or_roots():
         assert abs(value(rows, "test", metric) - of_images.mean()) > 1e-6, metric
 
 
-@pytest.mark.parametrize(("cuts", "pieces", "threads"), [
-    ((0, 1, 2, 3, 4, 5, 6), 1, 1), ((0, 4, 6), 2, 2), ((0, 0, 5, 6), 3, 2), ((0, 6), 9, 4),
+@pytest.mark.parametrize(("cuts", "threads"), [
+    ((0, 1, 2, 3, 4, 5, 6), 1), ((0, 4, 6), 2), ((0, 0, 5, 6), 2), ((0, 6), 4), ((0, 6), 9),
 ])  # fmt: skip
-def test_neither_batches_nor_pieces_nor_threads_change_a_bit(cuts, pieces, threads):
+def test_neither_batches_nor_threads_change_a_bit(cuts, threads):
     lightness, ab, predicted = images()
     one = truth(NAMES, lightness, ab)
-    whole = measured(one, predicted)[scores.MODEL]
+    whole = scores.measure(one, predicted)
     assert not any(np.isnan(values).any() for values in whole.values())
-    assert_same(measured(one, predicted, cuts=cuts, pieces=pieces, threads=threads)[scores.MODEL], whole)
+    assert_same(measured(one, predicted, cuts=cuts, threads=threads)[scores.MODEL], whole)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -236,7 +236,7 @@ def test_the_majority_answer_has_an_accuracy_and_nothing_else():
     found = scores.Scores(len(NAMES))
     with ThreadPoolExecutor(1) as pool:
         answer = np.broadcast_to(np.array([0.0, 1.0]), ab.shape)
-        found.measure(pool, 1, 0, truth(NAMES, lightness, ab), {scores.MAJORITY: answer})
+        found.measure(pool, 0, truth(NAMES, lightness, ab), {scores.MAJORITY: answer})
     rows = rows_of(found.answers, NAMES)
     assert [(row["partition"], row["metric"]) for row in rows] == [(p, "accuracy") for p in scores.PARTITIONS]
     test = ab[np.array(NAMES) == "test"]
