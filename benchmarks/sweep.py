@@ -3,8 +3,9 @@
     python -m benchmarks.sweep FOLDER [RUN ...]
 
 Calls Snakemake on two cores for `paper`, or for the runs named, and prints JSON: seconds of the whole and of its
-parts. What is told as `share` is an upper bound of the share of start-up: all but the preparation of the data, the
-epochs without tracing, and scoring the images; so figures, intervals and saving count as start-up, too.
+parts. Told as `share` of start-up is all but the preparation of the data, the epochs without tracing, scoring the
+images, and the results of evaluation: intervals, figures and the saved network. So checks of inputs, checkpoints and
+what `collect` copies count as start-up, too.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import ROOT, THREADS, machine
+from pipeline.files import LISTING
 
 RUN_STAGES = ("train", "evaluate", "collect")
 
@@ -35,17 +37,21 @@ def parts(folder: Path, whole: float) -> dict[str, float]:
     ]
     tracing = sum(max(first - min(others), 0.0) for first, *others in epochs)
     computing = sum(map(sum, epochs)) - tracing
-    scoring = 0.0
+    scoring = results = 0.0
     for path in (folder / "logs").glob("*/evaluate.log"):
         found = re.findall(r"images: (\d+) of \1 in (\d+) s", path.read_text(encoding="utf-8"))
         scoring += sum(float(took) for _, took in found)
+        written = folder / "models" / path.parent.name / "evaluation"
+        scored = max(picture.stat().st_mtime for picture in (written / "pictures").iterdir())
+        results += (written / LISTING).stat().st_mtime - scored
     return {
         "preparation of the data": sum(jobs.values()) - sum(told.values()),
         "epochs": computing,
         "tracing": tracing,
         "train besides": told["train"] - computing - tracing,
         "scoring": scoring,
-        "evaluate besides": told["evaluate"] - scoring,
+        "results": results,
+        "evaluate besides": told["evaluate"] - scoring - results,
         "collect": told["collect"],
         "between jobs": whole - sum(jobs.values()),
     }
@@ -67,7 +73,7 @@ def main() -> None:
         raise SystemExit("the workflow failed: nothing measured")
     whole = time.monotonic() - began
     found = parts(folder, whole)
-    useful = sum(found[name] for name in ("preparation of the data", "epochs", "scoring"))
+    useful = sum(found[name] for name in ("preparation of the data", "epochs", "scoring", "results"))
     told = {name: round(value, 1) for name, value in found.items()}
     print(json.dumps({"machine": machine(), "seconds": round(whole, 1), **told, "share": round(1 - useful / whole, 3)}))
 
