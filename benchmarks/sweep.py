@@ -42,7 +42,7 @@ def parts(folder: Path, whole: float) -> dict[str, float]:
         found = re.findall(r"images: (\d+) of \1 in (\d+) s", path.read_text(encoding="utf-8"))
         scoring += sum(float(took) for _, took in found)
         written = folder / "models" / path.parent.name / "evaluation"
-        scored = max(picture.stat().st_mtime for picture in (written / "pictures").iterdir())
+        scored = max(picture.stat().st_mtime for picture in (written / "pictures").glob("*.jpg"))
         results += (written / LISTING).stat().st_mtime - scored
     return {
         "preparation of the data": sum(jobs.values()) - sum(told.values()),
