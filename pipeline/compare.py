@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import certainty, differences, files, results, scores
+from pipeline import certainty, differences, files, per_image, results, scores
 from pipeline.errors import InputError
 
 COLUMNS = ("metric", "one", "other", "difference", "low", "high", "verdict")
@@ -34,7 +34,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
         )
     for path in (one, other):
         files.refuse_changed(path / "per_image.csv")
-    found = [scores.read_per_image(path / "per_image.csv", [scores.MODEL]) for path in (one, other)]
+    found = [per_image.read(path / "per_image.csv", [scores.MODEL]) for path in (one, other)]
     if found[0].rows != found[1].rows or any(scores.MODEL not in run.answers for run in found):
         raise InputError(f"{one} and {other}: per_image.csv does not hold the same images; evaluate both runs again")
     seed = (records[0].get("seeds") or {}).get("evaluation", 0)

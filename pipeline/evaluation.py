@@ -23,6 +23,7 @@ from pipeline import (
     metrics,
     models,
     paper,
+    per_image,
     pictures,
     recipes,
     recognition,
@@ -134,7 +135,7 @@ def evaluate(
 
     files.write_csv(out / "metrics.csv", scores.COLUMNS, rows)
     files.write_csv(out / "differences.csv", differences.COLUMNS, against)
-    scores.write_per_image(out / "per_image.csv", run.name, dataset, table, found.answers)
+    per_image.write(out / "per_image.csv", run.name, dataset, table, found.answers)
     test = np.flatnonzero(np.array(partitions) == "test")
     shown = spread_over_errors(found.answers[scores.MODEL]["mse"], test, evaluation.pictures)
     _draw_pictures(model, run, images, embeddings, found.answers[scores.MODEL], shown, out, note)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import config, files, lab, metrics, pictures, recipes, recognition, scores, splits
+from pipeline import config, files, lab, metrics, per_image, pictures, recipes, recognition, scores, splits
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.progress import Progress, Silent
@@ -183,7 +183,7 @@ def evaluate_references(
         recognition.write(out.with_name(RECOGNITION), recognised.true)
         written.append(out.with_name(RECOGNITION))
     files.write_csv(out, scores.COLUMNS, scores.rows("", dataset, over, chosen))
-    scores.write_per_image(out.with_name(PER_IMAGE), "", dataset, table, found.answers)
+    per_image.write(out.with_name(PER_IMAGE), "", dataset, table, found.answers)
     manifest = {
         **_made_from(images, split, made_with),
         "train_mean_ab": [mean_a, mean_b],
@@ -221,14 +221,13 @@ def read_references(
             f"{references} was made from other images, another split or seed ({'; '.join(differences)}); "
             "run references again"
         )
-    per_image = references.with_name(PER_IMAGE)
     names = (references.name, PER_IMAGE, *([RECOGNITION] if made_with["recognition"] else []))
     files.refuse_damaged(references.parent, {name: manifest["files"].get(name, "none") for name in names})
     rows = files.read_csv(references, scores.COLUMNS)
     counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in splits.PARTITIONS}
     for name, found in manifest["colour_counts"].items():
         counts[name][[int(i) for i in found]] = list(found.values())
-    answers = scores.read_per_image(per_image).answers
+    answers = per_image.read(references.with_name(PER_IMAGE)).answers
     true = recognition.read(references.with_name(RECOGNITION), images.rows()) if made_with["recognition"] else None
     return References(rows, answers, _rarity(counts), true)
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import config, files, scores
+from pipeline import config, files, per_image, scores
 from pipeline.errors import InputError
 
 RESERVED = ("report", "compare")  # the folder of the pages, and a page that is no run's
 DIFFERENCE_COLUMNS = ("partition", "answer", "against", "metric", "value", "low", "high", "verdict")
-IMAGE_COLUMNS = [name for name in scores.PER_IMAGE_COLUMNS if name not in ("run", "dataset")]
+IMAGE_COLUMNS = [name for name in per_image.COLUMNS if name not in ("run", "dataset")]
 # What is told of a single image, with the decimals that it is kept with.
 OF_AN_IMAGE = {"ciede2000": 2, "rmse": 2, "psnr": 2, "ssim": 4, "accuracy": 4}
 LINES_AT_A_TIME = 200_000

@@ -6,23 +6,20 @@ resample of images gives it as readily as the images themselves.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from skimage.color import rgb2lab
 
-from pipeline import certainty, files, lab, metrics, paper, recognition
-from pipeline.errors import InputError
+from pipeline import certainty, lab, metrics, paper, recognition
 from pipeline.splits import PARTITIONS
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
-PER_IMAGE_COLUMNS = ("run", "dataset", "partition", "id", "group", "row", "answer", "metric", "value")
 
 MODEL = "model"  # the run's own answer
 EMBEDDING_SHUFFLED = "embedding-shuffled"  # the run's network, given another image's embedding
@@ -34,7 +31,6 @@ SHUFFLED = "shuffled"  # another image's colours
 CEILING = "ceiling"  # the truth at the resolution of the networks' last layer
 PAPER = "paper"
 REFERENCES = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING)  # the answers that need no network
-CHUNK = 100_000  # rows of a per-image file in memory at a time
 
 Values = npt.NDArray[np.float64]
 Columns = Mapping[str, Values]
@@ -50,39 +46,35 @@ class Metric:
     better: Literal["lower", "higher"] | None
 
 
-def _mean(measure: str, better: Literal["lower", "higher"] | None) -> Metric:
+def mean_of(measure: str, better: Literal["lower", "higher"] | None = None) -> Metric:
+    """The metric that is a measure's mean."""
     return Metric(lambda means: means[measure], (measure,), better)
 
 
 METRICS: dict[str, Metric] = {
-    "loss": _mean("loss", "lower"),
-    "mse": _mean("mse", "lower"),
+    "loss": mean_of("loss", "lower"),
+    "mse": mean_of("mse", "lower"),
     "rmse": Metric(lambda means: np.sqrt(means["mse"]), ("mse",), "lower"),
-    "accuracy": _mean("accuracy", "higher"),
-    "psnr": _mean("psnr", "higher"),
+    "accuracy": mean_of("accuracy", "higher"),
+    "psnr": mean_of("psnr", "higher"),
     "psnr_pooled": Metric(lambda means: metrics.psnr_of_error(means["rgb_mse"]), ("rgb_mse",), "higher"),
-    "ssim": _mean("ssim", "higher"),
-    "ciede2000": _mean("ciede2000", "lower"),
-    "ciede2000_p95": _mean("ciede2000_p95", "lower"),
-    "auc": _mean("auc", "higher"),
+    "ssim": mean_of("ssim", "higher"),
+    "ciede2000": mean_of("ciede2000", "lower"),
+    "ciede2000_p95": mean_of("ciede2000_p95", "lower"),
+    "auc": mean_of("auc", "higher"),
     "auc_rebalanced": Metric(lambda m: m["auc_weighted"] / m["rarity"], ("auc_weighted", "rarity"), "higher"),
-    "colourfulness": _mean("colourfulness", None),
-    "colourfulness_absolute": _mean("colourfulness_absolute", None),
-    "delta_cf_images": _mean("delta_cf_images", "lower"),
+    "colourfulness": mean_of("colourfulness", None),
+    "colourfulness_absolute": mean_of("colourfulness_absolute", None),
+    "delta_cf_images": mean_of("delta_cf_images", "lower"),
     "delta_cf_set": Metric(
         lambda m: np.abs(m["colourfulness"] - m["colourfulness_true"]), ("colourfulness", "colourfulness_true"), "lower"
     ),
     "chroma_ratio": Metric(lambda m: m["chroma"] / m["chroma_true"], ("chroma", "chroma_true"), None),
-    recognition.TOP1: _mean(recognition.TOP1, "higher"),
-    recognition.TOP5: _mean(recognition.TOP5, "higher"),
+    recognition.TOP1: mean_of(recognition.TOP1, "higher"),
+    recognition.TOP5: mean_of(recognition.TOP5, "higher"),
     # Of sets alone: no measure has its name, `recognition.put_distances` puts it there.
-    recognition.FRECHET: _mean(recognition.FRECHET, "lower"),
+    recognition.FRECHET: mean_of(recognition.FRECHET, "lower"),
 }
-# Of one image, psnr_pooled is psnr and delta_cf_set is delta_cf_images.
-PER_IMAGE = (
-    *(name for name in METRICS if name not in ("psnr_pooled", "delta_cf_set")),
-    *("rgb_mse", "auc_weighted", "rarity", "colourfulness_true", "chroma", "chroma_true"),
-)
 
 
 @dataclass(frozen=True)
@@ -308,86 +300,3 @@ def paper_rows(run: str, dataset: str) -> list[Row]:
 
 def _row(*values: Any) -> Row:
     return {name: "" if value is None else value for name, value in zip(COLUMNS, values, strict=True)}
-
-
-def write_per_image(
-    path: Path, run: str, dataset: str, images: Sequence[Mapping[str, str]], answers: Mapping[str, Columns]
-) -> None:
-    """Write a row per answer, metric and image, with `PER_IMAGE_COLUMNS`.
-
-    Args:
-        images: id, group and partition of every image, in the order of the store.
-        answers: measures, (n,) float64 each, by answer.
-    """
-    import pandas as pd
-
-    fixed = pd.DataFrame(
-        {
-            "run": run,
-            "dataset": dataset,
-            **{name: [image[name] for image in images] for name in ("partition", "id", "group")},
-            "row": np.arange(len(images)),
-        }
-    )
-    with files.written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join(PER_IMAGE_COLUMNS) + "\n")
-        for answer, measures in answers.items():
-            for name in PER_IMAGE:
-                metric = METRICS.get(name, _mean(name, None))
-                if set(metric.needs) <= set(measures):
-                    with np.errstate(invalid="ignore", divide="ignore"):
-                        part = fixed.assign(answer=answer, metric=name, value=metric.of(measures))
-                    part = part[list(PER_IMAGE_COLUMNS)]
-                    part.to_csv(file, header=False, index=False, na_rep="nan", lineterminator="\n")
-
-
-@dataclass(frozen=True)
-class PerImage:
-    """What a per-image file holds: one entry per image, and measures by answer."""
-
-    partitions: list[str]
-    ids: list[str]
-    groups: list[str]
-    rows: list[int]
-    answers: dict[str, dict[str, Values]]
-
-
-def read_per_image(path: Path, answers: Iterable[str] | None = None) -> PerImage:
-    """Read what `write_per_image` wrote, all answers or some.
-
-    Raises:
-        InputError: the file is missing, or is not of that form.
-    """
-    import pandas as pd
-
-    wanted = None if answers is None else set(answers)
-    images: dict[str, list[Any]] = {"partition": [], "id": [], "group": [], "row": []}
-    seen: dict[tuple[str, str], int] = {}
-    found: dict[str, dict[str, list[Values]]] = {}
-    try:
-        # Values are read as text, because Python's float loses no bit and pandas' own may.
-        types = {**dict.fromkeys(PER_IMAGE_COLUMNS, str), "row": int}
-        for chunk in pd.read_csv(path, dtype=types, keep_default_na=False, chunksize=CHUNK):
-            for key, part in chunk[list(PER_IMAGE_COLUMNS)].groupby(["answer", "metric"], sort=False):
-                answer, metric = map(str, key)
-                start = seen.get((answer, metric), 0)
-                seen[answer, metric] = start + len(part)
-                if next(iter(seen)) == (answer, metric):
-                    for name, values in images.items():
-                        values += part[name].tolist()
-                if images["row"][start : start + len(part)] != part["row"].tolist():
-                    raise ValueError(f"{answer}, {metric} is of other images than the rows before")
-                numbers = np.array(part["value"].astype(float), np.float64)
-                if wanted is None or answer in wanted:
-                    found.setdefault(answer, {}).setdefault(metric, []).append(numbers)
-        if len(set(seen.values())) > 1:
-            raise ValueError("not every answer and metric has all images")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; run the stage that writes it first") from None
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: expected the columns {', '.join(PER_IMAGE_COLUMNS)}, received: {reason}; make the file again"
-        ) from None
-    columns = {answer: {name: np.concatenate(parts) for name, parts in here.items()} for answer, here in found.items()}
-    return PerImage(images["partition"], images["id"], images["group"], images["row"], columns)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline import scores
+from pipeline import per_image
 from pipeline.compare import COLUMNS, compare_runs
 from pipeline.errors import InputError
 from stages.__main__ import main
@@ -37,7 +37,7 @@ def put(results, run, found=None, *, n=60, groups=None, images="f1", split="s1",
     ]
     folder = results / run
     folder.mkdir(parents=True)
-    scores.write_per_image(folder / "per_image.csv", run, "sample", table, {answer: found or measures(n)})
+    per_image.write(folder / "per_image.csv", run, "sample", table, {answer: found or measures(n)})
     record = {"fingerprints": {"images": images, "split": split, "embeddings": run}, "seeds": {"evaluation": seed}}
     (folder / "run.yaml").write_text(yaml.safe_dump(record))
     return folder

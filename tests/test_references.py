@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import MEASURED, Dataset, literal, shown, tree
 
-from pipeline import files, pictures, scores, splits
+from pipeline import files, per_image, pictures, scores, splits
 from pipeline.errors import InputError
 from pipeline.references import ceiling_answer, constant_answer, evaluate_references, partners, read_references
 
@@ -101,7 +101,7 @@ def test_rows_are_of_no_run_and_say_why_there_is_no_interval(referenced, rows):
 
 
 def test_the_per_image_file_gives_the_same_metrics(referenced, rows):
-    read = scores.read_per_image(referenced.folder / "references_per_image.csv")
+    read = per_image.read(referenced.folder / "references_per_image.csv")
     table = splits.read(referenced.splits, referenced.images.manifest()["fingerprint"])
     assert (read.ids, read.groups, read.partitions) == tuple(
         [r[k] for r in table] for k in ("id", "group", "partition")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline import differences, figures, scores
+from pipeline import differences, figures, per_image, scores
 from pipeline.compare import compare_runs
 from pipeline.files import read_csv, write_csv
 from pipeline.summary import write_summary
@@ -223,7 +223,7 @@ def with_images(results, run, better=0.0, n=30, images="f1"):
     mse = rng.uniform(200, 260, n) - better
     found = {"mse": mse, "accuracy": 0.6 - mse / 2000, "ciede2000": mse / 20}
     table = [{"id": str(i), "group": f"{i:02d}", "partition": "test"} for i in range(n)]
-    scores.write_per_image(results / run / "per_image.csv", run, "sample", table, {"model": found})
+    per_image.write(results / run / "per_image.csv", run, "sample", table, {"model": found})
     path = results / run / "run.yaml"
     record = yaml.safe_load(path.read_text()) | {"fingerprints": {"images": images, "split": "s"}}
     path.write_text(yaml.safe_dump(record))
