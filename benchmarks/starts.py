@@ -15,7 +15,7 @@ from benchmarks import datasets
 from benchmarks.measure import ROOT, Line, Ratio, in_turn, median, quotients
 from pipeline import WORKFLOW
 
-ROUNDS = 3
+ROUNDS = 2
 SMALL = {"small": {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}}
 
 

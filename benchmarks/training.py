@@ -111,7 +111,7 @@ def step() -> list[Line]:
 def step_bfloat16() -> list[Line]:
     if FAST == "mixed_bfloat16":
         return [_line("base", batch, max(batch, 10), 2, FAST, 1.7) for batch in (5, 50)]
-    return [_line("base", 1, 1, 2, "mixed_bfloat16", 1.7, note=NO_BFLOAT16)]
+    return [_line("base", 1, 1, 1, "mixed_bfloat16", 1.7, note=NO_BFLOAT16)]
 
 
 class _Turns(keras.callbacks.Callback):
@@ -193,7 +193,7 @@ def cached() -> list[Line]:
                 model.train_on_batch([inputs, embedded()], data.ab)
 
         ours()
-        with_cache, without = in_turn(ours, theirs, rounds=3)
+        with_cache, without = in_turn(ours, theirs, rounds=2)
         lines.append(
             Line(
                 f"training step of {name}, batch 5, with cached embeddings",
