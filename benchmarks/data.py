@@ -28,7 +28,7 @@ from pipeline.stores import EMBEDDINGS, IMAGES, ROWS_PER_CHUNK, Store
 INGESTED, READ, IMAGES_PER_SHARD = 1024, 512, 64
 PHOTOGRAPHS, WIDTH, HEIGHT = 128, 512, 384
 LARGE, TIMES = 16, 8  # large photographs, each of so many small ones in either direction
-ROUNDS = 4
+ROUNDS = 3
 MAX_MILLISECONDS = 5.0
 ZSTD = Zstd(level=3, checksum=True)
 

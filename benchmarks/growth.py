@@ -212,7 +212,7 @@ def memory() -> list[Line]:
         Ratio.of([grown / decoded]),
         1.1,
         at_least=False,
-        note=f"They are held in memory up to memory_gib; {few['train']} MiB with {FEW} images. Means of two runs.",
+        note=f"They are held in memory up to memory_gib; {few['train']} MiB with {FEW} images.",
     )
     return [*lines, held]
 
@@ -242,6 +242,4 @@ def _peaks(folder: Path, n: int) -> dict[str, int]:
         "evaluate": ("-c", CORNERS, "evaluate", RUN),
         "verify": ("-m", "stages", "verify"),
     }
-    found = {stage: peak(*command, "--config", path)["peak_mib"] for stage, command in stages.items()}
-    again = peak("-m", "stages", "train", f"{RUN}_s2", "--config", path)["peak_mib"]
-    return {**found, "train": round((found["train"] + again) / 2)}
+    return {stage: peak(*command, "--config", path)["peak_mib"] for stage, command in stages.items()}

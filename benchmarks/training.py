@@ -66,7 +66,7 @@ def _steps(name: str, batch: int, images: int, rounds: int, precision: hardware.
             lambda: theirs.fit(arrays, data.ab, batch_size=batch, verbose=0),
         ]
 
-    for run in fit(examples(2)):  # compiles, for any number of images
+    for run in fit(examples(min(batch, 2))):  # compiles, for any number of images
         run()
     runs = [*fit(examples(images)), product("bfloat16" if precision == "mixed_bfloat16" else "float32")]
     return in_turn(*runs, rounds=rounds)
