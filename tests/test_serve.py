@@ -379,8 +379,9 @@ def test_photographs_go_also_when_the_program_is_killed_or_its_terminal_closed(t
     scratch = tmp_path / "scratch"
     (scratch / "photograph").mkdir(parents=True)
     code = (
-        "import sys, time; from pathlib import Path; from pipeline.serve.process import ColouringProcess\n"
+        "import signal, sys, time; from pathlib import Path; from pipeline.serve.process import ColouringProcess\n"
         "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # which nohup has ignored
         "    process = ColouringProcess(Path(sys.argv[1]), max_megapixels=1); process._start()\n"
         "    print(flush=True); time.sleep(60)"
     )

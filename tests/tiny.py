@@ -178,7 +178,7 @@ def python(*arguments, **options):
     )
 
 
-def until(condition, seconds=60.0):
+def until(condition, seconds=10.0):
     """What `condition` returns, as soon as that is true."""
     end = time.monotonic() + seconds
     while not (found := condition()):
