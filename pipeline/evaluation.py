@@ -108,14 +108,16 @@ def evaluate(
             if recognised:
                 for name, ab in predicted.items():
                     found.put(name, batch.start, recognised.measure(name, batch.start, batch.truth.lightness, ab))
-            seen = []
+            writing = []
             for place, ab in enumerate(predicted[scores.MODEL]):
                 if partitions[batch.start + place] == "test":
                     _count(chroma["true"], batch.truth.ab[place])
                     if np.isfinite(ab).all():
                         _count(chroma["predicted"], ab)
-                        seen.append((folder / pictures.name(batch.start + place), batch.truth.lightness[place], ab))
-            list(pool.map(_write_picture, seen))
+                        path = folder / pictures.name(batch.start + place)
+                        writing.append(pool.submit(_write_picture, path, batch.truth.lightness[place], ab))
+            for written in writing:
+                written.result()
             advance(len(batch.truth.ab))
     penalty = float(sum(map(float, model.losses)))
     for columns in found.answers.values():
@@ -172,8 +174,7 @@ def evaluate(
     return out
 
 
-def _write_picture(seen: tuple[Path, lab.UInt8, npt.NDArray[np.float32]]) -> None:
-    path, lightness, ab = seen
+def _write_picture(path: Path, lightness: lab.UInt8, ab: npt.NDArray[np.float32]) -> None:
     pictures.write_jpeg(path, lab.to_rgb(lightness, ab))
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import sys
 
+# As in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 
 
