@@ -6,11 +6,15 @@ import shutil
 import numpy as np
 import pytest
 import tiny
+from click.testing import CliRunner
+
+from stages.__main__ import main
 
 # Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
 LONGEST = (
-    "test_workflow.py", "test_kills.py", "test_training.py", "test_distributed.py", "test_disk.py", "test_colorize.py",
-    "test_serve.py", "test_evaluation.py", "test_inception.py", "test_locks.py", "test_verify.py",
+    "test_workflow.py", "test_kills.py", "test_training.py", "test_distributed.py", "test_disk.py",
+    "test_colorize_files.py", "test_serve.py", "test_serve_page.py", "test_evaluation.py", "test_inception.py",
+    "test_locks.py", "test_verify.py",
 )  # fmt: skip
 
 
@@ -60,6 +64,26 @@ def referenced(tmp_path_factory):
 def dataset(prepared, tmp_path):
     """A copy of `prepared` that the test may change."""
     return tiny.Dataset(shutil.copytree(prepared.folder, tmp_path / "data" / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def made_run(_started, tmp_path_factory):
+    """``results/<run>/`` whose network needs no embedding: read only."""
+    return tiny.make_run(tmp_path_factory.mktemp("made") / "results", "dot_lr1e-2_noembed")
+
+
+@pytest.fixture(scope="session")
+def colorizer(made_run):
+    from pipeline.colorize import Colorizer
+
+    return Colorizer.load(made_run)
+
+
+@pytest.fixture
+def inspect(tmp_path, monkeypatch):
+    """Calls ``inspect``, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, ["inspect", *map(str, arguments)])
 
 
 @pytest.fixture(autouse=True)

@@ -1,40 +1,18 @@
-"""Looking into stores: sheets, spreads of values, neighbours; over a network, and by hand as the page has it."""
+"""Looking into stores: sheets, spreads of values, neighbours; and by hand, as the page has it."""
 
-import functools
-import http.server
 import json
 import re
 import shutil
-import threading
 
-import fsspec
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from PIL import Image
-from tiny import ROOT, python, tree
+from tiny import ROOT, pixels, python, refused
 
 from pipeline import files, lab, views
 from pipeline.errors import InputError
 from pipeline.figures import caches
-from pipeline.inspection import describe, open_store
-from stages.__main__ import main
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(main, ["inspect", *map(str, arguments)])
-
-
-def refused(result, *expected):
-    assert result.exit_code == 2 and result.stdout == "", result.output
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("error: ")
-    for part in expected:
-        assert part in line
 
 
 def opened(dataset):
@@ -49,12 +27,6 @@ def embed(dataset, values):
         store.write_shard(shard, {"embedding": values[slice(*store.span(shard))].astype(np.float32)}, **kept)
     store.complete({"images": dataset.images.manifest()["fingerprint"]})
     return opened(dataset)
-
-
-def pixels(path):
-    with Image.open(path) as image:
-        assert image.format == "PNG" and "Software" not in image.info
-        return np.asarray(image.convert("RGB"))
 
 
 def stands_in(tile, picture):
@@ -75,8 +47,8 @@ def drawn(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["images", "embeddings"])
-def test_a_sheet_holds_gray_and_true_pixels_from_either_store(call, prepared, kind):
-    result = call(prepared.folder / f"{kind}.zarr", "--sheet", "out.png", "--rows", "1,13-14", "--json")
+def test_a_sheet_holds_gray_and_true_pixels_from_either_store(inspect, prepared, kind):
+    result = inspect(prepared.folder / f"{kind}.zarr", "--sheet", "out.png", "--rows", "1,13-14", "--json")
     assert json.loads(result.stdout) == {"sheet": {"of": 3, "path": "out.png", "rows": [1, 13, 14]}}
     assert "shows 3 images\n" in result.stderr
     picture = pixels("out.png")
@@ -97,8 +69,8 @@ def test_images_are_chosen_by_row_id_or_partition(prepared):
 
 
 @pytest.mark.parametrize("rows", ["15", "5-4", "-1", "x", "", "1,,2", "0-99999999999", "٣"])
-def test_rows_that_are_not_there_are_refused(call, prepared, rows):
-    result = call(prepared.images.path, "--sheet", "out.png", "--rows", rows or ",")
+def test_rows_that_are_not_there_are_refused(inspect, prepared, rows):
+    result = inspect(prepared.images.path, "--sheet", "out.png", "--rows", rows or ",")
     refused(result, "--rows: expected numbers of 0 to 14, as 0,5,10-20, received")
 
 
@@ -158,11 +130,11 @@ def test_labels_lie_apart_and_inside_their_tile_however_long(drawn, tmp_path, nu
 # Spreads.
 
 
-def test_the_plot_shows_every_pixel_value_and_the_embeddings_spectrum(drawn, call, dataset):
+def test_the_plot_shows_every_pixel_value_and_the_embeddings_spectrum(drawn, inspect, dataset):
     values = np.random.default_rng(1).normal(0, np.linspace(1, 9, 1000), (15, 1000)) + 5
     values[6] = np.nan
     embed(dataset, values)
-    result = call(dataset.embeddings.path, "--plot", "out.png", "--json")
+    result = inspect(dataset.embeddings.path, "--plot", "out.png", "--json")
     centred = np.delete(values, 6, axis=0).astype(np.float32) - np.delete(values, 6, axis=0).astype(np.float32).mean(0)
     singular = np.linalg.svd(centred, compute_uv=False)[:13]
     share = singular / singular.sum()
@@ -187,16 +159,16 @@ def test_the_plot_shows_every_pixel_value_and_the_embeddings_spectrum(drawn, cal
 
 
 @pytest.mark.parametrize(("missing", "left"), [("images", ["norms", "spectrum"]), ("embeddings", ["L", "a", "b"])])
-def test_the_plot_does_with_one_store(drawn, call, dataset, missing, left):
+def test_the_plot_does_with_one_store(drawn, inspect, dataset, missing, left):
     shutil.rmtree(dataset.folder / f"{missing}.zarr")
     there = "embeddings" if missing == "images" else "images"
-    assert call(dataset.folder / f"{there}.zarr", "--plot", "out.png").exit_code == 0
+    assert inspect(dataset.folder / f"{there}.zarr", "--plot", "out.png").exit_code == 0
     assert [axes.get_title() for axes in drawn[0].axes] == left
     assert f"no {missing} beside" in drawn[0].texts[1].get_text()
     if missing == "images":
-        refused(call(dataset.embeddings.path, "--sheet", "out.png"), "expected images.zarr beside the embeddings")
+        refused(inspect(dataset.embeddings.path, "--sheet", "out.png"), "expected images.zarr beside the embeddings")
     else:
-        refused(call(dataset.images.path, "--neighbours", "0"), "expected embeddings.zarr beside the images")
+        refused(inspect(dataset.images.path, "--neighbours", "0"), "expected embeddings.zarr beside the images")
 
 
 def test_nothing_of_a_plot_is_cut_off(drawn, prepared, tmp_path):
@@ -248,10 +220,10 @@ def test_neighbours_leave_out_what_is_not_finite_and_flag_what_is_trivial(datase
         views.nearest(made, 4, 3)
 
 
-def test_neighbours_are_listed_and_drawn(call, prepared):
+def test_neighbours_are_listed_and_drawn(inspect, prepared):
     name = opened(prepared).index[3]["id"]
     expected = views.nearest(opened(prepared), 3, 2)
-    result = call(prepared.images.path, "--neighbours", name, "--count", "2", "--to", "near.png")
+    result = inspect(prepared.images.path, "--neighbours", name, "--count", "2", "--to", "near.png")
     lines = result.stdout.splitlines()
     ids = [opened(prepared).index[each.row]["id"] for each in expected]
     assert [line.split() for line in lines] == [[f"{e.distance:.3f}", i] for e, i in zip(expected, ids, strict=True)]
@@ -259,10 +231,11 @@ def test_neighbours_are_listed_and_drawn(call, prepared):
     for row in (3, *(each.row for each in expected)):
         lightness, ab = (prepared.images.read_rows(array, [row])[0] for array in ("L", "ab"))
         assert stands_in(lab.to_rgb(lightness, ab)[5:-5, 5:-5], picture) == 1  # a frame lies over the edge
-    told = json.loads(call(prepared.images.path, "--neighbours", name, "--count", "2", "--json").stdout)["neighbours"]
+    result = inspect(prepared.images.path, "--neighbours", name, "--count", "2", "--json")
+    told = json.loads(result.stdout)["neighbours"]
     assert told["row"] == 3 and [each["row"] for each in told["nearest"]] == [each.row for each in expected]
     again = pixels("near.png")
-    call(prepared.embeddings.path, "--neighbours", "3", "--count", "2", "--to", "near.png")
+    inspect(prepared.embeddings.path, "--neighbours", "3", "--count", "2", "--to", "near.png")
     assert np.array_equal(again, pixels("near.png"))
 
 
@@ -297,127 +270,23 @@ def test_the_figure_of_neighbours_says_what_distance_and_which_weights(drawn, pr
         (["--sheet", "x.png", "--partition", "test", "--rows", "1"], ["expected one of --rows, --id and --partition"]),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_writes_nothing(call, prepared, tmp_path, arguments, expected):
-    refused(call(prepared.images.path, *arguments), *expected)
+def test_what_makes_no_sense_is_refused_and_writes_nothing(inspect, prepared, tmp_path, arguments, expected):
+    refused(inspect(prepared.images.path, *arguments), *expected)
     assert not list(tmp_path.iterdir())
 
 
-def test_stores_that_do_not_belong_together_are_refused(call, dataset):
+def test_stores_that_do_not_belong_together_are_refused(inspect, dataset):
     dataset.embeddings.complete({"images": "0" * 64})
-    refused(call(dataset.images.path, "--plot", "x.png"), "embeddings.zarr: expected embeddings of the 15 images")
+    refused(inspect(dataset.images.path, "--plot", "x.png"), "embeddings.zarr: expected embeddings of the 15 images")
 
 
-def test_a_damaged_shard_is_named_and_the_old_picture_stays(call, dataset, tmp_path):
+def test_a_damaged_shard_is_named_and_the_old_picture_stays(inspect, dataset, tmp_path):
     path = dataset.images.shard_file("ab", 1)
     path.write_bytes(path.read_bytes()[:-1])
     (tmp_path / "x.png").write_bytes(b"before")
-    refused(call(dataset.images.path, "--sheet", "x.png", "--rows", "14"), "(ab of images 8 to 14) is damaged")
+    refused(inspect(dataset.images.path, "--sheet", "x.png", "--rows", "14"), "(ab of images 8 to 14) is damaged")
     assert (tmp_path / "x.png").read_bytes() == b"before"
-    assert call(dataset.images.path, "--sheet", "x.png", "--rows", "0").exit_code == 0  # in another shard
-
-
-# Over a network.
-
-
-@pytest.fixture
-def remote(prepared):
-    """The dataset in fsspec's memory: a URL, and nothing of a path."""
-    system = fsspec.filesystem("memory")
-    for name, content in tree(prepared.folder).items():
-        system.pipe_file(f"/remote/tiny/{name}", content)
-    yield "memory://remote/tiny"
-    system.rm("/remote", recursive=True)
-
-
-def test_a_remote_store_is_described_as_a_local_one_but_not_checked(call, prepared, remote):
-    for kind in ("images", "embeddings"):
-        local = describe(open_store(prepared.folder / f"{kind}.zarr"))
-        described = json.loads(call(f"{remote}/{kind}.zarr", "--json").stdout)
-        assert described["arrays"] == local["arrays"] and described["attributes"] == local["attributes"]
-        assert described["manifest"]["fingerprint"] == local["manifest"]["fingerprint"]
-        assert (described["checked"], local["checked"]) == (False, True)
-    text = call(f"{remote}/images.zarr").stdout
-    assert "memory://remote/tiny/images.zarr: images, not checked against its records, 2 of 2 shards there" in text
-
-
-def test_a_remote_store_is_looked_into(call, prepared, remote):
-    for place, out in ((f"{remote}/embeddings.zarr", "far.png"), (prepared.images.path, "near.png")):
-        result = call(place, "--sheet", out, "--partition", "test", "--neighbours", "2", "--to", f"to-{out}")
-        assert result.exit_code == 0, result.stderr
-    for prefix in ("", "to-"):
-        assert np.array_equal(pixels(f"{prefix}far.png"), pixels(f"{prefix}near.png"))
-
-
-def test_a_remote_store_alone_has_no_names(call, remote):
-    system = fsspec.filesystem("memory")
-    for name in ("index.csv", "splits.csv", "images.json"):
-        system.rm(f"/remote/tiny/{name}")
-    described = json.loads(call(f"{remote}/images.zarr", "--json").stdout)
-    assert described["complete"] is None and described["shards_finished"] == 2
-    assert call(f"{remote}/images.zarr", "--sheet", "x.png", "--rows", "1").exit_code == 0
-    refused(call(f"{remote}/images.zarr", "--sheet", "x.png", "--id", "x"), "there is no index.csv")
-
-
-def test_a_shard_that_is_missing_over_a_network_is_not_read_as_zeros(call, remote):
-    fsspec.filesystem("memory").rm("/remote/tiny/images.zarr/ab/c/1/0/0/0")
-    assert "1 of 2 shards there" in call(f"{remote}/images.zarr").stdout
-    refused(call(f"{remote}/images.zarr", "--sheet", "x.png"), "images.zarr: ab of images 8 to 14 is missing")
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("memory://remote/nothing.zarr", "expected a zarr store of DeepColor, received none"),
-        ("memory://remote/tiny", "expected a zarr store of DeepColor, received none"),
-        ("nonsense://x/images.zarr", "Protocol not known: nonsense"),
-    ],
-)
-def test_what_is_no_store_at_a_url_is_refused(call, remote, url, expected):
-    refused(call(url), url, expected)
-
-
-class _Server(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-def test_a_store_is_read_from_a_plain_web_server(call, prepared):
-    """Python's own knows no parts of files; one row of a shard is read as a part."""
-    pytest.importorskip("aiohttp")
-    serve = functools.partial(_Server, directory=prepared.folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/images.zarr"
-        described = json.loads(call(url, "--json").stdout)
-        assert described["arrays"] == describe(prepared.images)["arrays"]
-        np.testing.assert_array_equal(open_store(url).read("ab", 9, 10), prepared.images.read("ab", 9, 10))
-        refused(call(url.replace("images", "nothing")), "nothing.zarr: expected a zarr store of DeepColor")
-        server.shutdown()
-    refused(call(url), "expected a zarr store that can be read, received")
-
-
-@pytest.mark.parametrize("whole", [True, False])
-def test_parts_of_files_are_right_whether_the_server_knows_parts_or_not(whole):
-    import asyncio
-
-    from zarr.abc.store import RangeByteRequest, SuffixByteRequest
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.storage import MemoryStore
-
-    from pipeline.remote import _WholeAnswers
-
-    class Store(MemoryStore):
-        async def get(self, key, prototype, byte_range=None):
-            return await super().get(key, prototype, None if whole else byte_range)
-
-    prototype = default_buffer_prototype()
-
-    async def parts():
-        store = Store({"x": prototype.buffer.from_bytes(b"0123456789")})
-        requests = [None, RangeByteRequest(2, 5), RangeByteRequest(0, 10), SuffixByteRequest(3), SuffixByteRequest(10)]
-        return [(await _WholeAnswers(store).get("x", prototype, part)).to_bytes() for part in requests]
-
-    assert asyncio.run(parts()) == [b"0123456789", b"234", b"0123456789", b"789", b"0123456789"]
+    assert inspect(dataset.images.path, "--sheet", "x.png", "--rows", "0").exit_code == 0  # in another shard
 
 
 # By hand.

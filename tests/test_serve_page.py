@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from PIL import Image
-from tiny import DOT, ROOT, until
+from tiny import ROOT, make_run, until
 
 from pipeline import files
 from pipeline.errors import InputError
@@ -23,17 +23,6 @@ from pipeline.serve import runs as serve_runs
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 NASTY = '<img src=x onerror=alert(1)> "Oma\'s" Bild é 100%.jpg'
-
-
-def make_run(folder, name, start_at, **record):
-    from pipeline import architectures, models
-
-    model = architectures.build("dot", seed=3, start_at=start_at, embedding=False, architectures=DOT)
-    model.get_layer("ab").kernel.assign(10 * model.get_layer("ab").kernel)
-    models.save(model, folder / name / "model.keras")
-    (folder / name / "run.yaml").write_text(yaml.safe_dump({"run": name, "embedding": {"weights": "none"}, **record}))
-    files.write_listing(folder / name)
-    return folder / name
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import yaml
+from PIL import Image
 from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 from skimage.metrics import structural_similarity
 
@@ -185,3 +187,46 @@ def until(condition, seconds=10.0):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
     return found
+
+
+def make_run(folder, name, start_at=(150.0, 160.0), **record):
+    """``results/<run>/`` of a network with strong colours that vary."""
+    from pipeline import architectures, models
+
+    model = architectures.build("dot", seed=3, start_at=start_at, embedding=False, architectures=DOT)
+    model.get_layer("ab").kernel.assign(10 * model.get_layer("ab").kernel)
+    models.save(model, folder / name / "model.keras")
+    (folder / name / "run.yaml").write_text(yaml.safe_dump({"run": name, "embedding": {"weights": "none"}, **record}))
+    files.write_listing(folder / name)
+    return folder / name
+
+
+def gray_photograph(height, width, seed=0):
+    """Gray (height, width) uint8 with all levels, smooth and sharp."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (max(2, height // 12), max(2, width // 12)), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)).copy()
+    smooth[height // 3 : height // 2] = 255 - smooth[height // 3 : height // 2]
+    return smooth
+
+
+def star(levels):
+    """CIE Lab of sRGB levels, gray or not, by nothing of ours."""
+    values = levels / np.iinfo(levels.dtype).max
+    return rgb2lab(values if values.ndim == 3 else np.dstack([values] * 3))
+
+
+def refused(result, *expected):
+    """The result of a command is one line with these parts, and exit code 2."""
+    assert result.exit_code == 2 and result.stdout == "", result.output
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    for part in expected:
+        assert part in line
+
+
+def pixels(path):
+    """RGB (H, W, 3) uint8 of a PNG that names no software."""
+    with Image.open(path) as image:
+        assert image.format == "PNG" and "Software" not in image.info
+        return np.asarray(image.convert("RGB"))
