@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu [ROW ...] [--cpu-trial]
 
-The dataset lies on the GPU, and one call makes many of Keras' training steps. Results go to
+The dataset lies on the GPU, and one call makes many of Keras' steps, as `pipeline.resident` has it. Results go to
 benchmarks/results/<device>.json; rows that are not asked for stay there as they were.
 """
 
@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,13 +23,12 @@ os.environ["KERAS_BACKEND"] = "jax"
 import jax
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks import performance
 from benchmarks.__main__ import write
 from benchmarks.measure import RESULTS, Line, Ratio, in_turn, machine, median, quotients
 from benchmarks.networks import ours, printed, tiled
-from pipeline import backend, config, inception
+from pipeline import architectures, backend, config, feed, inception, resident
 from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE, forward_flops
 from pipeline.hardware import Precision
 from pipeline.lab import SIZE
@@ -36,8 +36,6 @@ from pipeline.lab import SIZE
 BASE_TRAINED, EMBEDDED = 5200, 5000  # images/s that one H100 should reach
 KINDS: dict[Precision, str] = {"float32": "float32", "mixed_bfloat16": "bfloat16"}
 PRODUCTS = 20
-
-Data = tuple[Any, Any, Any]  # L (n, 224, 224) and ab (n, 224, 224, 2) uint8, embedding (n, 1000) float32
 
 
 @dataclass(frozen=True)
@@ -63,54 +61,34 @@ class Scale:
     rounds: int
 
 
-WHOLE = Scale(tuple(ARCHITECTURES), {5: 100, 50: 20, 256: 8}, 15_000, 2048, (64, 128, 256), 8192, 5)
+WHOLE = Scale(tuple(ARCHITECTURES), {5: 409, 50: 41, 256: 9}, 15_000, 2048, (64, 128, 256), 8192, 5)
 TRIAL = Scale(("arch3",), {2: 2}, 4, 2, (2,), 256, 1)
 
 
-def examples(n: int) -> Data:
-    """Random ones: a step takes as long for any values."""
+def random_examples(n: int) -> feed.Examples:
+    """A step takes as long for any values."""
     draws = np.random.default_rng(0)
-    return (
+    return feed.Examples(
         draws.integers(0, 256, (n, SIZE, SIZE), np.uint8),
         draws.integers(0, 256, (n, SIZE, SIZE, 2), np.uint8),
         draws.standard_normal((n, EMBEDDING_SIZE), np.float32),
     )
 
 
-def shuffled(n: int, batch: int) -> npt.NDArray[np.int32]:
-    """Rows of the batches of an epoch, (steps, batch)."""
-    return np.random.default_rng(0).permutation(n)[: n // batch * batch].reshape(-1, batch).astype(np.int32)
+def epoch_of(name: str, precision: Precision, on_device: feed.Examples, batch: int) -> Callable[[], None]:
+    """An epoch of a network of ours, on examples that `pipeline.resident` placed."""
+    network = ours(name, precision)
+    model = resident.Network(network.inputs, network.outputs)
+    architectures.compile_to_train(model, 1e-4)
+    batches = resident.Batches(on_device, batch, shuffle_seed=0)
 
-
-class Training:
-    """A network of ours in training, on data that lie on the device."""
-
-    def __init__(self, name: str, precision: Precision, data: Data) -> None:
-        self._model = model = ours(name, precision)
-        model.optimizer.build(model.trainable_variables)
-        ab = data[1][:1]
-        model.compute_metrics(None, ab, ab)  # makes their variables
-        model.reset_metrics()
-        groups = (
-            model.trainable_variables, model.non_trainable_variables, model.optimizer.variables, model.metrics_variables
-        )  # fmt: skip
-        self._state = tuple([variable.value for variable in group] for group in groups)
-        self._data = data
-        self._steps = jax.jit(self._make_steps, donate_argnums=0)
-
-    def _make_steps(self, state: Any, data: Data, batches: Any) -> tuple[Any, Any]:
-        def step(state: Any, rows: Any) -> tuple[Any, Any]:
-            lightness, ab, embedding = (keras.ops.take(values, rows, axis=0) for values in data)
-            logs, state = self._model.train_step(state, ((lightness[..., None], embedding), ab))
-            return state, logs["loss"]
-
-        return jax.lax.scan(step, state, batches)
-
-    def __call__(self, batches: npt.NDArray[np.int32]) -> None:
-        """One step for each row of `batches`, the numbers of its examples; all in one call."""
-        self._state, losses = self._steps(self._state, self._data, batches)
+    def train() -> None:
+        batches.shuffle(1)
+        losses = model.fit(batches, shuffle=False, verbose=0).history["loss"]
         if not np.isfinite(losses).all():
             raise FloatingPointError("the loss is not a finite number")
+
+    return train
 
 
 class Product:
@@ -130,13 +108,13 @@ def steps(name: str, scale: Scale) -> list[Line]:
     products = [Product(kind, scale.matrix) for kind in KINDS.values()]
     for batch, count in scale.steps.items():
         n = batch * count
-        data = examples(n)
-        resident, batches, theirs = jax.device_put(data), shuffled(n, batch), printed(name)
-        arrays = [data[0][..., None], tiled(data[2])]
+        data = random_examples(n)
+        on_device, theirs = resident.place(data), printed(name)
+        arrays = [data.lightness[..., None], tiled(data.embedding)]
         runs = [
-            *(partial(Training(name, precision, resident), batches) for precision in KINDS),
+            *(epoch_of(name, precision, on_device, batch) for precision in KINDS),
             *products,
-            partial(theirs.fit, arrays, data[1], batch_size=batch, verbose=0),
+            partial(theirs.fit, arrays, data.ab, batch_size=batch, verbose=0),
         ]
         *found, fit = _measured(runs, scale.rounds)
         for (precision, kind), product, taken, multiplying in zip(
@@ -159,24 +137,18 @@ def steps(name: str, scale: Scale) -> list[Line]:
 
 
 def epoch(scale: Scale) -> list[Line]:
-    """Epochs of the whole dataset, in one call each."""
+    """Epochs of the whole dataset."""
     lines = []
-    data = examples(scale.epoch)
-    resident, inputs = jax.device_put(data), [data[0][..., None], data[2]]
+    n, data = scale.epoch, random_examples(scale.epoch)
+    on_device, inputs = resident.place(data), [data.lightness[..., None], data.embedding]
     for name in scale.networks[:: max(len(scale.networks) - 1, 1)]:
         for batch in scale.steps:
-            n = scale.epoch // batch * batch
-            run, theirs = Training(name, "mixed_bfloat16", resident), ours(name, "mixed_bfloat16")
-
-            def shuffle_and_run(run: Training = run, batch: int = batch) -> None:
-                run(shuffled(scale.epoch, batch))
-
-            fit = partial(theirs.fit, inputs, data[1], batch_size=batch, verbose=0)
-            taken, fitting = _measured([shuffle_and_run, fit], scale.rounds)
+            theirs = ours(name, "mixed_bfloat16")
+            fit = partial(theirs.fit, inputs, data.ab, batch_size=batch, verbose=0)
+            taken, fitting = _measured([epoch_of(name, "mixed_bfloat16", on_device, batch), fit], scale.rounds)
             what, rate = f"epoch of {name}, batch {batch}, bfloat16", f"{n / median(taken):.4g} images/s"
-            compared = f"Keras' `fit` of the same network on arrays: {scale.epoch / median(fitting):.4g} images/s"
-            as_many = [n / scale.epoch * each for each in fitting]
-            lines.append(Line(what, rate, compared, quotients(as_many, taken), 1.0))
+            compared = f"Keras' `fit` of the same network on arrays: {n / median(fitting):.4g} images/s"
+            lines.append(Line(what, rate, compared, quotients(fitting, taken), 1.0))
             if (name, batch) == ("base", max(scale.steps)):
                 lines.append(_against(what, rate, BASE_TRAINED, n, taken))
     return lines
@@ -185,7 +157,7 @@ def epoch(scale: Scale) -> list[Line]:
 def embedding(scale: Scale) -> list[Line]:
     """Embeddings, beside `predict` of RGB that is already stacked."""
     lines = []
-    lightness = examples(scale.embedded)[0]
+    lightness = random_examples(scale.embedded).lightness
     rgb = np.asarray(inception.GrayPhotograph()(lightness))
     networks = {precision: _inception(precision) for precision in KINDS}
     plain = networks["float32"]

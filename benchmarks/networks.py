@@ -50,9 +50,5 @@ def tiled(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _compiled(model: keras.Model) -> keras.Model:
-    model.compile(
-        optimizer=keras.optimizers.Adam(1e-4),
-        loss="mse",
-        metrics=[keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")],
-    )
+    architectures.compile_to_train(model, 1e-4)
     return model

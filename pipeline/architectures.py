@@ -10,7 +10,16 @@ import numpy as np
 from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE, Layer, parts, resolve
 from pipeline.config import Architecture
 
-__all__ = ["ARCHITECTURES", "EMBEDDING_SIZE", "Fusion", "UpsamplingConvolution", "build", "halves", "inputs"]
+__all__ = [
+    "ARCHITECTURES",
+    "EMBEDDING_SIZE",
+    "Fusion",
+    "UpsamplingConvolution",
+    "build",
+    "compile_to_train",
+    "halves",
+    "inputs",
+]
 
 FUSION = "fusion_1"  # name of the layer where the embedding comes in
 
@@ -169,6 +178,20 @@ def build(
             start = keras.initializers.Constant(np.asarray(start_at, np.float32).tolist())
             x = convolution(layer, "ab", l2, kind, dtype="float32", bias_initializer=start)(x)
     return keras.Model(inputs, x, name=name)
+
+
+def compile_to_train(model: keras.Model, learning_rate: float) -> None:
+    """Compile a network of (batch, H, W, 2) outputs for Adam and the mean squared error, and make all variables."""
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="mse",
+        metrics=[keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")],
+    )
+    model.optimizer.build(model.trainable_variables)
+    ab = keras.ops.zeros((1, 1, 1, 2))
+    model.compute_loss(y=ab, y_pred=ab)
+    model.compute_metrics(None, ab, ab)
+    model.reset_metrics()
 
 
 def inputs(model: keras.Model, lightness: Any, embedding: Any) -> list[Any]:

@@ -89,6 +89,18 @@ def synchronize(model: Any) -> None:
         model.jax_state_sync()
 
 
+def device_room() -> int:
+    """Bytes that are free on the device of Keras on JAX; 0 where that is the processor, and for TensorFlow."""
+    import keras
+
+    if keras.config.backend() != "jax":
+        return 0
+    import jax
+
+    told = jax.local_devices()[0].memory_stats() or {}
+    return int(told.get("bytes_limit", 0) - told.get("bytes_in_use", 0))
+
+
 def facts() -> dict[str, str | int]:
     """What computes here: Keras' backend and precision policy, and the threads that `start` was given."""
     import keras

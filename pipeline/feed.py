@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,7 +15,9 @@ import numpy.typing as npt
 from pipeline import files
 from pipeline.errors import InputError
 from pipeline.lab import UInt8
-from pipeline.stores import Store
+
+if TYPE_CHECKING:
+    from pipeline.stores import Store
 
 log = logging.getLogger("deepcolor")
 
@@ -28,6 +30,11 @@ class Examples:
     ab: UInt8
     embedding: npt.NDArray[np.float32]
 
+    @property
+    def nbytes(self) -> int:
+        """Of all three arrays."""
+        return self.lightness.nbytes + self.ab.nbytes + self.embedding.nbytes
+
     def mean_ab(self) -> tuple[float, float]:
         """Mean a and b over all pixels, in 8-bit units."""
         total = np.zeros(2, np.float64)
@@ -37,7 +44,7 @@ class Examples:
         return float(a), float(b)
 
 
-def check_stores(images: Store, embeddings: Store) -> None:
+def check_stores(images: "Store", embeddings: "Store") -> None:
     """Refuse embeddings of other images.
 
     Raises:
@@ -51,7 +58,7 @@ def check_stores(images: Store, embeddings: Store) -> None:
         )
 
 
-def load(images: Store, embeddings: Store, rows: npt.NDArray[np.intp], scratch: Path | None = None) -> Examples:
+def load(images: "Store", embeddings: "Store", rows: npt.NDArray[np.intp], scratch: Path | None = None) -> Examples:
     """Read rows, in ascending order, into memory, or images into scratch files mapped from disk.
 
     Args:
@@ -64,7 +71,7 @@ def load(images: Store, embeddings: Store, rows: npt.NDArray[np.intp], scratch: 
     return Examples(lightness, ab, _read_rows(embeddings, "embedding", rows, None))
 
 
-def _read_rows(store: Store, name: str, rows: npt.NDArray[np.intp], scratch: Path | None) -> npt.NDArray[Any]:
+def _read_rows(store: "Store", name: str, rows: npt.NDArray[np.intp], scratch: Path | None) -> npt.NDArray[Any]:
     array = store.array(name)
     shape = (len(rows), *array.shape[1:])
     dtype = np.dtype(str(array.dtype))
@@ -90,6 +97,11 @@ class Batches(keras.utils.PyDataset):
     L (batch, H, W, 1) and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e`,
     which `Shuffling` draws, is that of ``numpy.random.default_rng((seed, e))``, whatever ran before. `first` batches
     are left out, of every epoch.
+
+    Attributes:
+        calls: the steps of an epoch that each item is for, as (first, end). An item ends after a multiple of
+            `steps_per_call`, so that an epoch has the same ones wherever it is gone on with, and the last batch, which
+            may be smaller, has one of its own.
     """
 
     def __init__(
@@ -101,12 +113,22 @@ class Batches(keras.utils.PyDataset):
         first: int = 0,
     ) -> None:
         super().__init__(workers=1)
-        self._first = first
         self._embedding = embedding
         self._examples = examples
         self._batch_size = batch_size
         self._seed = shuffle_seed
         self._order = np.arange(len(examples.lightness))
+        steps = -(-len(self._order) // batch_size)
+        ends = [end for end in sorted({*range(0, steps, self.steps_per_call), steps - 1, steps}) if end > first]
+        self.calls = list(zip([first, *ends], ends, strict=False))
+
+    @property
+    def steps_per_call(self) -> int:
+        """How many steps an item is for, at most."""
+        return 1
+
+    def _rows(self, first: int, end: int) -> npt.NDArray[np.intp]:
+        return self._order[first * self._batch_size : end * self._batch_size]
 
     def shuffle(self, epoch: int) -> None:
         """Take the order of an epoch."""
@@ -114,11 +136,10 @@ class Batches(keras.utils.PyDataset):
             self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._order))
 
     def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size) - self._first
+        return len(self.calls)
 
     def __getitem__(self, index: int) -> tuple[tuple[npt.NDArray[Any], ...], UInt8]:
-        index += self._first
-        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        rows = self._rows(*self.calls[index])
         examples = self._examples
         inputs = (examples.lightness[rows][..., None],)
         return (*inputs, examples.embedding[rows]) if self._embedding else inputs, examples.ab[rows]

@@ -70,6 +70,7 @@ class Journal(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.asked_to_stop: Sequence[int] = ()  # signals that came
+        self.calls: Sequence[tuple[int, int]] = ()  # the first step and the end of each call of the epoch under way
         self._steps = steps
         self._metrics: checkpoints.Arrays = []  # of the epoch under way, as they were after its last step
         self._first = 0
@@ -126,9 +127,9 @@ class Journal(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stop soon after the loss stopped being finite, from which Keras' mean never recovers; save in time."""
-        step = self._first + batch
-        if step % STEPS_BETWEEN_CHECKS == 0 and not math.isfinite(float(logs["loss"])):
-            self._bad_step = step + 1
+        first, end = self.calls[batch]
+        if -first % STEPS_BETWEEN_CHECKS < end - first and not math.isfinite(float(logs["loss"])):
+            self._bad_step = end
             self._network.stop_training = True
         elif time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
             self.save()

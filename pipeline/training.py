@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline import architectures, backend, checkpoints, config, feed, files, lab, splits
+from pipeline import architectures, backend, checkpoints, config, feed, files, lab, resident, splits
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.interruptions import held_back
@@ -87,25 +87,26 @@ def train(
         embedding=run.embedding,
         architectures=more_architectures,
     )
-    model.compile(
-        optimizer=keras.optimizers.Adam(float(run.learning_rate)),
-        loss="mse",
-        metrics=[keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")],
-    )
-    model.optimizer.build(model.trainable_variables)
+    batches_of: type[feed.Batches] = feed.Batches
+    if resident.fits(examples.values()):
+        model = resident.Network(model.inputs, model.outputs)
+        examples = {name: resident.place(each) for name, each in examples.items()}
+        batches_of = resident.Batches
+    validated = batches_of(examples["validation"], run.batch_size, embedding=run.embedding)
+    architectures.compile_to_train(model, float(run.learning_rate))
     steps = -(-len(rows["train"]) // run.batch_size)
     journal = Journal(where, model, training, checkpoint, files.fingerprint(made_with), steps)
     if journal.epochs or journal.step:
         log.info("train %s: going on after epoch %d, step %d", run.name, journal.epochs, journal.step)
     if not journal.ended and journal.epochs < training.epochs:
         where.summary.unlink(missing_ok=True)
-        validation = backend.stream(feed.Batches(examples["validation"], run.batch_size, embedding=run.embedding))
+        validation = backend.stream(validated)
         todo = (training.epochs - journal.epochs) * steps - journal.step
         with (progress or Silent()).track(f"train {run.name}, steps", todo) as advance:
-            watchers = [journal, *_watchers(where, training, advance)]
 
             def fit(epochs: int, first: int = 0) -> None:
-                batches = feed.Batches(examples["train"], run.batch_size, run.seed, run.embedding, first)
+                batches = batches_of(examples["train"], run.batch_size, run.seed, run.embedding, first)
+                journal.calls = batches.calls
                 # Keras loses an exception that comes while it waits for a step's numbers.
                 with held_back() as journal.asked_to_stop:
                     model.fit(
@@ -114,7 +115,7 @@ def train(
                         epochs=epochs,
                         shuffle=False,
                         validation_data=validation,
-                        callbacks=[feed.Shuffling(batches), *watchers],
+                        callbacks=[feed.Shuffling(batches), journal, *_watchers(where, training, batches, advance)],
                         verbose=0,
                     )
 
@@ -122,7 +123,6 @@ def train(
                 if journal.step == steps:
                     journal.finish_epoch(validation)
                 elif journal.step:
-                    model.evaluate(validation, steps=1, verbose=0)  # makes the metrics, for their values to be put back
                     fit(journal.epochs + 1, journal.step)
                 if not journal.ended and journal.epochs < training.epochs:
                     fit(training.epochs)
@@ -130,7 +130,8 @@ def train(
                 journal.save()
                 raise
         journal.save()
-    return journal.finish({"settings": made_with, "mean_ab": list(mean_ab)})
+    found = {"mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
+    return journal.finish({"settings": made_with, **found})
 
 
 def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
@@ -153,17 +154,21 @@ def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: boo
     return checkpoint
 
 
-def _watchers(where: RunFiles, training: config.Training, advance: Advance) -> list[keras.callbacks.Callback]:
-    watchers: list[keras.callbacks.Callback] = [_ShowSteps(advance)]
+def _watchers(
+    where: RunFiles, training: config.Training, batches: feed.Batches, advance: Advance
+) -> list[keras.callbacks.Callback]:
+    watchers: list[keras.callbacks.Callback] = [_ShowSteps(batches, advance)]
     if training.tensorboard:
         watchers.append(keras.callbacks.TensorBoard(where.directory / "tensorboard"))
     return watchers
 
 
 class _ShowSteps(keras.callbacks.Callback):
-    def __init__(self, advance: Advance) -> None:
+    def __init__(self, batches: feed.Batches, advance: Advance) -> None:
         super().__init__()
+        self._batches = batches
         self._advance = advance
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._advance()
+        first, end = self._batches.calls[batch]
+        self._advance(end - first)

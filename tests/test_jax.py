@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, "tests")
+from test_training import Interrupted, StopsAfter
 from tiny import DOT, Dataset
 
 from pipeline import backend, config
@@ -42,13 +43,28 @@ def build_with_weights_of_numpy(*arguments, **options):
 architectures.build = build_with_weights_of_numpy
 dataset = Dataset(Path(sys.argv[1]))
 for call in sys.argv[3:]:
-    place, name, epochs = call.split()
+    place, name, epochs, *stop = call.split()
     directory = Path(sys.argv[2]) / place
     directory.mkdir(parents=True, exist_ok=True)
     keras.utils.clear_session()
-    settings = config.Training(epochs=int(epochs))
-    training.train(Run.parse(name), *dataset.sources, directory, settings, more_architectures=DOT)
+    settings = config.Training(epochs=int(epochs), checkpoint_seconds=0.0 if stop else 1e6)
+    options = {"more_architectures": DOT, "progress": StopsAfter(int(stop[0])) if stop else None}
+    try:
+        training.train(Run.parse(name), *dataset.sources, directory, settings, **options)
+    except Interrupted:
+        assert stop
+    else:
+        assert not stop
 """
+# Examples on the device, two steps of two examples to a call: as if the processor were a GPU.
+RESIDENT = f"""
+from pipeline import backend, resident
+
+backend.device_room = lambda: 2**40
+resident.IMAGES_PER_CALL = 4
+{TRAIN}
+"""
+FIVE_STEPS = "dot_lr1e-3_l2-1e-3_bs2"  # an epoch of 9 images, the last one a batch of its own; 3 to validate
 EMBED = """
 import sys
 from pathlib import Path
@@ -111,13 +127,21 @@ def assert_same_history(found, expected, tolerance):
         assert one == pytest.approx(two, rel=tolerance)
 
 
-def test_jax_trains_like_tensorflow(prepared, tmp_path):
-    for keras_backend in BACKENDS:
-        run_on(keras_backend, TRAIN, prepared.folder, tmp_path, f"{keras_backend} {DOT_RUN} 2")
-    expected, found = (tmp_path / keras_backend for keras_backend in BACKENDS)
-    assert json.loads((found / "training.json").read_text())["backend"]["keras"] == "jax"
-    assert_alike(updates(found), updates(expected), 1e-5)
-    assert_same_history(found, expected, 1e-6)
+def test_jax_trains_like_tensorflow_a_step_or_many_to_a_call(prepared, tmp_path):
+    run_on("tensorflow", TRAIN, prepared.folder, tmp_path, f"expected {FIVE_STEPS} 2")
+    for place, worker, at_once in (("steps", TRAIN, 1), ("calls", RESIDENT, 2)):
+        run_on("jax", worker, prepared.folder, tmp_path, f"{place} {FIVE_STEPS} 2")
+        told = json.loads((tmp_path / place / "training.json").read_text())
+        assert (told["backend"]["keras"], told["steps_per_call"]) == ("jax", at_once)
+        assert_alike(updates(tmp_path / place), updates(tmp_path / "expected"), 1e-5)
+        assert_same_history(tmp_path / place, tmp_path / "expected", 1e-6)
+
+
+@pytest.mark.long
+def test_a_run_goes_on_to_the_same_bits_on_jax_after_any_call(prepared, tmp_path):
+    parts = [f"parts {FIVE_STEPS} 2 {steps}" for steps in (1, 2, 1, 2)]
+    run_on("jax", RESIDENT, prepared.folder, tmp_path, f"whole {FIVE_STEPS} 2", *parts, f"parts {FIVE_STEPS} 2")
+    assert_same(tmp_path / "parts", tmp_path / "whole")
 
 
 @pytest.mark.long
