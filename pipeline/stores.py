@@ -27,8 +27,8 @@ from pipeline.lab import SIZE
 # A chunk of zeros is data too.
 zarr.config.set({"array.write_empty_chunks": True})
 
-FORMAT = 1
-ROWS_PER_CHUNK = 8
+FORMAT = 2
+ROWS_PER_CHUNK = 4
 ATTRIBUTE = "deepcolor"
 # zarrs reads faster than zarr itself. zarr writes: the bytes of zarrs are others, and it writes no faster.
 READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
@@ -120,7 +120,7 @@ class Store:
         if value.get("format") != FORMAT:
             raise InputError(
                 f"{self.path}: expected store format {FORMAT}, received {value.get('format')}; "
-                "make the store again with this version, or use the version that made it"
+                "move it away and make it again, or use the version that made it"
             )
         return value
 

@@ -779,7 +779,7 @@ WRONG_STORES = {
     "a pipe": (pipe, "expected a zarr store of DeepColor"),
     "no JSON": (metadata("{"), "expected a zarr store of DeepColor"),
     "deep JSON": (metadata("[" * 100_000), "expected a zarr store of DeepColor"),
-    "another format": (of_another_format, "expected store format 1, received 99"),
+    "another format": (of_another_format, "expected store format 2, received 99"),
 }
 
 
@@ -805,7 +805,7 @@ def test_what_is_no_store_of_ours_is_not_overwritten(call, tmp_path, make):
 def test_a_store_of_another_format_is_not_overwritten(call, dataset):
     of_another_format(dataset.images.path)
     before = entries(dataset.folder)
-    assert_refused(call(["ingest", "--images", dataset.images.path]), "images.zarr", "expected store format 1")
+    assert_refused(call(["ingest", "--images", dataset.images.path]), "images.zarr", "expected store format 2")
     assert entries(dataset.folder) == before
 
 
