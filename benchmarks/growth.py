@@ -58,7 +58,7 @@ def growth() -> list[Line]:
         return [
             _time(folder, "ingest", 16, 5, _ingest),
             _time(folder, "embed", 16, 5, _embed, "With a stub in the place of the network."),
-            _time(folder, "an epoch", 10, 4, _epoch, "With a small network; the stores are read, too."),
+            _time(folder, "an epoch", 32, 2, _epoch, "With a small network; the stores are read, too."),
             _time(folder, "evaluate", 2, 3, _evaluate, "What is done for each image; the figures are always as many."),
             _time(folder, "verify", 32, 15, _verify),
         ]

@@ -9,8 +9,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from skimage.color import lab2rgb, rgb2xyz, xyz2lab
-from skimage.color.colorconv import xyz_from_rgb
+import skimage  # loads its parts when they are used: a fifth of a second that what plans a workflow does not wait for
 
 # Clipping colours outside sRGB is expected of predictions.
 warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
@@ -45,14 +44,15 @@ def decode(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> n
 
 def from_rgb(rgb: UInt8) -> tuple[UInt8, UInt8]:
     """Encode sRGB (..., 3) uint8 as L (...) uint8 and ab (..., 2) uint8."""
-    return encode(xyz2lab(_linear_levels()[rgb] @ xyz_from_rgb.T))
+    return encode(skimage.color.xyz2lab(_linear_levels()[rgb] @ skimage.color.colorconv.xyz_from_rgb.T))
 
 
 @cache
 def _linear_levels() -> npt.NDArray[np.float64]:
     """Light, 0..1, of each level of sRGB, (256,): `rgb2lab` would take a power for each pixel."""
     grays = np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3)
-    luminance: npt.NDArray[np.float64] = rgb2xyz(grays)[:, 1] / xyz_from_rgb[1].sum()
+    white = skimage.color.colorconv.xyz_from_rgb[1].sum()
+    luminance: npt.NDArray[np.float64] = skimage.color.rgb2xyz(grays)[:, 1] / white
     return luminance
 
 
@@ -63,7 +63,7 @@ def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> U
     would be if they were stored; a value that is not finite counts as neutral.
     """
     chroma = np.nan_to_num(np.asarray(ab, np.float64), nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL)
-    rgb = lab2rgb(decode(lightness, np.clip(np.rint(chroma), 0, 255)))
+    rgb = skimage.color.lab2rgb(decode(lightness, np.clip(np.rint(chroma), 0, 255)))
     levels: UInt8 = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
     return levels
 
