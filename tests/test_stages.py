@@ -134,7 +134,7 @@ def test_inspect_shows_what_one_wants_to_know_first(call, dataset):
     for text in (
         "images, complete, 2 of 2 shards finished",
         "(15, 224, 224, 2) uint8 (image, y, x, channel)",
-        "(8, 224, 224) in shards of (8, 224, 224)",
+        "(4, 224, 224) in shards of (8, 224, 224)",
         "zstd", "sharding_indexed",
         f"{size / 1e6:.2f} MB of {15 * 224 * 224 * 2 / 1e6:.2f} MB raw",
         f"{lightness.min()} to {lightness.max()}, mean {lightness.mean():.4g}",
