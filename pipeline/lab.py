@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-import skimage  # loads its parts when they are used: a fifth of a second that what plans a workflow does not wait for
+import skimage  # its parts load when they are used: planning a workflow does not wait for them
 
 # Clipping colours outside sRGB is expected of predictions.
 warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")

@@ -5,7 +5,7 @@ import shlex
 import pytest
 import yaml
 from click.testing import CliRunner
-from tiny import ROOT
+from tiny import ROOT, refused
 
 from pipeline import blueprints, config, new_config
 from pipeline.places import Places
@@ -28,14 +28,6 @@ def photographs(folder, number):
     (folder / "notes.txt").write_text("")
     (folder / ".hidden.jpg").write_text("")
     return folder
-
-
-def refused(result, *expected):
-    assert result.exit_code == 2 and result.stdout == "", result.output
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("error: ")
-    for part in expected:
-        assert part in line
 
 
 def test_the_configuration_names_the_folder_and_trains_as_its_comments_say(call, tmp_path):

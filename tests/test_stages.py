@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 from click.testing import CliRunner
-from tiny import photographs, python, tree, write_embeddings, write_kaggle
+from tiny import photographs, python, refused, tree, write_embeddings, write_kaggle
 
 from pipeline.results import CARD, EVALUATED
 from pipeline.stores import IMAGES, Store
@@ -25,15 +25,6 @@ def call(tmp_path, monkeypatch):
         return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="python -m stages")
 
     return call
-
-
-def assert_refused(result, *expected):
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
-    for part in expected:
-        assert part in lines[0]
 
 
 def test_the_list_of_stages_is_in_the_order_of_the_data(call):
@@ -107,13 +98,13 @@ def test_an_unknown_stage_is_refused(call):
     ],
 )  # fmt: skip
 def test_bad_input_ends_with_one_line_and_status_2_and_nothing_written(call, tmp_path, arguments, expected):
-    assert_refused(call(*arguments), *expected)
+    refused(call(*arguments), *expected)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_broken_configuration_file_is_refused(call, tmp_path):
     (tmp_path / "mine.yaml").write_text("limit: !!timestamp x\n")
-    assert_refused(call("ingest", "--config", "mine.yaml"), "mine.yaml: expected a YAML file")
+    refused(call("ingest", "--config", "mine.yaml"), "mine.yaml: expected a YAML file")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
@@ -121,9 +112,9 @@ def test_a_broken_configuration_file_is_refused(call, tmp_path):
 def test_garbage_is_not_inspected(call, tmp_path, content):
     (tmp_path / "x.zarr").mkdir()
     (tmp_path / "x.zarr" / "zarr.json").write_text(content)
-    assert_refused(call("inspect", "x.zarr"), "x.zarr: expected a")
+    refused(call("inspect", "x.zarr"), "x.zarr: expected a")
     (tmp_path / "file").write_text(content)
-    assert_refused(call("inspect", "file"), "file: expected a")
+    refused(call("inspect", "file"), "file: expected a")
 
 
 def test_inspect_shows_what_one_wants_to_know_first(call, dataset):
@@ -197,4 +188,4 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].startswith("error: ") and "epochs: 2, now 1" in result.stderr
     result = call("ingest", *config, "--set", "images_per_shard=16")
-    assert_refused(result, "images_per_shard: 8, now 16", "--replace")
+    refused(result, "images_per_shard: 8, now 16", "--replace")
