@@ -18,7 +18,7 @@ from pipeline.ingest import ingest  # noqa: E402
 from pipeline.stores import EMBEDDINGS, IMAGES, Store  # noqa: E402
 
 IMAGES_EMBEDDED = 32
-ROUNDS = 2
+ROUNDS = 3
 
 
 def embed() -> list[Line]:

@@ -25,6 +25,7 @@ ROWS_OF_SANITY = 2048
 
 log = logging.getLogger("deepcolor")
 _loading = threading.Lock()
+_computing = threading.Lock()
 _weights: dict[str, Any] | None = None
 
 
@@ -76,7 +77,7 @@ def embed(
 
     Beside the store: the network, where its weights are random, and, last, the manifest. The shards of both stores hold
     the same images. One shard is computed at a time, on a cluster one in each worker: the network uses all of its
-    threads for it.
+    threads for it. The next one is read meanwhile, and the last one written.
 
     Returns:
         How many shards were written.
@@ -102,7 +103,7 @@ def embed(
     common = (embedding, saved, backend.facts(), inception.weights_facts(saved))
     arguments = [(images, store, shard, facts, *common) for shard, facts in unfinished]
     run_tasks(
-        _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=1, target=store.path,
+        _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=2, target=store.path,
         networks=True, progress=progress,
     )  # fmt: skip
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)
@@ -148,5 +149,7 @@ def _embed_shard(
 ) -> None:
     _start(computing, weights)
     start, stop = store.span(shard)
-    values = _network(embedding, saved)(images.read("L", start, stop))
+    lightness = images.read("L", start, stop)
+    with _computing:
+        values = _network(embedding, saved)(lightness)
     store.write_shard(shard, {"embedding": values}, **facts)

@@ -1,6 +1,7 @@
 """Embed: only what is missing or changed, and never without a record of the weights."""
 
 import logging
+import threading
 
 import numpy as np
 import pytest
@@ -38,6 +39,33 @@ def test_every_row_is_the_networks_answer_to_its_image(embedded, dataset):
     assert manifest["images"] == dataset.images.manifest()["fingerprint"]
     assert manifest["weights"] == {"weights": "random", "sha256": "x"}
     assert manifest["settings"]["weights"] == "random" and manifest["spread"]["effective_rank"] > 2
+
+
+def test_a_shard_is_read_while_another_is_computed(embedded, dataset, monkeypatch):
+    from pipeline import embed
+
+    store, again = embedded
+    reads, computing = threading.Semaphore(0), threading.Lock()
+
+    def read(images, name, start, stop, plain=Store.read):
+        found = plain(images, name, start, stop)
+        reads.release()
+        return found
+
+    def network(lightness):
+        assert computing.acquire(blocking=False)  # one shard at a time
+        if not computed:
+            assert reads.acquire(timeout=60) and reads.acquire(timeout=60)
+        computed.append(len(lightness))
+        computing.release()
+        return np.ones((len(lightness), 1000), np.float32)
+
+    computed = []
+    for shard in range(2):
+        store.shard_file("embedding", shard).unlink()
+    monkeypatch.setattr(Store, "read", read)
+    monkeypatch.setattr(embed, "_network", lambda *_: network)
+    assert again() == 2 and sorted(computed) == [7, 8]
 
 
 def test_only_lost_and_changed_shards_are_computed_again(embedded, dataset):
