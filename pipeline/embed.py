@@ -15,7 +15,7 @@ from pipeline import backend, config, files, provenance, recipes
 from pipeline.errors import InputError
 from pipeline.progress import Progress
 from pipeline.stores import Store
-from pipeline.tasks import run_tasks
+from pipeline.tasks import ending, run_tasks
 
 if TYPE_CHECKING:
     from pipeline.inception import EmbeddingNetwork
@@ -151,5 +151,7 @@ def _embed_shard(
     start, stop = store.span(shard)
     lightness = images.read("L", start, stop)
     with _computing:
+        if ending():
+            return
         values = _network(embedding, saved)(lightness)
     store.write_shard(shard, {"embedding": values}, **facts)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ RECONNECT_SECONDS = 60.0
 log = logging.getLogger("deepcolor")
 _busy: Counter[str] = Counter()
 _counting = threading.Lock()
+_ending = threading.Event()
 
 
 def run_tasks(
@@ -39,7 +41,8 @@ def run_tasks(
     """Call ``function(*a)`` for every `a` of `arguments`; the results in that order.
 
     Results are kept, so a task that handles much data writes it and returns a summary. On a cluster the paths among
-    the arguments are made absolute, and a worker must see those that are there.
+    the arguments are made absolute, and a worker must see those that are there. Else no task is at work any more when
+    this ends, by an exception or by Ctrl-C too.
 
     Args:
         what: what the progress display calls this work.
@@ -74,11 +77,21 @@ def run_tasks(
 
         # By its name, dask would look for it with `distributed`, and import that first.
         local = dask.threaded.get if scheduler == "threads" else dask.local.get_sync
+        _ending.clear()
         tasks = [
             dask.delayed(function, pure=False)(*[dask.delayed(a, traverse=False) for a in call]) for call in arguments
         ]
-        with Callback(posttask=finished):
-            return list(dask.compute(*tasks, scheduler=local, num_workers=workers))
+        with ThreadPoolExecutor(workers) as pool, Callback(posttask=finished):
+            try:
+                return list(dask.compute(*tasks, scheduler=local, pool=pool))
+            except BaseException:
+                _ending.set()
+                raise
+
+
+def ending() -> bool:
+    """Whether a call of `run_tasks` in this process is to end, and waits for those of its tasks that are at work."""
+    return _ending.is_set()
 
 
 class _Lost(Exception):

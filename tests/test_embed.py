@@ -1,12 +1,14 @@
 """Embed: only what is missing or changed, and never without a record of the weights."""
 
 import logging
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
 
-from pipeline import files
+from pipeline import files, tasks
 from pipeline.config import Embedding
 from pipeline.errors import InputError
 from pipeline.stores import EMBEDDINGS, Store
@@ -66,6 +68,29 @@ def test_a_shard_is_read_while_another_is_computed(embedded, dataset, monkeypatc
     monkeypatch.setattr(Store, "read", read)
     monkeypatch.setattr(embed, "_network", lambda *_: network)
     assert again() == 2 and sorted(computed) == [7, 8]
+
+
+def test_after_an_interrupt_no_other_shard_is_computed(embedded, dataset, monkeypatch):
+    from pipeline import embed
+
+    store, again = embedded
+    computed = []
+
+    def network(lightness):
+        computed.append(len(lightness))
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        end = time.monotonic() + 60
+        while not tasks.ending() and time.monotonic() < end:
+            time.sleep(0.01)
+        return np.ones((len(lightness), 1000), np.float32)
+
+    for shard in range(2):
+        store.shard_file("embedding", shard).unlink()
+    monkeypatch.setattr(embed, "_network", lambda *_: network)
+    with pytest.raises(KeyboardInterrupt):
+        again()
+    assert len(computed) == 1  # which is waited for
+    assert [store.shard_file("embedding", shard).exists() for shard in range(2)].count(True) == 1
 
 
 def test_only_lost_and_changed_shards_are_computed_again(embedded, dataset):
