@@ -200,6 +200,7 @@ def sizes() -> list[Line]:
             Ratio.of([stored[0] / raw]),
             0.65,
             at_least=False,
+            note="They overlap. Of other photographs, docs/scale.md has the size.",
         ),
         Line(
             f"embeddings.zarr of {rows} images",

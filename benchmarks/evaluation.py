@@ -43,7 +43,7 @@ def evaluate() -> list[Line]:
     n = MANY - FEW
     return [
         Line(
-            "evaluation of base, its own answer, reference answers cached, for each further image",
+            f"evaluation of {RUN}, one answer, reference answers cached, for each further image",
             f"{1000 * median(more) / n:.0f} ms",
             f"the network's forward pass: {1000 * median(computing) / n:.0f} ms",
             quotients(more, computing),

@@ -27,9 +27,9 @@ import numpy as np
 from benchmarks import performance
 from benchmarks.__main__ import write
 from benchmarks.measure import RESULTS, Line, Ratio, in_turn, machine, median, quotients
-from benchmarks.networks import ours, printed, tiled
+from benchmarks.networks import computed_flops, ours, printed, tiled
 from pipeline import architectures, backend, config, feed, inception, resident
-from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE, forward_flops
+from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE
 from pipeline.hardware import Precision
 from pipeline.lab import SIZE
 
@@ -120,7 +120,7 @@ def steps(name: str, scale: Scale) -> list[Line]:
         for (precision, kind), product, taken, multiplying in zip(
             KINDS.items(), products, found[: len(KINDS)], found[len(KINDS) :], strict=True
         ):
-            reached = [3 * n * forward_flops(name, SIZE) / each / 1e12 for each in taken]
+            reached = [3 * n * computed_flops(name) / each / 1e12 for each in taken]
             limit = [product.flops / each / 1e12 for each in multiplying]
             lines.append(
                 Line(
@@ -149,7 +149,7 @@ def epoch(scale: Scale) -> list[Line]:
             what, rate = f"epoch of {name}, batch {batch}, bfloat16", f"{n / median(taken):.4g} images/s"
             compared = f"Keras' `fit` of the same network on arrays: {n / median(fitting):.4g} images/s"
             lines.append(Line(what, rate, compared, quotients(fitting, taken), 1.0))
-            if (name, batch) == ("base", max(scale.steps)):
+            if name == "base":
                 lines.append(_against(what, rate, BASE_TRAINED, n, taken))
     return lines
 
@@ -223,7 +223,9 @@ def measure(rows: dict[str, Any], device: str, keep: bool) -> None:
         print(row, *map(performance.sentence, lines), sep="\n  ", file=sys.stderr, flush=True)
         if keep:
             write(path, {"machine": told, "rows": found})
-    if not keep:
+    if keep:
+        performance.update()
+    else:
         print(json.dumps({"machine": told, "rows": found}))
 
 

@@ -21,15 +21,16 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median, lowest and highest of what was found in each round."""
+    """Median, lowest and highest of what was found in each round, and how many rounds there were."""
 
     median: float
     lowest: float
     highest: float
+    rounds: int
 
     @classmethod
     def of(cls, values: list[float]) -> "Ratio":
-        return cls(statistics.median(values), min(values), max(values))
+        return cls(statistics.median(values), min(values), max(values), len(values))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import architectures, backend
-from pipeline.blueprints import EMBEDDING_SIZE, Layer, parts, resolve
+from pipeline.blueprints import EMBEDDING_SIZE, Layer, forward_flops, parts, resolve
 from pipeline.hardware import Precision
 from pipeline.lab import SIZE
 
@@ -42,6 +42,21 @@ def printed(name: str, l2: float = 0.01) -> keras.Model:
         for layer in [*fusion, *decoder]:
             x = applied(layer, x)
         return _compiled(keras.Model(inputs, x))
+
+
+def computed_flops(name: str) -> float:
+    """Operations of `ours`, forward, of one image: `forward_flops` less what joined upsamplings save."""
+    _, fusion, decoder = parts(name, resolve(name))
+    channels, side, upsampled, saved = fusion[-1].filters, PLACES, False, 0
+    for layer in decoder:
+        if not layer.filters:
+            side, upsampled = 2 * side, True
+            continue
+        if upsampled and layer.kernel % 2:  # see `architectures.UpsamplingConvolution`
+            products = layer.kernel**2 - ((layer.kernel + 1) // 2) ** 2
+            saved += 2 * side**2 * channels * layer.filters * products
+        channels, upsampled = layer.filters, False
+    return forward_flops(name, SIZE) - saved
 
 
 def tiled(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -40,7 +40,7 @@ def _table(found: dict[str, Any]) -> str:
         f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, {minutes:.0f} minutes. "
         f"{sum(line.met for line in rows)} of {len(rows)} targets are met.",
         "",
-        "| | ours | compared with | ratio: median (lowest to highest) | target | share of the limit |",
+        "| | ours | compared with | ratio: median (lowest to highest) of rounds | target | share of the limit |",
         "|---|---|---|--:|--:|--:|",
     ]
     for line in rows:
@@ -55,7 +55,8 @@ def _table(found: dict[str, Any]) -> str:
 
 
 def _ratio(ratio: Ratio) -> str:
-    spread = f" ({_number(ratio.lowest)} to {_number(ratio.highest)})" if ratio.lowest != ratio.highest else ""
+    several = f" ({_number(ratio.lowest)} to {_number(ratio.highest)}, {ratio.rounds} rounds)"
+    spread = several if ratio.rounds > 1 else ""
     return f"{_number(ratio.median)}{spread}"
 
 

@@ -5,7 +5,8 @@
 Calls Snakemake on two cores for `paper`, or for the runs named, and prints JSON: seconds of the whole and of its
 parts. Told as `share` of start-up is all but the preparation of the data, the epochs without tracing, scoring the
 images, and the results of evaluation: intervals, figures and the saved network. So checks of inputs, checkpoints and
-what `collect` copies count as start-up, too.
+what `collect` copies count as start-up, too. Where Snakemake's times of neighbouring jobs overlap, the parts are more
+than the whole.
 """
 
 import argparse
@@ -73,9 +74,10 @@ def main() -> None:
         raise SystemExit("the workflow failed: nothing measured")
     whole = time.monotonic() - began
     found = parts(folder, whole)
-    useful = sum(found[name] for name in ("preparation of the data", "epochs", "scoring", "results"))
+    useful = ("preparation of the data", "epochs", "scoring", "results")
+    starting = sum(max(seconds, 0) for name, seconds in found.items() if name not in useful)
     told = {name: round(value, 1) for name, value in found.items()}
-    print(json.dumps({"machine": machine(), "seconds": round(whole, 1), **told, "share": round(1 - useful / whole, 3)}))
+    print(json.dumps({"machine": machine(), "seconds": round(whole, 1), **told, "share": round(starting / whole, 3)}))
 
 
 if __name__ == "__main__":
