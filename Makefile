@@ -15,7 +15,7 @@ test: check
 test-all: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
 
-# ROWS names some of the rows only; without it, all are measured, in 15 minutes.
+# ROWS names some of the rows only; without it, all are measured, in 10 to 15 minutes.
 bench: .venv/installed
 	$(BIN)/python -m benchmarks $(ROWS)
 

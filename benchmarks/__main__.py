@@ -2,7 +2,7 @@
 
     python -m benchmarks [ROW ...]
 
-Without names all rows are measured, in 15 minutes on two slow cores. Results go to
+Without names all rows are measured, in 10 to 15 minutes on two cores. Results go to
 benchmarks/results/<machine>.json; rows that are not asked for stay there as they were.
 """
 

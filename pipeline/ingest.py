@@ -84,12 +84,15 @@ def ingest(
 
 def _ingest_shard(source: Source, store: Store, shard: int, identity: str) -> bool:
     start, stop = store.span(shard)
-    facts = {"settings": identity, "input": source.input_digest(start, stop)}
-    if store.finished(shard, **facts):
+    made_from = source.input_digest(start, stop)
+    if made_from and store.finished(shard, settings=identity, input=made_from):
         return False
     lightness, ab = source.read(start, stop)
     digests = [image_digest(row_l, row_ab) for row_l, row_ab in zip(lightness, ab, strict=True)]
-    store.write_shard(shard, {"L": lightness, "ab": ab}, **facts, digests=digests)
+    facts = {"settings": identity, "input": made_from or files.fingerprint(digests), "digests": digests}
+    if not made_from and store.finished(shard, **facts):
+        return False
+    store.write_shard(shard, {"L": lightness, "ab": ab}, **facts)
     return True
 
 

@@ -23,14 +23,13 @@ from pipeline import files
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.lab import SIZE
-
-# A chunk of zeros is data too.
-zarr.config.set({"array.write_empty_chunks": True})
+from pipeline.shards import ZSTD_LEVEL, encode_shard
 
 FORMAT = 2
 ROWS_PER_CHUNK = 4
 ATTRIBUTE = "deepcolor"
-# zarrs reads faster than zarr itself. zarr writes: the bytes of zarrs are others, and it writes no faster.
+PARTIAL = ".partial"  # suffix of a shard that is being written
+# zarrs reads faster than zarr itself.
 READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 _opening = threading.Lock()  # zarr's configuration is one for all threads
 
@@ -163,7 +162,7 @@ class Store:
             for path in folder.glob("*"):
                 if not path.stem.isdecimal() or int(path.stem) >= shards:
                     files.remove(path)
-        for path in self.path.rglob("*.partial"):
+        for path in self.path.rglob(f"*{PARTIAL}"):
             files.remove(path)
 
     def _write_metadata(self, rows_per_shard: int, described: Mapping[str, Any]) -> None:
@@ -178,7 +177,7 @@ class Store:
                 dtype=array.dtype,
                 chunks=(ROWS_PER_CHUNK, *array.row),
                 shards=(rows_per_shard, *array.row),
-                compressors=ZstdCodec(level=3, checksum=True),
+                compressors=ZstdCodec(level=ZSTD_LEVEL, checksum=True),
                 fill_value=array.fill,
                 dimension_names=array.dimensions,
             )
@@ -189,13 +188,13 @@ class Store:
                     temporary.write_bytes(content)
 
     def open(self) -> zarr.Group:
-        """The zarr group, for reading and writing of whole shards.
+        """The zarr group, for reading.
 
         Raises:
             InputError: there is none, or it cannot be read.
         """
         try:
-            return zarr.open_group(self.path, mode="r+", zarr_format=3)
+            return zarr.open_group(self.path, mode="r", zarr_format=3)
         except FileNotFoundError:
             raise InputError(f"{self.path}: there is no zarr store here; run the stage that makes it") from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -203,7 +202,7 @@ class Store:
 
     def array(self, name: str) -> "zarr.Array[Any]":
         """One of the store's arrays, for reading."""
-        return _opened(self, name, tuple(map(_stamp, self._metadata_files())), to_write=False)
+        return _opened(self, name, tuple(map(_stamp, self._metadata_files())))
 
     def rows(self) -> int:
         """The number of images."""
@@ -232,19 +231,38 @@ class Store:
 
         Returns:
             The record.
+
+        Raises:
+            ValueError: `values` are not as many rows, or not of the array's shape.
         """
         start, stop = self.span(shard)
+        chunks = -(-self.rows_per_shard() // ROWS_PER_CHUNK)
         self.record_path(shard).unlink(missing_ok=True)
         self._checked.clear()
-        stamps = tuple(map(_stamp, self._metadata_files()))
+        digests = {}
         for array in self.layout.arrays:
-            # zarr reads what is there, damaged or not, where it writes less than a whole chunk.
-            self.shard_file(array.name, shard).unlink(missing_ok=True)
-            with files.naming(self.path / array.name):
-                _opened(self, array.name, stamps, to_write=True)[start:stop] = values[array.name]
-        record = {"rows": [start, stop], **facts, "files": self._shard_digests(shard)}
+            rows = values[array.name]
+            if rows.shape != (expected := (stop - start, *array.row)):
+                raise ValueError(f"{array.name}: expected rows of the shape {expected}, received {rows.shape}")
+            content = encode_shard(
+                rows.astype(np.dtype(array.dtype).newbyteorder("<"), copy=False), chunks, ROWS_PER_CHUNK, array.fill
+            )
+            self._write_shard_file(array.name, shard, content)
+            digests[array.name] = files.digest_bytes(content)
+        record = {"rows": [start, stop], **facts, "files": digests}
         files.write_json(self.record_path(shard), record)
         return record
+
+    def _write_shard_file(self, name: str, shard: int, content: bytes) -> None:
+        path = self.shard_file(name, shard)
+        partial = path.with_suffix(PARTIAL)
+        with files.naming(self.path / name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                partial.write_bytes(content)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def record(self, shard: int) -> dict[str, Any] | None:
         """The shard's record, or None if it has none that can be read."""
@@ -403,10 +421,10 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=16)
-def _opened(store: Store, name: str, stamps: tuple[tuple[int, ...], ...], *, to_write: bool) -> "zarr.Array[Any]":
+def _opened(store: Store, name: str, stamps: tuple[tuple[int, ...], ...]) -> "zarr.Array[Any]":
     """An array of a store, opened once for as long as its metadata's `stamps` stay: that takes longer than an image."""
     try:
-        with _opening, zarr.config.set({} if to_write else READING):
+        with _opening, zarr.config.set(READING):
             found = store.open()[name]
     except (KeyError, ValueError, TypeError):
         found = None

@@ -115,18 +115,20 @@ def test_a_second_run_writes_nothing_and_changes_no_byte(ingested, tmp_path):
     assert times(tmp_path) == stamps
 
 
-def test_a_changed_row_makes_its_shard_again_and_no_other(tmp_path, arrays):
+@pytest.mark.parametrize("array", [0, 1], ids=["L", "ab"])
+def test_a_changed_byte_makes_its_shard_again_and_no_other(tmp_path, arrays, array):
     lightness, ab = (array.copy() for array in arrays)
     source = write_kaggle(tmp_path / "archive", lightness, ab, CUTS)
     bring(source, tmp_path / "data")
     stamps = times(tmp_path / "data")
-    ab[9, 100, 100, 0] ^= 1
+    (lightness, ab)[array].reshape(N, -1)[9, 1000] ^= 1
     write_kaggle(tmp_path / "archive", lightness, ab, CUTS)
     store, written = bring(source, tmp_path / "data")
     assert written == 1
     now = times(tmp_path / "data")
     changed = {str(path.relative_to(store.path)) for path in now if now[path] != stamps[path]}
     assert changed == {"L/c/1/0/0", "ab/c/1/0/0/0"}
+    np.testing.assert_array_equal(store.read("L", 0, N), lightness)
     np.testing.assert_array_equal(store.read("ab", 0, N), ab)
 
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.files import digest_bytes
 from pipeline.lab import NEUTRAL, SIZE, UInt8
 from pipeline.sources.base import ImageInfo, Remark, told
 
@@ -64,10 +63,8 @@ class ArraySource:
                 infos.append(ImageInfo(id=number, group=number, source=f"{self.chroma[part].name} row {row}"))
         return infos
 
-    def input_digest(self, start: int, stop: int) -> str:
-        """SHA-256 of the rows' bytes."""
-        lightness, ab = self.read(start, stop)
-        return digest_bytes(lightness.data, ab.data)
+    def input_digest(self, start: int, stop: int) -> None:
+        """None: the images lie there as they are."""
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
         """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8."""

@@ -45,8 +45,11 @@ class Source(Protocol):
     def info(self, start: int, stop: int) -> list[ImageInfo]:
         """Names of the images start..stop."""
 
-    def input_digest(self, start: int, stop: int) -> str:
-        """SHA-256, in hexadecimal, of all that the images start..stop are made from."""
+    def input_digest(self, start: int, stop: int) -> str | None:
+        """SHA-256, in hexadecimal, of all that the images start..stop are made from; None: they lie there as they are.
+
+        The digests of the images themselves then tell whether they have changed.
+        """
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
         """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8, encoded as in `pipeline.lab`."""

@@ -1,0 +1,40 @@
+"""The bytes of one shard, as zarr's sharding codec writes them, made by the calling thread alone.
+
+zarr itself hands every chunk to a thread and back; of an ingest of arrays that took a third. The format is that of the
+zarr specification: the chunks one after the other, then an index, 64-bit offset and length of each, and its crc32c.
+"""
+
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+from numcodecs.zstd import Zstd
+
+ZSTD_LEVEL = 3
+ABSENT = 2**64 - 1  # offset and length of a chunk beyond the array's end
+
+
+def encode_shard(rows: npt.NDArray[Any], chunks: int, rows_per_chunk: int, fill: float) -> bytes:
+    """A shard of so many chunks along the first axis, of which `rows` are the first ones.
+
+    Args:
+        rows: (k, ...), k at most ``chunks * rows_per_chunk``; their bytes are stored as they are.
+        chunks: of the whole shard.
+        rows_per_chunk: the last chunk is filled up to as many.
+        fill: with this value.
+    """
+    compressor = Zstd(level=ZSTD_LEVEL, checksum=True)
+    index = np.full((chunks, 2), ABSENT, "<u8")
+    parts = []
+    end = 0
+    for number, start in enumerate(range(0, len(rows), rows_per_chunk)):
+        chunk = np.ascontiguousarray(rows[start : start + rows_per_chunk])
+        if missing := rows_per_chunk - len(chunk):
+            chunk = np.concatenate([chunk, np.full((missing, *chunk.shape[1:]), fill, chunk.dtype)])
+        parts.append(compressor.encode(chunk))
+        index[number] = end, len(parts[-1])
+        end += len(parts[-1])
+    parts.append(index.tobytes())
+    parts.append(google_crc32c.value(parts[-1]).to_bytes(4, "little"))
+    return b"".join(parts)
