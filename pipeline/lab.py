@@ -102,4 +102,4 @@ def gray_levels() -> UInt8:
 def mean_chroma(ab: npt.NDArray[np.generic]) -> float:
     """Mean distance of ab (..., 2) from neutral, in CIE Lab units (0: gray)."""
     chroma = np.asarray(ab, np.float32) - NEUTRAL
-    return float(np.hypot(chroma[..., 0], chroma[..., 1]).mean())
+    return float(np.sqrt(np.square(chroma[..., 0]) + np.square(chroma[..., 1])).mean())

@@ -77,10 +77,9 @@ class _Images:
             picture = sample.first_cut(photograph)
         else:
             gray_below = self.source.gray_below
-            _, pixels = folder.judge(photograph.parent, photograph.name, self.source)
-            if pixels is None:
+            _, picture = folder.judge(photograph.parent, photograph.name, self.source)
+            if picture is None:
                 return UNKNOWN
-            picture = pixels[..., 0], pixels[..., 1:]
         if picture and (known := self.by_picture.get(image_digest(*picture))):
             return known
         gray = picture is not None and lab.mean_chroma(picture[1]) < gray_below

@@ -85,14 +85,15 @@ class PhotographFolder:
             InputError: a photograph is no longer what it was when the folder was opened.
         """
         start, stop, _ = slice(start, stop).indices(self.n)
-        pixels = np.empty((max(stop - start, 0), SIZE, SIZE, 3), np.uint8)
+        shape = (max(stop - start, 0), SIZE, SIZE)
+        lightness, ab = np.empty(shape, np.uint8), np.empty((*shape, 2), np.uint8)
         place = 0
         for chunk, rows in itertools.groupby(self._rows(start, stop), key=lambda row: row[0]):
             part = _open_part(self.scratch, chunk, self.settings)
             for _, row, verdict in rows:
-                pixels[place] = self._decode(verdict) if part is None else part[row]
+                lightness[place], ab[place] = self._decode(verdict) if part is None else _unpacked(part[row])
                 place += 1
-        return np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1:])
+        return lightness, ab
 
     def close(self) -> None:
         """Remove the scratch pixels; what is known about the files stays, and spares the next opening the decoding."""
@@ -112,12 +113,12 @@ class PhotographFolder:
                 yield chunk, number - before, used[number - before]
             start = last
 
-    def _decode(self, verdict: Verdict) -> UInt8:
-        again, pixels = judge(self.root, verdict.path, self.settings)
-        if pixels is None or again.digest != verdict.digest:
+    def _decode(self, verdict: Verdict) -> tuple[UInt8, UInt8]:
+        again, image = judge(self.root, verdict.path, self.settings)
+        if image is None or again.digest != verdict.digest:
             where = escaped(str(self.root / verdict.path))
             raise InputError(f"{where}: expected the photograph found at first, received another one; run this again")
-        return pixels
+        return image
 
 
 def input_digest(rows: Iterable[tuple[str, str]]) -> str:
@@ -188,14 +189,15 @@ def _scan(root: Path, scratch: Path, chunk: int, paths: list[str], settings: Set
         and all(v.digest == _digest(root / v.path, settings) for v in known)
     ):
         return sum(not verdict.reason for verdict in known)
-    pixels = np.empty((len(paths), SIZE, SIZE, 3), np.uint8)
+    pixels = np.empty((len(paths), 3 * SIZE**2), np.uint8)
     verdicts = []
     used = 0
     for path in paths:
         verdict, image = judge(root, path, settings)
         verdicts.append(verdict)
         if image is not None:
-            pixels[used] = image
+            for room, values in zip(_unpacked(pixels[used]), image, strict=True):
+                room[:] = values
             used += 1
     for old in scratch.glob(f"{chunk:06d}-*.npy"):
         old.unlink(missing_ok=True)
@@ -211,8 +213,8 @@ def _scan(root: Path, scratch: Path, chunk: int, paths: list[str], settings: Set
     return used
 
 
-def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | None]:
-    """The verdict on one file below `root` and, if it is used, its L, a and b (224, 224, 3) uint8.
+def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, tuple[UInt8, UInt8] | None]:
+    """The verdict on one file below `root` and, if it is used, its L (224, 224) and ab (224, 224, 2) uint8.
 
     Raises:
         InputError: it does not fit in memory.
@@ -232,7 +234,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
     if chroma < settings.gray_below:
         detail = f"mean chroma {chroma:.2f} is below gray_below = {settings.gray_below:g}"
         return Verdict(path, digest, "gray", detail), None
-    return Verdict(path, digest, "", ""), np.concatenate([lightness[..., None], ab], axis=-1)
+    return Verdict(path, digest, "", ""), (lightness, ab)
 
 
 def _digest(path: Path, settings: Settings) -> str:
@@ -277,10 +279,16 @@ def _known(scratch: Path, chunk: int, settings: Settings) -> list[Verdict] | Non
     return verdicts if value["judged_by"] == _judged_by(settings) else None
 
 
+def _unpacked(pixels: UInt8) -> tuple[UInt8, UInt8]:
+    """L (224, 224) and ab (224, 224, 2), views of where they lie one after the other, (n,)."""
+    return pixels[: SIZE**2].reshape(SIZE, SIZE), pixels[SIZE**2 :].reshape(SIZE, SIZE, 2)
+
+
 def _part_path(scratch: Path, chunk: int, verdicts: list[Verdict], settings: Settings) -> Path:
     # Named after what it was made from: a part and a verdict of different scans never meet.
     rows = [[escaped(verdict.path), verdict.digest] for verdict in verdicts]
-    return scratch / f"{chunk:06d}-{fingerprint([_judged_by(settings), rows])[:16]}.npy"
+    made_from = fingerprint([_judged_by(settings), "L, ab", rows])
+    return scratch / f"{chunk:06d}-{made_from[:16]}.npy"
 
 
 def _open_part(scratch: Path, chunk: int, settings: Settings) -> Any:
