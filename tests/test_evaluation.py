@@ -48,11 +48,12 @@ def train(dataset, directory, name=RUN, epochs=2):
     training.train(Run.parse(name), *dataset.sources, directory, Training(epochs=epochs), more_architectures=DOT)
 
 
-def plant(directory, model):
+def plant(directory, model, which="best"):
     """Put other weights into a trained run."""
-    model.save_weights(directory / "best.weights.h5")
+    name = f"{which}.weights.h5"
+    model.save_weights(directory / name)
     told = files.read_json(directory / "training.json")
-    told["files"]["best.weights.h5"] = files.digest_file(directory / "best.weights.h5")
+    told["files"][name] = files.digest_file(directory / name)
     files.write_json(directory / "training.json", told)
 
 
@@ -360,9 +361,14 @@ def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn, 
 
 
 def test_a_diverged_run_is_evaluated_as_what_it_is(own):
+    from pipeline import architectures
+
     dataset, directory = own
     name = "dot_lr9e5_bs4"
     train(dataset, directory.with_name(name), name, epochs=20)
+    # Which sums of huge weights overflow depends on their order, and so on the processor; NaN is NaN on all.
+    model = architectures.build("dot", start_at=(np.nan, np.nan), architectures=DOT)
+    plant(directory.with_name(name), model, "last")
     out = evaluate(dataset, directory.with_name(name), name, weights="last", pictures=2)
     rows = rows_of(out / "metrics.csv")
     record = yaml.safe_load((out / "run.yaml").read_text())
@@ -374,13 +380,11 @@ def test_a_diverged_run_is_evaluated_as_what_it_is(own):
         assert np.isnan(value(rows, "test", "model", metric)), metric
     reasons = {r["settings"].split("; ")[-1] for r in rows if (r["answer"], r["partition"]) == ("model", "test")}
     assert "no interval: not a finite number for every image or resample" in reasons
-    # NaN counts as index 0: about the share of pixels with a >= b, as in the paper's own diverged run.
+    # NaN counts as index 0: the share of pixels with a >= b, as in the paper's own diverged run.
     ab = dataset.arrays("test")[1]
-    said = saved_answer(dataset, out.parent, "model", "test")[1]
-    assert not np.isfinite(said).all(axis=(1, 2, 3)).any()
-    agree = np.mean((said[..., 1] > said[..., 0]) == (ab[..., 1] > ab[..., 0]))
-    assert value(rows, "test", "model", "accuracy") == pytest.approx(agree, rel=1e-12)
-    assert agree == pytest.approx(np.mean(ab[..., 0] >= ab[..., 1]), abs=1e-3)
+    assert np.isnan(saved_answer(dataset, out.parent, "model", "test")[1]).all()
+    share = np.mean(ab[..., 0] >= ab[..., 1])
+    assert value(rows, "test", "model", "accuracy") == pytest.approx(share, rel=1e-12)
     assert {path.name for path in out.iterdir()} == set(EVALUATED)
     assert not list((out / "pictures").iterdir())
     results = out.parents[2] / "results"
