@@ -18,7 +18,7 @@ folder = Path(sys.argv[1] if len(sys.argv) > 1 else "data/sample")
 images = zarr.open_group(folder / "images.zarr", mode="r")
 print("L", images["L"].shape, "ab", images["ab"].shape, images["L"].dtype)
 made = images.attrs["deepcolor"]
-print(made["rows"], made["kind"], "written by zarr", made["versions"]["zarr"])
+print(made["rows"], made["kind"], "made with zarr", made["versions"]["zarr"])
 
 with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
     index = list(csv.DictReader(file))

@@ -47,17 +47,17 @@ def decode(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> n
 def from_rgb(rgb: UInt8) -> tuple[UInt8, UInt8]:
     """Encode sRGB (..., 3) uint8 as L (...) uint8 and ab (..., 2) uint8."""
     pixels = rgb.reshape(-1, 3)
-    values = _unrounded(pixels, np.float32)
+    values = _unrounded(pixels, "float32")
     levels = np.rint(values)
     # float32 is off by less than DOUBTFUL; what lies nearer to a half is decided in float64.
     doubtful = np.flatnonzero((np.abs(values - levels) > 0.5 - DOUBTFUL).any(axis=0))
-    levels[:, doubtful] = np.rint(_unrounded(pixels[doubtful], np.float64))
+    levels[:, doubtful] = np.rint(_unrounded(pixels[doubtful], "float64"))
     ab = np.empty((len(pixels), 2), np.uint8)
     ab[:, 0], ab[:, 1] = levels[1:]
     return levels[0].astype(np.uint8).reshape(rgb.shape[:-1]), ab.reshape(*rgb.shape[:-1], 2)
 
 
-def _unrounded(pixels: UInt8, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
+def _unrounded(pixels: UInt8, dtype: str) -> npt.NDArray[Any]:
     """Encoded but not rounded L, a and b, (3, n), of sRGB (n, 3) uint8: scikit-image's `rgb2lab`, in fewer passes."""
     light, to_xyz = _light(dtype)
     xyz = (to_xyz @ light[pixels.T]).ravel()
@@ -69,7 +69,7 @@ def _unrounded(pixels: UInt8, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]
 
 
 @cache
-def _light(dtype: type[np.floating[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _light(dtype: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Light, 0..1, of each level of sRGB, (256,), and the matrix from it to XYZ in units of the white point."""
     from skimage.color import colorconv
 

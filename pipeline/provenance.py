@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from pipeline import __version__
 
-_ARRAYS = ("numpy", "pillow", "scikit-image", "zarr")
+_ARRAYS = ("numcodecs", "numpy", "pillow", "scikit-image", "zarr")
 _BACKENDS = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 
 
@@ -15,6 +15,6 @@ _BACKENDS = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 def versions(*, networks: bool = False) -> dict[str, str]:
     """Versions by name: DeepColor, Python, and the packages of array work, or of network work."""
     backend = _BACKENDS.get(os.environ.get("KERAS_BACKEND", ""), ("tensorflow",))
-    packages = ("numpy", "keras", *backend, "zarr") if networks else _ARRAYS
+    packages = ("numcodecs", "numpy", "keras", *backend, "zarr") if networks else _ARRAYS
     found = {name: version(name) for name in packages}
     return {"deepcolor": __version__, "python": platform.python_version(), **found}
