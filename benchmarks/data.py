@@ -101,7 +101,7 @@ def _ingest_arrays(folder: Path) -> Line:
         f"the same bytes read, compressed and written in one pass: {INGESTED / median(needed):.0f} images/s",
         quotients(needed, taken),
         0.8,
-        note="The rest is SHA-256 of the input, of each image and of each file, checks of the arrays, and the tables.",
+        note="The rest is SHA-256 of each image and of each file, checks of the arrays, and the tables.",
     )
 
 
@@ -166,7 +166,7 @@ def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[L
             limit=f"{len(paths) / median(needed):.1f} images/s: decoding, resizing, conversion to Lab, compression",
             share=quotients(needed, taken),
             note=f"Without any bookkeeping it would be {quotients(decoded, needed).median:.2f}: each image is also "
-            f"resized to {SIZE}x{SIZE}, converted to Lab by scikit-image, in float64, and compressed.",
+            f"resized to {SIZE}x{SIZE}, converted to Lab and compressed.",
         ),
         Line(
             what,

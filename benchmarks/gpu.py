@@ -29,7 +29,7 @@ from benchmarks.__main__ import write
 from benchmarks.measure import RESULTS, Line, Ratio, in_turn, machine, median, quotients
 from benchmarks.networks import computed_flops, ours, printed, tiled
 from pipeline import architectures, backend, config, feed, inception, resident
-from pipeline.blueprints import ARCHITECTURES, EMBEDDING_SIZE
+from pipeline.blueprints import ARCHITECTURES, EMBEDDING_FLOPS, EMBEDDING_SIZE
 from pipeline.hardware import Precision
 from pipeline.lab import SIZE
 
@@ -92,14 +92,26 @@ def epoch_of(name: str, precision: Precision, on_device: feed.Examples, batch: i
 
 
 class Product:
-    """Matrix products of random numbers."""
+    """Matrix products of random numbers: what the rate of a network is a share of."""
 
     def __init__(self, dtype: str, size: int) -> None:
+        self.dtype = dtype
         self._factors = [keras.ops.cast(keras.random.normal((size, size), seed=seed), dtype) for seed in (0, 1)]
         self.flops = PRODUCTS * 2 * size**3
 
     def __call__(self) -> None:
         jax.block_until_ready([keras.ops.matmul(*self._factors) for _ in range(PRODUCTS)])
+
+    def limit(self, flops: float, taken: list[float], multiplying: list[float]) -> dict[str, Any]:
+        """`limit` and `share` of a `Line` about so many operations, of the seconds of both in each round."""
+        products = [self.flops / each / 1e12 for each in multiplying]
+        reached = [flops / each / 1e12 for each in taken]
+        told = f"{median(products):.3g} TFLOP/s, a matrix product in {self.dtype}"
+        return {"limit": told, "share": quotients(reached, products)}
+
+
+def _rate(n: int, flops: float, taken: list[float]) -> str:
+    return f"{n / median(taken):.4g} images/s, {flops / median(taken) / 1e12:.3g} TFLOP/s"
 
 
 def steps(name: str, scale: Scale) -> list[Line]:
@@ -120,17 +132,15 @@ def steps(name: str, scale: Scale) -> list[Line]:
         for (precision, kind), product, taken, multiplying in zip(
             KINDS.items(), products, found[: len(KINDS)], found[len(KINDS) :], strict=True
         ):
-            reached = [3 * n * computed_flops(name) / each / 1e12 for each in taken]
-            limit = [product.flops / each / 1e12 for each in multiplying]
+            flops = 3 * n * computed_flops(name)
             lines.append(
                 Line(
                     f"training step, {name}, batch {batch}, {kind}",
-                    f"{n / median(taken):.4g} images/s, {median(reached):.3g} TFLOP/s",
+                    _rate(n, flops, taken),
                     f"the network as printed, float32, `fit` on arrays: {n / median(fit):.4g} images/s",
                     quotients(fit, taken),
                     8.0 if (name, batch, precision) == ("base", 5, "mixed_bfloat16") else 1.0,
-                    limit=f"{median(limit):.3g} TFLOP/s, a matrix product in {kind}",
-                    share=quotients(reached, limit),
+                    **product.limit(flops, taken, multiplying),
                 )
             )
     return lines
@@ -140,15 +150,19 @@ def epoch(scale: Scale) -> list[Line]:
     """Epochs of the whole dataset."""
     lines = []
     n, data = scale.epoch, random_examples(scale.epoch)
+    product = Product("bfloat16", scale.matrix)
     on_device, inputs = resident.place(data), [data.lightness[..., None], data.embedding]
     for name in scale.networks[:: max(len(scale.networks) - 1, 1)]:
         for batch in scale.steps:
             theirs = ours(name, "mixed_bfloat16")
             fit = partial(theirs.fit, inputs, data.ab, batch_size=batch, verbose=0)
-            taken, fitting = _measured([epoch_of(name, "mixed_bfloat16", on_device, batch), fit], scale.rounds)
-            what, rate = f"epoch of {name}, batch {batch}, bfloat16", f"{n / median(taken):.4g} images/s"
+            train = epoch_of(name, "mixed_bfloat16", on_device, batch)
+            taken, fitting, multiplying = _measured([train, fit, product], scale.rounds)
+            flops = 3 * n * computed_flops(name)
+            what, rate = f"epoch of {name}, batch {batch}, bfloat16", _rate(n, flops, taken)
             compared = f"Keras' `fit` of the same network on arrays: {n / median(fitting):.4g} images/s"
-            lines.append(Line(what, rate, compared, quotients(fitting, taken), 1.0))
+            limit = product.limit(flops, taken, multiplying)
+            lines.append(Line(what, rate, compared, quotients(fitting, taken), 1.0, **limit))
             if name == "base":
                 lines.append(_against(what, rate, BASE_TRAINED, n, taken))
     return lines
@@ -161,13 +175,19 @@ def embedding(scale: Scale) -> list[Line]:
     rgb = np.asarray(inception.GrayPhotograph()(lightness))
     networks = {precision: _inception(precision) for precision in KINDS}
     plain = networks["float32"]
+    products = [Product(kind, scale.matrix) for kind in KINDS.values()]
+    flops = len(rgb) * EMBEDDING_FLOPS
     for batch in scale.batches:
         runs = [partial(inception.EmbeddingNetwork(network, batch), lightness) for network in networks.values()]
-        *found, predicting = _measured([*runs, partial(plain.predict, rgb, batch, verbose=0)], scale.rounds)
-        for kind, taken in zip(KINDS.values(), found, strict=True):
-            what, rate = f"embedding, batch {batch}, {kind}", f"{len(rgb) / median(taken):.4g} images/s"
+        predict = partial(plain.predict, rgb, batch, verbose=0)
+        *found, predicting = _measured([*runs, *products, predict], scale.rounds)
+        for kind, product, taken, multiplying in zip(
+            KINDS.values(), products, found[: len(KINDS)], found[len(KINDS) :], strict=True
+        ):
+            what, rate = f"embedding, batch {batch}, {kind}", _rate(len(rgb), flops, taken)
             compared = f"Keras' `predict` on stacked RGB, float32: {len(rgb) / median(predicting):.4g} images/s"
-            lines.append(Line(what, rate, compared, quotients(predicting, taken), 1.0))
+            limit = product.limit(flops, taken, multiplying)
+            lines.append(Line(what, rate, compared, quotients(predicting, taken), 1.0, **limit))
             if (batch, kind) == (max(scale.batches), "bfloat16"):
                 lines.append(_against(what, rate, EMBEDDED, len(rgb), taken))
     return lines

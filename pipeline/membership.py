@@ -16,7 +16,6 @@ from pipeline.stores import IMAGES, Store
 
 NONE = "none"  # of no partition
 UNKNOWN = "unknown"
-DECODED_BY = ("numpy", "pillow", "scikit-image")  # other versions may give another picture of the same file
 
 log = logging.getLogger("deepcolor")
 
@@ -37,7 +36,8 @@ class Membership:
         """One of `splits.PARTITIONS`, "none" or "unknown".
 
         "unknown": the data are not at hand or came as arrays, the photograph is gray (digests are those of colours),
-        ingest would leave it out, or it is no known one but ingest worked with other versions of `DECODED_BY`.
+        ingest would leave it out, or it is no known one but ingest worked with other versions of what decodes (see
+        `provenance.DECODED_BY`).
         """
         if self._images is None:
             return UNKNOWN
@@ -117,7 +117,7 @@ def _read(result: Path) -> _Images:
         kind.model_validate(described),
         by_file,
         {row["digest"]: partition for row, partition in zip(index, partitions, strict=True)},
-        all(made_by.get(name) == here[name] for name in DECODED_BY),
+        all(made_by.get(name) == here[name] for name in provenance.DECODED_BY),
     )
 
 

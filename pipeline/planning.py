@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 
 from pipeline import WORKFLOW, blueprints, files, ingest, lost, recipes, results
+from pipeline.blueprints import EMBEDDING_FLOPS
 from pipeline.config import VARIABLE, Config
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
@@ -26,7 +27,6 @@ from pipeline.stores import Store
 
 log = logging.getLogger("deepcolor")
 
-EMBEDDING_FLOPS = 26e9  # one image, forward
 EFFICIENCY = 0.75  # of the matrix product's rate that networks reach, measured on two CPU types
 PIXELS = 224 * 224
 

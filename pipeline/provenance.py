@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from pipeline import __version__
 
+DECODED_BY = ("numpy", "pillow", "scikit-image")  # other versions may give another picture of the same file
 _ARRAYS = ("numcodecs", "numpy", "pillow", "scikit-image", "zarr")
 _BACKENDS = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 

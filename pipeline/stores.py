@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -233,7 +234,7 @@ class Store:
             The record.
 
         Raises:
-            ValueError: `values` are not as many rows, or not of the array's shape.
+            ValueError, TypeError: `values` are not as many rows, or not of the array's shape or kind of number.
         """
         start, stop = self.span(shard)
         chunks = -(-self.rows_per_shard() // ROWS_PER_CHUNK)
@@ -241,12 +242,11 @@ class Store:
         self._checked.clear()
         digests = {}
         for array in self.layout.arrays:
-            rows = values[array.name]
+            dtype = np.dtype(array.dtype).newbyteorder("<")
+            rows = values[array.name].astype(dtype, casting="same_kind", copy=False)
             if rows.shape != (expected := (stop - start, *array.row)):
                 raise ValueError(f"{array.name}: expected rows of the shape {expected}, received {rows.shape}")
-            content = encode_shard(
-                rows.astype(np.dtype(array.dtype).newbyteorder("<"), copy=False), chunks, ROWS_PER_CHUNK, array.fill
-            )
+            content = encode_shard(rows, chunks, ROWS_PER_CHUNK, array.fill)
             self._write_shard_file(array.name, shard, content)
             digests[array.name] = files.digest_bytes(content)
         record = {"rows": [start, stop], **facts, "files": digests}
@@ -255,7 +255,8 @@ class Store:
 
     def _write_shard_file(self, name: str, shard: int, content: bytes) -> None:
         path = self.shard_file(name, shard)
-        partial = path.with_suffix(PARTIAL)
+        # A name of its own: on a cluster, a worker that was given up may write the same bytes meanwhile.
+        partial = path.with_suffix(f".{uuid4().hex}{PARTIAL}")
         with files.naming(self.path / name):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:

@@ -320,7 +320,7 @@ def test_a_file_where_a_folder_is_needed(keras, call, run, tmp_path, stage, file
     assert tiny.tree(folder) == before
 
 
-def test_what_zarr_left_when_it_was_killed_is_removed(call, run, tmp_path):
+def test_a_shard_that_was_half_written_is_removed(call, run, tmp_path):
     folder = shutil.copytree(run.after("ingest", call), tmp_path / "here")
     shard = next((folder / "data/kaggle/images.zarr/L/c/0").rglob("0"))
     shard.with_suffix(".ab12.partial").write_bytes(b"half")

@@ -199,8 +199,14 @@ def test_without_a_gpu_nothing_is_measured():
     assert done.stderr.endswith("no GPU: nothing measured\n")
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(("row", "lines"), [("training-arch3", 2), ("epoch", 1), ("embedding", 3)])
+@pytest.mark.parametrize(
+    ("row", "lines"),
+    [
+        ("training-arch3", 2),
+        pytest.param("epoch", 1, marks=pytest.mark.long),
+        pytest.param("embedding", 3, marks=pytest.mark.long),
+    ],
+)
 def test_the_gpus_benchmark_runs_on_the_cpu_without_tensorflow(row, lines):
     done = python("-c", WITHOUT_TENSORFLOW, "--cpu-trial", row)
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+from tiny import photographs, tree
 
 from pipeline import files
 from pipeline.errors import InputError
@@ -57,24 +58,69 @@ def test_a_shard_is_one_file_compressed_and_checksummed(tmp_path):
     assert store.shard_file("ab", 0).stat().st_size < 16 * 224 * 224 * 2 / 10
 
 
+def written_by_zarr(store, tmp_path, **values):
+    """The files of all shards, as zarr writes them."""
+    plain = tmp_path / "plain.zarr"
+    for path in store.path.rglob("zarr.json"):
+        (plain / path.relative_to(store.path)).parent.mkdir(parents=True, exist_ok=True)
+        (plain / path.relative_to(store.path)).write_bytes(path.read_bytes())
+    group = zarr.open_group(plain, mode="r+")
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        for name, rows in values.items():
+            group[name][:] = rows
+    return {name: content for name, content in tree(plain).items() if "/c/" in name}
+
+
+def shard_files(store):
+    return {name: content for name, content in tree(store.path).items() if "/c/" in name}
+
+
 def test_the_bytes_are_those_that_zarr_itself_writes_whatever_is_read_meanwhile(tmp_path):
-    store, plain = Store(tmp_path / "embeddings.zarr", EMBEDDINGS), tmp_path / "plain.zarr"
+    store = Store(tmp_path / "embeddings.zarr", EMBEDDINGS)
     values = VALUES.round(1)  # can be compressed
     store.create(57, 32, MADE)  # the last shard lacks a chunk, and rows of another one
-    plain.mkdir()
-    for name in ("zarr.json", "embedding/zarr.json"):
-        (plain / name).parent.mkdir(exist_ok=True)
-        (plain / name).write_bytes((store.path / name).read_bytes())
     store.write_shard(0, {"embedding": values[:32]})
     with ThreadPoolExecutor(8) as pool:
         for _ in range(64):
             pool.submit(lambda: Store(store.path, EMBEDDINGS).read("embedding", 0, 32))
         pool.submit(store.write_shard, 1, {"embedding": values[32:57]}).result()
-    zarr.open_group(plain, mode="r+")["embedding"][:] = values[:57]
+    assert shard_files(store) == written_by_zarr(store, tmp_path, embedding=values[:57])
+
+
+def test_the_bytes_of_images_are_those_that_zarr_itself_writes(tmp_path):
+    store = Store(tmp_path / "images.zarr", IMAGES)
+    store.create(14, 12, MADE)
+    lightness, ab = photographs(14)
+    lightness[:4], ab[4:8] = 0, 0  # chunks of nothing but the value that missing ones read as
     for shard in range(2):
-        path = store.shard_file("embedding", shard)
-        assert path.read_bytes() == (plain / path.relative_to(store.path)).read_bytes()
-    np.testing.assert_array_equal(zarr.open_group(plain)["embedding"][:], store.read("embedding", 0, 57))
+        rows = slice(*store.span(shard))
+        store.write_shard(shard, {"L": lightness[rows], "ab": ab[rows]})
+    assert shard_files(store) == written_by_zarr(store, tmp_path, L=lightness, ab=ab)
+
+
+def test_several_that_write_one_shards_file_do_not_meet(tmp_path, monkeypatch):
+    """As a worker of a cluster may that was given up."""
+    monkeypatch.setattr(files, "write_json", lambda path, value: None)  # the record
+    store = Store(tmp_path / "embeddings.zarr", EMBEDDINGS)
+    store.create(64, 64, MADE)
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(Store(store.path, EMBEDDINGS).write_shard, 0, {"embedding": VALUES}) for _ in range(40)]
+        told = [call.result()["files"] for call in calls]
+    content = store.shard_file("embedding", 0).read_bytes()
+    assert all(each == {"embedding": files.digest_bytes(content)} for each in told)
+    assert list(shard_files(store)) == ["embedding/c/0/0"]
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [(VALUES[:7], ValueError), (VALUES[:8, :999], ValueError), (VALUES[:8].astype(complex), TypeError)],
+)
+def test_rows_that_do_not_fit_the_array_are_never_written(store, values, error):
+    before = tree(store.path)
+    with pytest.raises(error):
+        store.write_shard(0, {"embedding": values})
+    assert tree(store.path) == before
+    assert not store.finished(0)
 
 
 def test_zeros_are_data_and_not_mistaken_for_missing(tmp_path):
@@ -149,7 +195,7 @@ def test_a_record_decides_whether_a_shard_is_finished(store):
 
 
 def test_a_damaged_shard_is_written_over_the_same_bytes_as_before(store):
-    """The last one holds less than a chunk, which zarr would read before it writes."""
+    """The last one holds less than a chunk, the rest of which is not taken from what was there."""
     file = store.shard_file("embedding", 2)
     before = file.read_bytes()
     file.write_bytes(bytes(200) + before[200:])

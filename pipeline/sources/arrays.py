@@ -64,7 +64,7 @@ class ArraySource:
         return infos
 
     def input_digest(self, start: int, stop: int) -> None:
-        """None: the images lie there as they are."""
+        """None: the arrays hold the images' own bytes."""
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
         """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8."""

@@ -46,9 +46,9 @@ class Source(Protocol):
         """Names of the images start..stop."""
 
     def input_digest(self, start: int, stop: int) -> str | None:
-        """SHA-256, in hexadecimal, of all that the images start..stop are made from; None: they lie there as they are.
+        """SHA-256, in hexadecimal, of all that the images start..stop are made from.
 
-        The digests of the images themselves then tell whether they have changed.
+        None where the source holds the images' own bytes: their digests then tell whether they have changed.
         """
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:

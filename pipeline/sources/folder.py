@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 
+from pipeline import provenance
 from pipeline.config import FolderSource as Settings
 from pipeline.errors import InputError
 from pipeline.files import digest_bytes, digest_file, fingerprint, npy, read_json, remove, write_json, written_whole
@@ -248,13 +248,13 @@ def _digest(path: Path, settings: Settings) -> str:
 
 
 def _judged_by(settings: Settings) -> dict[str, Any]:
-    # Another Pillow may read more, or otherwise.
+    # Other versions may read more, or otherwise.
     return {
         "gray_below": settings.gray_below,
         "max_megapixels": settings.max_megapixels,
         "size": SIZE,
         "encoding": ENCODING,
-        "pillow": PIL.__version__,
+        **{name: provenance.versions()[name] for name in provenance.DECODED_BY},
     }
 
 
