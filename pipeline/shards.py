@@ -1,7 +1,8 @@
 """The bytes of one shard, as zarr's sharding codec writes them, made by the calling thread alone.
 
-zarr itself hands every chunk to a thread and back; of an ingest of arrays that took more than a quarter. The format is that of the
-zarr specification: the chunks one after the other, then an index, 64-bit offset and length of each, and its crc32c.
+zarr itself hands every chunk to a thread and back, which took more than a quarter of an ingest of arrays. The format is
+that of the zarr specification: the chunks one after the other, then an index, 64-bit offset and length of each, and its
+crc32c.
 """
 
 from typing import Any
