@@ -68,7 +68,13 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`; it takes the place of `path` if the block succeeds, and is removed if not."""
+    """Yield a new folder beside `path`; it takes the place of `path` if the block succeeds, and is removed if not.
+
+    Raises:
+        OSError: there is a file of that name.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -151,3 +151,11 @@ def test_a_new_folder_that_cannot_be_put_there_leaves_the_old_one(tmp_path):
     with pytest.raises(FileNotFoundError), files.new_folder(target) as folder:
         folder.rmdir()  # so that it cannot be renamed
     assert tree(tmp_path) == {"pictures/kept": b""}
+
+
+def test_a_new_folder_never_takes_the_place_of_a_file(tmp_path):
+    target = tmp_path / "pictures"
+    target.write_text("mine")
+    with pytest.raises(NotADirectoryError, match="pictures"), files.new_folder(target):
+        pass
+    assert tree(tmp_path) == {"pictures": b"mine"}
