@@ -119,6 +119,8 @@ batches = iter(backend.stream(feed.Batches(data, 2)))
 for _ in range(2):
     next(batches)
     found.append(mapped())
+for _ in batches:  # the end is read ahead: a thread that asks Python for it while Python ends would wait for ever
+    raise AssertionError
 print(*found)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
