@@ -43,7 +43,8 @@ OTHERS = {
 
 @pytest.mark.long
 def test_the_slurm_profile_asks_for_what_the_jobs_need(tmp_path):
-    pytest.importorskip("snakemake_executor_plugin_slurm")
+    # Not in the lock: Snakemake would import it at every start.
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra slurm is not installed")
     slurm = tmp_path / "slurm"
     slurm.mkdir()
     scripts = {"sbatch": SBATCH, "sacct": SACCT, "srun": SRUN}
