@@ -1,11 +1,13 @@
-"""The bytes of one shard, as zarr's sharding codec writes them, made by the calling thread alone.
+"""One shard's file, and its bytes, as zarr's sharding codec writes them, made by the calling thread alone.
 
 zarr itself hands every chunk to a thread and back, which took more than a quarter of an ingest of arrays. The format is
 that of the zarr specification: the chunks one after the other, then an index, 64-bit offset and length of each, and its
 crc32c.
 """
 
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import google_crc32c
 import numpy as np
@@ -13,6 +15,7 @@ import numpy.typing as npt
 from numcodecs.zstd import Zstd
 
 ZSTD_LEVEL = 3
+PARTIAL = ".partial"  # suffix of a file that is being written
 ABSENT = 2**64 - 1  # offset and length of a chunk beyond the array's end
 
 
@@ -39,3 +42,17 @@ def encode_shard(rows: npt.NDArray[Any], chunks: int, rows_per_chunk: int, fill:
     parts.append(index.tobytes())
     parts.append(google_crc32c.value(parts[-1]).to_bytes(4, "little"))
     return b"".join(parts)
+
+
+def write_shard_file(path: Path, content: bytes) -> None:
+    """Write a shard's file, whole or not at all, beside others that write the same one.
+
+    On a cluster, a worker that was given up may do so, to the same bytes.
+    """
+    partial = path.with_suffix(f".{uuid4().hex}{PARTIAL}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

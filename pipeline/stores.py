@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +23,11 @@ from pipeline import files
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 from pipeline.lab import SIZE
-from pipeline.shards import ZSTD_LEVEL, encode_shard
+from pipeline.shards import PARTIAL, ZSTD_LEVEL, encode_shard, write_shard_file
 
 FORMAT = 2
 ROWS_PER_CHUNK = 4
 ATTRIBUTE = "deepcolor"
-PARTIAL = ".partial"  # suffix of a shard that is being written
 # zarrs reads faster than zarr itself.
 READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 _opening = threading.Lock()  # zarr's configuration is one for all threads
@@ -247,23 +245,12 @@ class Store:
             if rows.shape != (expected := (stop - start, *array.row)):
                 raise ValueError(f"{array.name}: expected rows of the shape {expected}, received {rows.shape}")
             content = encode_shard(rows, chunks, ROWS_PER_CHUNK, array.fill)
-            self._write_shard_file(array.name, shard, content)
+            with files.naming(self.path / array.name):
+                write_shard_file(self.shard_file(array.name, shard), content)
             digests[array.name] = files.digest_bytes(content)
         record = {"rows": [start, stop], **facts, "files": digests}
         files.write_json(self.record_path(shard), record)
         return record
-
-    def _write_shard_file(self, name: str, shard: int, content: bytes) -> None:
-        path = self.shard_file(name, shard)
-        # A name of its own: on a cluster, a worker that was given up may write the same bytes meanwhile.
-        partial = path.with_suffix(f".{uuid4().hex}{PARTIAL}")
-        with files.naming(self.path / name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                partial.write_bytes(content)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
 
     def record(self, shard: int) -> dict[str, Any] | None:
         """The shard's record, or None if it has none that can be read."""
