@@ -1,8 +1,7 @@
 """The one colour encoding: OpenCV's 8-bit CIE Lab.
 
 L8 = round(L* * 255 / 100), a8 = round(a* + 128), b8 = round(b* + 128), each clipped to 0..255 and held as uint8;
-sRGB with the D65 white point. Conversions between sRGB and CIE Lab are scikit-image's, or give the
-same bytes.
+sRGB with the D65 white point. Conversions between sRGB and CIE Lab are scikit-image's, or give the same bytes.
 """
 
 import warnings
