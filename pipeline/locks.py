@@ -61,14 +61,25 @@ def held(target: Path) -> Iterator[None]:
         yield
 
 
+def name_of(process: int) -> str:
+    """What tells a process from all others, as "host number identity".
+
+    The identity is psutil's, of the time from the machine's start to the process': the clock may be set meanwhile.
+
+    Raises:
+        psutil.NoSuchProcess: there is none.
+    """
+    return f"{socket.gethostname()} {process} {hash(psutil.Process(process))}"
+
+
 def is_gone(workflow: str) -> bool:
-    """Whether a workflow, named by "host process start", ran on this machine and runs no more."""
+    """Whether a workflow, named by `name_of`, ran on this machine and runs no more."""
     host, *named = workflow.split(" ")
     if host != socket.gethostname() or len(named) != 2:
         return False
     with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(int(named[0]))
-        return not process.is_running() or str(process.create_time()) != named[1]
+        number = int(named[0])
+        return not psutil.Process(number).is_running() or name_of(number) != workflow
     return True
 
 

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pipeline import WORKFLOW, blueprints, files, ingest, lost, recipes, results
+from pipeline import WORKFLOW, blueprints, files, ingest, locks, lost, recipes, results
 from pipeline.blueprints import EMBEDDING_FLOPS
 from pipeline.config import VARIABLE, Config
 from pipeline.conflicts import WAYS_OUT, differing
@@ -48,9 +47,7 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
 def stage_environment(config: Config) -> dict[str, str]:
     """The environment of stage commands: the configuration, who calls, and the Python that runs Snakemake."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    workflow = psutil.Process()
-    caller = f"{socket.gethostname()} {workflow.pid} {workflow.create_time()}"
-    return {VARIABLE: config.model_dump_json(), WORKFLOW: caller, "PATH": path}
+    return {VARIABLE: config.model_dump_json(), WORKFLOW: locks.name_of(os.getpid()), "PATH": path}
 
 
 def source_files(config: Config) -> list[str]:

@@ -131,7 +131,7 @@ def test_training_that_is_told_to_stop_saves_what_is_done_first(
 def workflow():
     """A process in the place of a workflow, and the environment that its stages are called with."""
     process = start("-c", "import time; time.sleep(600)")
-    caller = f"{socket.gethostname()} {process.pid} {psutil.Process(process.pid).create_time()}"
+    caller = locks.name_of(process.pid)
     yield process, {**os.environ, "DEEPCOLOR_WORKFLOW": caller}
     process.kill()
     process.wait()
@@ -142,6 +142,15 @@ def shared(workflow):
     caller = workflow[1]["DEEPCOLOR_WORKFLOW"]
     found = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-1:] == [caller]]
     return [p for p in found if p.parent() not in found]
+
+
+def test_a_clock_that_is_set_ends_no_workflow(monkeypatch, workflow):
+    caller = workflow[1]["DEEPCOLOR_WORKFLOW"]
+    assert caller == python("-c", f"from pipeline import locks; print(locks.name_of({workflow[0].pid}))").stdout.strip()
+    told = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: told(process) + 3600)
+    assert not locks.is_gone(caller)
+    assert locks.is_gone(f"{caller}1")
 
 
 def wait_until(condition):
