@@ -34,6 +34,7 @@ LESS_MEMORY = {
     "train": "training.memory_gib, or the run's batch size (_bs)",
 }
 DEFAULT_CONFIG = Path("config/config.yaml")
+_BEGAN = time.monotonic()  # a stage imports this module first
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,12 +76,9 @@ class Stage(click.Command):
 
 def _tell_cost(name: str | None) -> None:
     """In a workflow's log: Snakemake's own benchmark measures the command that waits for a fork, see `started`."""
-    import psutil
-
     if os.environ.get(WORKFLOW):
         used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = time.time() - psutil.Process().create_time()
-        told = (name, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+        told = (name, time.monotonic() - _BEGAN, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
         logging.getLogger("deepcolor").info("%s: %.1f s, %.1f s of processor time, at most %.0f MiB of memory", *told)
 
 

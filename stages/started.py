@@ -8,6 +8,7 @@ does. The process ends with its workflow. Where there is none, or it cannot be h
 
 import contextlib
 import fcntl
+import gc
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,8 @@ def _import() -> None:
     with quiet():
         for name in PACKAGES:
             import_module(name)
+    gc.collect()
+    gc.freeze()  # else each fork's collector goes through all that was imported, and has the system copy it
 
 
 class _Forker:
@@ -150,63 +154,66 @@ class _Forker:
     def __init__(self, listener: socket.socket) -> None:
         self._selector = selectors.DefaultSelector()
         self._listener = listener
-        self._running: dict[int, socket.socket] = {}
+        self._running: dict[ForkProcess, socket.socket] = {}
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
 
-    def serve(self, gone: Callable[[], bool]) -> Request | None:
-        """Serve until the workflow is gone; in a fork, return what it is asked to do."""
+    def serve(self, gone: Callable[[], bool]) -> None:
+        """Serve until the workflow is gone."""
         while self._running or not gone():
             for key, _ in self._selector.select(timeout=1):
-                request: Request | None = key.data()
-                if request is not None:
-                    return request
-        return None
+                key.data()
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._fork(connection))
 
-    def _fork(self, connection: socket.socket) -> Request | None:
+    def _fork(self, connection: socket.socket) -> None:
         self._selector.unregister(connection)
         try:
             request, streams = _receive(connection)
         except (OSError, ValueError, struct.error):
             connection.close()
-            return None
-        if not (process := os.fork()):
-            self._selector.close()
-            for other in (self._listener, connection, *self._running.values()):
-                other.close()
-            for number, stream in enumerate(streams):
-                os.dup2(stream, number)
-                os.close(stream)
-            return request
+            return
+        # Such a process ends without taking apart all that was imported, which would take half a second.
+        process = ForkProcess(target=self._run, args=(request, streams, connection))
+        process.start()
         for stream in streams:
             os.close(stream)
         self._running[process] = connection
         with contextlib.suppress(OSError):
-            connection.sendall(b"%d\n" % process)
+            connection.sendall(f"{process.pid}\n".encode())
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._abandoned(process))
-        ended = os.pidfd_open(process)
-        self._selector.register(ended, selectors.EVENT_READ, lambda: self._ended(process, ended))
-        return None
+        self._selector.register(process.sentinel, selectors.EVENT_READ, lambda: self._ended(process))
 
-    def _abandoned(self, process: int) -> None:
+    def _run(self, request: Request, streams: list[int], connection: socket.socket) -> None:
+        """The stage, in the fork."""
+        self._selector.close()
+        for other in (self._listener, connection, *self._running.values()):
+            other.close()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        _become(request)
+        for module in [name for name in sys.modules if name.split(".")[0] in ("pipeline", "stages")]:
+            del sys.modules[module]
+        import_module("stages.__main__").main(prog_name="python -m stages")
+
+    def _abandoned(self, process: ForkProcess) -> None:
         """End a fork whose stage was killed."""
         if process in self._running:  # else it has ended in the same moment
             self._selector.unregister(self._running[process])
-            os.kill(process, signal.SIGKILL)
+            process.kill()
 
-    def _ended(self, process: int, ended: int) -> None:
-        _, status = os.waitpid(process, 0)
-        self._selector.unregister(ended)
-        os.close(ended)
+    def _ended(self, process: ForkProcess) -> None:
+        self._selector.unregister(process.sentinel)
+        process.join()
         connection = self._running.pop(process)
         with contextlib.suppress(KeyError):
             self._selector.unregister(connection)
         with contextlib.suppress(OSError):
-            connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+            connection.sendall(f"{process.exitcode}\n".encode())
         connection.close()
+        process.close()
 
 
 def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
@@ -220,7 +227,7 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
     return json.loads(message), streams
 
 
-def _serve(place: Path, workflow: str) -> Request | None:
+def _serve(place: Path, workflow: str) -> None:
     from pipeline.files import remove
     from pipeline.locks import is_gone
 
@@ -230,10 +237,8 @@ def _serve(place: Path, workflow: str) -> Request | None:
     listener.bind(str(place / "socket"))
     listener.listen(64)
     _import()
-    request = _Forker(listener).serve(lambda: is_gone(workflow))
-    if request is None:
-        remove(place)
-    return request
+    _Forker(listener).serve(lambda: is_gone(workflow))
+    remove(place)
 
 
 def _become(request: Request) -> None:
@@ -247,9 +252,4 @@ def _become(request: Request) -> None:
 
 
 if __name__ == "__main__":
-    asked = _serve(Path(sys.argv[1]), sys.argv[2])
-    if asked:
-        _become(asked)
-        for module in [name for name in sys.modules if name.split(".")[0] in ("pipeline", "stages")]:
-            del sys.modules[module]
-        import_module("stages.__main__").main(prog_name="python -m stages")
+    _serve(Path(sys.argv[1]), sys.argv[2])
