@@ -69,7 +69,8 @@ def save(figure: Figure, path: Path) -> None:
         with written_whole(path.with_suffix(".svg")) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
         with written_whole(path) as temporary:
-            figure.savefig(temporary, format="png", metadata={"Software": None})
+            # A level of 6, the default, takes twice as long for 4 % fewer bytes.
+            figure.savefig(temporary, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
 
 
 def page(width: float, height: float, title: str, note: str = "") -> Figure:
