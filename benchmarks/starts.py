@@ -2,18 +2,16 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import psutil
-
 from benchmarks import datasets
 from benchmarks.measure import ROOT, Line, Ratio, in_turn, median, quotients
 from pipeline import WORKFLOW
+from pipeline.locks import name_of
 
 ROUNDS = 2
 SMALL = {"small": {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}}
@@ -61,9 +59,8 @@ def start() -> list[Line]:
 
 def stages() -> list[Line]:
     """A stage that finds its work done: what remains is its start."""
-    me = psutil.Process()
     environment = {key: value for key, value in os.environ.items() if key != WORKFLOW}
-    workflow = {**environment, WORKFLOW: f"{socket.gethostname()} {me.pid} {me.create_time()}"}
+    workflow = {**environment, WORKFLOW: name_of(os.getpid())}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images, embeddings, split = datasets.synthetic(folder / "data", 16)

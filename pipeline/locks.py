@@ -79,7 +79,7 @@ def is_gone(workflow: str) -> bool:
         return False
     with contextlib.suppress(psutil.NoSuchProcess):
         number = int(named[0])
-        return not psutil.Process(number).is_running() or name_of(number) != workflow
+        return name_of(number) != workflow or psutil.Process(number).status() == psutil.STATUS_ZOMBIE
     return True
 
 

@@ -78,7 +78,8 @@ def _wait(answer: Any, process: int) -> int:
         return 1
     status = int(told)
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL's cannot be set
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
 
@@ -176,9 +177,14 @@ class _Forker:
             return
         # Such a process ends without taking apart all that was imported, which would take half a second.
         process = ForkProcess(target=self._run, args=(request, streams, connection))
-        process.start()
-        for stream in streams:
-            os.close(stream)
+        try:
+            process.start()
+        except OSError:  # no room for one more: the stage runs in its own process
+            connection.close()
+            return
+        finally:
+            for stream in streams:
+                os.close(stream)
         self._running[process] = connection
         with contextlib.suppress(OSError):
             connection.sendall(f"{process.pid}\n".encode())
@@ -233,6 +239,7 @@ def _serve(place: Path, workflow: str) -> None:
 
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nothing tells how a fork ended
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(place / "socket"))
     listener.listen(64)

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import DOT, ROOT, python, tree
 
 from pipeline import checkpoints, files, locks
@@ -174,12 +175,14 @@ def test_a_stage_stops_when_its_workflow_is_gone(training, tmp_path, workflow):
 
 
 def test_stages_of_a_workflow_share_one_start_and_write_the_same_bytes(training, tmp_path, workflow):
-    first = start(*training, env=workflow[1])
+    first = start(*training, "--set", "training.tensorboard=true", env=workflow[1])
     wait_for(first, "epoch 3 of 2000")
     (process,) = shared(workflow)
     first.terminate()
     assert "train: stopped" in first.stdout.read() and first.wait() == 143
     epochs = checkpoints.load(tmp_path / "m" / "checkpoint.npz").state["epochs"]
+    events = EventAccumulator(str(tmp_path / "m" / "tensorboard" / "train")).Reload()
+    assert [event.step for event in events.Tensors("epoch_loss")] == list(range(epochs))
     more = ("--set", f"training.epochs={epochs + 1}")
     second = start(*training, *more, env=workflow[1])
     told = second.stdout.read()
