@@ -148,7 +148,7 @@ def _epoch(folder: Path, n: int) -> Callable[[], Any]:
     model = _network()
 
     def run() -> None:
-        examples = feed.load(*_stores(folder, n), np.arange(n))
+        examples = feed.load(*_stores(folder, n), {"train": np.arange(n)})["train"]
         model.fit(backend.stream(feed.Batches(examples, 5)), shuffle=False, verbose=0)
 
     return run

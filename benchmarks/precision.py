@@ -48,7 +48,8 @@ def load(folder: Path, every: int) -> dict[str, Any]:
     stores = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
     table = splits.read(folder / "splits.csv", stores[0].manifest()["fingerprint"])
     partitions = np.array([row["partition"] for row in table])
-    found = {name: feed.load(*stores, np.flatnonzero(partitions == name)) for name in ("train", "validation")}
+    rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
+    found = feed.load(*stores, rows)
     return {
         name: feed.Examples(whole.lightness[:, ::every, ::every], whole.ab[:, ::every, ::every], whole.embedding)
         for name, whole in found.items()

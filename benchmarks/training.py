@@ -137,11 +137,11 @@ class _Turns(keras.callbacks.Callback):
 
 def epoch() -> list[Line]:
     lines = []
-    for name, n, rounds in (("base", 10, 3), ("arch3", 60, 5)):
+    for name, n, rounds in (("base", 10, 5), ("arch3", 60, 11)):
         model = networks.ours(name, FAST)
         with tempfile.TemporaryDirectory() as folder:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)
-            data = feed.load(images, embeddings, np.arange(n))
+            data = feed.load(images, embeddings, {"train": np.arange(n)})["train"]
             turns = _Turns(partial(_load, images, embeddings), feed.Batches(data, 5))
             batches = feed.Batches(data, 5, shuffle_seed=0)
             watchers = [feed.Shuffling(batches), turns]
@@ -162,7 +162,7 @@ def epoch() -> list[Line]:
 
 def _load(*stores: Store) -> None:
     images, embeddings = (Store(store.path, store.layout) for store in stores)  # whose shards are not checked yet
-    feed.load(images, embeddings, np.arange(images.rows()))
+    feed.load(images, embeddings, {"train": np.arange(images.rows())})
 
 
 def cached() -> list[Line]:

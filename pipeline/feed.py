@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,37 +59,44 @@ def check_stores(images: "Store", embeddings: "Store") -> None:
         )
 
 
-def load(images: "Store", embeddings: "Store", rows: npt.NDArray[np.intp], scratch: Path | None = None) -> Examples:
-    """Read rows, in ascending order, into memory, or images into scratch files mapped from disk.
+def load(
+    images: "Store", embeddings: "Store", rows: Mapping[str, npt.NDArray[np.intp]], scratch: Path | None = None
+) -> dict[str, Examples]:
+    """Read the rows of partitions, by name, into memory, or images into scratch files mapped from disk.
 
     Args:
         images: the store of images.
         embeddings: the store of their embeddings.
-        rows: row numbers.
+        rows: row numbers of each partition, in ascending order. However many partitions there are, the stores are read
+            once.
         scratch: directory of the scratch files, which have no name and vanish with the process; None: into memory.
     """
     lightness, ab = (_read_rows(images, name, rows, scratch) for name in ("L", "ab"))
-    return Examples(lightness, ab, _read_rows(embeddings, "embedding", rows, None))
+    embedding = _read_rows(embeddings, "embedding", rows, None)
+    return {name: Examples(lightness[name], ab[name], embedding[name]) for name in rows}
 
 
-def _read_rows(store: "Store", name: str, rows: npt.NDArray[np.intp], scratch: Path | None) -> npt.NDArray[Any]:
+def _read_rows(
+    store: "Store", name: str, rows: Mapping[str, npt.NDArray[np.intp]], scratch: Path | None
+) -> dict[str, npt.NDArray[Any]]:
     array = store.array(name)
-    shape = (len(rows), *array.shape[1:])
     dtype = np.dtype(str(array.dtype))
-    if scratch is None:
-        out: npt.NDArray[Any] = np.empty(shape, dtype)
-    else:
-        scratch.mkdir(parents=True, exist_ok=True)
-        with files.naming(scratch), tempfile.TemporaryFile(dir=scratch) as file:
-            # Room that is not there when a page of the map is written would end the process.
-            os.posix_fallocate(file.fileno(), 0, math.prod(shape) * dtype.itemsize)
-            out = np.memmap(file, dtype, "w+", shape=shape)
-    filled = 0
+    found = {part: _room((len(chosen), *array.shape[1:]), dtype, scratch) for part, chosen in rows.items()}
     for start, stop, values in store.read_spans(name):
-        chosen = rows[(rows >= start) & (rows < stop)]
-        out[filled : filled + len(chosen)] = values[chosen - start]
-        filled += len(chosen)
-    return out
+        for part, chosen in rows.items():
+            first, end = np.searchsorted(chosen, (start, stop))
+            found[part][first:end] = values[chosen[first:end] - start]
+    return found
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any], scratch: Path | None) -> npt.NDArray[Any]:
+    if scratch is None:
+        return np.empty(shape, dtype)
+    scratch.mkdir(parents=True, exist_ok=True)
+    with files.naming(scratch), tempfile.TemporaryFile(dir=scratch) as file:
+        # Room that is not there when a page of the map is written would end the process.
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape) * dtype.itemsize)
+        return np.memmap(file, dtype, "w+", shape=shape)
 
 
 class Batches(keras.utils.PyDataset):

@@ -77,7 +77,7 @@ def train(
     scratch = directory if decoded > training.memory_gib * 2**30 else None
     if scratch:
         log.info("train: decoded images take more than memory_gib; they are mapped from a file in %s", scratch)
-    examples = {name: feed.load(images, embeddings, chosen, scratch) for name, chosen in rows.items()}
+    examples = feed.load(images, embeddings, rows, scratch)
     mean_ab = examples["train"].mean_ab()
     model = architectures.build(
         run.architecture,

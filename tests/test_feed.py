@@ -11,19 +11,37 @@ import pytest
 def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
     from pipeline import feed
 
-    rows = prepared.rows("train")
+    rows = {name: prepared.rows(name) for name in ("train", "validation")}
     little = feed.load(prepared.images, prepared.embeddings, rows, tmp_path)
     much = feed.load(prepared.images, prepared.embeddings, rows)
-    assert isinstance(little.lightness, np.memmap) and isinstance(little.ab, np.memmap)
-    assert not isinstance(much.lightness, np.memmap)
-    for one, two, truth in zip(
-        (little.lightness, little.ab, little.embedding), (much.lightness, much.ab, much.embedding),
-        prepared.arrays("train"), strict=True,
-    ):  # fmt: skip
-        np.testing.assert_array_equal(one, truth)
-        np.testing.assert_array_equal(two, truth)
+    assert list(little) == list(much) == list(rows)
+    for name in rows:
+        assert isinstance(little[name].lightness, np.memmap) and isinstance(little[name].ab, np.memmap)
+        assert not isinstance(much[name].lightness, np.memmap)
+        for one, two, truth in zip(
+            (little[name].lightness, little[name].ab, little[name].embedding),
+            (much[name].lightness, much[name].ab, much[name].embedding),
+            prepared.arrays(name), strict=True,
+        ):  # fmt: skip
+            np.testing.assert_array_equal(one, truth)
+            np.testing.assert_array_equal(two, truth)
     assert not list(tmp_path.iterdir())
-    np.testing.assert_allclose(little.mean_ab(), prepared.arrays("train")[1].mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(little["train"].mean_ab(), prepared.arrays("train")[1].mean(axis=(0, 1, 2)))
+
+
+def test_each_shard_is_read_once_for_all_partitions(keras, prepared, monkeypatch):
+    from pipeline import feed
+    from pipeline.stores import Store
+
+    read, usual = [], Store.read
+
+    def counted(self, name, start, *rest):
+        read.append((name, start))
+        return usual(self, name, start, *rest)
+
+    monkeypatch.setattr(Store, "read", counted)
+    feed.load(prepared.images, prepared.embeddings, {name: prepared.rows(name) for name in ("train", "validation")})
+    assert len(read) == len(set(read)) == 2 * prepared.images.shard_count() + prepared.embeddings.shard_count()
 
 
 def numbered(n=11):
