@@ -21,6 +21,7 @@ from pipeline import config, feed, inception  # noqa: E402
 from pipeline.stores import Store  # noqa: E402
 
 MATRIX = 2048
+ROUNDS = {5: 3, 50: 2}  # by batch size
 FAST = hardware.fastest_precision()
 NO_BFLOAT16 = (
     "This processor has no bfloat16 arithmetic: it is emulated, and `precision: auto` takes float32. Measured with one "
@@ -99,13 +100,13 @@ def _share(line: Line) -> Line:
 
 
 def step() -> list[Line]:
-    lines = [_line("base", batch, max(batch, 10), 2, "float32", 1.0) for batch in (5, 50)]
+    lines = [_line("base", batch, max(batch, 10), ROUNDS[batch], "float32", 1.0) for batch in ROUNDS]
     return [*lines, _share(lines[0])]
 
 
 def step_bfloat16() -> list[Line]:
     if FAST == "mixed_bfloat16":
-        lines = [_line("base", batch, max(batch, 10), 3 if batch == 5 else 2, FAST, 1.7) for batch in (5, 50)]
+        lines = [_line("base", batch, max(batch, 10), ROUNDS[batch], FAST, 1.7) for batch in ROUNDS]
         return [*lines, _share(lines[0])]
     return [_line("base", 1, 1, 1, "mixed_bfloat16", 1.7, note=NO_BFLOAT16)]
 
@@ -137,7 +138,7 @@ class _Turns(keras.callbacks.Callback):
 
 def epoch() -> list[Line]:
     lines = []
-    for name, n, rounds in (("base", 10, 5), ("arch3", 60, 11)):
+    for name, n, rounds in (("base", 30, 3), ("arch3", 240, 3)):
         model = networks.ours(name, FAST)
         with tempfile.TemporaryDirectory() as folder:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)
