@@ -99,8 +99,8 @@ def evaluate(
     recognised = recognition.Recognition(network, partitions, references.true) if network else None
     with (
         (progress or Silent()).track(f"evaluate {run.name}, images", images.rows()) as advance,
-        ThreadPoolExecutor(threads) as pool,
         files.new_folder(out / "pictures") as folder,
+        ThreadPoolExecutor(threads) as pool,  # ends before the folder may be removed
     ):
         for batch in batches(images, embeddings, partitions, references.rarity, evaluation.batch_size):
             predicted = answers(batch)

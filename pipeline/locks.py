@@ -61,6 +61,19 @@ def held(target: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def in_turn(lock: Path) -> Iterator[None]:
+    """Hold a lock for the block; who holds it already is waited for.
+
+    Raises:
+        OSError: the file of that name cannot be made; it is named as `lock` has it.
+    """
+    with contextlib.ExitStack() as stack:
+        with files.naming(lock):
+            stack.enter_context(FileLock(lock))
+        yield
+
+
 def name_of(process: int) -> str:
     """What tells a process from all others, as "host number identity".
 

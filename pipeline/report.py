@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from filelock import FileLock
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import files, scores
+from pipeline import files, locks, scores
 from pipeline.errors import InputError
 from pipeline.progress import Progress, Silent
 from pipeline.report_runs import RunResults, pictures, read_runs
@@ -66,7 +65,7 @@ def write_report(
     if not results.is_dir():
         raise InputError(f"{results}: expected a folder of results, received none; run an experiment first")
     new, old, target = results / ".report.new", results / ".report.old", results / "report"
-    with FileLock(results / ".report.lock"):
+    with locks.in_turn(results / ".report.lock"):
         if old.exists() and not target.exists():  # killed between the two renames
             old.rename(target)
         for leftover in (new, old):

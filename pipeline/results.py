@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from pipeline import config, files
+from pipeline import config, files, locks
 from pipeline.conflicts import WAYS_OUT, differing
 from pipeline.errors import InputError
 
@@ -107,7 +105,7 @@ def refresh_summary(results: Path) -> None:
     """Write the summary of all runs that are there; runs that end at the same time wait for each other."""
     from pipeline import summary  # draws: slow to import, and the workflow asks this module before any job
 
-    with FileLock(results / ".summary.lock"):
+    with locks.in_turn(results / ".summary.lock"):
         summary.write_summary(results)
 
 
