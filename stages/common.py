@@ -34,7 +34,7 @@ LESS_MEMORY = {
     "train": "training.memory_gib, or the run's batch size (_bs)",
 }
 DEFAULT_CONFIG = Path("config/config.yaml")
-_BEGAN = time.monotonic()  # a stage imports this module first
+_BEGAN = time.monotonic()  # of a stage, but for Python's own start
 
 F = TypeVar("F", bound=Callable[..., Any])
 
