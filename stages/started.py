@@ -1,8 +1,8 @@
 """One start of Python and TensorFlow for all stages that a workflow calls, on Linux.
 
 Importing TensorFlow takes seconds. The first stage of a workflow that needs it starts a process that imports it and
-waits; every stage hands it the command, and it forks. The fork has the stage's arguments, environment, folder and
-standard streams, and imports this project's own code anew. The stage waits, passes signals on, and ends as the fork
+waits; every stage hands it the command, and it forks. The fork has the stage's arguments, environment, folder, standard
+output and error, and imports this project's own code anew. The stage waits, passes signals on, and ends as the fork
 does. The process ends with its workflow. Where there is none, or it cannot be had, a stage runs in its own process.
 """
 
