@@ -264,7 +264,7 @@ def _single(store: Store, arrays: dict[str, Path]) -> list[Line]:
             (
                 "for the first time",
                 unchecked,
-                f"The SHA-256 of the shard's files ({IMAGES_PER_SHARD} images) is compared first, once per process.",
+                "The checksums of the chunks are compared first, once per process.",
             ),
         )
     ]

@@ -114,7 +114,7 @@ class RemoteStore(Store):
         with _explained(self.url):
             return super().read(name, start, stop, array)
 
-    def _check_shard(self, name: str, shard: int) -> None:
+    def _check(self, name: str, shard: int, start: int, stop: int) -> None:
         # zarr reads a missing file as fill values.
         if (name, shard) not in self._checked:
             if self.shard_size(name, shard) is None:

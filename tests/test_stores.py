@@ -159,16 +159,52 @@ def test_one_flipped_bit_anywhere_never_gives_other_values(store):
             path.write_bytes(damaged)
             assert not store.intact(0)
             assert not store.finished(0, input="x")
-            try:
-                values = store.read("embedding", 0, 8)
-            except InputError:
-                refused += 1
-            else:
-                np.testing.assert_array_equal(values, VALUES[:8])
-    # A bit or two of a zstd frame mean nothing; those of the data all do.
-    assert refused >= 15 * 8 + 150 - 3
+            with pytest.raises(InputError, match="is damaged"):
+                store.read("embedding", 0, 8)
+            refused += sum(refuses_or_gives_what_was_written(store, row) for row in range(8))
+    # A bit in the index makes all eight rows unreadable, one in a chunk its four.
+    assert refused >= 4 * (15 * 8 + 150)
     path.write_bytes(whole)
     assert store.finished(0, input="x")
+
+
+def refuses_or_gives_what_was_written(store, row):
+    """Whether one row, which shares a shard with others, is refused."""
+    try:
+        values = Store(store.path, EMBEDDINGS).read("embedding", row, row + 1)
+    except InputError:
+        return True
+    np.testing.assert_array_equal(values, VALUES[row : row + 1])
+    return False
+
+
+def test_rows_of_a_part_of_a_shard_are_compared_with_their_chunks_alone(store):
+    path = store.shard_file("embedding", 0)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1  # of the first chunk
+    path.write_bytes(content)
+    np.testing.assert_array_equal(store.read("embedding", 4, 8), VALUES[4:8])
+    for start, stop in ((0, 1), (3, 5), (0, 8)):
+        with pytest.raises(InputError, match=r"c/0/0 \(embedding of images 0 to 7\) is damaged"):
+            store.read("embedding", start, stop)
+    other = store.shard_file("embedding", 1)
+    path.write_bytes(other.read_bytes())  # whole, but another shard's
+    with pytest.raises(InputError, match="is damaged"):
+        Store(store.path, EMBEDDINGS).read("embedding", 5, 6)
+
+
+def test_records_without_checksums_of_chunks_have_the_whole_file_compared(store):
+    record = store.record(0)
+    del record["chunks"]
+    files.write_json(store.record_path(0), record)
+    np.testing.assert_array_equal(store.read("embedding", 5, 6), VALUES[5:6])
+    path = store.shard_file("embedding", 0)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1  # of another chunk
+    path.write_bytes(content)
+    np.testing.assert_array_equal(store.read("embedding", 6, 8), VALUES[6:8])  # the file is not read again
+    with pytest.raises(InputError, match="is damaged"):
+        Store(store.path, EMBEDDINGS).read("embedding", 5, 6)
 
 
 @pytest.mark.parametrize("cut", [0, 100])
