@@ -93,3 +93,24 @@ def _own_logging():
     before = logger.handlers, logger.level, logger.propagate
     yield
     logger.handlers, logger.level, logger.propagate = before
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures, not saved: that takes longer than drawing them."""
+    from pipeline.figures import style
+
+    kept = []
+    monkeypatch.setattr(style, "save", lambda figure, path: kept.append(figure))
+    return kept
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """The figures, saved too."""
+    from pipeline.figures import style
+
+    kept = []
+    save = style.save
+    monkeypatch.setattr(style, "save", lambda figure, path: (kept.append(figure), save(figure, path)))
+    return kept
