@@ -30,7 +30,7 @@ ROWS = {
     "evaluate": "evaluation.evaluate",
     "start": "starts.start",
     "stages": "starts.stages",
-    "memory": "growth.memory",
+    "memory": "memory.growth",
     "growth": "growth.growth",
 }
 

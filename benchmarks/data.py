@@ -1,6 +1,6 @@
 """What data cost: ingest, bytes on disk, and reading, each beside the least that has to be done for it.
 
-Images in the layout of Kaggle's archive are drawn (see `benchmarks.memory`), photographs are scikit-image's. What is
+Images in the layout of Kaggle's archive are drawn (see `benchmarks.datasets`), photographs are scikit-image's. What is
 compared is done in turn, in one process, with as many threads.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numcodecs.zstd import Zstd
 from PIL import Image
 
-from benchmarks import memory
+from benchmarks.datasets import write_archive
 from benchmarks.measure import THREADS, Line, Ratio, in_turn, median, quotients, seconds
 from pipeline import config, files
 from pipeline.ingest import ingest as ingest_images
@@ -33,12 +33,6 @@ MAX_MILLISECONDS = 5.0
 ZSTD = Zstd(level=3, checksum=True)
 
 keep_freed()  # as every stage does
-
-
-def write_archive(folder: Path, images: int) -> None:
-    """Kaggle's arrays. Fewer distinct images than elsewhere: drawing them takes longer than all that is measured."""
-    memory.DISTINCT = 64
-    memory.write_archive(folder, images)
 
 
 def compress(array: np.ndarray, path: Path) -> None:

@@ -1,13 +1,47 @@
-"""Small datasets to measure on."""
+"""Datasets to measure on, of images that are drawn."""
 
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data import write_archive
 from pipeline import config, files, recipes, splits
 from pipeline.ingest import ingest, read_index
+from pipeline.lab import SIZE
 from pipeline.stores import EMBEDDINGS, IMAGES, Store
+
+DISTINCT = (
+    64  # images that are drawn for an archive; the others repeat them, each with its own number in its first pixels
+)
+
+
+def photographs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """L (n, 224, 224) and ab (n, 224, 224, 2) uint8: smooth fields with some noise, which compress by about half."""
+    import cv2
+
+    coarse = rng.normal(0, 1, (n, 7, 7, 3)) * (60, 12, 12) + (130, 130, 135)
+    smooth = np.stack([cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for image in coarse])
+    values = np.clip(smooth + rng.normal(0, 1, smooth.shape), 0, 255).astype(np.uint8)
+    return values[..., 0], values[..., 1:]
+
+
+def write_archive(folder: Path, n: int) -> None:
+    """Kaggle's arrays, gray_scale.npy and three parts of ab, written piece by piece."""
+    lightness, ab = photographs(np.random.default_rng(0), DISTINCT)
+    parts = [("l/gray_scale", 0, n)]
+    cuts = [0, n * 2 // 5, n * 4 // 5, n]
+    parts += [(f"ab/ab/ab{i + 1}", cuts[i], cuts[i + 1]) for i in range(3)]
+    for name, first, stop in parts:
+        path = folder / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images = lightness if name.startswith("l/") else ab
+        with path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "|u1", "fortran_order": False, "shape": (stop - first, *images.shape[1:])}
+            )
+            for row in range(first, stop):
+                image = images[row % DISTINCT].copy()
+                image.reshape(-1)[:4] = np.frombuffer(np.uint32(row).tobytes(), np.uint8)
+                file.write(image.data)
 
 
 def synthetic(folder: Path, n: int, split: config.Split | None = None) -> tuple[Store, Store, Path]:

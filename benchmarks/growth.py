@@ -1,13 +1,9 @@
-"""How time and memory grow with the number of images: in proportion, and not at all.
+"""How time grows with the number of images: in proportion.
 
-Time: a stage is given n, 4n and 16n images, in turn. What an image costs between 4n and 16n is divided by what it costs
-between n and 4n, so that what a stage takes for no image at all drops out. Memory: each stage runs with n and with 4n
-images, as its command, in a process of its own whose anonymous memory is watched (see `benchmarks.memory`); how much it
-grows is compared with the size of the images that were added.
+A stage is given n, 4n and 16n images, in turn. What an image costs between 4n and 16n is divided by what it costs
+between n and 4n, so that what a stage takes for no image at all drops out.
 """
 
-import json
-import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,36 +14,14 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.data import write_archive
-from benchmarks.measure import THREADS, Line, Ratio, median, quotients, seconds
-from benchmarks.memory import STUB, peak
-from pipeline import WORKFLOW, backend, config, files
-from pipeline.lab import SIZE
+from benchmarks.datasets import write_archive
+from benchmarks.measure import THREADS, Line, median, quotients, seconds
+from benchmarks.memory import LITTLE, SPREAD
+from pipeline import backend, config, files
 from pipeline.stores import EMBEDDINGS, IMAGES, Store
 
 REPEATS = (3, 2, 1)  # of n, 4n and 16n images, in each round
-IMAGES_PER_SHARD = 8  # in the measurements of time, so that few images are several shards
-FEW, MANY = 256, 1024  # in the measurements of memory
-# A network that takes little: the others would take minutes, and are in proportion to the images by themselves.
-LITTLE = {"little": config.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
-RUN = "little_lr1e-3"
-# Embeddings whose spread embed computes at the end; else of up to 2048, which takes 0.5 s and 45 MiB at most.
-SPREAD = 16
-# The stages that score, with the scores of a corner of each image: those of the whole would take minutes.
-CORNERS = """
-import sys
-from pipeline import scores
-from stages.__main__ import main
-
-whole = scores.measure
-
-def measure(truth, predicted):
-    corner = scores.Truth(truth.lightness[:, :32, :32], truth.ab[:, :32, :32], truth.rarity)
-    return whole(corner, predicted[:, :32, :32])
-
-scores.measure = measure
-main(sys.argv[1:])
-"""
+IMAGES_PER_SHARD = 8  # so that few images are several shards
 
 
 def growth() -> list[Line]:
@@ -176,61 +150,3 @@ def _verify(folder: Path, n: int) -> Callable[[], Any]:
 
     _embed(folder, n)()
     return lambda: verify([folder / f"{n}"])
-
-
-def memory() -> list[Line]:
-    """Anonymous memory of every stage, at its peak."""
-    for variable in (config.VARIABLE, WORKFLOW):
-        os.environ.pop(variable, None)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        write_archive(folder / "archive", MANY)
-        few, many = (_peaks(folder, n) for n in (FEW, MANY))
-    told = {
-        "embed": f"With a stub in the place of the network, and the spread of {SPREAD} embeddings.",
-        "references": "With the scores of a corner of each image.",
-        "evaluate": "With the scores of a corner of each image.",
-        "train": "It holds the images to train and validate on, 80 % of them, up to memory_gib.",
-        "train, memory_gib: 0": "Decoded images are mapped from a file.",
-    }
-    added = (MANY - FEW) * 3 * SIZE**2 / 2**20
-    return [
-        Line(
-            f"peak memory of {stage}",
-            f"{many[stage]} MiB with {MANY} images; {few[stage]} MiB with {FEW}",
-            f"the images that were added, decoded: {added:.0f} MiB",
-            Ratio.of([(many[stage] - few[stage]) / added]),
-            0.9 if stage == "train" else 0.1,
-            at_least=False,
-            note=told.get(stage, ""),
-        )
-        for stage in few
-    ]
-
-
-def _peaks(folder: Path, n: int) -> dict[str, int]:
-    """MiB by stage."""
-    settings = {
-        "dataset": "synthetic",
-        "datasets": {"synthetic": {"kind": "kaggle", "path": str(folder / "archive")}},
-        "limit": n,
-        "architectures": {name: value.model_dump() for name, value in LITTLE.items()},
-        "root": str(folder / f"{n}"),
-        "data": str(folder / f"{n}" / "data"),
-        "training": {"epochs": 1},
-        "evaluation": {"pictures": 1},
-    }
-    path = folder / f"{n}.yaml"
-    path.write_text(json.dumps(settings))
-    stages = {
-        "ingest": ("-m", "stages", "ingest"),
-        "embed": ("-c", f"from pipeline import embed\nembed.ROWS_OF_SANITY = {SPREAD}\n{STUB}", "embed"),
-        "split": ("-m", "stages", "split"),
-        "references": ("-c", CORNERS, "references"),
-        "train": ("-m", "stages", "train", RUN),
-        "train, memory_gib: 0": ("-m", "stages", "train", f"{RUN}_s1", "--set", "training.memory_gib=0"),
-        "evaluate": ("-c", CORNERS, "evaluate", RUN),
-        "collect": ("-m", "stages", "collect", RUN),
-        "verify": ("-m", "stages", "verify"),
-    }
-    return {stage: peak(*command, "--config", path)["peak_mib"] for stage, command in stages.items()}

@@ -1,28 +1,33 @@
-"""Anonymous memory of ingest and embed, at its peak, for n images of 224x224 in the layout of Kaggle's archive.
+"""Anonymous memory of the stages, at its peak: with n images, and how it grows with their number.
 
-    python -m benchmarks.memory [--images 25000] [--network stub] [--folder /tmp/x] [--keep]
+    python -m benchmarks.memory [--images 25000] [STAGE ...]
 
-Each stage runs in a process of its own, whose RssAnon is read from /proc (Linux) a hundred times a second; mapped files
-are not counted. "start" is TensorFlow's own: imports and Keras' start. With a stub network, embed computes random
-numbers from each image's mean L instead of embeddings, and everything else as always. With the real one, "start" also
-loads the network and embeds the first shard's images. Prints JSON.
+Each stage is its command, in a process of its own, whose RssAnon is read from /proc (Linux) a hundred times a second;
+mapped files are not counted. In the place of the embedding network is a stub, which draws numbers; the network that is
+trained is small, and a corner of each image is scored: else 25,000 images would take hours. Prints JSON, of all stages
+or of those that are named; each needs what the ones before it made.
 """
 
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
+from benchmarks.datasets import write_archive
+from benchmarks.measure import ROOT, Line, Ratio
+from pipeline import WORKFLOW, config
+from pipeline.lab import SIZE
 
-ROOT = Path(__file__).parent.parent
-DISTINCT = 500  # images that are drawn; the others repeat them, each with its own number in its first pixels
-
+FEW, MANY = 256, 1024
+LITTLE = {"little": config.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
+RUN = "little_lr1e-3"
+# Embeddings whose spread embed computes at the end; else of up to 2048, which takes 0.5 s and 45 MiB at most.
+SPREAD = 16
 START = """
 from pipeline import config
 from pipeline.backend import start
@@ -45,41 +50,25 @@ def stub(embedding, saved):
 embed._load = stub
 main(sys.argv[1:])
 """
+CORNERS = """
+import sys
+from pipeline import scores
+from stages.__main__ import main
+
+whole = scores.measure
+
+def measure(truth, predicted):
+    corner = scores.Truth(truth.lightness[:, :32, :32], truth.ab[:, :32, :32], truth.rarity)
+    return whole(corner, predicted[:, :32, :32])
+
+scores.measure = measure
+main(sys.argv[1:])
+"""
 
 
-def photographs(rng, n):
-    """L (n, 224, 224) and ab (n, 224, 224, 2) uint8: smooth fields with some noise, which compress by about half."""
-    import cv2
-
-    coarse = rng.normal(0, 1, (n, 7, 7, 3)) * (60, 12, 12) + (130, 130, 135)
-    smooth = np.stack([cv2.resize(image, (224, 224), interpolation=cv2.INTER_CUBIC) for image in coarse])
-    values = np.clip(smooth + rng.normal(0, 1, smooth.shape), 0, 255).astype(np.uint8)
-    return values[..., 0], values[..., 1:]
-
-
-def write_archive(folder, n):
-    """gray_scale.npy and three parts of ab, written piece by piece."""
-    lightness, ab = photographs(np.random.default_rng(0), DISTINCT)
-    parts = [("l/gray_scale", 0, n)]
-    cuts = [0, n * 2 // 5, n * 4 // 5, n]
-    parts += [(f"ab/ab/ab{i + 1}", cuts[i], cuts[i + 1]) for i in range(3)]
-    for name, first, stop in parts:
-        path = folder / f"{name}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images = lightness if name.startswith("l/") else ab
-        with path.open("wb") as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": "|u1", "fortran_order": False, "shape": (stop - first, *images.shape[1:])}
-            )
-            for row in range(first, stop):
-                image = images[row % DISTINCT].copy()
-                image.reshape(-1)[:4] = np.frombuffer(np.uint32(row).tobytes(), np.uint8)
-                file.write(image.data)
-
-
-def peak(*arguments):
-    """Seconds, and the largest RssAnon in MiB, of a Python process."""
-    began, highest = time.monotonic(), 0
+def peak(*arguments: str | Path) -> int:
+    """The largest RssAnon in MiB of a Python process."""
+    highest = 0
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status").read_text()
@@ -88,53 +77,81 @@ def peak(*arguments):
                 highest = max(highest, int(line.split()[1]))
         time.sleep(0.01)
     if process.returncode:
-        raise SystemExit(process.stderr.read())
-    return {"seconds": round(time.monotonic() - began, 1), "peak_mib": round(highest / 1024)}
+        raise SystemExit(process.stderr.read() if process.stderr else "")
+    return round(highest / 1024)
 
 
-def measure(folder, n, network):
-    write_archive(folder / "archive", n)
+def peaks(folder: Path, n: int, before_embed: str = "", only: Collection[str] = ()) -> dict[str, int]:
+    """MiB by stage, with the first n images of the archive in the folder."""
+    for variable in (config.VARIABLE, WORKFLOW):
+        os.environ.pop(variable, None)
     settings = {
         "dataset": "synthetic",
         "datasets": {"synthetic": {"kind": "kaggle", "path": str(folder / "archive")}},
-        "data": str(folder / "data"),
+        "limit": n,
+        "architectures": {name: value.model_dump() for name, value in LITTLE.items()},
+        "root": str(folder / f"{n}"),
+        "data": str(folder / f"{n}" / "data"),
+        "training": {"epochs": 1},
+        "evaluation": {"pictures": 1},
     }
-    path = folder / "settings.yaml"
+    path = folder / f"{n}.yaml"
     path.write_text(json.dumps(settings))
-    found = {
-        "images": n,
-        "archive_gib": round(n * 3 * 224**2 / 2**30, 2),
-        "network": network if network == "real" else "stub network: random numbers from the mean of L",
-        "ingest": peak("-m", "stages", "ingest", "--config", path),
+    stages = {
+        "ingest": ("-m", "stages", "ingest"),
+        "embed": ("-c", before_embed + STUB, "embed"),
+        "split": ("-m", "stages", "split"),
+        "references": ("-c", CORNERS, "references"),
+        "train": ("-m", "stages", "train", RUN),
+        "train, memory_gib: 0": ("-m", "stages", "train", f"{RUN}_s1", "--set", "training.memory_gib=0"),
+        "evaluate": ("-c", CORNERS, "evaluate", RUN),
+        "collect": ("-m", "stages", "collect", RUN),
+        "verify": ("-m", "stages", "verify"),
     }
-    if network == "stub":
-        found["start"] = peak("-c", START)
-        found["embed"] = peak("-c", STUB, "embed", "--config", path)
-    else:
-        few = ("--set", f"data={folder / 'few'}", "--set", "limit=64")
-        peak("-m", "stages", "ingest", "--config", path, *few)
-        found["start"] = peak("-m", "stages", "embed", "--config", path, *few)
-        found["embed"] = peak("-m", "stages", "embed", "--config", path)
-    found["embed_beyond_start_mib"] = found["embed"]["peak_mib"] - found["start"]["peak_mib"]
-    return found
+    chosen = {stage: command for stage, command in stages.items() if not only or stage in only}
+    return {stage: peak(*command, "--config", path) for stage, command in chosen.items()}
 
 
-def main():
+def growth() -> list[Line]:
+    """Every stage, with few images and with many."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_archive(folder / "archive", MANY)
+        spread = f"from pipeline import embed\nembed.ROWS_OF_SANITY = {SPREAD}\n"
+        few, many = (peaks(folder, n, spread) for n in (FEW, MANY))
+    told = {
+        "embed": f"With a stub in the place of the network, and the spread of {SPREAD} embeddings.",
+        "references": "With the scores of a corner of each image.",
+        "evaluate": "With the scores of a corner of each image.",
+        "train": "It holds the images to train and validate on, 80 % of them, up to memory_gib.",
+        "train, memory_gib: 0": "Decoded images are mapped from a file.",
+    }
+    added = (MANY - FEW) * 3 * SIZE**2 / 2**20
+    return [
+        Line(
+            f"peak memory of {stage}",
+            f"{many[stage]} MiB with {MANY} images; {few[stage]} MiB with {FEW}",
+            f"the images that were added, decoded: {added:.0f} MiB",
+            Ratio.of([(many[stage] - few[stage]) / added]),
+            0.9 if stage == "train" else 0.1,
+            at_least=False,
+            note=told.get(stage, ""),
+        )
+        for stage in few
+    ]
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--network", choices=("stub", "real"), default="stub")
-    parser.add_argument("--folder", type=Path, help="where to work; default: a new folder below the temporary one")
-    parser.add_argument("--keep", action="store_true", help="keep the archive and the stores")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="ingest, embed, split, references, train, …")
     arguments = parser.parse_args()
-    if arguments.folder:
-        arguments.folder.mkdir(parents=True, exist_ok=True)
-    os.environ.pop("DEEPCOLOR_CONFIG", None)
-    folder = Path(tempfile.mkdtemp(dir=arguments.folder, prefix="memory-"))
-    try:
-        print(json.dumps(measure(folder, arguments.images, arguments.network), indent=2))
-    finally:
-        if not arguments.keep:
-            shutil.rmtree(folder)
+    n = arguments.images
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_archive(folder / "archive", n)
+        found = peaks(folder, n, only=arguments.stages)
+        print(json.dumps({"images": n, "TensorFlow, started": peak("-c", START), **found}, indent=2))
 
 
 if __name__ == "__main__":

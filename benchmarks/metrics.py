@@ -2,7 +2,7 @@
 
     python -m benchmarks.metrics [--images 5000] [--threads 1]
 
-Images are drawn (see `benchmarks.memory`), predictions are the truth with noise. Both start from L and ab of 8 bits;
+Images are drawn (see `benchmarks.datasets`), predictions are the truth with noise. Both start from L and ab of 8 bits;
 scikit-image's share is two conversions to sRGB, two to Lab and the difference. Prints JSON: seconds, the ratio over all
 images and its spread over pieces of 100, and how much the process's memory grew after the first piece.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from benchmarks.memory import photographs
+from benchmarks.datasets import photographs
 from pipeline import lab, metrics, scores
 
 PIECE, BATCH = 100, 16

@@ -120,7 +120,7 @@ class RemoteStore(Store):
             if self.shard_size(name, shard) is None:
                 first, stop = self.span(shard)
                 raise InputError(f"{self.url}: {name} of images {first} to {stop - 1} is missing; copy the store again")
-            self._checked.add((name, shard))
+            self._checked[name, shard] = 1
 
 
 def open_remote(url: str) -> RemoteStore:

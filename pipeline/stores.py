@@ -76,7 +76,8 @@ class Store:
 
     path: Path
     layout: StoreLayout
-    _checked: set[object] = field(default_factory=set, compare=False, repr=False)  # what was found to be whole
+    # What was found to be whole: the manifest, by its fingerprint, and of each shard a bit per chunk.
+    _checked: dict[object, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def manifest_path(self) -> Path:
@@ -333,7 +334,7 @@ class Store:
                     f"{self.records}: expected the records that {self.manifest_path.name} tells, received others; "
                     f"{files.REPAIR}"
                 )
-            self._checked.add(manifest["fingerprint"])
+            self._checked[manifest["fingerprint"]] = 1
         return manifest
 
     def read_spans(self, name: str) -> Iterator[tuple[int, int, Array]]:
@@ -368,7 +369,8 @@ class Store:
         first, end = self.span(shard)
         every = range(-(-(end - first) // ROWS_PER_CHUNK))
         here = every[(max(start, first) - first) // ROWS_PER_CHUNK : -(-(min(stop, end) - first) // ROWS_PER_CHUNK)]
-        if all((name, shard, chunk) in self._checked for chunk in here):
+        checked = self._checked.get((name, shard), 0)
+        if all(checked >> chunk & 1 for chunk in here):
             return
         path, record = self.shard_file(name, shard), self.record(shard)
         known = (record or {}).get("chunks", {}).get(name)
@@ -384,7 +386,7 @@ class Store:
         if not whole:
             wrong = "missing" if not path.exists() else "damaged, or has no record of its bytes"
             raise InputError(f"{path} ({name} of images {first} to {end - 1}) is {wrong}; {files.REPAIR}")
-        self._checked.update((name, shard, chunk) for chunk in here)
+        self._checked[name, shard] = checked | sum(1 << chunk for chunk in here)
 
     def read_rows(self, name: str, rows: Sequence[int] | npt.NDArray[np.intp]) -> Array:
         """Single rows of one array, in the order asked for.
