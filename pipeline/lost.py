@@ -1,4 +1,4 @@
-"""Notes of what was found missing or damaged: as the input of a rule, a note that is newer has it made again."""
+"""Notes of what was found missing, damaged or changed: as a rule's input, a note that is newer has it made again."""
 
 import time
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Before any work: what stands in its way, and what it will take."""
 
 import contextlib
+import itertools
 import logging
 import os
 import shutil
@@ -22,6 +23,7 @@ from pipeline.places import Places
 from pipeline.run_settings import run_settings
 from pipeline.runs import Run
 from pipeline.sources import open_source
+from pipeline.sources.base import escaped, files_below
 from pipeline.stores import Store
 
 log = logging.getLogger("deepcolor")
@@ -63,6 +65,31 @@ def source_files(config: Config) -> list[str]:
     return [str(path)]
 
 
+def _note_changes(config: Config, store: Store) -> None:
+    """Note that photographs changed since they were ingested: of a folder, Snakemake itself sees no more than its list.
+
+    A time to come, as a camera with a wrong clock gives it, does not count: it would be newer for ever.
+    """
+    source, manifest = config.datasets[config.dataset], store.manifest_path
+    if source.kind != "folder" or not manifest.exists() or _is_outdated(config, store):
+        return
+    root, made, now = Path(source.path), manifest.stat().st_mtime, time.time()
+    folders = (Path(folder) for folder, _, _ in os.walk(root))
+    photographs = (root / name for name in files_below(root)[0])
+    for path in itertools.chain(folders, photographs):
+        with contextlib.suppress(OSError):
+            if made < path.stat().st_mtime <= now:
+                log.info("%s was changed after it was ingested; the photographs are looked at again", path)
+                lost.note(store.path, [f"changed: {escaped(str(path))}"])
+                return
+
+
+def _is_outdated(config: Config, store: Store) -> bool:
+    """Whether ingest will be run because what it was made from, or a note, is newer."""
+    made = store.manifest_path.stat().st_mtime if store.manifest_path.exists() else 0.0
+    return any(Path(path).stat().st_mtime > made for path in (*source_files(config), *lost.notes(store.path)))
+
+
 def _note_losses(store: Store) -> None:
     """Bring the note of lost shards up to date; one that no job has seen yet is taken back if the shards are there."""
     if not store.manifest_path.exists():
@@ -90,6 +117,7 @@ def check_data(config: Config) -> None:
     places = Places(config)
     for store in (places.images, places.embeddings):
         _note_losses(store)
+    _note_changes(config, places.images)
     if config.replace:
         return
     made_with = {
@@ -138,7 +166,9 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     if not old:
         return decisive
     trained_on = old.pop("fingerprints", {})
-    differences = differing(old, new) or differing(trained_on, {**trained_on, **_fingerprints(places)}, "data.")
+    differences = differing(old, new)
+    if not differences and not _is_outdated(config, places.images):
+        differences = differing(trained_on, {**trained_on, **_fingerprints(places)}, "data.")
     if (epochs := _epochs_done(config, name)) > config.training.epochs:
         differences.append(f"epochs: {epochs}, now {config.training.epochs}")
     if differences:

@@ -1,8 +1,12 @@
 """What is said and refused before any work."""
 
+import os
 import shutil
+import time
 
+import numpy as np
 import pytest
+from PIL import Image
 from tiny import DOT, photographs, write_kaggle
 
 from pipeline import config, files, lost, planning
@@ -136,6 +140,63 @@ def test_a_deleted_store_is_noted_and_a_note_that_was_followed_stays(planned):
     planning.check_data(planned)
     assert lost.notes(store.path)
     assert lost.path_of(store.path).stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
+
+
+@pytest.fixture
+def folder(planned, tmp_path):
+    """A configuration of four photographs in two folders, ingested; all is an hour old."""
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / "photos" / name for name in ("a.png", "b.png", "year/c.png", "year/d.png")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (240, 240, 3), np.uint8)).save(path)
+    source = {"kind": "folder", "path": str(tmp_path / "photos")}
+    chosen = changed(planned, dataset="photos", datasets={"photos": source})
+    ingest(chosen.datasets["photos"], Places(chosen).images, images_per_shard=8)
+    then = time.time() - 3600
+    for path in (*paths, tmp_path / "photos" / "year", tmp_path / "photos", Places(chosen).images.manifest_path):
+        os.utime(path, (then, then))
+    return chosen
+
+
+@pytest.mark.parametrize("change", ["one in a subfolder", "an older one in a subfolder", "one is gone"])
+def test_photographs_that_changed_in_their_folder_are_noted_once(folder, tmp_path, change):
+    store, photograph = Places(folder).images, tmp_path / "photos" / "year" / "d.png"
+    planning.check_data(folder)
+    assert lost.notes(store.path) == []
+    if change == "one in a subfolder":
+        photograph.write_bytes((tmp_path / "photos" / "a.png").read_bytes())
+    elif change == "one is gone":
+        photograph.unlink()
+    else:
+        os.utime(shutil.copy2(photograph, tmp_path / "older.png"), (1e9, 1e9))
+        (tmp_path / "older.png").rename(photograph.with_name("older.png"))
+    planning.check_data(folder)
+    note = lost.path_of(store.path)
+    assert "changed: " in note.read_text() and "year" in note.read_text()
+    noted = note.read_bytes()
+    planning.check_data(folder)
+    assert note.read_bytes() == noted
+    ingest(folder.datasets["photos"], store, images_per_shard=8, replace=True)
+    planning.check_data(folder)
+    assert note.read_bytes() == noted and note.stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
+
+
+def test_a_photograph_of_tomorrow_is_not_new_for_ever(folder, tmp_path):
+    tomorrow = time.time() + 86400
+    os.utime(tmp_path / "photos" / "b.png", (tomorrow, tomorrow))
+    planning.check_data(folder)
+    assert lost.notes(Places(folder).images.path) == []
+
+
+def test_photographs_that_will_be_looked_at_again_are_not_held_against_a_run(folder, tmp_path):
+    """They may be those that it was trained on, put back; if not, training says so."""
+    pretend_trained(folder, "dot_lr1e-3", images="others")
+    with pytest.raises(InputError, match=r"data\.images"):
+        planning.check_run(folder, "dot_lr1e-3")
+    (tmp_path / "photos" / "year" / "c.png").touch()
+    planning.check_data(folder)
+    planning.check_run(folder, "dot_lr1e-3")
 
 
 def test_fewer_images_than_there_are_is_refused_before_ingest(planned):
