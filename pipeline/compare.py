@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import certainty, differences, files, per_image, results, scores
+from pipeline.conflicts import differing
 from pipeline.errors import InputError
 
 COLUMNS = ("metric", "one", "other", "difference", "low", "high", "verdict")
@@ -51,6 +52,26 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
             values = (metric, float(here["a"][metric][0]), float(here["b"][metric][0]), value, low, high, verdict)
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows, chosen[0].bootstrap.reason
+
+
+def other_settings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """In what two runs differ besides their names and their data, ``key: one, other`` each.
+
+    Args:
+        one: the run.yaml of a run; what it does not tell is taken to be equal where neither tells it.
+        other: that of another one.
+    """
+    return differing(_decisive(one), _decisive(other), between="")
+
+
+def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
+    settings = record.get("settings") or {}
+    training = (record.get("configuration") or {}).get("training") or {}
+    return {
+        **{name: settings.get(name) for name in ("architecture", "training", "embeddings")},
+        "epochs": training.get("epochs"),
+        "weights": record.get("weights_evaluated"),
+    }
 
 
 def _images(record: Mapping[str, Any]) -> dict[str, Any]:

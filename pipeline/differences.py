@@ -130,11 +130,18 @@ def findings(
     return sentences
 
 
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign; what would be told as 0 in these decimals, and is not, gets as many as it needs."""
+    if value and math.isfinite(value) and not float(f"{value:.{digits}f}"):
+        return str(np.format_float_positional(value, precision=1, fractional=False, trim="-", sign=True))
+    return f"{value:+.{digits}f}"
+
+
 def _judged(row: Mapping[str, Any], digits: int) -> str:
     difference = float(row["value"])
     if row["verdict"] != "no interval":
-        low, high = (f"{float(row[end]):+.{digits}f}" for end in ("low", "high"))
-        return f"{row['verdict']} (difference {difference:+.{digits}f}, 95 % interval {low} to {high})"
+        low, high = (signed(float(row[end]), digits) for end in ("low", "high"))
+        return f"{row['verdict']} (difference {signed(difference, digits)}, 95 % interval {low} to {high})"
     if difference == 0:
         return "no difference"
     lower_is_better = METRICS[row["metric"]].better == "lower"

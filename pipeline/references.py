@@ -73,7 +73,7 @@ def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
 
 
 def ceiling_answer(true_ab: lab.UInt8) -> npt.NDArray[np.float64]:
-    """The truth as the networks' last layer could say it: means of 2x2 pixels, each shown as 2x2 pixels.
+    """The truth as coarse as the paper's networks say it, with the smallest squared error: means of 2x2 pixels.
 
     Args:
         true_ab: (k, H, W, 2) uint8, H and W even.

@@ -168,11 +168,11 @@ def _link_pictures(
 
 
 def _tables(runs: Iterable[RunResults]) -> list[Table]:
-    """Runs by dataset, and by their reference answers: runs whose references differ were scored on other images."""
+    """Runs by dataset, and by the images that they were scored on."""
     groups: dict[tuple[str, str], list[RunResults]] = {}
     for run in runs:
-        references = sorted((key, score.value) for key, score in run.scores.items() if key[1] in REFERENCES)
-        groups.setdefault((run.dataset, repr(references) if references else ""), []).append(run)
+        images = scores.scored_on((*key, score.value) for key, score in run.scores.items())
+        groups.setdefault((run.dataset, images), []).append(run)
     for dataset, without in [key for key in groups if not key[1]]:
         # A run without readable scores stands with the others of its dataset.
         others = [key for key in groups if key[0] == dataset and key[1]]

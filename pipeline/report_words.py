@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from pipeline import scores
+from pipeline.differences import signed
 
 
 class Measure(NamedTuple):
@@ -60,5 +61,7 @@ def number(value: float, metric: str, *, sign: bool = False) -> str:
     if math.isnan(value):
         return "NaN"
     digits = MEASURES[metric].digits if metric in MEASURES else 4
+    if sign and abs(value) < 1e6:
+        return signed(value, digits).replace("-", "−")
     text = "∞" if math.isinf(value) else f"{abs(value):.{digits}f}" if abs(value) < 1e6 else f"{abs(value):.3e}"
     return ("−" if value < 0 else "+" if sign else "") + text

@@ -73,7 +73,7 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
         replace: whether results that were made with other settings may be replaced.
 
     Raises:
-        InputError: the run was not evaluated, or there are other results of that name.
+        InputError: the run was not evaluated as it is, or there are other results of that name.
     """
     from pipeline import model_card  # as slow to import as `summary`
 
@@ -83,10 +83,16 @@ def collect(directory: Path, results: Path, run: str, *, replace: bool = False) 
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         raise InputError(f"{missing[0]}{more} not there; train and evaluate {run} first")
     target = results / run
+    made, trained = read_record(evaluated), files.read_json(directory / "training.json")
+    weights = trained["files"].get(f"{made['weights_evaluated']}.weights.h5")
+    if (made["epochs"], made["weights_sha256"]) != (trained["epochs"], weights):
+        raise InputError(
+            f"{evaluated}: expected scores of the run as it is, after {trained['epochs']} epochs, received those of an "
+            f"earlier state, after {made['epochs']}; evaluate {run} again"
+        )
     if not replace:
-        made = read_record(evaluated)
         refuse_other(target, made["settings"], made["configuration"]["evaluation"], made["epochs"])
-    history = {HISTORY: files.read_json(directory / "training.json")["files"][HISTORY]}
+    history = {HISTORY: trained["files"][HISTORY]}
     listed = files.read_listing(evaluated)
     with files.new_folder(target) as new:
         for folder, names in ((directory, history), (evaluated, listed)):

@@ -6,7 +6,7 @@ resample of images gives it as readily as the images themselves.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +35,19 @@ REFERENCES = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING)  # the answers that need 
 Values = npt.NDArray[np.float64]
 Columns = Mapping[str, Values]
 Row = dict[str, Any]
+
+
+def scored_on(values: Iterable[tuple[str, str, str, float]]) -> str:
+    """What runs that were scored on the same images have in common: the errors of two answers that need no network.
+
+    Args:
+        values: partition, answer, metric and value of each of a run's scores.
+
+    Returns:
+        Text that is equal for equal images and splits; empty where these scores are not told.
+    """
+    known = {(partition, answer, f"{v:.6g}") for partition, answer, m, v in values if m == "rmse"}
+    return repr(sorted(each for each in known if each[1] in (GRAY, MEAN))).removeprefix("[]")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 
 from pipeline import differences, figures, scores
 from pipeline.certainty import FEWEST_GROUPS
-from pipeline.compare import compare_runs
+from pipeline.compare import compare_runs, other_settings
 from pipeline.errors import InputError
 from pipeline.files import digest_file, read_csv, refuse_changed, write_csv, write_json, write_text
 from pipeline.runs import DEFAULT_SEED, Run
@@ -70,6 +71,12 @@ ranked or chosen by a test score.
 """
 
 
+_OTHER_IMAGES = (
+    "The images, or the split, are others than those of this dataset's runs above: "
+    "numbers of the two cannot be compared."
+)
+
+
 @dataclass(frozen=True)
 class _Result:
     """One readable results folder."""
@@ -90,6 +97,11 @@ class _Result:
         key = scores.MODEL, "validation", metric
         low, high = self.ends.get(key, (None, None))
         return self.values.get(key, math.nan), low, high
+
+    @property
+    def images(self) -> str:
+        """What tells the images that it was scored on; see `scores.scored_on`."""
+        return scores.scored_on((split, answer, m, value) for (answer, split, m), value in self.values.items())
 
     @property
     def rank(self) -> tuple[str, bool, float, str]:
@@ -115,11 +127,11 @@ def write_summary(results: Path) -> None:
             found.append(_read(folder))
         except InputError as error:
             unreadable.append((folder.name, str(error)))
-    ranked = sorted(found, key=lambda result: result.rank)
-    rows = [{name: row[name] for name in scores.COLUMNS} for result in ranked for row in result.rows]
+    tables = _tables(found)
+    rows = [{name: row[name] for name in scores.COLUMNS} for table in tables for result in table for row in result.rows]
     (results / "summary.json").unlink(missing_ok=True)
-    _draw_sweeps(results, found)
-    write_text(results / "summary.md", _markdown(results, ranked, unreadable))
+    _draw_sweeps(results, tables)
+    write_text(results / "summary.md", _markdown(results, tables, unreadable))
     write_csv(results / "summary.csv", scores.COLUMNS, rows)
     written = [results / "summary.csv", results / "summary.md", *sorted(results.glob("sweep*.*g"))]
     write_json(results / "summary.json", {"files": {path.name: digest_file(path) for path in written}})
@@ -170,8 +182,18 @@ def _info(path: Path) -> Mapping[str, Any]:
     return info if isinstance(info, dict) else {"status": "run.yaml unreadable"}
 
 
-def _markdown(results: Path, found: list[_Result], unreadable: list[tuple[str, str]]) -> str:
+def _tables(found: list[_Result]) -> list[list[_Result]]:
+    """Runs that were scored on the same images, ranked: by dataset, of each the largest table first."""
+    tables: dict[tuple[str, str], list[_Result]] = {}
+    for result in sorted(found, key=lambda result: result.rank):
+        tables.setdefault((result.dataset, result.images), []).append(result)
+    return [table for _, table in sorted(tables.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][1]))]
+
+
+def _markdown(results: Path, tables: list[list[_Result]], unreadable: list[tuple[str, str]]) -> str:
     parts = ["# All runs", "", _LEGEND]
+    found = [result for table in tables for result in table]
+    first = {table[0].dataset: table for table in reversed(tables)}
     if found:
         headings = [
             "run",
@@ -183,8 +205,13 @@ def _markdown(results: Path, found: list[_Result], unreadable: list[tuple[str, s
             "remark",
         ]
         alignments = [":--", ":--", ":--", "--:", ":--", *("--:" for _ in _NUMBERS), ":--"]
-        parts += [_line(headings), _line(alignments), *(_line(_cells(result)) for result in found), ""]
-        parts += _seeds(found) + _without_embedding(results, found)
+        ranked = [result for table in tables if table is first[table[0].dataset] for result in table]
+        parts += [_line(headings), _line(alignments), *(_line(_cells(result)) for result in ranked), ""]
+        for table in tables:
+            if table is not first[table[0].dataset]:
+                parts += [f"## {_plain(table[0].dataset)}, scored on other images", "", _OTHER_IMAGES, ""]
+                parts += [_line(headings), _line(alignments), *(_line(_cells(result)) for result in table), ""]
+        parts += _seeds(tables) + _without_embedding(results, found)
     else:
         parts += ["There are no runs yet.", ""]
     if unreadable:
@@ -193,29 +220,35 @@ def _markdown(results: Path, found: list[_Result], unreadable: list[tuple[str, s
     return "\n".join(parts)
 
 
-def _seeds(found: list[_Result]) -> list[str]:
+def _seeds(tables: list[list[_Result]]) -> list[str]:
     """How far runs that differ only in their seed lie apart."""
-    alike: dict[tuple[str, str], list[_Result]] = {}
-    for result in found:
-        with contextlib.suppress(InputError):
-            name = replace(Run.parse(result.run), seed=DEFAULT_SEED).name
-            alike.setdefault((result.dataset, name), []).append(result)
     lines = []
-    for (dataset, name), results in alike.items():
-        if len(results) > 1:
-            cells = []
-            for _, answer, split, metric, digits in _OVER_SEEDS:
-                values = [result.values.get((answer, split, metric), math.nan) for result in results]
-                both = float(np.mean(values)), float(np.std(values, ddof=1))
-                cells.append(" ± ".join(_number(value, digits) for value in both))
-            lines.append(_line([name, dataset, str(len(results)), *cells]))
+    for table in tables:
+        alike: list[tuple[str, list[_Result]]] = []
+        for result in table:
+            with contextlib.suppress(InputError):
+                name = replace(Run.parse(result.run), seed=DEFAULT_SEED).name
+                for known, others in alike:
+                    if known == name and not other_settings(others[0].info, result.info):
+                        others.append(result)
+                        break
+                else:
+                    alike.append((name, [result]))
+        for name, results in alike:
+            if len(results) > 1:
+                cells = []
+                for _, answer, split, metric, digits in _OVER_SEEDS:
+                    values = [result.values.get((answer, split, metric), math.nan) for result in results]
+                    both = float(np.mean(values)), float(np.std(values, ddof=1))
+                    cells.append(" ± ".join(_number(value, digits) for value in both))
+                lines.append(_line([name, results[0].dataset, str(len(results)), *cells]))
     if not lines:
         return []
     headings = ["run, any seed", "dataset", "seeds", *(number[0] for number in _OVER_SEEDS)]
     return [
         "## Spread over training seeds",
         "",
-        "Mean and standard deviation of runs that differ only in the seed of their training.",
+        "Mean and standard deviation of runs on the same images that differ only in the seed of their training.",
         "",
         _line(headings),
         _line([":--"] * 2 + ["--:"] * (1 + len(_OVER_SEEDS))),
@@ -227,11 +260,13 @@ def _seeds(found: list[_Result]) -> list[str]:
 def _without_embedding(results: Path, found: list[_Result]) -> list[str]:
     """Runs beside the same network trained without the embedding."""
     lines = []
-    names = {result.run for result in found}
+    by_name = {result.run: result for result in found}
     for result in found:
         without = f"{result.run}_noembed"
-        if without in names:
+        if without in by_name:
             try:
+                if other := other_settings(result.info, by_name[without].info):
+                    raise InputError(f"not compared: they differ in more than the embedding: {'; '.join(other)}")
                 rows, reason = compare_runs(results / result.run, results / without)
             except InputError as error:
                 told = str(error).replace(f"{results}/", "")
@@ -239,9 +274,18 @@ def _without_embedding(results: Path, found: list[_Result]) -> list[str]:
                 continue
             for row in rows:
                 if row["metric"] in ("rmse", "accuracy", "ciede2000"):
-                    interval = reason if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
+                    interval = reason
+                    if row["low"] is not None:
+                        interval = " to ".join(differences.signed(row[end], 4) for end in ("low", "high"))
                     verdict = f"with the embedding: {row['verdict']}"
-                    cells = [result.run, without, row["metric"], f"{row['difference']:+.4f}", interval, verdict]
+                    cells = [
+                        result.run,
+                        without,
+                        row["metric"],
+                        differences.signed(row["difference"], 4),
+                        interval,
+                        verdict,
+                    ]
                     lines.append(_line(cells))
     if not lines:
         return []
@@ -311,15 +355,15 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _draw_sweeps(results: Path, found: list[_Result]) -> None:
-    """Draw sweep.png, of one dataset, or sweep_<dataset>.png of each."""
-    by_dataset: dict[str, list[_Result]] = {}
-    for result in found:
-        by_dataset.setdefault(result.dataset, []).append(result)
+def _draw_sweeps(results: Path, tables: list[list[_Result]]) -> None:
+    """Draw sweep.png, of one table, or sweep_<dataset>.png of each, and sweep_<dataset>_2.png of its second one."""
     for kind in ("png", "svg"):
         for old in results.glob(f"sweep*.{kind}"):
             old.unlink()
-    for dataset, mine in by_dataset.items():
+    drawn: Counter[str] = Counter()
+    for table in tables:
+        mine = sorted(table, key=lambda result: result.run)
+        dataset = mine[0].dataset
         points = []
         for result in mine:
             with contextlib.suppress(InputError):
@@ -340,8 +384,10 @@ def _draw_sweeps(results: Path, found: list[_Result]) -> None:
                 )
         if points:
             values = mine[0].values
+            drawn[dataset] += 1
+            number = f"_{drawn[dataset]}" if drawn[dataset] > 1 else ""
             figures.sweep(
-                results / ("sweep.png" if len(by_dataset) == 1 else f"sweep_{dataset}.png"),
+                results / ("sweep.png" if len(tables) == 1 else f"sweep_{dataset}{number}.png"),
                 points,
                 majority=values.get((scores.MAJORITY, "validation", "accuracy")),
                 mean_ciede2000=values.get((scores.MEAN, "validation", "ciede2000")),

@@ -25,7 +25,9 @@ def command(one: Path, other: Path, partition: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.compare import compare_runs
+    from pipeline.compare import compare_runs, other_settings
+    from pipeline.differences import signed
+    from pipeline.results import read_record
 
     rows, reason = compare_runs(one, other, partition)
     table = Table(title=f"{one.name} against {other.name}, {partition} images", box=None, title_justify="left")
@@ -33,10 +35,12 @@ def command(one: Path, other: Path, partition: str) -> None:
         table.add_column(heading, justify="left" if heading == "metric" else "right", no_wrap=True)
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:+.4g} to {row['high']:+.4g}"
-        numbers = (f"{row['one']:.4f}", f"{row['other']:.4f}", f"{row['difference']:+.4f}")
+        numbers = (f"{row['one']:.4f}", f"{row['other']:.4f}", signed(row["difference"], 4))
         table.add_row(row["metric"], *numbers, interval, row["verdict"])
     console = Console(width=1000, soft_wrap=True)  # wide enough for any run's name: nothing is cut off
     console.print(table)
+    if differences := other_settings(read_record(one), read_record(other)):
+        console.print(f"Besides what their names say, they differ in: {'; '.join(differences)}.", markup=False)
     if reason:
         console.print(f"No intervals: {reason}. These images cannot tell whether a difference would hold on others.")
 

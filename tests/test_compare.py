@@ -157,6 +157,16 @@ def test_the_command_prints_every_number_and_cuts_nothing_off(tmp_path, call):
     assert "…" not in result.stdout and "better" in result.stdout
 
 
+def test_the_command_says_what_differs_besides_the_names(tmp_path, call):
+    for run, epochs in ((ONE, 3), (OTHER, 1)):
+        path = put(tmp_path, run) / "run.yaml"
+        record = yaml.safe_load(path.read_text()) | {"configuration": {"training": {"epochs": epochs}}}
+        path.write_text(yaml.safe_dump(record))
+    told = "Besides what their names say, they differ in: epochs: 3, 1."
+    assert call(ONE, OTHER).stdout.splitlines()[-1] == told
+    assert "Besides" not in call(ONE, ONE).stdout
+
+
 def test_the_command_says_why_there_are_no_intervals(tmp_path, call):
     for seed, run in enumerate((ONE, OTHER)):
         put(tmp_path, run, measures(seed=seed), groups=4)

@@ -226,3 +226,8 @@ def test_no_word_depends_on_train_or_validation(truth, references):
     )
     assert differences.remark(other + rows) == ""
     assert differences.remark(other) == "not compared"
+
+
+def test_what_is_not_zero_is_not_told_as_zero():
+    told = [differences.signed(value, 2) for value in (0.00287, -0.004, 0.0, 1.294, -0.01, math.nan, 0.005, -1e-9)]
+    assert told == ["+0.003", "-0.004", "+0.00", "+1.29", "-0.01", "+nan", "+0.01", "-0.000000001"]

@@ -547,3 +547,14 @@ def test_a_run_that_was_not_evaluated_is_not_collected(own, tmp_path, name):
     with pytest.raises(InputError, match=rf"{name} not there; train and evaluate {RUN} first"):
         collect(directory, tmp_path / "results", RUN)
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("change", [{"epochs": 99}, {"files": {"best.weights.h5": "0" * 64}}])
+def test_scores_of_an_earlier_state_of_the_run_are_not_collected(own, tmp_path, change):
+    _, directory = own
+    trained = files.read_json(directory / "training.json")
+    told = {**trained, **change, "files": trained["files"] | change.get("files", {})}
+    files.write_json(directory / "training.json", told)
+    with pytest.raises(InputError, match=rf"received those of an earlier state, after \d+; evaluate {RUN} again"):
+        collect(directory, tmp_path / "results", RUN)
+    assert not (tmp_path / "results").exists()

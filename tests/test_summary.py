@@ -108,6 +108,24 @@ def test_datasets_are_ranked_apart(tmp_path):
     assert [row["run"] for row in table(tmp_path)] == ["base_lr1e-3", "base_lr1e-4", "base_lr1e-2"]
 
 
+def test_runs_that_were_scored_on_other_images_stand_apart(tmp_path, drawn):
+    for name, validation, mean in (
+        ("base_lr1e-2", 16.0, 17.0),
+        ("base_lr1e-3", 15.0, 17.0),
+        ("base_lr1e-4", 9.0, 12.5),
+    ):
+        put(tmp_path, name, validation, mean=mean)
+    put(tmp_path, "base_lr1e-4_s1", 10.0, mean=17.0)
+    write_summary(tmp_path)
+    assert [row["run"] for row in table(tmp_path)] == ["base_lr1e-4_s1", "base_lr1e-3", "base_lr1e-2"]
+    assert [row["run"] for row in table(tmp_path, "## sample, scored on other images")] == ["base_lr1e-4"]
+    assert "Spread over training seeds" not in (tmp_path / "summary.md").read_text()
+    assert [(path.name, len(points)) for path, points, _ in drawn] == [
+        ("sweep_sample.png", 3),
+        ("sweep_sample_2.png", 1),
+    ]
+
+
 def test_a_row_says_everything_of_a_run(tmp_path):
     put(tmp_path, "base_lr1e-4", 14.126)
     write_summary(tmp_path)
@@ -201,6 +219,29 @@ def test_the_spread_over_seeds_is_that_of_runs_which_differ_in_nothing_else(tmp_
     )  # fmt: skip
 
 
+SETTINGS = {
+    "weights_evaluated": "best", "settings": {"training": {"start_at": "mean"}, "embeddings": {"seed": 0}},
+    "configuration": {"training": {"epochs": 3}},
+}  # fmt: skip
+
+
+def test_seeds_of_runs_that_were_trained_otherwise_are_kept_apart(tmp_path):
+    for number, change in enumerate(
+        (
+            {},
+            {},
+            {"weights_evaluated": "last"},
+            {"configuration": {"training": {"epochs": 9}}},
+            {"settings": {"training": {"start_at": "zeros"}, "embeddings": {"seed": 0}}},
+        ),
+        start=1,
+    ):
+        put(tmp_path, f"base_lr1e-4_s{number}", 14.0 + number, info=SETTINGS | change)
+    write_summary(tmp_path)
+    (row,) = table(tmp_path, "## Spread over training seeds")
+    assert (row["seeds"], row["validation RMSE"]) == ("2", "15.50 ± 0.71")
+
+
 def test_seeds_of_two_datasets_are_kept_apart_and_one_seed_has_no_spread(tmp_path):
     put(tmp_path, "base_lr1e-4", 14.0, dataset="sample", info={"dataset": "sample"})
     put(tmp_path, "base_lr1e-4_s1", 15.0, dataset="kaggle", info={"dataset": "kaggle"})
@@ -267,6 +308,19 @@ def test_runs_of_other_images_are_not_compared_and_the_reason_is_told(tmp_path):
     (row,) = table(tmp_path, NOEMBED)
     assert (row["difference"], row["95 % interval"]) == ("–", "–")
     assert "other images" in row["verdict"] and str(tmp_path) not in (tmp_path / "summary.md").read_text()
+
+
+def test_what_other_settings_did_is_not_put_down_to_the_embedding(tmp_path):
+    other = {"training": {"start_at": "zeros"}, "embeddings": {"seed": 0}}
+    put(tmp_path, "base_lr1e-4", 14.0, info=SETTINGS)
+    put(tmp_path, "base_lr1e-4_noembed", 14.0, info=SETTINGS | {"weights_evaluated": "last", "settings": other})
+    for run in ("base_lr1e-4", "base_lr1e-4_noembed"):
+        with_images(tmp_path, run)
+    write_summary(tmp_path)
+    (row,) = table(tmp_path, NOEMBED)
+    assert (row["difference"], row["95 % interval"]) == ("–", "–")
+    told = "they differ in more than the embedding: training.start_at: 'mean', 'zeros'; weights: 'best', 'last'"
+    assert row["verdict"] == f"not compared: {told}"
 
 
 def test_without_such_a_pair_there_is_no_table(tmp_path):
