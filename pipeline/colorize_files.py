@@ -1,6 +1,7 @@
 """Files and folders of photographs, coloured one by one: what is done stays, what fails is told and stops nothing."""
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,13 +87,15 @@ def colorize_files(
         partition_of: where a photograph was in the run's data, for the report; see `pipeline.membership`.
 
     Raises:
-        InputError: an input does not exist, `out` lies in a folder of inputs or they in it, or is in use, or the run
-            cannot be used.
+        InputError: an input does not exist, `out` lies in a folder of inputs or they in it, or is in use, or has a
+            colorize.csv of another kind, or the run cannot be used.
     """
     jobs, others = _listed(inputs, out)
+    _known(out / REPORT)
     colorizer = load()
     work = _Work(out, colorizer, options or Options(), {name for _, name in jobs}, partition_of)
-    with locks.held(out), work, (progress or Silent()).track("colorize, photographs", len(jobs)) as advance:
+    # In the folder: the one above it may not be the user's.
+    with locks.held(out / REPORT), work, (progress or Silent()).track("colorize, photographs", len(jobs)) as advance:
         for source, reason in others:
             work.leave_out(source, reason)
         for source, name in jobs:
@@ -102,10 +105,17 @@ def colorize_files(
 
 
 def _listed(inputs: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]]]:
-    """Photographs, each with its name below `out`; and what is none, with the reason."""
+    """Photographs, each once and with its name below `out`; and what is none, with the reason."""
     jobs: list[tuple[Path, str]] = []
     others: list[tuple[Path, str]] = []
     target = out.resolve()
+    seen = set()
+
+    def add(photograph: Path, name: str) -> None:
+        if (place := os.path.normpath(photograph.absolute())) not in seen:
+            seen.add(place)
+            jobs.append((photograph, name))
+
     for given in inputs:
         place = given.resolve()
         if not given.exists():
@@ -118,13 +128,18 @@ def _listed(inputs: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], 
                 f"{escaped(str(given))} lies in or that lies in it; name another"
             )
         if not given.is_dir():
-            jobs.append((given, given.name))
+            add(given, given.name)
             continue
         found, remarks = files_below(given)
         others += [(given / remark.file, f"{remark.reason}: {remark.detail}") for remark in remarks]
         for name in found:
+            if (given / name).resolve().is_relative_to(target):
+                raise InputError(
+                    f"--out {escaped(str(out))}: expected a folder apart from the photographs, received one that the "
+                    f"link {escaped(str(given / name))} leads to; name another, or take the link away"
+                )
             if Path(name).suffix.lower() in EXTENSIONS:
-                jobs.append((given / name, name))
+                add(given / name, name)
             else:
                 others.append((given / name, f"not a photograph: expected one of {', '.join(EXTENSIONS)}"))
     return jobs, others
@@ -154,6 +169,7 @@ class _Work:
     def __enter__(self) -> "_Work":
         self._out.mkdir(parents=True, exist_ok=True)
         self._rows = _known(self._out / REPORT)
+        self._made_of = {row["output"]: file for file, row in self._rows.items() if row["output"]}
         files.write_csv(self._out / REPORT, COLUMNS, self._rows.values())
         self._file = (self._out / REPORT).open("a", encoding="utf-8", newline="")
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="", lineterminator="\n")
@@ -198,7 +214,12 @@ class _Work:
         for output in (name, _with_png(name), f"{name}.png", f"{name}.ab.npy"):
             path = self._out / output
             if escaped(output) == before["output"] and path.is_file():
-                return output if str(path.stat().st_size) == before["output_bytes"] else None
+                if str(path.stat().st_size) != before["output_bytes"] or (output != name and output in self._names):
+                    return None
+                if self._options.compare and not (self._out / f"{output}.compare.jpg").is_file():
+                    before["output_bytes"] = ""  # unfinished
+                    return None
+                return output
         return None
 
     def _coloured(self, source: Path, name: str, row: Row, before: Row) -> Row:
@@ -215,6 +236,8 @@ class _Work:
                     made = (
                         f"it was made {other}"
                         if before.get("output") == escaped(output)
+                        else f"it was made of {self._made_of[escaped(output)]}"
+                        if escaped(output) in self._made_of
                         else "it was not made by this command"
                     )
                     raise _Refused(f"{path} exists: {made}; add --overwrite, or name another --out")
@@ -278,12 +301,25 @@ def why_failed(error: Exception) -> str:
 
 
 def _known(report: Path) -> dict[str, Row]:
-    """The last whole row of each file; a line that was cut off is as good as none."""
+    """The last whole row of each file; a line that was cut off is as good as none.
+
+    Raises:
+        InputError: there is a file of that name that this command did not write.
+    """
+    if not report.exists():
+        return {}
+    rows: list[Mapping[str, Any]] = []
     try:
         with report.open(encoding="utf-8", newline="") as file:
-            rows: list[Mapping[str, Any]] = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames
     except (OSError, ValueError, csv.Error):
-        return {}
+        columns = None
+    if tuple(columns or ()) != COLUMNS:
+        raise InputError(
+            f"{escaped(str(report))}: expected the report that colorize writes, received another file, or one that was "
+            "changed by hand; move it away, or name another --out"
+        )
     return {row["file"]: dict(row) for row in rows if set(row) == set(COLUMNS) and None not in row.values()}
 
 

@@ -51,7 +51,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Its name is always the same, so that what a killed process left there is written over by the next.
     """
-    temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
+    short = len(os.fsencode(path.name)) + len(os.fsencode(path.suffix)) < 250  # of 255 that a name may have
+    temporary = path.with_name(f".{path.name if short else digest_bytes(os.fsencode(path.name))}.tmp{path.suffix}")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

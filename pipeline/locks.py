@@ -27,6 +27,10 @@ def held(target: Path) -> Iterator[None]:
     Raises:
         InputError: another process holds it.
     """
+    if target.name in ("", ".."):
+        target = Path(os.path.normpath(target.absolute()))
+    if not target.name:
+        raise InputError(f"{target}: expected a file or folder below it; name another")
     lock, holder = (target.with_name(f".{target.name}.{kind}") for kind in ("lock", "holder"))
     made = [folder for folder in target.parents if not folder.exists()]
     before = lock.exists()

@@ -64,6 +64,7 @@ def write_report(
     """
     if not results.is_dir():
         raise InputError(f"{results}: expected a folder of results, received none; run an experiment first")
+    _refuse_foreign(results)
     new, old, target = results / ".report.new", results / ".report.old", results / "report"
     with locks.in_turn(results / ".report.lock"):
         if old.exists() and not target.exists():  # killed between the two renames
@@ -90,6 +91,32 @@ def write_report(
         digests |= {f"{target.name}/{name}": digest for name, digest in files.digests(target).items()}
         files.write_json(results / "report.json", {"files": digests})
     return results / "index.html"
+
+
+def _refuse_foreign(results: Path) -> None:
+    """Refuse a folder in which the page would take the place of files that are not ours.
+
+    Raises:
+        InputError: names one of them.
+    """
+    index, folder = results / "index.html", results / "report"
+    foreign = []
+    if index.exists() and not (index.is_file() and b"DeepColor" in index.read_bytes()[:4096]):
+        foreign.append(index)
+    if (
+        folder.exists()
+        and not (folder / "compare.html").exists()
+        and not (folder.is_dir() and not any(folder.iterdir()))
+    ):
+        foreign.append(folder)
+    entries = [path for path in sorted(results.iterdir()) if not path.name.startswith(".")]
+    if not any((path / name).exists() for path in entries for name in ("metrics.csv", "run.yaml")):
+        foreign += [path for path in entries if not path.name.startswith(("index.html", "report", "summary.", "sweep"))]
+    if foreign:
+        raise InputError(
+            f"{results}: expected a folder of results, received one with {foreign[0].name}, which is none of theirs; "
+            "name another folder, or move it away"
+        )
 
 
 def _build(

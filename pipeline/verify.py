@@ -94,6 +94,8 @@ def parts(path: Path) -> list[Part]:
     else:
         for folder, folders, names in os.walk(path):
             for name in (*folders, *names):
+                if name == "report" and not (Path(folder) / name / "compare.html").exists():
+                    continue  # anybody's folder may have that name
                 if manifest := name if name in known else MANIFESTS.get(name):
                     found.add(Path(folder) / manifest)
             folders[:] = [name for name in folders if not name.startswith(".") and name not in MANIFESTS]

@@ -11,18 +11,20 @@ SHOWN = 20  # failures that are printed; the report has all
 
 
 @click.command("colorize", cls=common.Stage)
-@click.argument("photographs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", required=True, type=click.Path(path_type=Path), help="The run's results: results/<run>.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the coloured photographs go.")
+@click.argument("photographs", nargs=-1, required=True, type=common.PATH)
+@click.option("--run", required=True, type=common.PATH, help="The run's results: results/<run>.")
+@click.option("--out", required=True, type=common.PATH, help="Where the coloured photographs go.")
 @click.option("--size", default=224, show_default=True, help="Shorter side, in pixels, that the network sees.")
 @click.option("--saturation", default=1.0, show_default=True, help="What the colours are multiplied by.")
 @click.option("--compare", is_flag=True, help="Beside each, a picture of before and after.")
 @click.option("--ab-only", is_flag=True, help="Write the a and b alone, as NumPy files.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--max-megapixels", default=300.0, show_default=True, help="Refuse larger photographs.")
+@click.option(
+    "--max-megapixels", default=300.0, show_default=True, type=common.POSITIVE, help="Refuse larger photographs."
+)
 @click.option(
     "--embedding-weights",
-    type=click.Path(path_type=Path),
+    type=common.PATH,
     help="The embedding network's weights. Default: those of the run's dataset.",
 )
 @click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads to compute with.")

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import resource
 import signal
@@ -39,6 +40,31 @@ _BEGAN = time.monotonic()  # of a stage, but for Python's own start
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Path(click.Path):
+    """A path; an empty one, as an unset variable of a shell gives it, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See the class."""
+        if not os.fspath(value):
+            self.fail("expected a path, received nothing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _Positive(click.FloatRange):
+    """A number above 0 that is finite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See the class."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, received {value}", param, ctx)
+        return number
+
+
+PATH = _Path(path_type=Path)
+POSITIVE = _Positive(0, min_open=True)
+
+
 class Stage(click.Command):
     """A command that ends with one line and status 2 on bad input, and with a hint where it is told to stop.
 
@@ -64,7 +90,8 @@ class Stage(click.Command):
         except OSError as error:
             what = error.strerror or str(error)
             name = f"{error.filename}: " if error.filename else ""
-            _end(f"error: {name}{what}; {_remedy(error)}run the same command again", 2)
+            place = "another --out" if self.name == "colorize" else "another place (data, root)"
+            _end(f"error: {name}{what}; {_remedy(error, place)}run the same command again", 2)
         except Exception as error:
             kind = type(error).__name__
             if not isinstance(error, MemoryError) and "ResourceExhausted" not in kind:  # TensorFlow's
@@ -82,17 +109,17 @@ def _tell_cost(name: str | None) -> None:
         logging.getLogger("deepcolor").info("%s: %.1f s, %.1f s of processor time, at most %.0f MiB of memory", *told)
 
 
-def _remedy(error: OSError) -> str:
+def _remedy(error: OSError, place: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room there; what is finished is kept; "
     if error.errno == errno.EFBIG:
         return "that is more than one file may have here: raise the limit (ulimit -f); "
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return "make it writable, or name another place (data, root); "
+        return f"make it writable, or name {place}; "
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
         path = Path(os.fsdecode(error.filename))
         found = next((place for place in (path, *path.parents) if place.is_file()), path)
-        return f"{found} is a file where a folder is needed: move it, or name another place (data, root); "
+        return f"{found} is a file where a folder is needed: move it, or name {place}; "
     return "mend that and "
 
 
@@ -159,7 +186,7 @@ def config_options(function: F) -> F:
         "--config",
         "configs",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="Configuration file, over config/config.yaml. May be repeated; later ones win.",
     )(function)
 
@@ -175,7 +202,7 @@ scheduler_option = click.option(
 
 def path_option(name: str, help: str) -> Callable[[F], F]:  # noqa: A002
     """An option that takes a path and defaults to the configuration's place."""
-    return click.option(name, type=click.Path(path_type=Path), help=f"{help} Default: where the configuration has it.")
+    return click.option(name, type=PATH, help=f"{help} Default: where the configuration has it.")
 
 
 def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any) -> "Config":

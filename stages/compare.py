@@ -8,8 +8,8 @@ from stages import common
 
 
 @click.command("compare", cls=common.Stage)
-@click.argument("one", type=click.Path(path_type=Path))
-@click.argument("other", type=click.Path(path_type=Path))
+@click.argument("one", type=common.PATH)
+@click.argument("other", type=common.PATH)
 @click.option(
     "--partition",
     type=click.Choice(["train", "validation", "test"]),

@@ -12,13 +12,11 @@ if TYPE_CHECKING:
 
 
 @click.command("export", cls=common.Stage)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=common.PATH)
 @click.option(
     "--to", "target", required=True, type=click.Choice(["saved_model", "onnx", "tflite"]), help="Which runtime's form."
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The file or folder to write. Default: exports/<run>, and so on."
-)
+@click.option("--out", type=common.PATH, help="The file or folder to write. Default: exports/<run>, and so on.")
 @click.option(
     "--precision",
     default="float32",
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--embedding-weights",
-    type=click.Path(path_type=Path),
+    type=common.PATH,
     help="The embedding network's weights. Default: those of the run's dataset.",
 )
 @click.option("--replace", is_flag=True, help="Replace an export that is there.")

@@ -9,7 +9,7 @@ from stages import common
 
 @click.command("new", cls=common.Stage)
 @click.argument("name")
-@click.option("--from", "folder", required=True, type=click.Path(path_type=Path), help="The folder of photographs.")
+@click.option("--from", "folder", required=True, type=common.PATH, help="The folder of photographs.")
 @click.option("--replace", is_flag=True, help="Replace NAME.yaml, if it is there.")
 def command(name: str, folder: Path, replace: bool) -> None:
     """Write NAME.yaml, a configuration to train on the photographs of a folder, and say what to do next."""

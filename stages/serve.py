@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     "--run",
     "folders",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=common.PATH,
     help="A run's results: results/<run>. May be repeated. Default: all finished runs of the configuration.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="An address that only this machine can reach.")
 @click.option("--port", default=8224, show_default=True, type=click.IntRange(0, 65535), help="0 for any free one.")
 @click.option(
     "--max-megapixels",
-    type=click.FloatRange(0, min_open=True),
+    type=common.POSITIVE,
     help="Refuse larger photographs. Default: as the configuration's folder of photographs has it, else 300.",
 )
 @click.option(
     "--max-megabytes",
     default=500.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=common.POSITIVE,
     help="Refuse larger files.",
 )
 @click.option(
     "--embedding-weights",
-    type=click.Path(path_type=Path),
+    type=common.PATH,
     help="The embedding network's weights. Default: those of the runs' datasets.",
 )
 @click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads to compute with.")

@@ -16,7 +16,7 @@ SHOWN = (
 
 
 @click.command("show", cls=common.Stage)
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=common.PATH)
 def command(result: Path) -> None:
     """Say where to look in RESULT, for example results/base_lr1e-4, and what it scored."""
     from pipeline.results import headline

@@ -9,7 +9,7 @@ from stages import common
 
 
 @click.command("verify", cls=common.Stage)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.argument("paths", nargs=-1, type=common.PATH, metavar="[PATH]...")
 @common.config_options
 def command(paths: tuple[Path, ...], configs: tuple[Path, ...], assignments: tuple[str, ...]) -> None:
     """Read all stores, runs and results, or those at or below PATH, and name every file that is damaged or missing.

@@ -16,7 +16,7 @@ from PIL import Image
 from skimage.color import lab2rgb
 from tiny import ROOT, gray_photograph, star
 
-from pipeline import recolour
+from pipeline import files, recolour
 from pipeline.colorize_files import COLUMNS, REPORT, Options, colorize_files
 from pipeline.errors import InputError
 
@@ -45,7 +45,7 @@ def test_a_folder_is_mirrored_and_done_once(keras, made_run, colorizer, folder, 
     (folder / "note.txt").write_text("no photograph")
     outcome = colour([folder], tmp_path / "out", colorizer)
     assert (outcome.done, outcome.skipped, outcome.failed, outcome.left_out) == (3, 0, {}, 1)
-    made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("[!.]*") if p.is_file()}
     assert made == {"a.png", "b.jpg", "sub/a.png", REPORT}
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == ["a.png", "a.png", "b.jpg", "note.txt"]
     rows = report(tmp_path / "out")
@@ -59,6 +59,11 @@ def test_a_folder_is_mirrored_and_done_once(keras, made_run, colorizer, folder, 
     assert times == {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in times}
     with Image.open(tmp_path / "out" / "sub" / "a.png") as image:
         assert f"run {made_run.name}" in image.info["Software"] and "not original" in image.getexif()[305]
+
+
+def shown(folder):
+    """The names of the files that are not hidden, as the lock is."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def test_one_bad_file_does_not_stop_the_rest_and_is_tried_again(keras, colorizer, folder, tmp_path):
@@ -110,7 +115,7 @@ def test_photographs_of_one_name_do_not_meet(keras, colorizer, tmp_path):
     for skipped in (0, 3):
         outcome = colour([root], tmp_path / "out", colorizer)
         assert (outcome.skipped, outcome.failed) == (skipped, {})
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "a.gif.png", "b.png", REPORT}
+    assert set(shown(tmp_path / "out")) == {"a.png", "a.gif.png", "b.png", REPORT}
     for name, number in (("a.png", 0), ("a.gif.png", 1), ("b.png", 2)):
         picture = np.asarray(Image.open(tmp_path / "out" / name))
         own = recolour.lightness(gray_photograph(40, 60, number))
@@ -120,6 +125,60 @@ def test_photographs_of_one_name_do_not_meet(keras, colorizer, tmp_path):
     Image.fromarray(gray_photograph(40, 60, 5)).save(other)
     outcome = colour([root, other], tmp_path / "out", colorizer, overwrite=True)
     assert "already the output of another photograph" in outcome.failed[str(other)]
+
+
+def test_a_photograph_that_is_named_twice_is_coloured_once(keras, colorizer, folder, tmp_path):
+    for done, skipped in ((3, 0), (0, 3)):
+        outcome = colour([folder, folder / "sub", folder / "b.jpg"], tmp_path / "out", colorizer)
+        assert (outcome.done, outcome.skipped, outcome.failed) == (done, skipped, {})
+    assert shown(tmp_path / "out") == ["a.png", "b.jpg", REPORT, "sub"]
+
+
+def test_an_output_gives_way_to_the_photograph_of_that_name(keras, colorizer, tmp_path):
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    Image.fromarray(gray_photograph(40, 60, 1)).save(root / "a.gif")
+    assert colour([root], out, colorizer).done == 1 and shown(out) == ["a.png", REPORT]
+    Image.fromarray(gray_photograph(40, 60, 2)).save(root / "a.png")
+    outcome = colour([root], out, colorizer)
+    assert outcome.done == 1 and shown(out) == ["a.gif.png", "a.png", REPORT]
+    assert f"a.png exists: it was made of {root / 'a.gif'}; add --overwrite" in outcome.failed[str(root / "a.png")]
+    outcome = colour([root], out, colorizer, overwrite=True)
+    assert (outcome.done, outcome.skipped, outcome.failed) == (1, 1, {})
+
+
+def test_a_report_of_another_kind_is_left_alone(keras, colorizer, folder, tmp_path):
+    mine = tmp_path / "out" / REPORT
+    mine.parent.mkdir()
+    for text in ("my,own\n1,2\n", (";".join(("file", "output", "status")) + "\n"), "\0"):
+        mine.write_text(text)
+        with pytest.raises(InputError, match=r"colorize\.csv: expected the report that colorize writes"):
+            colour([folder], mine.parent, colorizer, overwrite=True)
+        assert mine.read_text() == text and shown(mine.parent) == [REPORT]
+
+
+def test_a_comparison_that_was_removed_is_made_again(keras, colorizer, folder, tmp_path):
+    colour([folder], tmp_path / "out", colorizer, compare=True)
+    (tmp_path / "out" / "b.jpg.compare.jpg").unlink()
+    outcome = colour([folder], tmp_path / "out", colorizer, compare=True)
+    assert (outcome.done, outcome.skipped, outcome.failed) == (1, 2, {})
+    assert (tmp_path / "out" / "b.jpg.compare.jpg").exists()
+
+
+def test_a_name_may_be_as_long_as_the_disk_takes(keras, colorizer, tmp_path):
+    name = "ü" * 125 + ".png"  # 254 bytes
+    Image.fromarray(gray_photograph(40, 60)).save(tmp_path / "short.png")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "short.png").rename(tmp_path / "in" / name)
+    assert colour([tmp_path / "in"], tmp_path / "out", colorizer).failed == {}
+    assert shown(tmp_path / "out") == sorted([REPORT, name])
+
+
+def test_the_current_folder_may_be_the_place(keras, colorizer, folder, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert colour([folder], Path(), colorizer).done == 3
+    assert shown(tmp_path / "here") == ["a.png", "b.jpg", REPORT, "sub"]
 
 
 def test_a_killed_call_is_gone_on_with(keras, colorizer, folder, tmp_path):
@@ -147,6 +206,14 @@ def test_outputs_never_land_among_the_photographs(keras, colorizer, folder, tmp_
     ):
         with pytest.raises(InputError, match=r"--out .*expected a folder apart from the photographs"):
             colour(inputs, out, colorizer)
+    (folder / "sub" / "done").symlink_to(tmp_path / "out")  # also where a link leads to the outputs
+    colour([folder], tmp_path / "elsewhere", colorizer)
+    (tmp_path / "elsewhere").rename(tmp_path / "out")
+    for inputs in ([folder], [folder / "sub"]):
+        with pytest.raises(InputError, match=r"received one that the link .*sub/done/a\.png leads to"):
+            colour(inputs, tmp_path / "out", colorizer, overwrite=True)
+    files.remove(tmp_path / "out")
+    files.remove(folder / "sub" / "done")
     with pytest.raises(InputError, match=r"absent\.jpg: expected a photograph or a folder"):
         colour([folder / "absent.jpg"], tmp_path / "out", colorizer)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.png", "a.png", "b.jpg", "in", "sub"]
@@ -164,7 +231,7 @@ def test_ab_alone_are_the_predicted_ones(keras, colorizer, folder, tmp_path):
     colour([folder / "a.png"], tmp_path / "out", colorizer, ab_only=True)
     found = np.load(tmp_path / "out" / "a.png.ab.npy")
     assert found.dtype == np.uint8 and np.array_equal(found, colorizer.ab(gray_photograph(40, 60, 0)))
-    assert [p.name for p in (tmp_path / "out").iterdir() if p.suffix != ".csv"] == ["a.png.ab.npy"]
+    assert shown(tmp_path / "out") == ["a.png.ab.npy", REPORT]
 
 
 def test_a_colour_photograph_is_coloured_anew_with_a_remark_and_a_toned_one_without(keras, colorizer, tmp_path):

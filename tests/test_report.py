@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import fake_results
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from pipeline import report, report_views
 from pipeline.differences import ONE_COLOUR
+from pipeline.errors import InputError
 from pipeline.report import write_report
 from pipeline.report_words import number
 
@@ -239,6 +241,16 @@ def test_folders_that_are_no_runs_are_named(fake):
     assert "There are no runs yet." in text
     assert "notes: holds neither metrics.csv nor run.yaml." in text and "'compare': cannot be the name" in text
     assert "hidden" not in text
+
+
+@pytest.mark.parametrize("mine", ["report/thesis.txt", "index.html", "photo.jpg", "metrics.csv"])
+def test_a_folder_of_other_files_is_left_alone(tmp_path, mine):
+    path = tmp_path / "mine" / mine
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises(InputError, match=f"expected a folder of results, received one with {mine.partition('/')[0]}, "):
+        write_report(tmp_path / "mine", {})
+    assert tree(tmp_path / "mine") == {Path(mine): b"mine"}
 
 
 def test_runs_that_were_scored_on_other_images_stand_apart(fake):
