@@ -134,7 +134,7 @@ def _index(images: Store) -> list[dict[str, str]]:
     return [{**row, "partition": partition} for row, partition in zip(index, partitions, strict=True)]
 
 
-def select(dataset: Dataset, rows: str = "", ids: Sequence[str] = (), partition: str = "") -> list[int]:
+def select(dataset: Dataset, rows: str | None = None, ids: Sequence[str] = (), partition: str = "") -> list[int]:
     """Rows of the images that are asked for; all, if nothing is.
 
     Args:
@@ -146,7 +146,7 @@ def select(dataset: Dataset, rows: str = "", ids: Sequence[str] = (), partition:
     Raises:
         InputError: more than one of them is given, or they name no image.
     """
-    if sum(map(bool, (rows, ids, partition))) > 1:
+    if sum((rows is not None, bool(ids), bool(partition))) > 1:
         raise InputError("expected one of --rows, --id and --partition, received several; leave the others out")
     total = dataset.pictured().rows()
     if ids:
@@ -159,7 +159,7 @@ def select(dataset: Dataset, rows: str = "", ids: Sequence[str] = (), partition:
                 "has such images; run split"
             )
         return found
-    return _numbers(rows, total) if rows else list(range(total))
+    return list(range(total)) if rows is None else _numbers(rows, total)
 
 
 def _numbers(text: str, total: int) -> list[int]:

@@ -2,9 +2,11 @@
 
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
+from stages.common import refuse_usage
 from stages.started import hand_over
 
 NAMES = (
@@ -33,6 +35,24 @@ class Stages(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         """The stages in the order of the data flow."""
         return list(NAMES)
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Read what stands before the stage's name."""
+        try:
+            return super().make_context(*arguments, **more)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            refuse_usage(error)
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The stage's command, and what follows its name."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            refuse_usage(error)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The stage's command."""

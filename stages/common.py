@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -72,6 +72,13 @@ class Stage(click.Command):
     else a workflow that was killed would leave it at work, beside the next call's.
     """
 
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Read the command line; see the class."""
+        try:
+            return super().make_context(*arguments, **more)
+        except click.UsageError as error:
+            refuse_usage(error)
+
     def invoke(self, context: click.Context) -> Any:
         """Run the command; see the class."""
         _log_to_stderr()
@@ -99,6 +106,12 @@ class Stage(click.Command):
             what = (" ".join(str(error).split()) or kind)[:200]
             less = LESS_MEMORY.get(self.name or "", "limit")
             _end(f"error: {self.name}: out of memory ({what}); lower {less}, then run the same command again", 2)
+
+
+def refuse_usage(error: click.UsageError) -> NoReturn:
+    """End with one line on a command line that is not as expected."""
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    _end(f"error: {text}; see {error.ctx.command_path if error.ctx else 'python -m stages'} --help", 2)
 
 
 def _tell_cost(name: str | None) -> None:
@@ -153,7 +166,7 @@ def _watch(workflow: str) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _end(message: str, status: int) -> None:
+def _end(message: str, status: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(status)
 

@@ -9,6 +9,7 @@ import click
 
 from stages import common
 
+PARTITIONS = ("train", "validation", "test")
 PNG = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -16,25 +17,23 @@ PNG = click.Path(path_type=Path, dir_okay=False)
 @click.argument("store")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--sheet", type=PNG, help="Draw a contact sheet, gray and true, of at most 100 images into this PNG.")
-@click.option("--rows", default="", metavar="ROWS", help="Images of the sheet by row: 0,5,10-20. Default: all.")
+@click.option("--rows", metavar="ROWS", help="Images of the sheet by row: 0,5,10-20. Default: all.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Image of the sheet by id. May be repeated.")
-@click.option(
-    "--partition", default="", metavar="NAME", help="Images of the sheet: those of train, validation or test."
-)
+@click.option("--partition", type=click.Choice(PARTITIONS), help="Images of the sheet: those of one partition.")
 @click.option("--plot", type=PNG, help="Draw histograms of L, a and b, and the embeddings' norms and spectrum.")
 @click.option("--neighbours", default="", metavar="ID", help="Tell which images' embeddings are nearest to this one's.")
-@click.option("--count", default=8, show_default=True, type=click.IntRange(1, 99), help="How many neighbours.")
+@click.option("--count", type=click.IntRange(1, 99), help="How many neighbours. Default: 8.")
 @click.option("--to", type=PNG, help="Draw the neighbours into this PNG.")
 def command(
     store: str,
     as_json: bool,
     sheet: Path | None,
-    rows: str,
+    rows: str | None,
     ids: tuple[str, ...],
-    partition: str,
+    partition: str | None,
     plot: Path | None,
     neighbours: str,
-    count: int,
+    count: int | None,
     to: Path | None,
 ) -> None:
     """Show what STORE, for example data/sample/images.zarr, holds.
@@ -42,9 +41,9 @@ def command(
     STORE is a path or a URL that fsspec reads. Without --sheet, --plot and --neighbours every shard is checked and
     described. These use the images and the embeddings of one folder, whichever is named, and replace the PNG.
     """
-    _refuse_useless(sheet, rows or ids or partition, neighbours, to, plot)
+    _refuse_useless(sheet, rows is not None or ids or partition, neighbours, to or count, plot, to)
     if sheet or plot or neighbours:
-        told = _look(store, sheet, (rows, ids, partition), plot, neighbours, count, to)
+        told = _look(store, sheet, (rows, ids, partition or ""), plot, neighbours, count or 8, to)
         if as_json:
             click.echo(json.dumps(told, indent=2, sort_keys=True))
         for each in [] if as_json or not neighbours else told["neighbours"]["nearest"]:
@@ -60,14 +59,19 @@ def command(
         _show(described)
 
 
-def _refuse_useless(sheet: Path | None, chosen: object, neighbours: str, to: Path | None, plot: Path | None) -> None:
+def _refuse_useless(
+    sheet: Path | None, chosen: object, neighbours: str, of_neighbours: object, plot: Path | None, to: Path | None
+) -> None:
     from pipeline.errors import InputError
 
     if chosen and not sheet:
         raise InputError("--rows, --id and --partition choose the images of a sheet: expected --sheet PNG with them")
-    if to and not neighbours:
-        raise InputError("--to is where neighbours are drawn: expected --neighbours ID with it, received none")
-    for path in filter(None, (sheet, plot, to)):
+    if of_neighbours and not neighbours:
+        raise InputError("--to and --count are of neighbours: expected --neighbours ID with them, received none")
+    given = [path for path in (sheet, plot, to) if path]
+    if len({path.absolute() for path in given}) < len(given):
+        raise InputError("--sheet, --plot and --to: expected a PNG each, received one for two of them; name another")
+    for path in given:
         if path.suffix.lower() != ".png":
             raise InputError(f"{path}: expected the name of a PNG to write, received another; let it end in .png")
 
@@ -75,7 +79,7 @@ def _refuse_useless(sheet: Path | None, chosen: object, neighbours: str, to: Pat
 def _look(
     store: str,
     sheet: Path | None,
-    chosen: tuple[str, tuple[str, ...], str],
+    chosen: tuple[str | None, tuple[str, ...], str],
     plot: Path | None,
     neighbours: str,
     count: int,

@@ -266,7 +266,10 @@ def test_the_figure_of_neighbours_says_what_distance_and_which_weights(drawn, pr
         (["--neighbours", "nobody"], ["image 'nobody': expected an id of index.csv", "or a row, 0 to 14"]),
         (["--neighbours", "15"], ["image '15'"]),
         (["--sheet", "x.png", "--id", "nobody"], ["image 'nobody'"]),
-        (["--sheet", "x.png", "--partition", "tset"], ["--partition tset: expected splits.csv", "run split"]),
+        (["--sheet", "x.png", "--partition", "tset"], ["'tset' is not one of 'train', 'validation', 'test'"]),
+        (["--sheet", "x.png", "--rows", ""], ["--rows: expected numbers of 0 to 14"]),
+        (["--sheet", "x.png", "--plot", "./x.png"], ["received one for two of them"]),
+        (["--count", "3"], ["--to and --count are of neighbours"]),
         (["--sheet", "x.png", "--partition", "test", "--rows", "1"], ["expected one of --rows, --id and --partition"]),
     ],
 )

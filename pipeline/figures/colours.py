@@ -138,9 +138,10 @@ def _histogram(axes: Axes, counts: Counts, norm: LogNorm) -> AxesImage:
         *([value] for value in mean),
         linestyle="none",
         marker="D",
-        markersize=8,
-        color=style.VERMILION,
-        markeredgecolor="white",
+        markersize=11,
+        markerfacecolor="none",  # the predicted colours may all lie under it
+        markeredgecolor=style.VERMILION,
+        markeredgewidth=2,
         zorder=4,
         label=f"mean colour: a {mean[0]:+.1f}, b {mean[1]:+.1f}".replace("-", "−"),
     )
