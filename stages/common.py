@@ -61,7 +61,7 @@ class _Positive(click.FloatRange):
         return number
 
 
-PATH = _Path(path_type=Path)
+PATH = _Path(path_type=Path, readable=False)  # what cannot be read is told by what reads it
 POSITIVE = _Positive(0, min_open=True)
 
 

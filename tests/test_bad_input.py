@@ -894,3 +894,26 @@ def test_weights_of_another_kind_are_refused(call, dataset, tmp_path, content, k
     assert last.startswith("error: embedding.weights: ")
     assert "weights.h5 does not hold the weights of Inception-ResNet-v2" in last
     assert entries(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["colorise"], ["--nonsense"], ["colorize"], ["train"], ["colorize", "a.jpg", "--run", "r", "--out"],
+        ["colorize", "", "--run", "r", "--out", "o"], ["colorize", "a.jpg", "--run", "r", "--out", ""],
+        *(["colorize", "a.jpg", "--run", "r", "--out", "o", "--max-megapixels", x] for x in ("-1", "0", "nan", "inf")),
+        *(["serve", "--max-megabytes", x] for x in ("nan", "inf", "0", "x")), ["serve", "--max-megapixels", "nan"],
+        ["report", "--results", ""], ["report", "--data", "nowhere"], ["verify", ""], ["inspect", "x", "--count", "0"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_wrong_command_line_is_refused_in_one_line(call, tmp_path, arguments):
+    assert_refused(call(arguments), "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_told_with_the_option_that_names_it(call, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "full").touch()
+    result = call(["colorize", "a.jpg", "--run", "results/x", "--out", "full/out"])
+    assert result.exit_code == 2 and "(data, root)" not in result.stderr

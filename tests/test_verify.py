@@ -185,6 +185,15 @@ def test_a_place_without_anything_of_ours_is_refused(tmp_path, name):
     assert result.exit_code == 2 and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
 
 
+def test_a_folder_named_report_may_be_anybodys(wholes, tmp_path):
+    (tmp_path / "mine" / "report").mkdir(parents=True)
+    (tmp_path / "mine" / "report" / "thesis.txt").write_text("mine")
+    dataset, _ = wholes
+    shutil.copytree(tmp_path / "mine", dataset.folder / "mine")
+    assert verify([dataset.folder])[1] == []
+    assert [path.name for path in (dataset.folder / "mine").rglob("*")] == ["report", "thesis.txt"]
+
+
 def test_an_unfinished_store_is_told_to_be_unfinished(wholes):
     dataset, _ = wholes
     dataset.images.manifest_path.unlink()
