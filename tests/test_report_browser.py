@@ -275,6 +275,13 @@ def test_a_run_beside_itself_is_pointed_out(browser):
     browser.until(lambda: "This is one run twice" in browser.one("#notices").text)
 
 
+def test_a_run_that_is_not_there_is_not_compared_silently(browser):
+    browser.look("report/compare.html#a=base_lr1e-4&b=" + quote("<b>nope", safe=""))
+    browser.until(lambda: "There is no run <b>nope here." in browser.one("#notices").text)
+    Select(browser.one("#b")).select_by_value("base_lr1e-1")
+    browser.until(lambda: "There is no run" not in browser.one("#notices").text)
+
+
 PAGES = ["index.html", "report/base_lr1e-4.html", NASTY_PAGE, "report/base_lr1e-1.html", "report/compare.html"]
 
 

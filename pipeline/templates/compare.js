@@ -69,6 +69,7 @@
     by("settings").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
   }
 
+  let unknown = []; // names in the address that are no runs
   let pair = [];
   const show = growing(by("wall"), by("more"), ({ row, id, errors }) => {
     const [a, b] = pair;
@@ -125,6 +126,7 @@
     const same = a.table === b.table;
     const notices = same ? [] : [make("p", { className: "notice bad" },
       "These runs were not scored on the same images: their numbers cannot be compared, and no images are shown.")];
+    for (const name of unknown) notices.push(make("p", { className: "notice bad" }, `There is no run ${name} here.`));
     if (a.run === b.run) notices.push(make("p", { className: "notice" }, "This is one run twice; choose another for a or b."));
     by("notices").replaceChildren(...notices);
     document.title = `${a.run} and ${b.run} – DeepColor`;
@@ -136,6 +138,7 @@
 
   function follow() {
     const asked = new URLSearchParams(location.hash.slice(1));
+    unknown = ["a", "b"].map((side) => asked.get(side)).filter((name) => name !== null && !names.includes(name));
     sides.forEach((select, k) => {
       const name = asked.get("ab"[k]);
       if (names.includes(name)) select.value = name;
@@ -151,6 +154,7 @@
   }
 
   function choose() {
+    unknown = [];
     history.replaceState(null, "", `#${new URLSearchParams({ a: by("a").value, b: by("b").value })}`);
     update();
   }
