@@ -129,20 +129,19 @@ def _build(
             shutil.copyfile(path, new / path.name)
     runs, left_out = read_runs(results)
     tables = _tables(runs)
-    whole = {
-        dataset: _link_pictures(pictures_of, dataset, [run for run in runs if run.dataset == dataset], new)
-        for dataset in sorted({run.dataset for run in runs})
-    }
+    whole: dict[str, frozenset[int]] = {}  # by run, the rows whose true and gray pictures are there
+    for dataset in sorted({run.dataset for run in runs}):
+        whole |= _link_pictures(pictures_of, dataset, [run for run in runs if run.dataset == dataset], new)
     templates = _templates()
     with progress.track("report, runs", len(runs)) as advance:
         for number, table in enumerate(tables):
             for run in table.runs:
-                data = script_data(run, number, whole[run.dataset])
+                data = script_data(run, number, whole[run.name])
                 # JSON as a script, since a page from file:// may not fetch; <, > and & cannot end it.
                 text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
                 (new / "data" / f"{run.name}.js").write_text(f"addRun({text});\n", encoding="utf-8")
                 page = templates.get_template("run.html").render(
-                    run_view(run), strip=_strip(run.images.rows), whole=whole[run.dataset]
+                    run_view(run), strip=_strip(run.images.rows), whole=whole[run.name]
                 )
                 (new / f"{run.name}.html").write_text(page, encoding="utf-8")
                 advance()
@@ -174,14 +173,24 @@ def _templates() -> Environment:
 
 def _link_pictures(
     pictures_of: Callable[[str], Path] | Mapping[str, Path], dataset: str, runs: Sequence[RunResults], new: Path
-) -> frozenset[int]:
-    """Bring the true and gray pictures of the runs' test images into the page; return the rows that have both."""
+) -> dict[str, frozenset[int]]:
+    """Bring the true and gray pictures of the runs' test images into the page; return, by run, the rows that have both.
+
+    A run of other images than the dataset has by now has none: a row's picture would be that of another image.
+    """
+    whole: dict[str, frozenset[int]] = {run.name: frozenset() for run in runs}
     try:
         source = pictures_of(dataset) if callable(pictures_of) else pictures_of[dataset]
     except KeyError:
-        return frozenset()
+        return whole
     both = pictures(source / "true") & pictures(source / "gray")
-    rows = sorted(both & {row for run in runs for row in run.images.rows})
+    now = files.read_if_whole(source.with_name("images.json")).get("fingerprint")
+    for run in runs:
+        fingerprints = run.info.get("fingerprints")
+        own = fingerprints.get("images") if isinstance(fingerprints, Mapping) else None
+        if now is None or own in (None, now):
+            whole[run.name] = both.intersection(run.images.rows)
+    rows = sorted(frozenset().union(*whole.values()))
     for kind in ("true", "gray") if rows else ():
         folder = new / "pictures" / dataset / kind
         folder.mkdir(parents=True)
@@ -191,7 +200,7 @@ def _link_pictures(
                 os.link(source / kind / name, folder / name)
             except OSError:  # another file system, or one without hard links
                 shutil.copyfile(source / kind / name, folder / name)
-    return frozenset(rows)
+    return whole
 
 
 def _tables(runs: Iterable[RunResults]) -> list[Table]:

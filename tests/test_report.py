@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 import fake_results
 import pytest
+import yaml
 from click.testing import CliRunner
 
-from pipeline import report, report_views
+from pipeline import files, report, report_views
 from pipeline.differences import ONE_COLOUR
 from pipeline.errors import InputError
 from pipeline.report import write_report
@@ -300,6 +301,26 @@ def test_pictures_of_the_truth_may_be_missing(fake):
     write_report(fake.results, {})
     assert data(fake, "base_lr1e-4")["withoutTruth"] == [3, 5, 7]
     assert "pictures of the dataset sample are not there" in Page(fake.results / "report" / "base_lr1e-4.html").text
+
+
+def test_a_picture_that_is_missing_leaves_its_place_free(fake):
+    fake_results.add_run(fake, "base_lr1e-4", images=3)
+    (fake.pictures("sample") / "true" / "000003.jpg").unlink()
+    for page in (write_report(fake.results, fake.pictures), fake.results / "report" / "base_lr1e-4.html"):
+        strip = page.read_text().split("<span>true</span>")[1].split("</div>")[0]
+        assert re.findall(r"no picture|0000\d\d", strip) == ["no picture", "000005", "000007"]
+
+
+def test_the_truth_of_other_images_is_not_shown_beside_a_run(fake):
+    for run, images in (("base_lr1e-4", "now"), ("base_lr1e-3", "before"), ("base_lr1e-2", None)):
+        fake_results.add_run(fake, run, images=3)
+        path = fake.results / run / "run.yaml"
+        told = yaml.safe_load(path.read_text()) | ({"fingerprints": {"images": images}} if images else {})
+        path.write_text(yaml.safe_dump(told))
+    files.write_json(fake.pictures("sample").with_name("images.json"), {"fingerprint": "now"})
+    write_report(fake.results, fake.pictures)
+    without = {run: data(fake, run)["withoutTruth"] for run in ("base_lr1e-4", "base_lr1e-3", "base_lr1e-2")}
+    assert without == {"base_lr1e-4": [], "base_lr1e-3": [3, 5, 7], "base_lr1e-2": []}
 
 
 def test_the_same_results_give_the_same_bytes(written, tmp_path):
