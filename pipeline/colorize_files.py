@@ -91,7 +91,7 @@ def colorize_files(
             colorize.csv of another kind, or the run cannot be used.
     """
     jobs, others = _listed(inputs, out)
-    _known(out / REPORT)
+    _known(out / REPORT)  # refused, if at all, before a network is loaded
     colorizer = load()
     work = _Work(out, colorizer, options or Options(), {name for _, name in jobs}, partition_of)
     # In the folder: the one above it may not be the user's.
@@ -232,14 +232,11 @@ class _Work:
         if not self._options.overwrite and not unfinished:
             for path in (output, *also):
                 if (self._out / path).exists():
-                    other = "by another run or other options, or of a photograph that has changed since"
-                    made = (
-                        f"it was made {other}"
-                        if before.get("output") == escaped(output)
-                        else f"it was made of {self._made_of[escaped(output)]}"
-                        if escaped(output) in self._made_of
-                        else "it was not made by this command"
-                    )
+                    made = "it was not made by this command"
+                    if before.get("output") == escaped(output):
+                        made = "it was made by another run or other options, or of a photograph that has changed since"
+                    elif escaped(output) in self._made_of:
+                        made = f"it was made of {self._made_of[escaped(output)]}"
                     raise _Refused(f"{path} exists: {made}; add --overwrite, or name another --out")
         self._tell(row | {"status": STARTED, "output": escaped(output)})
         remarks = list(original.remarks)

@@ -79,8 +79,9 @@ def _note_changes(config: Config, store: Store) -> None:
     for path in itertools.chain(folders, photographs):
         with contextlib.suppress(OSError):
             if made < path.stat().st_mtime <= now:
-                log.info("%s was changed after it was ingested; the photographs are looked at again", path)
-                lost.note(store.path, [f"changed: {escaped(str(path))}"])
+                changed = escaped(str(path))
+                log.info("%s was changed after it was ingested; the photographs are looked at again", changed)
+                lost.note(store.path, [f"changed: {changed}"])
                 return
 
 

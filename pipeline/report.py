@@ -103,11 +103,8 @@ def _refuse_foreign(results: Path) -> None:
     foreign = []
     if index.exists() and not (index.is_file() and b"DeepColor" in index.read_bytes()[:4096]):
         foreign.append(index)
-    if (
-        folder.exists()
-        and not (folder / "compare.html").exists()
-        and not (folder.is_dir() and not any(folder.iterdir()))
-    ):
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / "compare.html").exists():
         foreign.append(folder)
     entries = [path for path in sorted(results.iterdir()) if not path.name.startswith(".")]
     if not any((path / name).exists() for path in entries for name in ("metrics.csv", "run.yaml")):

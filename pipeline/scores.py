@@ -46,8 +46,8 @@ def scored_on(values: Iterable[tuple[str, str, str, float]]) -> str:
     Returns:
         Text that is equal for equal images and splits; empty where these scores are not told.
     """
-    known = {(partition, answer, f"{v:.6g}") for partition, answer, m, v in values if m == "rmse"}
-    return repr(sorted(each for each in known if each[1] in (GRAY, MEAN))).removeprefix("[]")
+    known = sorted((p, a, f"{v:.6g}") for p, a, metric, v in values if metric == "rmse" and a in (GRAY, MEAN))
+    return repr(known) if known else ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """All runs side by side: results/summary.csv and results/summary.md."""
 
 import contextlib
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -223,25 +224,14 @@ def _markdown(results: Path, tables: list[list[_Result]], unreadable: list[tuple
 def _seeds(tables: list[list[_Result]]) -> list[str]:
     """How far runs that differ only in their seed lie apart."""
     lines = []
-    for table in tables:
-        alike: list[tuple[str, list[_Result]]] = []
-        for result in table:
-            with contextlib.suppress(InputError):
-                name = replace(Run.parse(result.run), seed=DEFAULT_SEED).name
-                for known, others in alike:
-                    if known == name and not other_settings(others[0].info, result.info):
-                        others.append(result)
-                        break
-                else:
-                    alike.append((name, [result]))
-        for name, results in alike:
-            if len(results) > 1:
-                cells = []
-                for _, answer, split, metric, digits in _OVER_SEEDS:
-                    values = [result.values.get((answer, split, metric), math.nan) for result in results]
-                    both = float(np.mean(values)), float(np.std(values, ddof=1))
-                    cells.append(" ± ".join(_number(value, digits) for value in both))
-                lines.append(_line([name, results[0].dataset, str(len(results)), *cells]))
+    for name, results in itertools.chain.from_iterable(map(_alike, tables)):
+        if len(results) > 1:
+            cells = []
+            for _, answer, split, metric, digits in _OVER_SEEDS:
+                values = [result.values.get((answer, split, metric), math.nan) for result in results]
+                both = float(np.mean(values)), float(np.std(values, ddof=1))
+                cells.append(" ± ".join(_number(value, digits) for value in both))
+            lines.append(_line([name, results[0].dataset, str(len(results)), *cells]))
     if not lines:
         return []
     headings = ["run, any seed", "dataset", "seeds", *(number[0] for number in _OVER_SEEDS)]
@@ -257,6 +247,24 @@ def _seeds(tables: list[list[_Result]]) -> list[str]:
     ]
 
 
+def _alike(table: list[_Result]) -> list[tuple[str, list[_Result]]]:
+    """Runs that differ in their seed alone, under the name that they have without it."""
+    found: list[tuple[str, list[_Result]]] = []
+    for result in table:
+        with contextlib.suppress(InputError):
+            name = replace(Run.parse(result.run), seed=DEFAULT_SEED).name
+            own = [
+                results
+                for known, results in found
+                if known == name and not other_settings(results[0].info, result.info)
+            ]
+            if own:
+                own[0].append(result)
+            else:
+                found.append((name, [result]))
+    return found
+
+
 def _without_embedding(results: Path, found: list[_Result]) -> list[str]:
     """Runs beside the same network trained without the embedding."""
     lines = []
@@ -265,7 +273,9 @@ def _without_embedding(results: Path, found: list[_Result]) -> list[str]:
         without = f"{result.run}_noembed"
         if without in by_name:
             try:
-                if other := other_settings(result.info, by_name[without].info):
+                other = other_settings(result.info, by_name[without].info)
+                # Those of the embedding are the twin's in name only.
+                if other := [difference for difference in other if not difference.startswith("embeddings.")]:
                     raise InputError(f"not compared: they differ in more than the embedding: {'; '.join(other)}")
                 rows, reason = compare_runs(results / result.run, results / without)
             except InputError as error:
@@ -278,15 +288,8 @@ def _without_embedding(results: Path, found: list[_Result]) -> list[str]:
                     if row["low"] is not None:
                         interval = " to ".join(differences.signed(row[end], 4) for end in ("low", "high"))
                     verdict = f"with the embedding: {row['verdict']}"
-                    cells = [
-                        result.run,
-                        without,
-                        row["metric"],
-                        differences.signed(row["difference"], 4),
-                        interval,
-                        verdict,
-                    ]
-                    lines.append(_line(cells))
+                    difference = differences.signed(row["difference"], 4)
+                    lines.append(_line([result.run, without, row["metric"], difference, interval, verdict]))
     if not lines:
         return []
     return [

@@ -34,6 +34,7 @@ LESS_MEMORY = {
     "evaluate": "evaluation.batch_size",
     "train": "training.memory_gib, or the run's batch size (_bs)",
 }
+PARTITIONS = ("train", "validation", "test")  # `pipeline.splits` has them too, and takes NumPy along
 DEFAULT_CONFIG = Path("config/config.yaml")
 _BEGAN = time.monotonic()  # of a stage, but for Python's own start
 

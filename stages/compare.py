@@ -12,7 +12,7 @@ from stages import common
 @click.argument("other", type=common.PATH)
 @click.option(
     "--partition",
-    type=click.Choice(["train", "validation", "test"]),
+    type=click.Choice(common.PARTITIONS),
     default="test",
     show_default=True,
     help="Which images.",

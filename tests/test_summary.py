@@ -323,6 +323,16 @@ def test_what_other_settings_did_is_not_put_down_to_the_embedding(tmp_path):
     assert row["verdict"] == f"not compared: {told}"
 
 
+def test_settings_of_an_embedding_that_the_twin_has_not_do_not_count(tmp_path):
+    other = {"training": {"start_at": "mean"}, "embeddings": {"seed": 9}}
+    put(tmp_path, "base_lr1e-4", 14.0, info=SETTINGS)
+    put(tmp_path, "base_lr1e-4_noembed", 14.0, info=SETTINGS | {"settings": other})
+    for run, better in (("base_lr1e-4", 20.0), ("base_lr1e-4_noembed", 0.0)):
+        with_images(tmp_path, run, better)
+    write_summary(tmp_path)
+    assert {row["verdict"] for row in table(tmp_path, NOEMBED)} == {"with the embedding: better"}
+
+
 def test_without_such_a_pair_there_is_no_table(tmp_path):
     put(tmp_path, "base_lr1e-4", 14.0)
     put(tmp_path, "base_lr1e-3_noembed", 14.0)
