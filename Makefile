@@ -19,7 +19,7 @@ test-all: check
 bench: .venv/installed
 	$(BIN)/python -m benchmarks $(ROWS)
 
-fuzz: .venv/installed ; DEEPCOLOR_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -x tests/test_fuzz.py
+fuzz: .venv/installed ; DEEPCOLOR_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -x tests/system/test_fuzz.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

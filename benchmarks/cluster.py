@@ -17,10 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline import config  # noqa: E402
-from pipeline.files import remove  # noqa: E402
-from pipeline.ingest import ingest  # noqa: E402
-from pipeline.stores import EMBEDDINGS, IMAGES, Store  # noqa: E402
+from pipeline.config import schema  # noqa: E402
+from pipeline.core.files import remove  # noqa: E402
+from pipeline.dataset.ingest import ingest  # noqa: E402
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.store import Store  # noqa: E402
 
 
 def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
@@ -31,9 +32,9 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         source = Store(Path(folder) / "images.zarr", IMAGES)
         options = {"limit": images, "images_per_shard": 8}
-        ingest(config.SampleSource(), source, **options)
+        ingest(schema.SampleSource(), source, **options)
         if stage == "embed":
-            from pipeline import backend
+            from pipeline.networks import backend
 
             backend.start(1)
         clusters = {
@@ -48,17 +49,17 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
             began = time.perf_counter()
             if stage == "ingest":
                 made = Store(Path(folder) / f"{number}" / "images.zarr", IMAGES)
-                ingest(config.SampleSource(), made, scheduler=address, **options)
+                ingest(schema.SampleSource(), made, scheduler=address, **options)
                 seconds = time.perf_counter() - began
                 remove(made.path.parent)
             else:
-                from pipeline.embed import embed
+                from pipeline.embedding.embed import embed
 
                 made = Store(Path(folder) / "embeddings.zarr", EMBEDDINGS)
                 remove(made.path)
                 remove(made.records)
                 began = time.perf_counter()
-                embed(source, made, config.Embedding(batch_size=8), scheduler=address)
+                embed(source, made, schema.Embedding(batch_size=8), scheduler=address)
                 seconds = time.perf_counter() - began
             return images / seconds
 

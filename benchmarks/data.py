@@ -17,13 +17,15 @@ from PIL import Image
 
 from benchmarks.datasets import write_archive
 from benchmarks.measure import THREADS, Line, Ratio, in_turn, median, quotients, seconds
-from pipeline import config, files
-from pipeline.ingest import ingest as ingest_images
-from pipeline.lab import SIZE, from_rgb
-from pipeline.memory import keep_freed
-from pipeline.photographs import centre_square, decode_photograph, read_bytes
-from pipeline.sources.sample import sample_photographs
-from pipeline.stores import EMBEDDINGS, IMAGES, ROWS_PER_CHUNK, Store
+from pipeline.config import schema
+from pipeline.core import files
+from pipeline.core.machine import keep_freed
+from pipeline.dataset.ingest import ingest as ingest_images
+from pipeline.dataset.sources.sample import sample_photographs
+from pipeline.images.lab import SIZE, from_rgb
+from pipeline.images.photographs import centre_square, decode_photograph, read_bytes
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.store import ROWS_PER_CHUNK, Store
 
 INGESTED, READ, IMAGES_PER_SHARD = 1024, 512, 64
 PHOTOGRAPHS, WIDTH, HEIGHT = 128, 512, 384
@@ -62,7 +64,7 @@ def ingest() -> list[Line]:
 
 
 def _ingester(
-    source: config.KaggleSource | config.FolderSource, folder: Path, threads: int = THREADS
+    source: schema.KaggleSource | schema.FolderSource, folder: Path, threads: int = THREADS
 ) -> Callable[[], None]:
     def ours() -> None:
         files.remove(folder)
@@ -86,7 +88,7 @@ def _ingest_arrays(folder: Path) -> Line:
         bare.mkdir()
         in_threads(compress, shards)
 
-    ours = _ingester(config.KaggleSource(kind="kaggle", path=str(archive)), folder / "data")
+    ours = _ingester(schema.KaggleSource(kind="kaggle", path=str(archive)), folder / "data")
     ours()  # what is imported, and files into memory
     taken, needed = in_turn(ours, least, rounds=ROUNDS)
     return Line(
@@ -146,7 +148,7 @@ def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[L
         parts = [paths[start : start + ROWS_PER_CHUNK] for start in range(0, len(paths), ROWS_PER_CHUNK)]
         in_threads(work, [(part, bare / f"{number}") for number, part in enumerate(parts)], threads)
 
-    ours = _ingester(config.FolderSource(kind="folder", path=str(photographs)), folder / "data", threads)
+    ours = _ingester(schema.FolderSource(kind="folder", path=str(photographs)), folder / "data", threads)
     ours()
     taken, decoded, needed = in_turn(ours, decoding, least, rounds=ROUNDS)
     rate = f"{len(paths) / median(taken):.1f} images/s"
@@ -177,7 +179,7 @@ def sizes() -> list[Line]:
     """Bytes on disk, beside those of arrays."""
     with tempfile.TemporaryDirectory() as temporary:
         images = Store(Path(temporary) / "images.zarr", IMAGES)
-        ingest_images(config.SampleSource(), images, workers=THREADS)
+        ingest_images(schema.SampleSource(), images, workers=THREADS)
         embeddings = Store(Path(temporary) / "embeddings.zarr", EMBEDDINGS)
         rows = images.rows()
         embeddings.create(rows, IMAGES_PER_SHARD, {"settings": {}})
@@ -218,7 +220,7 @@ def access() -> list[Line]:
         folder = Path(temporary)
         write_archive(folder / "archive", READ)
         store = Store(folder / "images.zarr", IMAGES)
-        ingest_images(config.KaggleSource(kind="kaggle", path=str(folder / "archive")), store, workers=THREADS)
+        ingest_images(schema.KaggleSource(kind="kaggle", path=str(folder / "archive")), store, workers=THREADS)
         arrays = {name: folder / f"{name}.npy" for name in ("L", "ab")}
         for name, path in arrays.items():
             np.save(path, store.read(name, 0, READ))

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import config, files, recipes, splits
-from pipeline.ingest import ingest, read_index
-from pipeline.lab import SIZE
-from pipeline.stores import EMBEDDINGS, IMAGES, Store
+from pipeline.config import schema
+from pipeline.core import files
+from pipeline.dataset import splits
+from pipeline.dataset.index import read_index
+from pipeline.dataset.ingest import ingest
+from pipeline.embedding import recipe
+from pipeline.images.lab import SIZE
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.store import Store
 
 DISTINCT = (
     64  # images that are drawn for an archive; the others repeat them, each with its own number in its first pixels
@@ -44,15 +49,15 @@ def write_archive(folder: Path, n: int) -> None:
                 file.write(image.data)
 
 
-def synthetic(folder: Path, n: int, split: config.Split | None = None) -> tuple[Store, Store, Path]:
+def synthetic(folder: Path, n: int, split: schema.Split | None = None) -> tuple[Store, Store, Path]:
     """Images that are drawn, random numbers in the place of their embeddings, and a split."""
     images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
     table = folder / "splits.csv"
     archive = folder / "archive"
     write_archive(archive, n)
-    source = config.KaggleSource(kind="kaggle", path=str(archive))
-    ingest(source, images, images_per_shard=config.Config().images_per_shard)
-    settings = recipes.settings(config.Embedding(), images.rows_per_shard())
+    source = schema.KaggleSource(kind="kaggle", path=str(archive))
+    ingest(source, images, images_per_shard=schema.Config().images_per_shard)
+    settings = recipe.settings(schema.Embedding(), images.rows_per_shard())
     embeddings.create(n, images.rows_per_shard(), {"settings": settings, "versions": {}})
     values = np.random.default_rng(0).standard_normal((n, 1000), np.float32)
     for shard in range(embeddings.shard_count()):
@@ -61,5 +66,5 @@ def synthetic(folder: Path, n: int, split: config.Split | None = None) -> tuple[
         facts = {"settings": files.fingerprint(settings), "input": record["files"]["L"]}
         embeddings.write_shard(shard, {"embedding": values[slice(*embeddings.span(shard))]}, **facts)
     embeddings.complete({"images": images.manifest()["fingerprint"]})
-    splits.write(read_index(images), table, split or config.Split(), images.manifest()["fingerprint"])
+    splits.write(read_index(images), table, split or schema.Split(), images.manifest()["fingerprint"])
     return images, embeddings, table

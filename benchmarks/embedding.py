@@ -6,31 +6,35 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import THREADS, Line, in_turn, median, quotients
-from pipeline import backend, hardware
+from pipeline.core import machine
+from pipeline.networks import backend
 
 backend.start(THREADS)
 
 import keras  # noqa: E402
 
-from pipeline import config, files, inception  # noqa: E402
-from pipeline import embed as stage  # noqa: E402
-from pipeline.ingest import ingest  # noqa: E402
-from pipeline.stores import EMBEDDINGS, IMAGES, Store  # noqa: E402
+from pipeline.config import schema  # noqa: E402
+from pipeline.core import files  # noqa: E402
+from pipeline.dataset.ingest import ingest  # noqa: E402
+from pipeline.embedding import embed as embedding_stage  # noqa: E402
+from pipeline.embedding import inception  # noqa: E402
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES  # noqa: E402
+from pipeline.storage.store import Store  # noqa: E402
 
 IMAGES_EMBEDDED = 32
 ROUNDS = 3
 
 
 def embed() -> list[Line]:
-    fast = hardware.fastest_precision()
+    fast = machine.fastest_precision()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
-        ingest(config.SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
-        plain = inception.build_network(config.Embedding(), None)
+        ingest(schema.SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
+        plain = inception.build_network(schema.Embedding(), None)
         weights = folder / "network.weights.h5"
         plain.save_weights(weights)
-        settings = config.Embedding(weights=str(weights), precision=fast)
+        settings = schema.Embedding(weights=str(weights), precision=fast)
         gray = images.read("L", 0, IMAGES_EMBEDDED)
         rgb = np.asarray(inception.GrayPhotograph()(gray))
         keras.config.set_dtype_policy(fast)
@@ -38,7 +42,7 @@ def embed() -> list[Line]:
 
         def ours() -> None:
             files.remove(embeddings.records)
-            stage.embed(images, embeddings, settings)
+            embedding_stage.embed(images, embeddings, settings)
 
         def predict() -> None:
             plain.predict(rgb, batch_size=settings.batch_size, verbose=0)

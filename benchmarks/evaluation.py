@@ -8,33 +8,34 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import THREADS, Line, in_turn, median, quotients
-from pipeline import backend
+from pipeline.networks import backend
 
 backend.start(THREADS)
 
 from benchmarks import datasets  # noqa: E402
-from pipeline import architectures, config  # noqa: E402
-from pipeline import evaluation as stage  # noqa: E402
-from pipeline.references import evaluate_references  # noqa: E402
-from pipeline.runs import Run  # noqa: E402
-from pipeline.training import train  # noqa: E402
+from pipeline.config import schema  # noqa: E402
+from pipeline.config.runs import Run  # noqa: E402
+from pipeline.evaluation.baselines import evaluate_references  # noqa: E402
+from pipeline.networks import builder  # noqa: E402
+from pipeline.results import evaluate as evaluation  # noqa: E402
+from pipeline.training.train import train  # noqa: E402
 
 RUN = "base_lr1e-4_noembed"  # with an embedding, it is also scored with wrong ones: three answers
 FEW, MANY, ROUNDS = 16, 48, 2
 # Few images to train on, which is not measured here.
-SPLIT = config.Split(train=0.1, validation=0.1, test=0.8)
+SPLIT = schema.Split(train=0.1, validation=0.1, test=0.8)
 
 
 def evaluate() -> list[Line]:
-    run, settings = Run.parse(RUN), config.Evaluation()
-    model = architectures.build(run.architecture, embedding=False)
+    run, settings = Run.parse(RUN), schema.Evaluation()
+    model = builder.build(run.architecture, embedding=False)
     with tempfile.TemporaryDirectory() as name:
         few, many = (_evaluation(run, settings, Path(name) / str(n), n) for n in (FEW, MANY))
         lightness = np.zeros((MANY - FEW, 224, 224), np.uint8)
 
         def forward() -> None:
             for start in range(0, len(lightness), settings.batch_size):
-                stage.predict(model, lightness[start : start + settings.batch_size], None)
+                evaluation.predict(model, lightness[start : start + settings.batch_size], None)
 
         few()
         forward()
@@ -55,14 +56,14 @@ def evaluate() -> list[Line]:
     ]
 
 
-def _evaluation(run: Run, settings: config.Evaluation, folder: Path, n: int) -> Callable[[], object]:
+def _evaluation(run: Run, settings: schema.Evaluation, folder: Path, n: int) -> Callable[[], object]:
     """The evaluation of a run that is trained on some of `n` images."""
     images, embeddings, split = datasets.synthetic(folder, n, SPLIT)
     references, directory = folder / "references.csv", folder / RUN
     evaluate_references(images, split, references, batch_size=settings.batch_size, seed=0, threads=THREADS)
-    train(run, images, embeddings, split, directory, config.Training(epochs=1))
+    train(run, images, embeddings, split, directory, schema.Training(epochs=1))
     return partial(
-        stage.evaluate,
+        evaluate.evaluate,
         run,
         images,
         embeddings,

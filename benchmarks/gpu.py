@@ -2,8 +2,8 @@
 
     python -m benchmarks.gpu [ROW ...] [--cpu-trial]
 
-The dataset lies on the GPU, and one call makes many of Keras' steps, as `pipeline.resident` has it. Results go to
-benchmarks/results/<device>.json; rows that are not asked for stay there as they were.
+The dataset lies on the GPU, and one call makes many of Keras' steps, as `pipeline.training.on_device` has it. Results go
+to benchmarks/results/<device>.json; rows that are not asked for stay there as they were.
 """
 
 import argparse
@@ -28,10 +28,14 @@ from benchmarks import performance
 from benchmarks.__main__ import write
 from benchmarks.measure import RESULTS, Line, Ratio, in_turn, machine, median, quotients
 from benchmarks.networks import computed_flops, ours, printed, tiled
-from pipeline import architectures, backend, config, feed, inception, resident
-from pipeline.blueprints import ARCHITECTURES, EMBEDDING_FLOPS, EMBEDDING_SIZE
-from pipeline.hardware import Precision
-from pipeline.lab import SIZE
+from pipeline.config import schema
+from pipeline.core.machine import Precision
+from pipeline.embedding import inception
+from pipeline.images.lab import SIZE
+from pipeline.networks import backend, builder
+from pipeline.networks.notation import ARCHITECTURES, EMBEDDING_FLOPS, EMBEDDING_SIZE
+from pipeline.training import on_device
+from pipeline.training.batches import Examples
 
 BASE_TRAINED, EMBEDDED = 5200, 5000  # images/s that one H100 should reach
 KINDS: dict[Precision, str] = {"float32": "float32", "mixed_bfloat16": "bfloat16"}
@@ -65,22 +69,22 @@ WHOLE = Scale(tuple(ARCHITECTURES), {5: 409, 50: 41, 256: 9}, 15_000, 2048, (64,
 TRIAL = Scale(("arch3",), {2: 2}, 4, 2, (2,), 256, 1)
 
 
-def random_examples(n: int) -> feed.Examples:
+def random_examples(n: int) -> Examples:
     """A step takes as long for any values."""
     draws = np.random.default_rng(0)
-    return feed.Examples(
+    return Examples(
         draws.integers(0, 256, (n, SIZE, SIZE), np.uint8),
         draws.integers(0, 256, (n, SIZE, SIZE, 2), np.uint8),
         draws.standard_normal((n, EMBEDDING_SIZE), np.float32),
     )
 
 
-def epoch_of(name: str, precision: Precision, on_device: feed.Examples, batch: int) -> Callable[[], None]:
-    """An epoch of a network of ours, on examples that `pipeline.resident` placed."""
+def epoch_of(name: str, precision: Precision, placed: Examples, batch: int) -> Callable[[], None]:
+    """An epoch of a network of ours, on examples that `pipeline.training.on_device` placed."""
     network = ours(name, precision)
-    model = resident.Network(network.inputs, network.outputs)
-    architectures.compile_to_train(model, 1e-4)
-    batches = resident.Batches(on_device, batch, shuffle_seed=0)
+    model = on_device.Network(network.inputs, network.outputs)
+    builder.compile_to_train(model, 1e-4)
+    batches = on_device.Batches(placed, batch, shuffle_seed=0)
 
     def train() -> None:
         batches.shuffle(1)
@@ -121,10 +125,10 @@ def steps(name: str, scale: Scale) -> list[Line]:
     for batch, count in scale.steps.items():
         n = batch * count
         data = random_examples(n)
-        on_device, theirs = resident.place(data), printed(name)
+        placed, theirs = on_device.place(data), printed(name)
         arrays = [data.lightness[..., None], tiled(data.embedding)]
         runs = [
-            *(epoch_of(name, precision, on_device, batch) for precision in KINDS),
+            *(epoch_of(name, precision, placed, batch) for precision in KINDS),
             *products,
             partial(theirs.fit, arrays, data.ab, batch_size=batch, verbose=0),
         ]
@@ -151,12 +155,12 @@ def epoch(scale: Scale) -> list[Line]:
     lines = []
     n, data = scale.epoch, random_examples(scale.epoch)
     product = Product("bfloat16", scale.matrix)
-    on_device, inputs = resident.place(data), [data.lightness[..., None], data.embedding]
+    placed, inputs = on_device.place(data), [data.lightness[..., None], data.embedding]
     for name in scale.networks[:: max(len(scale.networks) - 1, 1)]:
         for batch in scale.steps:
             theirs = ours(name, "mixed_bfloat16")
             fit = partial(theirs.fit, inputs, data.ab, batch_size=batch, verbose=0)
-            train = epoch_of(name, "mixed_bfloat16", on_device, batch)
+            train = epoch_of(name, "mixed_bfloat16", placed, batch)
             taken, fitting, multiplying = _measured([train, fit, product], scale.rounds)
             flops = 3 * n * computed_flops(name)
             what, rate = f"epoch of {name}, batch {batch}, bfloat16", _rate(n, flops, taken)
@@ -195,7 +199,7 @@ def embedding(scale: Scale) -> list[Line]:
 
 def _inception(precision: Precision) -> keras.Model:
     with backend.policy(precision):
-        return inception.build_network(config.Embedding(), None)
+        return inception.build_network(schema.Embedding(), None)
 
 
 def _measured(runs: list[Any], rounds: int) -> list[list[float]]:

@@ -17,8 +17,11 @@ import numpy as np
 from benchmarks.datasets import write_archive
 from benchmarks.measure import THREADS, Line, median, quotients, seconds
 from benchmarks.memory import LITTLE, SPREAD
-from pipeline import backend, config, files
-from pipeline.stores import EMBEDDINGS, IMAGES, Store
+from pipeline.config import schema
+from pipeline.core import files
+from pipeline.networks import backend
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.store import Store
 
 REPEATS = (3, 2, 1)  # of n, 4n and 16n images, in each round
 IMAGES_PER_SHARD = 8  # so that few images are several shards
@@ -70,10 +73,10 @@ def _stores(folder: Path, n: int) -> tuple[Store, Store]:
 
 
 def _ingest(folder: Path, n: int) -> Callable[[], Any]:
-    from pipeline.ingest import ingest
+    from pipeline.dataset.ingest import ingest
 
     images, _ = _stores(folder, n)
-    source = config.KaggleSource(kind="kaggle", path=str(folder / "archive"))
+    source = schema.KaggleSource(kind="kaggle", path=str(folder / "archive"))
 
     def run() -> None:
         files.remove(images.path.parent)
@@ -82,15 +85,15 @@ def _ingest(folder: Path, n: int) -> Callable[[], Any]:
     return run
 
 
-def _stub(embedding: config.Embedding, saved: Path) -> Callable[[Any], Any]:
-    from pipeline import recipes
+def _stub(embedding: schema.Embedding, saved: Path) -> Callable[[Any], Any]:
+    from pipeline.embedding import recipe
 
-    files.write_json(saved.with_name("embedding_network.json"), recipes.weights(embedding))
+    files.write_json(saved.with_name("embedding_network.json"), recipe.weights(embedding))
     return lambda lightness: np.random.default_rng(0).normal(size=(len(lightness), 1000)).astype(np.float32)
 
 
 def _embed(folder: Path, n: int) -> Callable[[], Any]:
-    from pipeline import embed
+    from pipeline.embedding import embed
 
     _ingest(folder, n)()
     images, embeddings = _stores(folder, n)
@@ -99,7 +102,7 @@ def _embed(folder: Path, n: int) -> Callable[[], Any]:
         files.remove(embeddings.path)
         files.remove(embeddings.records)
         with mock.patch.multiple(embed, _load=_stub, ROWS_OF_SANITY=SPREAD):
-            embed.embed(images, embeddings, config.Embedding())
+            embed.embed(images, embeddings, schema.Embedding())
 
     return run
 
@@ -108,28 +111,29 @@ def _embed(folder: Path, n: int) -> Callable[[], Any]:
 def _network() -> Any:
     import keras
 
-    from pipeline import architectures
+    from pipeline.networks import builder
 
-    model = architectures.build("little", l2=0.01, architectures=LITTLE)
+    model = builder.build("little", l2=0.01, architectures=LITTLE)
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse")
     return model
 
 
 def _epoch(folder: Path, n: int) -> Callable[[], Any]:
-    from pipeline import feed
+    from pipeline.training import batches
 
     _embed(folder, n)()
     model = _network()
 
     def run() -> None:
-        examples = feed.load(*_stores(folder, n), {"train": np.arange(n)})["train"]
-        model.fit(backend.stream(feed.Batches(examples, 5)), shuffle=False, verbose=0)
+        examples = batches.load(*_stores(folder, n), {"train": np.arange(n)})["train"]
+        model.fit(backend.stream(batches.Batches(examples, 5)), shuffle=False, verbose=0)
 
     return run
 
 
 def _evaluate(folder: Path, n: int) -> Callable[[], Any]:
-    from pipeline import evaluation, metrics, references, scores
+    from pipeline.evaluation import baselines, metrics, scores
+    from pipeline.results import evaluate
 
     _embed(folder, n)()
     model, partitions = _network(), ["test"] * n
@@ -138,15 +142,15 @@ def _evaluate(folder: Path, n: int) -> Callable[[], Any]:
     def run() -> None:
         found = scores.Scores(n)
         with ThreadPoolExecutor(THREADS) as pool:
-            for batch in references.batches(*_stores(folder, n), partitions, rarity, 2):
-                predicted = evaluation.predict(model, batch.truth.lightness, batch.embedding)
+            for batch in baselines.batches(*_stores(folder, n), partitions, rarity, 2):
+                predicted = evaluate.predict(model, batch.truth.lightness, batch.embedding)
                 found.measure(pool, batch.start, batch.truth, {scores.MODEL: predicted})
 
     return run
 
 
 def _verify(folder: Path, n: int) -> Callable[[], Any]:
-    from pipeline.verify import verify
+    from pipeline.inspection.verify import verify
 
     _embed(folder, n)()
     return lambda: verify([folder / f"{n}"])

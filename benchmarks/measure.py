@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.hardware import processor_flags
+from pipeline.core.machine import processor_flags
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"

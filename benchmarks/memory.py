@@ -20,19 +20,20 @@ from pathlib import Path
 
 from benchmarks.datasets import write_archive
 from benchmarks.measure import ROOT, Line, Ratio
-from pipeline import WORKFLOW, config
-from pipeline.lab import SIZE
+from pipeline import WORKFLOW
+from pipeline.config import loading, schema
+from pipeline.images.lab import SIZE
 
 FEW, MANY = 256, 1024
-LITTLE = {"little": config.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
+LITTLE = {"little": schema.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
 RUN = "little_lr1e-3"
 # Embeddings whose spread embed computes at the end; else of up to 2048, which takes 0.5 s and 45 MiB at most.
 SPREAD = 16
 START = """
 from pipeline import config
-from pipeline.backend import start
+from pipeline.networks.backend import start
 start(config.Config().threads)
-import pipeline.embed, pipeline.inception
+import pipeline.embedding.embed, pipeline.embedding.inception
 """
 STUB = """
 import sys
@@ -83,7 +84,7 @@ def peak(*arguments: str | Path) -> int:
 
 def peaks(folder: Path, n: int, before_embed: str = "", only: Collection[str] = ()) -> dict[str, int]:
     """MiB by stage, with the first n images of the archive in the folder."""
-    for variable in (config.VARIABLE, WORKFLOW):
+    for variable in (loading.VARIABLE, WORKFLOW):
         os.environ.pop(variable, None)
     settings = {
         "dataset": "synthetic",

@@ -17,7 +17,8 @@ import psutil
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from benchmarks.datasets import photographs
-from pipeline import lab, metrics, scores
+from pipeline.evaluation import metrics, scores
+from pipeline.images import lab
 
 PIECE, BATCH = 100, 16
 

@@ -1,13 +1,13 @@
-"""The networks that are compared, compiled as `pipeline.training` compiles them."""
+"""The networks that are compared, compiled as `pipeline.training.train` compiles them."""
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import architectures, backend
-from pipeline.blueprints import EMBEDDING_SIZE, Layer, forward_flops, parts, resolve
-from pipeline.hardware import Precision
-from pipeline.lab import SIZE
+from pipeline.core.machine import Precision
+from pipeline.images.lab import SIZE
+from pipeline.networks import backend, builder
+from pipeline.networks.notation import EMBEDDING_SIZE, Layer, forward_flops, parts, resolve
 
 PLACES = SIZE // 8  # of the encoder's output, along height and width
 
@@ -15,7 +15,7 @@ PLACES = SIZE // 8  # of the encoder's output, along height and width
 def ours(name: str, precision: Precision = "float32") -> keras.Model:
     """A network of this project."""
     with backend.policy(precision):
-        return _compiled(architectures.build(name))
+        return _compiled(builder.build(name))
 
 
 def printed(name: str, l2: float = 0.01) -> keras.Model:
@@ -52,7 +52,7 @@ def computed_flops(name: str) -> float:
         if not layer.filters:
             side, upsampled = 2 * side, True
             continue
-        if upsampled and layer.kernel % 2:  # see `architectures.UpsamplingConvolution`
+        if upsampled and layer.kernel % 2:  # see `layers.UpsamplingConvolution`
             products = layer.kernel**2 - ((layer.kernel + 1) // 2) ** 2
             saved += 2 * side**2 * channels * layer.filters * products
         channels, upsampled = layer.filters, False
@@ -65,5 +65,5 @@ def tiled(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _compiled(model: keras.Model) -> keras.Model:
-    architectures.compile_to_train(model, 1e-4)
+    builder.compile_to_train(model, 1e-4)
     return model

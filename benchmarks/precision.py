@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import THREADS
-from pipeline import backend, hardware
-from pipeline.lab import SIZE
+from pipeline.core import machine
+from pipeline.images.lab import SIZE
+from pipeline.networks import backend
 
 BATCH = 5
 
@@ -42,39 +43,42 @@ def round_in_convolutions() -> None:
 
 def load(folder: Path, every: int) -> dict[str, Any]:
     """Examples to train and to validate on, of every so-many-th pixel."""
-    from pipeline import feed, splits
-    from pipeline.stores import EMBEDDINGS, IMAGES, Store
+    from pipeline.dataset import splits
+    from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+    from pipeline.storage.store import Store
+    from pipeline.training.batches import Examples, load
 
     stores = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
     table = splits.read(folder / "splits.csv", stores[0].manifest()["fingerprint"])
     partitions = np.array([row["partition"] for row in table])
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
-    found = feed.load(*stores, rows)
+    found = load(*stores, rows)
     return {
-        name: feed.Examples(whole.lightness[:, ::every, ::every], whole.ab[:, ::every, ::every], whole.embedding)
+        name: Examples(whole.lightness[:, ::every, ::every], whole.ab[:, ::every, ::every], whole.embedding)
         for name, whole in found.items()
     }
 
 
 def validation(
-    examples: dict[str, Any], architecture: str, rate: float, seed: int, epochs: int, precision: hardware.Precision
+    examples: dict[str, Any], architecture: str, rate: float, seed: int, epochs: int, precision: machine.Precision
 ) -> list[float]:
-    """Validation MSE after each epoch, as `pipeline.training` trains."""
+    """Validation MSE after each epoch, as `pipeline.training.train` trains."""
     import keras
 
-    from pipeline import architectures, feed
+    from pipeline.networks import builder
+    from pipeline.training.batches import Batches, Shuffling
 
     with backend.policy(precision):
-        model = architectures.build(architecture, seed=seed, start_at=examples["train"].mean_ab())
+        model = builder.build(architecture, seed=seed, start_at=examples["train"].mean_ab())
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=[keras.metrics.MeanSquaredError("mse")])
-    batches = feed.Batches(examples["train"], BATCH, seed), feed.Batches(examples["validation"], BATCH)
+    batches = Batches(examples["train"], BATCH, seed), Batches(examples["validation"], BATCH)
     data, validated = map(backend.stream, batches)
-    shuffling = feed.Shuffling(batches[0])
+    shuffling = Shuffling(batches[0])
     fitted = model.fit(data, validation_data=validated, epochs=epochs, shuffle=False, verbose=0, callbacks=[shuffling])
     return [float(value) for value in fitted.history["val_mse"]]
 
 
-def compared(by_seed: dict[hardware.Precision, Any]) -> dict[str, Any]:
+def compared(by_seed: dict[machine.Precision, Any]) -> dict[str, Any]:
     """Of a number for each seed: mean and standard deviation in each precision, and the mean difference."""
     from scipy.stats import t
 
@@ -95,10 +99,10 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=2, help="take every so-many-th pixel of a row and a column")
     arguments = parser.parse_args()
     backend.start(THREADS)
-    computed = hardware.fastest_precision() == "mixed_bfloat16"
+    computed = machine.fastest_precision() == "mixed_bfloat16"
     if not computed:
         round_in_convolutions()
-    found: dict[hardware.Precision, list[list[float]]] = {"float32": [], "mixed_bfloat16": []}
+    found: dict[machine.Precision, list[list[float]]] = {"float32": [], "mixed_bfloat16": []}
     examples = load(arguments.dataset, arguments.every)
     name, rate = arguments.architecture, arguments.learning_rate
     for seed in range(arguments.seeds):

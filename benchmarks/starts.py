@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import datasets
 from benchmarks.measure import ROOT, Line, Ratio, in_turn, median, quotients
 from pipeline import WORKFLOW
-from pipeline.locks import name_of
+from pipeline.core.locks import name_of
 
 ROUNDS = 2
 SMALL = {"small": {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}}

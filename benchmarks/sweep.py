@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import ROOT, THREADS, machine
-from pipeline.files import LISTING
+from pipeline.core.files import LISTING
 
 RUN_STAGES = ("train", "evaluate", "collect")
 

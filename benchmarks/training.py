@@ -10,29 +10,32 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import THREADS, Line, in_turn, median, quotients, seconds
-from pipeline import backend, hardware
+from pipeline.core import machine
+from pipeline.networks import backend
 
 backend.start(THREADS)
 
 import keras  # noqa: E402
 
 from benchmarks import datasets, networks  # noqa: E402
-from pipeline import config, feed, inception  # noqa: E402
-from pipeline.stores import Store  # noqa: E402
+from pipeline.config import schema  # noqa: E402
+from pipeline.embedding import inception  # noqa: E402
+from pipeline.storage.store import Store  # noqa: E402
+from pipeline.training.batches import Batches, Examples, Shuffling, load  # noqa: E402
 
 MATRIX = 2048
 ROUNDS = {5: 3, 50: 2}  # by batch size
-FAST = hardware.fastest_precision()
+FAST = machine.fastest_precision()
 NO_BFLOAT16 = (
     "This processor has no bfloat16 arithmetic: it is emulated, and `precision: auto` takes float32. Measured with one "
     "image per step."
 )
 
 
-def examples(n: int, seed: int = 0) -> feed.Examples:
+def examples(n: int, seed: int = 0) -> Examples:
     """Random examples: a step takes as long for any values."""
     draws = np.random.default_rng(seed)
-    return feed.Examples(
+    return Examples(
         draws.integers(0, 256, (n, 224, 224), np.uint8),
         draws.integers(0, 256, (n, 224, 224, 2), np.uint8),
         draws.standard_normal((n, 1000), np.float32),
@@ -56,14 +59,14 @@ def _rate(flops: float, seconds: list[float]) -> list[float]:
     return [flops / each / 1e9 for each in seconds]
 
 
-def _steps(name: str, batch: int, images: int, rounds: int, precision: hardware.Precision) -> tuple[Any, ...]:
+def _steps(name: str, batch: int, images: int, rounds: int, precision: machine.Precision) -> tuple[Any, ...]:
     """Seconds of ours, the printed network's and of matrix products in `precision`, for so many images."""
     ours, theirs = networks.ours(name, precision), networks.printed(name)
 
-    def fit(data: feed.Examples) -> list[Callable[[], Any]]:
+    def fit(data: Examples) -> list[Callable[[], Any]]:
         arrays = [data.lightness[..., None], networks.tiled(data.embedding)]
         return [
-            lambda: ours.fit(backend.stream(feed.Batches(data, batch)), shuffle=False, verbose=0),
+            lambda: ours.fit(backend.stream(Batches(data, batch)), shuffle=False, verbose=0),
             lambda: theirs.fit(arrays, data.ab, batch_size=batch, verbose=0),
         ]
 
@@ -74,7 +77,7 @@ def _steps(name: str, batch: int, images: int, rounds: int, precision: hardware.
 
 
 def _line(
-    name: str, batch: int, images: int, rounds: int, precision: hardware.Precision, target: float, **more: Any
+    name: str, batch: int, images: int, rounds: int, precision: machine.Precision, target: float, **more: Any
 ) -> Line:
     ours, theirs, products = _steps(name, batch, images, rounds, precision)
     reached = _rate(3 * images * networks.computed_flops(name), ours)
@@ -114,7 +117,7 @@ def step_bfloat16() -> list[Line]:
 class _Turns(keras.callbacks.Callback):
     """In one call of `fit`, without what a run keeps of it: after each epoch, in turn, what it is compared with."""
 
-    def __init__(self, load: Callable[[], Any], batches: feed.Batches) -> None:
+    def __init__(self, load: Callable[[], Any], batches: Batches) -> None:
         super().__init__()
         self._load = load
         self._batches = [batches[index] for index in range(len(batches))]
@@ -142,11 +145,11 @@ def epoch() -> list[Line]:
         model = networks.ours(name, FAST)
         with tempfile.TemporaryDirectory() as folder:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)
-            data = feed.load(images, embeddings, {"train": np.arange(n)})["train"]
-            turns = _Turns(partial(_load, images, embeddings), feed.Batches(data, 5))
-            batches = feed.Batches(data, 5, shuffle_seed=0)
-            watchers = [feed.Shuffling(batches), turns]
-            model.fit(backend.stream(batches), shuffle=False, verbose=0, epochs=rounds + 1, callbacks=watchers)
+            data = load(images, embeddings, {"train": np.arange(n)})["train"]
+            turns = _Turns(partial(_load, images, embeddings), Batches(data, 5))
+            shuffled = Batches(data, 5, shuffle_seed=0)
+            watchers = [Shuffling(shuffled), turns]
+            model.fit(backend.stream(shuffled), shuffle=False, verbose=0, epochs=rounds + 1, callbacks=watchers)
         lines.append(
             Line(
                 f"one epoch of {name}, {n} images, and reading them from the zarr stores",
@@ -163,14 +166,14 @@ def epoch() -> list[Line]:
 
 def _load(*stores: Store) -> None:
     images, embeddings = (Store(store.path, store.layout) for store in stores)  # whose shards are not checked yet
-    feed.load(images, embeddings, {"train": np.arange(images.rows())})
+    load(images, embeddings, {"train": np.arange(images.rows())})
 
 
 def cached() -> list[Line]:
     lines = []
     data = examples(5)
     gray = np.repeat(data.lightness[..., None], 3, axis=-1)
-    network = inception.build_network(config.Embedding(), None)
+    network = inception.build_network(schema.Embedding(), None)
 
     def embedded() -> Any:
         rgb = keras.ops.image.resize(gray.astype(np.float32), (inception.SIDE, inception.SIDE))

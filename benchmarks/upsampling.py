@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from pipeline.photographs import open_photograph
-from pipeline.sources.sample import sample_photographs
-from pipeline.upsampling import Upsampling
+from pipeline.colorize.upsampling import Upsampling
+from pipeline.dataset.sources.sample import sample_photographs
+from pipeline.images.photographs import open_photograph
 
 FACTORS = (4, 8, 16)
 LIBRARY = hasattr(cv2, "ximgproc")  # OpenCV's contrib build

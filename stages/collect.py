@@ -22,13 +22,13 @@ def command(
     replace: bool,
 ) -> None:
     """Fill results/RUN and renew results/summary.*."""
-    from pipeline.places import Places
-    from pipeline.results import collect, headline
-    from pipeline.runs import Run
+    from pipeline.config.paths import Paths
+    from pipeline.config.runs import Run
+    from pipeline.results.collect import collect, headline
 
     Run.parse(run)
     config = common.load(configs, assignments, replace=replace)
-    places = Places(config)
+    places = Paths(config)
     folder = results or places.results
     with common.hold(folder / run):
         target = collect(model or places.model(run), folder, run, replace=config.replace)

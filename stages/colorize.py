@@ -46,13 +46,13 @@ def command(
     What is coloured already is left as it is. OUT/colorize.csv tells of every file. The status is 0 where all are
     coloured, 1 where some failed.
     """
-    from pipeline.errors import InputError
+    from pipeline.core.errors import InputError
 
     if compare and ab_only:
         raise InputError("--compare: expected a photograph to compare, received --ab-only; leave one of them out")
-    from pipeline.colorize import Colorizer
-    from pipeline.colorize_files import REPORT, Options, colorize_files
-    from pipeline.membership import Membership
+    from pipeline.colorize.batch import REPORT, Options, colorize_files
+    from pipeline.colorize.colorizer import Colorizer
+    from pipeline.colorize.membership import Membership
 
     def load() -> Colorizer:
         return Colorizer.load(

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from pipeline import WORKFLOW, memory
-from pipeline.errors import InputError
+from pipeline import WORKFLOW
+from pipeline.core import machine
+from pipeline.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
-    from pipeline.hardware import Precision
-    from pipeline.progress import Progress
-    from pipeline.stores import Store
+    from pipeline.config.schema import Config
+    from pipeline.core.machine import Precision
+    from pipeline.core.progress import Progress
+    from pipeline.storage.store import Store
 
 # What decides how much memory a stage takes.
 LESS_MEMORY = {
@@ -34,7 +35,7 @@ LESS_MEMORY = {
     "evaluate": "evaluation.batch_size",
     "train": "training.memory_gib, or the run's batch size (_bs)",
 }
-PARTITIONS = ("train", "validation", "test")  # `pipeline.splits` has them too, and takes NumPy along
+PARTITIONS = ("train", "validation", "test")  # `pipeline.dataset.splits` has them too, and takes NumPy along
 DEFAULT_CONFIG = Path("config/config.yaml")
 _BEGAN = time.monotonic()  # of a stage, but for Python's own start
 
@@ -83,7 +84,7 @@ class Stage(click.Command):
     def invoke(self, context: click.Context) -> Any:
         """Run the command; see the class."""
         _log_to_stderr()
-        memory.keep_freed()
+        machine.keep_freed()
         try:
             with _stopping():
                 result = super().invoke(context)
@@ -160,7 +161,7 @@ def _stop(number: int, frame: Any) -> None:
 
 def _watch(workflow: str) -> None:
     """Send this process SIGTERM once the workflow is gone."""
-    from pipeline.locks import is_gone
+    from pipeline.core.locks import is_gone
 
     while not is_gone(workflow):
         time.sleep(1)
@@ -225,53 +226,55 @@ def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any
     Raises:
         InputError: a file or a value is not as expected.
     """
-    from pipeline import config
+    from pipeline.config import loading
 
     base: dict[str, Any] = {}
-    if given := os.environ.get(config.VARIABLE):
+    if given := os.environ.get(loading.VARIABLE):
         try:
             base = dict(json.loads(given))
         except (ValueError, TypeError, RecursionError) as error:
             raise InputError(
-                f"{config.VARIABLE}: expected a configuration as JSON in this environment variable, received {error}; "
+                f"{loading.VARIABLE}: expected a configuration as JSON in this environment variable, received {error}; "
                 "unset it, or have the workflow set it"
             ) from None
     elif DEFAULT_CONFIG.exists():
-        base = config.read_yaml(DEFAULT_CONFIG)
+        base = loading.read_yaml(DEFAULT_CONFIG)
     asked = {key: value for key, value in changes.items() if value}
-    return config.load_config(configs, assignments, base=base, changes=asked)
+    return loading.load_config(configs, assignments, base=base, changes=asked)
 
 
 def hold(path: Path) -> "contextlib.AbstractContextManager[None]":
-    """Hold the lock of what the stage writes; see `pipeline.locks.held`."""
-    from pipeline.locks import held
+    """Hold the lock of what the stage writes; see `pipeline.core.locks.held`."""
+    from pipeline.core.locks import held
 
     return held(path)
 
 
 def start_backend(config: "Config", precision: "Precision") -> None:
     """Start Keras with the configured number of threads."""
-    from pipeline import backend
+    from pipeline.networks import backend
 
     backend.start(config.threads, precision)
 
 
 def progress() -> "Progress":
     """Progress on standard error."""
-    from pipeline.progress import for_stderr
+    from pipeline.core.progress import for_stderr
 
     return for_stderr()
 
 
 def image_store(path: Path | None, default: "Store") -> "Store":
     """The store of images at a path, or the configuration's."""
-    from pipeline.stores import IMAGES, Store
+    from pipeline.storage.layouts import IMAGES
+    from pipeline.storage.store import Store
 
     return Store(path, IMAGES) if path else default
 
 
 def embedding_store(path: Path | None, default: "Store") -> "Store":
     """The store of embeddings at a path, or the configuration's."""
-    from pipeline.stores import EMBEDDINGS, Store
+    from pipeline.storage.layouts import EMBEDDINGS
+    from pipeline.storage.store import Store
 
     return Store(path, EMBEDDINGS) if path else default

@@ -25,9 +25,9 @@ def command(one: Path, other: Path, partition: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.compare import compare_runs, other_settings
-    from pipeline.differences import signed
-    from pipeline.results import read_record
+    from pipeline.evaluation.paired import signed
+    from pipeline.results.comparison import compare_runs, other_settings
+    from pipeline.results.record import read_record
 
     rows, reason = compare_runs(one, other, partition)
     table = Table(title=f"{one.name} against {other.name}, {partition} images", box=None, title_justify="left")

@@ -22,14 +22,14 @@ def command(
     replace: bool,
 ) -> None:
     """Compute the Inception-ResNet-v2 embedding of every image."""
-    from pipeline.places import Places
+    from pipeline.config.paths import Paths
 
     config = common.load(configs, assignments, scheduler=scheduler, replace=replace)
-    places = Places(config)
+    places = Paths(config)
     source = common.image_store(images, places.images)
     source.manifest()
     common.start_backend(config, config.embedding.precision)
-    from pipeline.embed import embed
+    from pipeline.embedding.embed import embed
 
     store = common.embedding_store(embeddings, places.embeddings)
     with common.hold(store.path):

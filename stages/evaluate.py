@@ -28,17 +28,17 @@ def command(
     replace: bool,
 ) -> None:
     """Score RUN on train, validation and test images."""
-    from pipeline.places import Places
-    from pipeline.runs import Run
+    from pipeline.config.paths import Paths
+    from pipeline.config.runs import Run
 
     config = common.load(configs, assignments, replace=replace)
-    places = Places(config)
+    places = Paths(config)
     named = Run.parse(run)
     sources = common.image_store(images, places.images), common.embedding_store(embeddings, places.embeddings)
     for store in sources:
         store.manifest()
     common.start_backend(config, config.training.precision)
-    from pipeline.evaluation import evaluate
+    from pipeline.results.evaluate import evaluate
 
     directory = model or places.model(run)
     with common.hold(directory):

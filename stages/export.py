@@ -8,7 +8,7 @@ import click
 from stages import common
 
 if TYPE_CHECKING:
-    from pipeline.export import Precision, Target
+    from pipeline.colorize.export import Precision, Target
 
 
 @click.command("export", cls=common.Stage)
@@ -52,8 +52,8 @@ def command(
 
     It is kept only where its runtime answers as Keras does. Beside it, <name>.json tells what made it.
     """
-    from pipeline import export
-    from pipeline.errors import InputError
+    from pipeline.colorize import export
+    from pipeline.core.errors import InputError
 
     form = export.Form(target, precision, embedding_is_input=embedding == "input")
     path = out or form.default_path(run)

@@ -24,11 +24,11 @@ def command(
     replace: bool,
 ) -> None:
     """Read colour images into images.zarr."""
-    from pipeline.ingest import ingest
-    from pipeline.places import Places
+    from pipeline.config.paths import Paths
+    from pipeline.dataset.ingest import ingest
 
     config = common.load(configs, assignments, dataset=dataset, limit=limit, scheduler=scheduler, replace=replace)
-    store = common.image_store(images, Places(config).images)
+    store = common.image_store(images, Paths(config).images)
     with common.hold(store.path):
         ingest(
             config.datasets[config.dataset],

@@ -49,7 +49,7 @@ def command(
             relation = f"  ({each['relation']})" if each["relation"] else ""
             click.echo(f"{each['distance']:6.3f}  {each.get('id') or 'row ' + str(each['row'])}{relation}")
         return
-    from pipeline.inspection import describe, open_store
+    from pipeline.inspection.describe import describe, open_store
 
     described = describe(open_store(store))
     if as_json:
@@ -61,7 +61,7 @@ def command(
 def _refuse_useless(
     sheet: Path | None, chosen: object, neighbours: str, of_neighbours: object, plot: Path | None, to: Path | None
 ) -> None:
-    from pipeline.errors import InputError
+    from pipeline.core.errors import InputError
 
     if chosen and not sheet:
         raise InputError("--rows, --id and --partition choose the images of a sheet: expected --sheet PNG with them")
@@ -85,7 +85,7 @@ def _look(
     to: Path | None,
 ) -> dict[str, Any]:
     """Draw what is asked for, say so on standard error, and return it as JSON values."""
-    from pipeline import views
+    from pipeline.inspection import views
 
     dataset = views.open_dataset(store)
     told: dict[str, Any] = {}

@@ -13,9 +13,9 @@ from stages import common
 @click.option("--replace", is_flag=True, help="Replace NAME.yaml, if it is there.")
 def command(name: str, folder: Path, replace: bool) -> None:
     """Write NAME.yaml, a configuration to train on the photographs of a folder, and say what to do next."""
-    from pipeline import files
-    from pipeline.errors import InputError
-    from pipeline.new_config import new_config
+    from pipeline.core import files
+    from pipeline.core.errors import InputError
+    from pipeline.planning.new_config import new_config
 
     made = new_config(name, folder.expanduser(), Path.cwd())
     path = Path(f"{name}.yaml")

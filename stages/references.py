@@ -22,13 +22,13 @@ def command(
     replace: bool,
 ) -> None:
     """Score the answers that need no network: gray, the mean colour, another image's and so on."""
-    from pipeline import recipes
-    from pipeline.places import Places
-    from pipeline.references import evaluate_references
+    from pipeline.config.paths import Paths
+    from pipeline.embedding import recipe
+    from pipeline.evaluation.baselines import evaluate_references
 
     config = common.load(configs, assignments, replace=replace)
-    places = Places(config)
-    if recipes.recognition(config.embedding):
+    places = Paths(config)
+    if recipe.recognition(config.embedding):
         common.start_backend(config, "float32")
     target = references or places.references
     with common.hold(target):

@@ -57,12 +57,12 @@ def command(
     Nothing leaves the machine. Ctrl-C ends it.
     """
     with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-        from pipeline.config import FolderSource
-        from pipeline.errors import InputError
-        from pipeline.places import Places
+        from pipeline.config.paths import Paths
+        from pipeline.config.schema import FolderSource
+        from pipeline.core.errors import InputError
 
         try:
-            from pipeline.serve import runs, server
+            from pipeline.serve import app, runs
         except ModuleNotFoundError as error:
             missing = str(error.name).partition(".")[0]
             if missing not in ("starlette", "uvicorn", "anyio", "h11"):
@@ -71,14 +71,14 @@ def command(
                 f"serve: expected the packages of the extra deepcolor[serve], received no {missing}; "
                 "in DeepColor's folder: pip install '.[serve]'"
             ) from None
-        from pipeline.serve.desk import Limits
+        from pipeline.serve.queue import Limits
 
         config = common.load(configs, assignments)
         if max_megapixels is None:
             source = config.datasets[config.dataset]
             max_megapixels = source.max_megapixels if isinstance(source, FolderSource) else 300.0
-        found = [runs.read(folder) for folder in folders] or runs.finished(Places(config).results)
-        server.serve(
+        found = [runs.read(folder) for folder in folders] or runs.finished(Paths(config).results)
+        app.serve(
             found,
             host,
             port,

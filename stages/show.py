@@ -19,7 +19,7 @@ SHOWN = (
 @click.argument("result", type=common.PATH)
 def command(result: Path) -> None:
     """Say where to look in RESULT, for example results/base_lr1e-4, and what it scored."""
-    from pipeline.results import headline
+    from pipeline.results.collect import headline
 
     figures = headline(result.parent, result.name)
     click.echo()

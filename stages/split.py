@@ -20,12 +20,12 @@ def command(
     replace: bool,
 ) -> None:
     """Draw train, validation and test, by group."""
-    from pipeline.ingest import read_index
-    from pipeline.places import Places
-    from pipeline.splits import write
+    from pipeline.config.paths import Paths
+    from pipeline.dataset.index import read_index
+    from pipeline.dataset.splits import write
 
     config = common.load(configs, assignments, replace=replace)
-    places = Places(config)
+    places = Paths(config)
     source = common.image_store(images, places.images)
     target = splits or places.splits
     with common.hold(target):

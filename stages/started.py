@@ -140,7 +140,7 @@ def _connected(place: Path) -> socket.socket:
 
 
 def _import() -> None:
-    from pipeline.backend import quiet
+    from pipeline.networks.backend import quiet
 
     with quiet():
         for name in PACKAGES:
@@ -234,8 +234,8 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
 
 
 def _serve(place: Path, workflow: str) -> None:
-    from pipeline.files import remove
-    from pipeline.locks import is_gone
+    from pipeline.core.files import remove
+    from pipeline.core.locks import is_gone
 
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

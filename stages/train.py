@@ -26,19 +26,19 @@ def command(
     replace: bool,
 ) -> None:
     """Train RUN, for example base_lr1e-4."""
-    from pipeline.blueprints import resolve
-    from pipeline.places import Places
-    from pipeline.runs import Run
+    from pipeline.config.paths import Paths
+    from pipeline.config.runs import Run
+    from pipeline.networks.notation import resolve
 
     config = common.load(configs, assignments, replace=replace)
-    places = Places(config)
+    places = Paths(config)
     named = Run.parse(run)
     resolve(named.architecture, config.architectures)
     sources = common.image_store(images, places.images), common.embedding_store(embeddings, places.embeddings)
     for store in sources:
         store.manifest()
     common.start_backend(config, config.training.precision)
-    from pipeline.training import train
+    from pipeline.training.train import train
 
     directory = model or places.model(run)
     with common.hold(directory):

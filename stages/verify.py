@@ -17,12 +17,12 @@ def command(paths: tuple[Path, ...], configs: tuple[Path, ...], assignments: tup
     Status 1 if there are any. What is damaged is noted, so that the workflow makes it again, and no more than it: run
     the command that made it.
     """
-    from pipeline.places import Places
-    from pipeline.verify import verify
+    from pipeline.config.paths import Paths
+    from pipeline.inspection.verify import verify
 
     if not paths:
         config = common.load(configs, assignments)
-        places = Places(config)
+        places = Paths(config)
         everything = (Path(config.data), places.model("x").parent, places.results)
         paths = tuple(path for path in everything if path.exists()) or everything
     total, found = verify(paths, common.progress())

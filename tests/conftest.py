@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def _started():
-    from pipeline import backend
+    from pipeline.networks import backend
 
     backend.start(2)
 
@@ -51,12 +51,13 @@ def referenced(tmp_path_factory):
 
     Ten images of the test partition have intervals. Colours change within squares of 2x2 pixels.
     """
-    from pipeline import config, references
+    from pipeline.config import schema
+    from pipeline.evaluation import baselines
 
     arrays = [np.roll(array, (1, 1), (1, 2)) for array in tiny.photographs(15)]
-    split = config.Split(train=0.2, validation=0.13, test=0.67)
+    split = schema.Split(train=0.2, validation=0.13, test=0.67)
     dataset = tiny.make_dataset(tmp_path_factory.mktemp("referenced") / "data" / "tiny", arrays=arrays, split=split)
-    references.evaluate_references(dataset.images, dataset.splits, dataset.references, batch_size=3)
+    baselines.evaluate_references(dataset.images, dataset.splits, dataset.references, batch_size=3)
     return dataset
 
 
@@ -74,7 +75,7 @@ def made_run(_started, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def colorizer(made_run):
-    from pipeline.colorize import Colorizer
+    from pipeline.colorize.colorizer import Colorizer
 
     return Colorizer.load(made_run)
 

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from pipeline import lab
-from pipeline.figures import SweepPoint, style
+from pipeline.figures import style
+from pipeline.figures.sweeps import SweepPoint
+from pipeline.images import lab
 
 NOTHING = (math.nan, None, None)
 

@@ -12,13 +12,19 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 from skimage.metrics import structural_similarity
 
-from pipeline import config, files, lab, recipes, splits
-from pipeline.ingest import ingest, read_index
-from pipeline.stores import EMBEDDINGS, IMAGES, Store
+from pipeline.config import schema
+from pipeline.core import files
+from pipeline.dataset import splits
+from pipeline.dataset.index import read_index
+from pipeline.dataset.ingest import ingest
+from pipeline.embedding import recipe
+from pipeline.images import lab
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.store import Store
 
 ROOT = Path(__file__).parent.parent
 # The smallest network that the notation allows at 224 pixels; trains in a second.
-DOT = {"dot": config.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
+DOT = {"dot": schema.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
 
 # The metrics that need no pretrained network, in their order.
 MEASURED = (
@@ -43,13 +49,13 @@ def write_kaggle(root, lightness, ab, cuts):
         path = root / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, array)
-    return config.KaggleSource(kind="kaggle", path=str(root))
+    return schema.KaggleSource(kind="kaggle", path=str(root))
 
 
 def write_embeddings(images, path, seed=0):
     """A store of random embeddings of `images`, with all records: `embed` finds it finished and asks no network."""
     store = Store(path, EMBEDDINGS)
-    settings = recipes.settings(config.Embedding(), images.rows_per_shard())
+    settings = recipe.settings(schema.Embedding(), images.rows_per_shard())
     store.create(images.rows(), images.rows_per_shard(), {"settings": settings, "versions": {}}, replace=True)
     values = np.random.default_rng(seed).normal(0, 0.5, (images.rows(), 1000)).astype(np.float32)
     for shard in range(store.shard_count()):
@@ -57,7 +63,7 @@ def write_embeddings(images, path, seed=0):
         store.write_shard(shard, {"embedding": values[slice(*store.span(shard))]}, **facts)
     saved = path.with_name("embedding_network.weights.h5")
     saved.write_bytes(b"in the place of a network")
-    known = {**recipes.weights(config.Embedding()), "files": {saved.name: files.digest_file(saved)}}
+    known = {**recipe.weights(schema.Embedding()), "files": {saved.name: files.digest_file(saved)}}
     files.write_json(path.with_name("embedding_network.json"), known)
     store.complete({"images": images.manifest()["fingerprint"]})
     return store
@@ -107,7 +113,7 @@ def make_dataset(folder, n=15, seed=0, arrays=None, split=None):
     ingest(source, dataset.images, images_per_shard=8, scheduler="synchronous")
     write_embeddings(dataset.images, dataset.embeddings.path, seed)
     fingerprint = dataset.images.manifest()["fingerprint"]
-    splits.write(read_index(dataset.images), dataset.splits, split or config.Split(), fingerprint)
+    splits.write(read_index(dataset.images), dataset.splits, split or schema.Split(), fingerprint)
     return dataset
 
 
@@ -191,11 +197,11 @@ def until(condition, seconds=10.0):
 
 def make_run(folder, name, start_at=(150.0, 160.0), **record):
     """``results/<run>/`` of a network with strong colours that vary."""
-    from pipeline import architectures, models
+    from pipeline.networks import builder, saving
 
-    model = architectures.build("dot", seed=3, start_at=start_at, embedding=False, architectures=DOT)
+    model = builder.build("dot", seed=3, start_at=start_at, embedding=False, architectures=DOT)
     model.get_layer("ab").kernel.assign(10 * model.get_layer("ab").kernel)
-    models.save(model, folder / name / "model.keras")
+    saving.save(model, folder / name / "model.keras")
     (folder / name / "run.yaml").write_text(yaml.safe_dump({"run": name, "embedding": {"weights": "none"}, **record}))
     files.write_listing(folder / name)
     return folder / name

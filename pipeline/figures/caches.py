@@ -18,10 +18,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from pipeline import lab
+from pipeline.core.files import written_whole
 from pipeline.figures import style
 from pipeline.figures.pictures import _Sheet
-from pipeline.files import written_whole
+from pipeline.images import lab
 
 LARGE, SMALL = 224, 112  # height and width of a picture, in pixels
 MOST_LARGE = 12  # tiles that are shown large

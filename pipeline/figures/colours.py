@@ -12,8 +12,8 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import EngFormatter
 from skimage.filters import gaussian
 
-from pipeline import lab
 from pipeline.figures import style
+from pipeline.images import lab
 
 COUNTS = "cividis_r"  # perceptually uniform, equal for colour-blind readers, darker with more pixels
 HALF = 0.5  # the drawn contour holds this part of the true pixels …

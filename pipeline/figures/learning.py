@@ -10,8 +10,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from pipeline.config.paper import PaperRun
 from pipeline.figures import style
-from pipeline.paper import PaperRun
 
 FEW_EPOCHS = 40  # up to here each epoch gets a marker
 BAND = 0.11  # part of a panel's width that tells where a run ended

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pipeline import lab
 from pipeline.figures import style
+from pipeline.images import lab
 
 TILE = 224  # least height and width of a picture, in pixels
 MARGIN, GAP, CAPTION, TITLE, NOTE, HEADING, BAR = 20, 8, 34, 26, 26, 28, 40  # pixels

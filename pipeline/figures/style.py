@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from pipeline.files import written_whole
+from pipeline.core.files import written_whole
 
 # Okabe and Ito's colours (Color Universal Design, 2008), without yellow, which is too faint for thin marks on white.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import files, recipes, results
-from pipeline.colorize import MODEL_FILE
-from pipeline.errors import InputError
+from pipeline.colorize.colorizer import MODEL_FILE
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.embedding import recipe
+from pipeline.results.record import read_record
 
 log = logging.getLogger("deepcolor")
 
@@ -37,7 +39,7 @@ def read(folder: Path) -> ServedRun:
     Raises:
         InputError: it is no finished run, or is damaged.
     """
-    record = results.read_record(folder)
+    record = read_record(folder)
     if not (folder / MODEL_FILE).is_file():
         raise InputError(
             f"{folder}: expected a trained network, received no {MODEL_FILE}; evaluate and collect the run"
@@ -50,7 +52,7 @@ def read(folder: Path) -> ServedRun:
     return ServedRun(
         name=str(record.get("run", folder.name)),
         folder=folder,
-        weights="none, it takes no embedding" if made["weights"] == "none" else recipes.label(dict(made)),
+        weights="none, it takes no embedding" if made["weights"] == "none" else recipe.label(dict(made)),
         random=made["weights"] == "random",
         findings=tuple(map(str, found)) if isinstance(found, list) else (),
     )

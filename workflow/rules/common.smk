@@ -6,13 +6,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from pipeline import lost, planning
-from pipeline.config import parse_config
-from pipeline.errors import InputError
-from pipeline.files import canonical_json
-from pipeline.paper import RUNS as PAPER_RUNS
-from pipeline.places import Places
-from pipeline.results import EVALUATED, FIGURES
+from pipeline.config.loading import parse_config
+from pipeline.config.paper import RUNS as PAPER_RUNS
+from pipeline.config.paths import Paths
+from pipeline.core import lost
+from pipeline.core.errors import InputError
+from pipeline.core.files import canonical_json
+from pipeline.planning import check, estimate
+from pipeline.planning.settings import stage_settings
+from pipeline.results.record import EVALUATED, FIGURES
 
 
 def or_stop(function, *arguments):
@@ -25,26 +27,26 @@ def or_stop(function, *arguments):
 
 
 CONFIG = or_stop(parse_config, config)
-PLACES = Places(CONFIG)
-DATA = str(PLACES.dataset)
-RESULTS = str(PLACES.results)
-MODELS = str(PLACES.model("{run}"))
+PATHS = Paths(CONFIG)
+DATA = str(PATHS.dataset)
+RESULTS = str(PATHS.results)
+MODELS = str(PATHS.model("{run}"))
 LOGS = str(Path(CONFIG.root) / "logs")
 
 # Stage commands read the configuration from there; `params` only tell Snakemake when to run a rule again.
-os.environ.update(planning.stage_environment(CONFIG))
+os.environ.update(check.stage_environment(CONFIG))
 
-or_stop(planning.check_data, CONFIG)
+or_stop(check.check_data, CONFIG)
 
 
 def settings_of(stage):
     """The settings that decide a stage's output, as text that changes when they do."""
-    return canonical_json(or_stop(planning.stage_settings, CONFIG, stage))
+    return canonical_json(or_stop(stage_settings, CONFIG, stage))
 
 
 def settings_of_run(wildcards):
     """The same for the training of one run; stops if the name is no run, or stands for another one already."""
-    return canonical_json(or_stop(planning.check_run, CONFIG, wildcards.run))
+    return canonical_json(or_stop(check.check_run, CONFIG, wildcards.run))
 
 
 def lost_of(folder):
@@ -58,7 +60,7 @@ def announce(workflow):
         (job.rule.name, job.wildcards_dict.get("run"))
         for job in workflow.dag.needrun_jobs()
     ]
-    for line in or_stop(planning.plan, CONFIG, jobs):
+    for line in or_stop(estimate.plan, CONFIG, jobs):
         print(line, file=sys.stderr)
 
 

@@ -4,8 +4,8 @@
 
 rule ingest:
     input:
-        planning.source_files(CONFIG),
-        lost.notes(PLACES.images.path),
+        check.source_files(CONFIG),
+        lost.notes(PATHS.images.path),
     output:
         manifest=f"{DATA}/images.json",
         index=f"{DATA}/index.csv",
@@ -26,7 +26,7 @@ rule ingest:
 rule embed:
     input:
         rules.ingest.output.manifest,
-        lost.notes(PLACES.embeddings.path),
+        lost.notes(PATHS.embeddings.path),
     output:
         manifest=f"{DATA}/embeddings.json",
     log:
@@ -47,7 +47,7 @@ rule embed:
 rule split:
     input:
         rules.ingest.output,
-        lost.notes(PLACES.splits),
+        lost.notes(PATHS.splits),
     output:
         splits=f"{DATA}/splits.csv",
         manifest=f"{DATA}/splits.json",
@@ -67,7 +67,7 @@ rule references:
     input:
         rules.ingest.output,
         rules.split.output,
-        lost.notes(PLACES.references),
+        lost.notes(PATHS.references),
     output:
         scores=f"{DATA}/references.csv",
         per_image=f"{DATA}/references_per_image.csv",

@@ -66,7 +66,7 @@ rule collect:
     input:
         rules.evaluate.output,
         lost_of(f"{RESULTS}/{{run}}"),
-        lost.notes(PLACES.results / "summary.json"),
+        lost.notes(PATHS.results / "summary.json"),
     output:
         directory(f"{RESULTS}/{{run}}"),
     log:
@@ -84,11 +84,11 @@ rule collect:
 rule report:
     input:
         (
-            str(PLACES.results / "summary.csv")
-            if (PLACES.results / "summary.csv").exists()
+            str(PATHS.results / "summary.csv")
+            if (PATHS.results / "summary.csv").exists()
             else f"{RESULTS}/base_lr1e-4"
         ),
-        lost.notes(PLACES.results / "report.json"),
+        lost.notes(PATHS.results / "report.json"),
     output:
         f"{RESULTS}/index.html",
     log:

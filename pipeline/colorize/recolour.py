@@ -1,0 +1,85 @@
+"""Colours under a photograph's own lightness, at its full size and depth, in strips."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from pipeline.images.light import KNEE, Float, Levels, gamma_of, in_strips, luminance_of, steps_of
+
+Chroma = Callable[[int, Float], list[Float]]
+
+
+_FROM_XYZ = np.array([
+    [3.2404542, -1.5371385, -0.4985314],
+    [-0.9692660, 1.8760108, 0.0415560],
+    [0.0556434, -0.2040259, 1.0572252],
+])  # fmt: skip
+
+
+_WHITE_X, _WHITE_Z = 0.95047, 1.08883
+
+
+_TINY = np.float32(1e-12)
+
+
+def recolour(levels: Levels, chroma: Chroma, threads: int = 2) -> Levels:
+    """Put colours on a photograph; its lightness stays.
+
+    What lies outside sRGB goes toward the gray of its own luminance, in linear light, until it is inside.
+
+    Args:
+        levels: (H, W) gray or (H, W, 3) sRGB, uint8 or uint16; of colours, the lightness counts.
+        chroma: of the first row and L* (k, W) of some rows, their [a*, b*], each (k, W); called by several threads.
+        threads: strips under way at once.
+
+    Returns:
+        SRGB (H, W, 3) of the same type.
+    """
+    height, width = levels.shape[:2]
+    out: Levels = np.empty((height, width, 3), levels.dtype)
+    gamma = gamma_of(levels.dtype.name)
+
+    def strip(start: int, stop: int) -> None:
+        luminance, f = luminance_of(levels[start:stop])
+        a, b = chroma(start, 116 * f - 16)
+        x = _expanded(f + a * np.float32(1 / 500), _WHITE_X)
+        z = _expanded(f - b * np.float32(1 / 200), _WHITE_Z)
+        rgb = np.empty((3, *f.shape), np.float32)
+        for channel, (of_x, of_y, of_z) in zip(rgb, _FROM_XYZ.astype(np.float32), strict=True):
+            np.multiply(x, of_x, out=channel)
+            channel += of_y * luminance
+            channel += of_z * z
+        _bring_inside(rgb, luminance)
+        cv2.merge([gamma[steps_of(channel)] for channel in rgb], dst=out[start:stop])
+
+    in_strips(strip, (height, width), threads)
+    return out
+
+
+def _expanded(f: Float, white: float) -> Float:
+    """X or Z in 0..: the inverse of f, times the white."""
+    knee = f < KNEE
+    cube = f * f
+    cube *= f
+    if knee.any():
+        np.copyto(cube, np.float32(3 * KNEE**2) * (f - np.float32(4 / 29)), where=knee)
+    cube *= np.float32(white)
+    return cube
+
+
+def _bring_inside(rgb: Float, luminance: Float) -> None:
+    """Move linear RGB (3, ...) that is not in 0..1 toward gray; its luminance stays."""
+    low, high = (find(find(rgb[0], rgb[1]), rgb[2]) for find in (np.minimum, np.maximum))
+    if low.min() >= 0 and high.max() <= 1:
+        return
+    gray = np.clip(luminance, 0, 1)
+    high -= gray
+    low = gray - low
+    # Both distances are 0 or more, because the gray lies between the channels; the tiny ones stand for 0.
+    room = np.minimum((1 - gray) / np.maximum(high, _TINY), gray / np.maximum(low, _TINY))
+    np.minimum(room, 1, out=room)
+    for channel in rgb:
+        channel -= gray
+        channel *= room
+        channel += gray

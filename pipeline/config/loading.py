@@ -1,0 +1,162 @@
+"""Reading the configuration: files, assignments, and errors in one line."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pipeline.config.schema import Config, shown
+from pipeline.core.errors import InputError
+
+VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
+
+
+LONGEST_FILE = 2**20  # bytes; PyYAML takes seconds for as much
+
+
+MOST_VALUES = 10_000
+
+
+MOST_PROBLEMS = 10
+
+
+def parse_config(values: Mapping[str, Any], origin: str = "the configuration") -> Config:
+    """Check a mapping and fill in defaults.
+
+    Raises:
+        InputError: names the key, what was expected and what was received.
+    """
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors()[:MOST_PROBLEMS]]
+        if error.error_count() > MOST_PROBLEMS:
+            problems.append(f"and {error.error_count() - MOST_PROBLEMS} more")
+        raise InputError(f"{origin}: {'; '.join(problems)}") from None
+
+
+def _explain(problem: Any) -> str:
+    place = list(problem["loc"])
+    if place[:1] == ["datasets"]:
+        del place[2:3]  # pydantic's name for the kind of source, no key
+    key = "".join(c if c.isprintable() else "?" for c in ".".join(map(str, place)))[:200]
+    if problem["type"] == "extra_forbidden":
+        return f"{key or '(empty)'}: unknown key; see config/config.yaml for those there are"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{key}: expected a value, received none"
+    received = "" if problem["type"] == "value_error" else f", received {shown(problem['input'])}"
+    return f"{key}: {message}{received}" if key else f"{message}{received}"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a configuration file as plain values.
+
+    Raises:
+        InputError: the file is missing, is not YAML or holds no mapping.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: expected a YAML file, received a pipe or device; save it as a file")
+        with path.open("rb") as file:
+            text = file.read(LONGEST_FILE + 1).decode("utf-8")
+        if len(text) > LONGEST_FILE:
+            raise InputError(f"{path}: expected a YAML file of at most {LONGEST_FILE} bytes, received more; shorten it")
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: there is no such configuration file; config/config.yaml is the default one"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a YAML file, received: {error}; save it as UTF-8 text") from None
+    values = _yaml(text, f"{path}: expected a YAML file")
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected keys and values, received {type(values).__name__}")
+    return values
+
+
+def _yaml(text: str, expected: str) -> Any:
+    try:
+        value = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+        _count(value)
+        return value
+    except Exception as error:  # besides its own, PyYAML lets through what int, float, date and deep nesting raise
+        raise InputError(f"{expected}, received: {str(error) or type(error).__name__}; correct that") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Besides, refuses a key that is there twice, and merge keys (<<) that multiply."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} twice", problem_mark=key.start_mark)
+                keys.add(key.value)
+        return node
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise yaml.YAMLError("too many merged keys")
+
+
+def _count(value: Any) -> None:
+    """Refuse aliases that stand for very many values, or for themselves."""
+    waiting, count = [value], 0
+    while waiting:
+        inner = waiting.pop()
+        count += 1
+        if count > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values")
+        waiting += inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `change`, key by key to any depth."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``embedding.seed=1`` as ``{"embedding": {"seed": 1}}``; the value is YAML.
+
+    Raises:
+        InputError: there is no ``=``, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text!r}: expected KEY=VALUE, for example embedding.weights=imagenet")
+    nested = _yaml(value, f"--set {text!r}: expected a YAML value after '='")
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def load_config(
+    paths: Iterable[Path],
+    assignments: Iterable[str] = (),
+    *,
+    base: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read a configuration: `base`, then files, then ``KEY=VALUE`` assignments, then `changes`; later ones win."""
+    values = dict(base or {})
+    names = []
+    for path in paths:
+        values = merge(values, read_yaml(path))
+        names.append(str(path))
+    try:
+        for text in assignments:
+            values = merge(values, parse_assignment(text))
+    except RecursionError:
+        raise InputError("--set: expected a key of a few parts, received one of very many; shorten it") from None
+    return parse_config(merge(values, changes or {}), " + ".join(names) or "the configuration")

@@ -1,0 +1,35 @@
+"""What decides a run's numbers: known without loading Keras, so that conflicts are found before any work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config import schema
+from pipeline.config.runs import Run
+from pipeline.networks import notation
+
+
+def run_settings(
+    run: Run,
+    training: schema.Training,
+    more_architectures: Mapping[str, schema.Architecture],
+    *,
+    dataset: str,
+    limit: int | None,
+    images: Mapping[str, Any],
+    embeddings: Mapping[str, Any],
+    split: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All but the data's bytes and the numbers of epochs and of threads, as JSON values.
+
+    `images`, `embeddings` and `split` are the settings that these were made with.
+    """
+    return {
+        "run": run.name,
+        "architecture": notation.resolve(run.architecture, more_architectures).model_dump(),
+        "training": training.model_dump(include={"precision", "start_at", "patience"}),
+        "dataset": dataset,
+        "limit": limit,
+        "images": dict(images),
+        "embeddings": dict(embeddings),
+        "split": dict(split),
+    }

@@ -1,0 +1,195 @@
+"""The configuration: one typed model, its defaults those of config/config.yaml."""
+
+import math
+import os
+import re
+import reprlib
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pipeline.core.machine import Precision, fastest_precision
+from pipeline.core.tasks import check_scheduler
+
+_WORD = re.compile(r"[+-]?[0-9]{1,18}|true|false|null", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
+
+
+def _number(value: Any) -> Any:
+    # YAML 1.1 reads 1e-4 (without a point) as text.
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    return value
+
+
+def _path(text: str) -> str:
+    os.fsencode(text)  # a UnicodeEncodeError, which is a ValueError, where no file can have that name
+    if "\0" in text:
+        raise ValueError(f"expected a path, received {shown(text)}, with the character NUL; take it out")
+    return os.path.expanduser(text)  # noqa: PTH111 - a user who is not there is left as it is
+
+
+def _precision(value: Any) -> Any:
+    if value not in ("auto", *get_args(Precision)):
+        raise ValueError(f"expected auto, {' or '.join(get_args(Precision))}, received {shown(value)}")
+    return fastest_precision() if value == "auto" else value
+
+
+Place = Annotated[str, AfterValidator(_path)]
+Real = Annotated[float, BeforeValidator(_number)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+PrecisionOrAuto = Annotated[Precision, BeforeValidator(_precision)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Workers = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Section(BaseModel):
+    """Settings that refuse unknown keys, wrong types and numbers that are not finite."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_words(cls, values: Any) -> Any:
+        # `snakemake --config training='{epochs: 5}'` hands nested values over as text.
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            key: yaml.safe_load(value)
+            if isinstance(value, str) and key in fields and fields[key].annotation is not str and _WORD.fullmatch(value)
+            else value
+            for key, value in values.items()
+        }
+
+
+class SampleSource(Section):
+    """The colour photographs that scikit-image installs, cut into many."""
+
+    kind: Literal["sample"] = "sample"
+
+
+class KaggleSource(Section):
+    """The arrays of Kaggle's "image-colorization": gray_scale.npy, ab1.npy, ab2.npy and so on."""
+
+    kind: Literal["kaggle"] = "kaggle"
+    path: Place
+
+
+class HDF5Source(Section):
+    """One HDF5 file with the datasets L and ab."""
+
+    kind: Literal["hdf5"] = "hdf5"
+    path: Place
+
+
+class FolderSource(Section):
+    """A folder of photographs, with its subfolders."""
+
+    kind: Literal["folder"] = "folder"
+    path: Place
+    gray_below: Annotated[Real, Field(ge=0)] = 2.0
+    max_megapixels: Annotated[Real, Field(gt=0)] = 300.0
+
+
+Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
+
+
+class Embedding(Section):
+    """How the embeddings are computed."""
+
+    weights: Annotated[str, Field(min_length=1)] = "random"
+    seed: Seed = 0
+    activation: Literal["logits", "softmax"] = "logits"
+    precision: PrecisionOrAuto = "float32"
+    batch_size: Count = 16
+
+
+class Split(Section):
+    """Shares of the images, and the seed of the draw."""
+
+    train: Annotated[Real, Field(gt=0, lt=1)] = 0.6
+    validation: Annotated[Real, Field(gt=0, lt=1)] = 0.2
+    test: Annotated[Real, Field(gt=0, lt=1)] = 0.2
+    seed: Seed = 4
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Split":
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"expected train + validation + test to be 1, received {total:g}")
+        return self
+
+
+class Architecture(Section):
+    """One network, in the notation of `pipeline.networks.notation`."""
+
+    encoder: str
+    fusion: str
+    decoder: str
+
+
+class Training(Section):
+    """What a run's name does not say about its training."""
+
+    epochs: Count = 2
+    precision: PrecisionOrAuto = "float32"
+    start_at: Literal["mean", "zeros"] = "mean"
+    patience: Count | None = None
+    tensorboard: bool = False
+    checkpoint_seconds: Annotated[Real, Field(ge=0)] = 60.0
+    checkpoint_epochs: Count | None = None
+    memory_gib: Annotated[Real, Field(ge=0)] = 8.0
+
+
+class Evaluation(Section):
+    """What is evaluated, and how much is drawn."""
+
+    weights: Literal["best", "last"] = "best"
+    batch_size: Count = 16
+    pictures: Annotated[int, Field(ge=1, le=50)] = 8
+    seed: Seed = 0
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    dataset: DatasetName = "sample"
+    datasets: dict[DatasetName, Source] = {"sample": SampleSource()}
+    limit: Count | None = None
+    root: Place = "."
+    data: Place = "data"
+    replace: bool = False
+    threads: Workers = 2
+    scheduler: Annotated[str, AfterValidator(check_scheduler)] = "threads"
+    workers: Workers = 2
+    images_per_shard: Annotated[int, Field(ge=8, le=2**20, multiple_of=8)] = 64
+    embedding: Embedding = Embedding()
+    split: Split = Split()
+    architectures: dict[Name, Architecture] = {}
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _dataset_is_there(self) -> "Config":
+        if self.dataset not in self.datasets:
+            raise ValueError(f"dataset: expected one of {', '.join(self.datasets)}, received {self.dataset!r}")
+        return self
+
+
+def shown(value: Any) -> str:
+    """A value as an error message quotes it: short."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 120
+    try:
+        return short.repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return f"a {type(value).__name__} too long to show"

@@ -1,0 +1,296 @@
+"""Files that appear whole or not at all, and digests of what they hold."""
+
+import contextlib
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.errors import InputError
+
+CHECKSUM = "checksum"  # in every JSON file: the fingerprint of all the rest
+LISTING = "files.json"  # in a folder: the digests of what is in it
+REPAIR = "run `python -m stages verify`, then the command that makes it"
+# What the place of a file can have against its being written, whatever is in it.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of the disk name what was to be written: most libraries tell no file, or a temporary one.
+
+    Raises:
+        OSError: the disk is full or read-only, or has another such limit.
+    """
+    try:
+        yield
+    except Exception as error:
+        raised: BaseException | None = error
+        while raised:  # h5py says it in words, and raises other errors after it
+            told = re.search(r"\berrno = ([0-9]+)", str(raised))
+            number = int(told[1]) if told else raised.errno if isinstance(raised, OSError) else None
+            if number in _OF_THE_DISK:
+                raise OSError(number, os.strerror(number), str(path)) from error
+            raised = raised.__cause__ or raised.__context__
+        raise
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if not.
+
+    Its name is always the same, so that what a killed process left there is written over by the next.
+    """
+    short = len(os.fsencode(path.name)) + len(os.fsencode(path.suffix)) < 250  # of 255 that a name may have
+    temporary = path.with_name(f".{path.name if short else digest_bytes(os.fsencode(path.name))}.tmp{path.suffix}")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Made by the system with the process' umask, unlike tempfile's files, which are private.
+            os.close(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o666))
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            if temporary.exists():
+                temporary.unlink()
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`; it takes the place of `path` if the block succeeds, and is removed if not.
+
+    Raises:
+        OSError: there is a file of that name.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if old.exists() and not path.exists():  # killed between the two renames
+            old.rename(path)
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            temporary.mkdir()
+            yield temporary
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            for folder in (temporary, old):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_changed(path: Path) -> None:
+    """Refuse a file that is not as its folder's listing tells; a folder without a listing is taken as it is.
+
+    Raises:
+        InputError: the file is missing, damaged or not listed, or the listing is damaged.
+    """
+    if (path.parent / LISTING).exists():
+        read_listing(path.parent, [path.name])
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as readable JSON with a checksum of its own, whole or not at all."""
+    write_text(path, _sealed(value))
+
+
+def _sealed(value: Mapping[str, Any]) -> str:
+    value = {**value, CHECKSUM: fingerprint(value)}
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises:
+        InputError: the file is missing, or holds other bytes than were written.
+    """
+    try:
+        _refuse_special(path)
+        text = path.read_bytes().decode()
+        value = json.loads(text)
+        if not isinstance(value, dict):
+            raise ValueError(f"a JSON {type(value).__name__}")
+        given = value.pop(CHECKSUM, None)
+        if text != _sealed(value):
+            raise ValueError(f"another text than its checksum {given} tells")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; run the stage that writes it first") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged, or was changed by hand: expected JSON as it was written, received {error}; {REPAIR}"
+        ) from None
+    return value
+
+
+def read_if_whole(path: Path) -> dict[str, Any]:
+    """The same, but empty where the file is missing or damaged."""
+    with contextlib.suppress(InputError):
+        return read_json(path)
+    return {}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Digest of every file below a folder, by its path in it; hidden files and the folder's own listing left out."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LISTING)
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: digest_file(path) for name, path in names.items() if not name.startswith(".") and "/." not in name}
+
+
+def damaged(
+    folder: Path, expected: Mapping[str, str], advance: Callable[[], object] = lambda: None
+) -> Iterator[tuple[str, str]]:
+    """The files of `expected`, a digest by path in the folder, that are not as told: each with what is wrong.
+
+    Args:
+        folder: where the files are.
+        expected: their digests.
+        advance: called after each file.
+    """
+    for name, digest in expected.items():
+        path = folder / name
+        try:
+            wrong = "" if digest_file(path) == digest else "damaged"
+        except (FileNotFoundError, NotADirectoryError):
+            wrong = "missing"
+        except OSError as error:
+            wrong = f"unreadable ({error.strerror})"
+        if wrong:
+            yield name, wrong
+        advance()
+
+
+def refuse_damaged(folder: Path, expected: Mapping[str, str]) -> None:
+    """Refuse files that are not those of `expected`, a digest by path in the folder.
+
+    Raises:
+        InputError: names the first one.
+    """
+    for name, wrong in damaged(folder, expected):
+        raise InputError(
+            f"{folder / name} is {wrong}: expected the bytes that were written (SHA-256 {expected[name]}); {REPAIR}"
+        )
+
+
+def write_listing(folder: Path) -> None:
+    """Write the digests of all that is in a folder, last of all, into its `LISTING`."""
+    write_json(folder / LISTING, {"files": digests(folder)})
+
+
+def read_listing(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
+    """The digests that a folder's listing tells, after a check of the files `names`.
+
+    Raises:
+        InputError: there is no listing, or one of the files is not listed, missing or damaged.
+    """
+    listed: dict[str, str] = read_json(folder / LISTING)["files"]
+    for name in names or ():
+        if name not in listed:
+            raise InputError(f"{folder / LISTING}: expected {name}, which is not listed; {REPAIR}")
+        refuse_damaged(folder, {name: listed[name]})
+    return listed
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows under a header line, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read rows as text by column name.
+
+    Raises:
+        InputError: the file is missing or a column of `columns` is.
+    """
+    try:
+        _refuse_special(path)
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or [])]
+            if missing:
+                raise InputError(
+                    f"{path}: expected the columns {', '.join(columns)}, "
+                    f"received {', '.join(reader.fieldnames or ['an empty file'])}; make the file again"
+                )
+            return list(reader)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; run the stage that writes it first") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: expected a CSV file, received: {error}; make the file again") from None
+
+
+def npy(array: npt.NDArray[Any]) -> memoryview:
+    """The bytes of an ``.npy`` file. On a full disk, `numpy.save` would say no more than a number of bytes."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    return content.getbuffer()
+
+
+def digest_bytes(*parts: bytes | memoryview) -> str:
+    """SHA-256, in hexadecimal, of the parts one after the other."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part)
+    return sha.hexdigest()
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse pipes and devices, which may never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "expected an ordinary file", str(path))
+
+
+def digest_file(path: Path, algorithm: str = "sha256") -> str:
+    """Digest of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: there is none, or it is no ordinary file.
+    """
+    _refuse_special(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256, in hexadecimal, of a JSON value."""
+    return digest_bytes(canonical_json(value).encode())
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a directory if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

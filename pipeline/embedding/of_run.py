@@ -1,0 +1,122 @@
+"""The embedding network that a run was trained with, known by the digest of its weights."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import schema
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.embedding import recipe
+from pipeline.storage.layouts import EMBEDDINGS
+from pipeline.storage.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.embedding.inception import EmbeddingNetwork
+
+NETWORK_FILE = "embedding_network.weights.h5"
+
+
+def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -> "EmbeddingNetwork | None":
+    """Load the network that gave a run its embeddings; None for a run without.
+
+    Where its weights are random they are the file in the run's dataset, or made again from their seed.
+
+    Args:
+        result: ``results/<run>/``.
+        record: its run.yaml.
+        weights: a file of weights to take instead.
+
+    Raises:
+        InputError: the weights cannot be had, or are others than those that the run was trained with.
+    """
+    made = record["embedding"]
+    if made["weights"] == "none":
+        return None
+    expected = digest(made) or digest(record.get("embedding_weights") or _of_dataset(result, record))
+    if expected is None:
+        raise InputError(
+            f"{result / 'run.yaml'}: expected the digest of the embedding network's weights, received none; "
+            "evaluate and collect the run again"
+        )
+    settings = schema.Embedding(
+        weights=made["weights"] if made["weights"] != "file" else record["configuration"]["embedding"]["weights"],
+        seed=made.get("seed", 0),
+        activation=made["activation"],
+        precision=made["precision"],
+        batch_size=1,
+    )
+    return _random(result, record, settings, weights, expected) if made["weights"] == "random" else _trained(
+        result, settings if weights is None else settings.model_copy(update={"weights": str(weights)}), expected
+    )  # fmt: skip
+
+
+def digest(facts: Mapping[str, Any]) -> str | None:
+    """The digest of weights, of what `pipeline.embedding.inception.weights_facts` says of them."""
+    found = facts.get("md5") or next(iter(facts.get("files", {}).values()), None)
+    return str(found) if found else None
+
+
+def _trained(result: Path, settings: schema.Embedding, expected: str) -> "EmbeddingNetwork":
+    _refuse_other(result, expected, digest(recipe.weights(settings)), settings.weights)
+    from pipeline.embedding import inception
+
+    with tempfile.TemporaryDirectory() as scratch:
+        return inception.load(settings, Path(scratch) / NETWORK_FILE)
+
+
+def _random(
+    result: Path, record: Mapping[str, Any], settings: schema.Embedding, weights: Path | None, expected: str
+) -> "EmbeddingNetwork":
+    from pipeline.embedding import inception
+
+    if weights is not None and not weights.is_file():
+        raise InputError(f"--embedding-weights: {weights} is not a file; name {NETWORK_FILE} of the run's dataset")
+    places = [folder / NETWORK_FILE for folder in datasets(result, record)]
+    saved = weights or next((place for place in places if place.is_file()), None)
+    if saved is not None:
+        _refuse_other(result, expected, files.digest_file(saved), str(saved))
+        return inception.EmbeddingNetwork(inception.build_network(settings, str(saved)), settings.batch_size)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / NETWORK_FILE
+        network = inception.load(settings, made)
+        _refuse_other(result, expected, files.digest_file(made), f"made again from seed {settings.seed}")
+        return network
+
+
+def _refuse_other(result: Path, expected: str, found: str | None, what: str) -> None:
+    if found != expected:
+        raise InputError(
+            f"{result} was trained on embeddings of a network whose weights have the digest {expected}; those at hand "
+            f"({what}) have {found}; name the right file with --embedding-weights"
+        )
+
+
+def datasets(result: Path, record: Mapping[str, Any]) -> list[Path]:
+    """Where the run's dataset may be: seen from here, or from the folder that holds the results."""
+    asked = record["configuration"]
+    inside = Path(asked["data"]).expanduser() / asked["dataset"]
+    return [inside, result.resolve().parents[1] / inside]
+
+
+def _of_dataset(result: Path, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the run's dataset tells of the weights of its embeddings; empty where there is none.
+
+    Raises:
+        InputError: the dataset has other embeddings than the run was trained on.
+    """
+    trained_on = record["fingerprints"]["embeddings"]
+    for folder in datasets(result, record):
+        told = Store(folder / "embeddings.zarr", EMBEDDINGS).manifest_path
+        if not told.exists():
+            continue
+        manifest = files.read_json(told)
+        if manifest["fingerprint"] != trained_on:
+            raise InputError(
+                f"{result} was trained on embeddings with fingerprint {trained_on}, those in {folder} have "
+                f"{manifest['fingerprint']}; train it again, or colour with the data that it was trained on"
+            )
+        weights: Mapping[str, Any] = manifest.get("weights", {})
+        return weights
+    return {}

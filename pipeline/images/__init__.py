@@ -1,0 +1,1 @@
+"""Colour and photographs."""

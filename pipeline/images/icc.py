@@ -1,0 +1,93 @@
+"""Colour profiles of photographs with 16 bits, which Pillow's colour management reduces to 8."""
+
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.images.light import Float, Levels, encoded, in_strips, linear_light
+
+# From XYZ under D50, the white of every profile, to linear sRGB (adapted by Bradford's method).
+_FROM_D50 = np.array([
+    [3.1338561, -1.6168667, -0.4906146],
+    [-0.9787684, 1.9161415, 0.0334540],
+    [0.0719453, -0.2289914, 1.4052427],
+])  # fmt: skip
+_SAME = 2e-3  # profiles that say sRGB differ by their rounding
+_GRID = np.linspace(0, 1, 2**16)
+
+
+def to_srgb(levels: npt.NDArray[np.uint16], profile: bytes, threads: int = 2) -> npt.NDArray[np.uint16] | None:
+    """Photograph (H, W) or (H, W, 3) uint16 from its profile's space to sRGB, of the same shape.
+
+    Returns:
+        None where the profile is not made of curves and a matrix (a table, as printers have) or is damaged.
+    """
+    try:
+        space, tags = profile[16:20].decode("ascii").strip(), _tags(profile)
+        if space == "GRAY" and levels.ndim == 2:
+            found: Any = encoded(_curve(tags["kTRC"]), "uint16")[levels]
+            return np.asarray(found, np.uint16)
+        if space != "RGB" or levels.ndim != 3:
+            return None
+        curves = [_curve(tags[f"{letter}TRC"]) for letter in "rgb"]
+        matrix = np.array([_fixed(tags[f"{letter}XYZ"][8:20]) for letter in "rgb"]).T
+    except (KeyError, ValueError, IndexError, struct.error):
+        return None
+    mixing = (_FROM_D50 @ matrix).astype(np.float32)
+    own = linear_light("uint16")
+    if np.allclose(mixing, np.eye(3), atol=_SAME) and all(np.allclose(curve, own, atol=_SAME) for curve in curves):
+        return levels
+    return _converted(levels, curves, mixing, threads)
+
+
+def _converted(levels: Levels, curves: list[Float], matrix: Float, threads: int) -> npt.NDArray[np.uint16]:
+    out = np.empty(levels.shape, np.uint16)
+
+    def strip(start: int, stop: int) -> None:
+        linear = [curve[levels[start:stop, :, number]] for number, curve in enumerate(curves)]
+        for number, shares in enumerate(matrix):
+            mixed = sum(share * channel for share, channel in zip(shares, linear, strict=True))
+            out[start:stop, :, number] = encoded(np.asarray(mixed, np.float32), "uint16")
+
+    in_strips(strip, levels.shape, threads)
+    return out
+
+
+def _tags(profile: bytes) -> dict[str, bytes]:
+    (count,) = struct.unpack_from(">I", profile, 128)
+    found = {}
+    for number in range(min(count, 100)):
+        name, start, size = struct.unpack_from(">4sII", profile, 132 + 12 * number)
+        found[name.decode("ascii")] = profile[start : start + size]
+    return found
+
+
+def _fixed(data: bytes) -> npt.NDArray[np.float64]:
+    return np.frombuffer(data, ">i4") / 65536
+
+
+def _curve(tag: bytes) -> Float:
+    """Linear light, 0..1, of each of 65,536 levels.
+
+    Source: ICC.1:2022, 10.6 (curveType) and 10.18 (parametricCurveType).
+    """
+    if tag[:4] == b"curv":
+        (count,) = struct.unpack_from(">I", tag, 8)
+        table = np.frombuffer(tag, ">u2", count, 12)
+        if count == 0:
+            return _GRID.astype(np.float32)
+        if count == 1:
+            return np.asarray(_GRID ** (table[0] / 256), np.float32)
+        return np.asarray(np.interp(_GRID, np.linspace(0, 1, count), table / 65535), np.float32)
+    if tag[:4] != b"para":
+        raise ValueError("neither a curve nor a formula")
+    (kind,) = struct.unpack_from(">H", tag, 8)
+    g, a, b, c, d, e, f = (*_fixed(tag[12 : 12 + 4 * (1, 3, 4, 5, 7)[kind]]), *[0.0] * 7)[:7]
+    if kind == 0:
+        a, b = 1.0, 0.0
+    if kind in (1, 2):
+        c, d, e, f = 0.0, -b / a, c, c
+    upper = np.maximum(a * _GRID + b, 0) ** g + e
+    return np.asarray(np.where(d <= _GRID, upper, c * _GRID + f), np.float32)

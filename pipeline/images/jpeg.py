@@ -1,0 +1,20 @@
+"""Pictures as JPEG files, one per image: what people look at."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.images import lab
+
+QUALITY = 92
+
+
+def name(row: int) -> str:
+    """The file name of the image in a row of the store: 000123.jpg."""
+    return f"{row:06d}.jpg"
+
+
+def write_jpeg(path: Path, levels: lab.UInt8) -> None:
+    """Write sRGB (H, W, 3) or gray (H, W) uint8, colours at full resolution."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(levels).save(path, quality=QUALITY, subsampling=0)

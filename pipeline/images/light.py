@@ -1,0 +1,107 @@
+"""Colours under a photograph's own lightness, at its full size and depth, in strips.
+
+With Y the luminance and f CIE Lab's compression of it (L* = 116 f(Y) - 16), a colour is f(X) = f(Y) + a*/500 and
+f(Z) = f(Y) - b*/200; sRGB, D65.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.images.lab import UInt8
+
+Float = npt.NDArray[np.float32]
+Levels = npt.NDArray[Any]  # uint8 or uint16
+
+PIXELS_PER_STRIP = 2**16
+_STEPS = 2**16 - 1  # tables of linear light are spaced evenly in its root: as fine in the shadows as eyes are
+_TO_Y = np.array([0.2126729, 0.7151522, 0.0721750])
+KNEE = 6 / 29
+
+
+def lightness(levels: Levels, threads: int = 2) -> UInt8:
+    """L (H, W) uint8, 8-bit units, of a photograph (H, W) or (H, W, 3), uint8 or uint16."""
+    if levels.dtype == np.uint8 and levels.ndim == 2:
+        found: UInt8 = _eight_bit_lightness(luminance_of(np.arange(256, dtype=np.uint8))[1])[levels]
+        return found
+    out = np.empty(levels.shape[:2], np.uint8)
+
+    def strip(start: int, stop: int) -> None:
+        out[start:stop] = _eight_bit_lightness(luminance_of(levels[start:stop])[1])
+
+    in_strips(strip, levels.shape, threads)
+    return out
+
+
+def lightness_of(levels: Levels) -> Float:
+    """L* (k, W), 0..100, of some rows of a photograph."""
+    return 116 * luminance_of(levels)[1] - 16
+
+
+def in_strips(strip: Callable[[int, int], None], shape: Sequence[int], threads: int) -> None:
+    """Call ``strip(first row, last row + 1)`` for all rows of (H, W, ...), some `PIXELS_PER_STRIP` pixels at a time."""
+    height, width = shape[:2]
+    rows = max(1, PIXELS_PER_STRIP // width)
+    with ThreadPoolExecutor(max(1, min(threads, os.cpu_count() or 1))) as pool:
+        for done in [pool.submit(strip, start, min(start + rows, height)) for start in range(0, height, rows)]:
+            done.result()
+
+
+def luminance_of(levels: Levels) -> tuple[Float, Float]:
+    """Y in 0..1 and f(Y), both of the levels' height and width."""
+    linear = linear_light(levels.dtype.name)
+    if levels.ndim == 3:
+        of_channels = [linear[levels[..., number]] * np.float32(share) for number, share in enumerate(_TO_Y)]
+        y = of_channels[0] + of_channels[1] + of_channels[2]
+    else:
+        y = linear[levels]
+    return y, _compression()[steps_of(y)]
+
+
+def steps_of(linear: Float) -> npt.NDArray[np.uint16]:
+    """Places in the tables of linear light, which is clipped to 0..1."""
+    root = np.clip(linear, 0, 1)
+    np.sqrt(root, out=root)
+    root *= _STEPS
+    root += np.float32(0.5)
+    return root.astype(np.uint16)
+
+
+@cache
+def linear_light(kind: str) -> Float:
+    """Linear light, 0..1, of every sRGB level of uint8 or uint16."""
+    level = np.arange(np.iinfo(kind).max + 1) / np.iinfo(kind).max
+    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+@cache
+def gamma_of(kind: str) -> Levels:
+    """The sRGB level of uint8 or uint16 at every step."""
+    linear = (np.arange(_STEPS + 1) / _STEPS) ** 2
+    level = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    found: Levels = np.rint(level * np.iinfo(kind).max).astype(kind)
+    return found
+
+
+def encoded(linear: Float, kind: str) -> Levels:
+    """SRGB levels of uint8 or uint16 of linear light, which is clipped to 0..1."""
+    found: Levels = gamma_of(kind)[steps_of(linear)]
+    return found
+
+
+@cache
+def _compression() -> Float:
+    """f(Y) at every step of linear light."""
+    y = (np.arange(_STEPS + 1) / _STEPS) ** 2
+    return np.where(y > KNEE**3, np.cbrt(y), y / (3 * KNEE**2) + 4 / 29).astype(np.float32)
+
+
+def _eight_bit_lightness(f: Float) -> UInt8:
+    levels: Any = np.clip(np.rint(2.55 * (116 * f - 16)), 0, 255)
+    found: UInt8 = levels.astype(np.uint8)
+    return found

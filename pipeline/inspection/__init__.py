@@ -1,0 +1,1 @@
+"""Looking into stores, and whether they are whole."""

@@ -1,0 +1,205 @@
+"""Verification: every file that DeepColor wrote, against the digests that were kept of it."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import files, locks, lost
+from pipeline.core.errors import InputError
+from pipeline.core.progress import Progress, Silent
+from pipeline.storage.layouts import LAYOUTS
+from pipeline.storage.store import Store
+from pipeline.training import checkpoints
+
+# What shows that something was written or begun, and the manifest beside it that is written last.
+MANIFESTS = {
+    **{f"{kind}{suffix}": f"{kind}.json" for kind in LAYOUTS for suffix in (".zarr", ".shards")},
+    "splits.csv": "splits.json",
+    "references.csv": "references.json",
+    "embedding_network.weights.h5": "embedding_network.json",
+    "settings.json": "training.json",
+    "run.yaml": files.LISTING,
+    "summary.csv": "summary.json",
+    "report": "report.json",
+}
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not as it was written.
+
+    Attributes:
+        path: the file.
+        wrong: "damaged", "missing", or what else is wrong with it.
+        images: first and last image whose values it holds, in a store.
+        strike: what has to go for the file to be made again, besides the note.
+    """
+
+    path: Path
+    wrong: str
+    images: tuple[int, int] | None = None
+    strike: Path | None = None
+
+    def __str__(self) -> str:
+        where = f" (images {self.images[0]} to {self.images[1]})" if self.images else ""
+        return f"{self.path}{where}: {self.wrong}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one rule makes: the manifest that tells its files, and its name in notes and locks."""
+
+    manifest: Path
+
+    @property
+    def target(self) -> Path:
+        """What is noted as lost: a store, a table, or a folder."""
+        manifest = self.manifest
+        if manifest.stem in LAYOUTS:
+            return manifest.with_suffix(".zarr")
+        if manifest.name in ("splits.json", "references.json"):
+            return manifest.with_suffix(".csv")
+        if manifest.name == "embedding_network.json":
+            return manifest.with_name("embeddings.zarr")
+        return manifest if manifest.name in ("summary.json", "report.json") else manifest.parent
+
+    @property
+    def locked(self) -> Path:
+        """What a stage that writes it holds the lock of."""
+        if self.target.name in ("summary.json", "report.json"):
+            return self.target.with_suffix("")
+        return self.target.parent if self.target.name == "evaluation" else self.target
+
+    @property
+    def store(self) -> Store | None:
+        """The store, where it is one."""
+        kind = self.manifest.stem
+        return Store(self.target, LAYOUTS[kind]) if kind in LAYOUTS else None
+
+
+def parts(path: Path) -> list[Part]:
+    """What was written, or begun, at or below a path.
+
+    Raises:
+        InputError: there is nothing of DeepColor.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: expected files that DeepColor wrote, received none; name a folder that there is")
+    known = {*MANIFESTS.values()}
+    found = set()
+    if not path.is_dir() or path.name in MANIFESTS:
+        if manifest := path.name if path.name in known else MANIFESTS.get(path.name):
+            found.add(path.with_name(manifest))
+    else:
+        for folder, folders, names in os.walk(path):
+            for name in (*folders, *names):
+                if name == "report" and not (Path(folder) / name / "compare.html").exists():
+                    continue  # anybody's folder may have that name
+                if manifest := name if name in known else MANIFESTS.get(name):
+                    found.add(Path(folder) / manifest)
+            folders[:] = [name for name in folders if not name.startswith(".") and name not in MANIFESTS]
+    if not found:
+        raise InputError(
+            f"{path}: expected a store, a run or results of DeepColor, received none; name a folder such as data, "
+            "models or results"
+        )
+    return [Part(manifest) for manifest in sorted(found)]
+
+
+def verify(paths: Iterable[Path], progress: Progress | None = None) -> tuple[int, list[Damage]]:
+    """Read all that was written at or below the paths, and compare it with its digests.
+
+    What is damaged is struck off the records of its store, and noted, so that the workflow makes it again, and no more
+    than it. What is whole is not touched.
+
+    Args:
+        paths: files and folders.
+        progress: told of each file.
+
+    Returns:
+        How many files were read, and what is wrong with some.
+
+    Raises:
+        InputError: there is nothing of DeepColor at one of the paths.
+    """
+    chosen = {part: files.read_if_whole(part.manifest) for path in paths for part in parts(path)}
+    total = sum(_count(part, manifest) for part, manifest in chosen.items())
+    found = []
+    with (progress or Silent()).track("verify, files", total) as advance:
+        for part, manifest in chosen.items():
+            writable = os.access(part.locked.parent, os.W_OK)
+            try:
+                with locks.held(part.locked) if writable else nullcontext():
+                    damages = list(_check(part, manifest, advance))
+                    if damages and writable:
+                        for damage in damages:
+                            if damage.strike:
+                                damage.strike.unlink(missing_ok=True)
+                        lost.note(part.target, [str(damage) for damage in damages])
+            except InputError as error:  # a stage is at work on it
+                damages = [Damage(part.target, f"not verified: {error}")]
+            found += damages
+    return total, found
+
+
+def _count(part: Part, manifest: Mapping[str, Any]) -> int:
+    count = 1 + len(manifest.get("files", {})) + len(_sealed(part))
+    if part.store:
+        count += len(manifest.get("metadata", {})) + len(_shards(part.store, manifest))
+    return count
+
+
+def _sealed(part: Part) -> list[Path]:
+    """Files of a run that tell by themselves whether they are whole."""
+    folder = part.manifest.parent
+    names = ("checkpoint*.npz", "settings.json") if part.manifest.name == "training.json" else ()
+    return sorted(path for name in names for path in folder.glob(name))
+
+
+def _shards(store: Store, manifest: Mapping[str, Any]) -> list[int]:
+    """The shards that there are to be, or, without a whole manifest, those that are finished."""
+    if manifest:
+        return list(range(manifest["shards"]))
+    return sorted(int(path.stem) for path in store.records.glob("*.json") if path.stem.isdecimal())
+
+
+def _check(part: Part, manifest: Mapping[str, Any], advance: Callable[[], object]) -> Iterator[Damage]:
+    if not part.manifest.exists():
+        yield Damage(part.manifest, "missing: what it belongs to was deleted in part, or is not finished")
+    elif not manifest:
+        yield Damage(part.manifest, "damaged")
+    advance()
+    if part.store:
+        yield from _check_store(part.store, manifest, advance)
+    folder = part.manifest.parent
+    for name, wrong in files.damaged(folder, manifest.get("files", {}), advance):
+        yield Damage(folder / name, wrong)
+    for path in _sealed(part):
+        whole = checkpoints.whole(path) if path.suffix == ".npz" else files.read_if_whole(path)
+        if not whole:
+            yield Damage(path, "damaged")
+        advance()
+
+
+def _check_store(store: Store, manifest: Mapping[str, Any], advance: Callable[[], object]) -> Iterator[Damage]:
+    for name, wrong in files.damaged(store.path, manifest.get("metadata", {}), advance):
+        yield Damage(store.path / name, wrong, strike=store.path / name)
+    shards = _shards(store, manifest)
+    records = {shard: store.record(shard) for shard in shards}
+    size = max((record["rows"][1] - record["rows"][0] for record in records.values() if record), default=0)
+    for shard, record in records.items():
+        path = store.record_path(shard)
+        first, stop = record["rows"] if record else (shard * size, min((shard + 1) * size, manifest.get("rows", 0)))
+        images = (first, stop - 1) if first < stop else None
+        if record is None:
+            yield Damage(path, "damaged" if path.exists() else "missing", images, strike=path)
+        for name, digest in record["files"].items() if record else ():
+            file = store.shard_file(name, shard)
+            for _, wrong in files.damaged(file.parent, {file.name: digest}):
+                yield Damage(file, wrong, images, strike=path)
+        advance()
+    if manifest and all(records.values()) and store.fingerprint(records.values()) != manifest["fingerprint"]:
+        yield Damage(store.records, f"other records than {store.manifest_path.name} tells")

@@ -1,0 +1,110 @@
+"""Saved models whose bytes depend on the model alone."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.networks import layers  # noqa: F401 (registers the layers that a saved model names)
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
+LARGEST_CONFIG = 2**24  # bytes
+# All that the networks of `architectures` are made of. Nothing else is loaded: what Keras can name, it may run.
+PARTS = {
+    (None, "__keras_tensor__"),
+    ("keras", "DTypePolicy"),
+    ("keras.initializers", "Constant"),
+    ("keras.initializers", "GlorotUniform"),
+    ("keras.initializers", "Zeros"),
+    ("keras.layers", "Conv2D"),
+    ("keras.layers", "InputLayer"),
+    ("keras.layers", "UpSampling2D"),
+    ("keras.regularizers", "L2"),
+    ("keras.src.models.functional", "Functional"),
+    ("pipeline.networks.layers", "Fusion"),
+    ("pipeline.networks.layers", "UpsamplingConvolution"),
+    ("pipeline.architectures", "Fusion"),  # as versions before 0.2 name them
+    ("pipeline.architectures", "UpsamplingConvolution"),
+}
+
+
+class _Memory(io.BytesIO):
+    """A file in memory by the name of one on disk, which Keras goes by.
+
+    HDF5 ends the process, or never ends it, where a disk fills up while it writes.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def __str__(self) -> str:
+        return self._name
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights as ``.weights.h5``, whole or not at all."""
+    content = _Memory(path.name)
+    model.save_weights(content)
+    with files.written_whole(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write ``.keras`` without what differs between equal models: date, zip times and memory addresses."""
+    saved = _Memory(path.name)
+    model.save(saved)
+    with zipfile.ZipFile(saved) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    for name in ("metadata.json", "config.json"):
+        members[name] = json.dumps(_without_identity(json.loads(members[name])), sort_keys=True).encode()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name, member in members.items():
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), member)
+    with files.written_whole(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def _without_identity(value: Any) -> Any:
+    if isinstance(value, dict):
+        left_out = ("date_saved", "shared_object_id")
+        return {key: _without_identity(item) for key, item in value.items() if key not in left_out}
+    return [_without_identity(item) for item in value] if isinstance(value, list) else value
+
+
+def _parts(value: Any) -> set[tuple[Any, Any]]:
+    """Module and class of everything that a saved model would have made."""
+    if isinstance(value, list):
+        return set().union(*map(_parts, value))
+    if not isinstance(value, dict):
+        return set()
+    own = {(value.get("module"), value["class_name"])} if "class_name" in value else set()
+    return own.union(*map(_parts, value.values()))
+
+
+def load(path: Path) -> keras.Model:
+    """Load a model that `save` wrote.
+
+    Raises:
+        InputError: it is damaged, or holds anything that the networks of `architectures` are not made of.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if names := set(archive.namelist()) ^ MEMBERS:
+                raise ValueError(f"other files ({', '.join(sorted(names))})")
+            if (size := archive.getinfo("config.json").file_size) > LARGEST_CONFIG:
+                raise ValueError(f"a config.json of {size} bytes")
+            if other := _parts(json.loads(archive.read("config.json"))) - PARTS:
+                raise ValueError(", ".join(f"{module}.{name}" for module, name in sorted(other, key=str)))
+    except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: expected a network as DeepColor saves it, received {error}; use a model.keras of your own runs"
+        ) from None
+    return keras.saving.load_model(path, compile=False, safe_mode=True)

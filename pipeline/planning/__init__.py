@@ -1,0 +1,1 @@
+"""What stands in the way of the work, and what it will take."""

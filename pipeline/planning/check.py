@@ -1,0 +1,171 @@
+"""Before any work: what stands in its way, and what it will take."""
+
+import contextlib
+import itertools
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline import WORKFLOW
+from pipeline.config.loading import VARIABLE
+from pipeline.config.paths import Paths
+from pipeline.config.run_settings import run_settings
+from pipeline.config.runs import Run
+from pipeline.config.schema import Config
+from pipeline.core import files, locks, lost
+from pipeline.core.conflicts import WAYS_OUT, differing
+from pipeline.core.errors import InputError
+from pipeline.core.text import escaped
+from pipeline.dataset import ingest
+from pipeline.dataset.sources.base import files_below
+from pipeline.networks import notation
+from pipeline.planning.estimate import count_images, epochs_done
+from pipeline.planning.settings import stage_settings
+from pipeline.results import record
+from pipeline.storage.store import Store
+
+log = logging.getLogger("deepcolor")
+
+
+def stage_environment(config: Config) -> dict[str, str]:
+    """The environment of stage commands: the configuration, who calls, and the Python that runs Snakemake."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {VARIABLE: config.model_dump_json(), WORKFLOW: locks.name_of(os.getpid()), "PATH": path}
+
+
+def source_files(config: Config) -> list[str]:
+    """The files or the folder that the dataset is made from, where it has any.
+
+    A folder that is missing is left to ingest, which says so in one line.
+    """
+    path = getattr(config.datasets[config.dataset], "path", None)
+    if path is None or not Path(path).exists():
+        return []
+    if config.datasets[config.dataset].kind == "kaggle":
+        return sorted(str(found) for found in Path(path).rglob("*.npy"))
+    return [str(path)]
+
+
+def _note_changes(config: Config, store: Store) -> None:
+    """Note that photographs changed since they were ingested: of a folder, Snakemake itself sees no more than its list.
+
+    A time to come, as a camera with a wrong clock gives it, does not count: it would be newer for ever.
+    """
+    source, manifest = config.datasets[config.dataset], store.manifest_path
+    if source.kind != "folder" or not manifest.exists() or _is_outdated(config, store):
+        return
+    root, made, now = Path(source.path), manifest.stat().st_mtime, time.time()
+    folders = (Path(folder) for folder, _, _ in os.walk(root))
+    photographs = (root / name for name in files_below(root)[0])
+    for path in itertools.chain(folders, photographs):
+        with contextlib.suppress(OSError):
+            if made < path.stat().st_mtime <= now:
+                changed = escaped(str(path))
+                log.info("%s was changed after it was ingested; the photographs are looked at again", changed)
+                lost.note(store.path, [f"changed: {changed}"])
+                return
+
+
+def _is_outdated(config: Config, store: Store) -> bool:
+    """Whether ingest will be run because what it was made from, or a note, is newer."""
+    made = store.manifest_path.stat().st_mtime if store.manifest_path.exists() else 0.0
+    return any(Path(path).stat().st_mtime > made for path in (*source_files(config), *lost.notes(store.path)))
+
+
+def _note_losses(store: Store) -> None:
+    """Bring the note of lost shards up to date; one that no job has seen yet is taken back if the shards are there."""
+    if not store.manifest_path.exists():
+        return
+    note = lost.path_of(store.path)
+    if missing := store.missing_shards():
+        log.warning("%s is not complete any more (shards %s); they are made again", store.path, missing)
+        lost.note(store.path, [f"{lost.MISSING}: shards {missing}"])
+    elif (
+        note.exists()
+        and note.stat().st_mtime > store.manifest_path.stat().st_mtime
+        and note.read_text(encoding="utf-8").startswith(lost.MISSING)
+    ):
+        lost.take_back(store.path)
+
+
+def check_data(config: Config) -> None:
+    """Refuse to work on stores or a split made with other settings, or of more images; note shards that were lost.
+
+    Raises:
+        InputError: names the store and what differs.
+    """
+    for name in config.architectures:
+        notation.resolve(name, config.architectures)
+    places = Paths(config)
+    for store in (places.images, places.embeddings):
+        _note_losses(store)
+    _note_changes(config, places.images)
+    if config.replace:
+        return
+    made_with = {
+        places.images.path: (places.images.attributes().get("settings"), "ingest"),
+        places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
+    }
+    for path, stage in ((places.splits, "split"), (places.references, "references")):
+        made_with[path] = (files.read_if_whole(path.with_suffix(".json")).get("settings"), stage)
+    for path, (old, stage) in made_with.items():
+        new = stage_settings(config, stage)
+        new.pop("limit", None)
+        if old and (differences := differing(old, new)):
+            raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+    rows = places.images.attributes().get("rows", 0)
+    if rows and (fewer := count_images(config)) < rows:
+        raise InputError(f"{places.images.path} holds {rows} images, asked for are {fewer}; {WAYS_OUT}")
+
+
+def check_run(config: Config, name: str) -> dict[str, Any]:
+    """Refuse a name that is no run, and a run whose name stands for another one already.
+
+    Returns:
+        What decides the run's numbers, as JSON values.
+
+    Raises:
+        InputError: gives the right name, or what differs.
+    """
+    run = Run.parse(name)
+    new = run_settings(
+        run,
+        config.training,
+        config.architectures,
+        dataset=config.dataset,
+        limit=config.limit,
+        images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),
+        embeddings=stage_settings(config, "embed"),
+        split=stage_settings(config, "split"),
+    )
+    places = Paths(config)
+    directory = places.model(name)
+    decisive = {**new, "epochs": config.training.epochs}
+    if config.replace:
+        return decisive
+    record.refuse_other(places.results / name, new, config.evaluation.model_dump(), config.training.epochs)
+    old = files.read_if_whole(directory / "settings.json")
+    if not old:
+        return decisive
+    trained_on = old.pop("fingerprints", {})
+    differences = differing(old, new)
+    if not differences and not _is_outdated(config, places.images):
+        differences = differing(trained_on, {**trained_on, **_fingerprints(places)}, "data.")
+    if (epochs := epochs_done(config, name)) > config.training.epochs:
+        differences.append(f"epochs: {epochs}, now {config.training.epochs}")
+    if differences:
+        raise InputError(f"{directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
+    return decisive
+
+
+def _fingerprints(places: Paths) -> dict[str, str]:
+    """The bytes that a run would be trained on now, as far as they are made."""
+    manifests = {
+        "images": files.read_if_whole(places.images.manifest_path).get("fingerprint"),
+        "embeddings": files.read_if_whole(places.embeddings.manifest_path).get("fingerprint"),
+        "split": files.read_if_whole(places.splits.with_suffix(".json")).get("files", {}).get(places.splits.name),
+    }
+    return {name: fingerprint for name, fingerprint in manifests.items() if fingerprint}

@@ -1,0 +1,21 @@
+"""The settings that decide the output of each stage."""
+
+from typing import Any
+
+from pipeline.config.schema import Config
+from pipeline.dataset import ingest
+from pipeline.embedding import recipe
+
+
+def stage_settings(config: Config, stage: str) -> dict[str, Any]:
+    """The settings that decide the output of a stage, as JSON values."""
+    images = ingest.settings(config.datasets[config.dataset], config.images_per_shard)
+    if stage == "ingest":
+        return {**images, "limit": config.limit}
+    if stage == "embed":
+        return recipe.settings(config.embedding, config.images_per_shard)
+    if stage == "split":
+        return config.split.model_dump()
+    if stage == "references":
+        return recipe.references(config.evaluation.seed, config.embedding)
+    return config.evaluation.model_dump()

@@ -1,0 +1,81 @@
+"""Two runs on the same images: paired differences."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import files
+from pipeline.evaluation import bootstrap, paired, per_image, scores
+from pipeline.results.record import read_record
+from pipeline.core.conflicts import differing
+from pipeline.core.errors import InputError
+
+COLUMNS = ("metric", "one", "other", "difference", "low", "high", "verdict")
+
+
+def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[dict[str, Any]], str]:
+    """The metrics of two runs on the same images, and their paired differences.
+
+    Args:
+        one: ``results/<run>/``.
+        other: the same of another run.
+        partition: one of `pipeline.dataset.splits.PARTITIONS`.
+
+    Returns:
+        Rows with `COLUMNS`, and why there is no interval, or "". The verdict is on `one`; low and high are None without
+        an interval.
+
+    Raises:
+        InputError: results are missing, or are of other images or another split.
+    """
+    records = [read_record(path) for path in (one, other)]
+    images = [_images(record) for record in records]
+    if images[0] != images[1] or None in images[0].values():
+        raise InputError(
+            f"{one} and {other} were scored on other images or another split ({images[0]}, {images[1]}); "
+            "compare runs of one dataset and one split"
+        )
+    for path in (one, other):
+        files.refuse_changed(path / "per_image.csv")
+    found = [per_image.read(path / "per_image.csv", [scores.MODEL]) for path in (one, other)]
+    if found[0].rows != found[1].rows or any(scores.MODEL not in run.answers for run in found):
+        raise InputError(f"{one} and {other}: per_image.csv does not hold the same images; evaluate both runs again")
+    seed = (records[0].get("seeds") or {}).get("evaluation", 0)
+    chosen = [s for s in scores.samples(found[0].partitions, found[0].groups, seed) if s.partition == partition]
+    if not chosen:
+        raise InputError(f"{one}: expected images of the partition {partition}, received none")
+    over = scores.summed({name: run.answers[scores.MODEL] for name, run in zip("ab", found, strict=True)}, chosen)
+    here = over[partition]
+    rows = []
+    for metric, described in scores.METRICS.items():
+        if metric in here["a"] and metric in here["b"]:
+            value, low, high = paired.compare(here["a"][metric], here["b"][metric])
+            verdict = bootstrap.verdict(low, high, described.better) if described.better else ""
+            values = (metric, float(here["a"][metric][0]), float(here["b"][metric][0]), value, low, high, verdict)
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows, chosen[0].bootstrap.reason
+
+
+def other_settings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """In what two runs differ besides their names and their data, ``key: one, other`` each.
+
+    Args:
+        one: the run.yaml of a run; what it does not tell is taken to be equal where neither tells it.
+        other: that of another one.
+    """
+    return differing(_decisive(one), _decisive(other), between="")
+
+
+def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
+    settings = record.get("settings") or {}
+    training = (record.get("configuration") or {}).get("training") or {}
+    return {
+        **{name: settings.get(name) for name in ("architecture", "training", "embeddings")},
+        "epochs": training.get("epochs"),
+        "weights": record.get("weights_evaluated"),
+    }
+
+
+def _images(record: Mapping[str, Any]) -> dict[str, Any]:
+    fingerprints = record.get("fingerprints") or {}
+    return {name: fingerprints.get(name) for name in ("images", "split")}

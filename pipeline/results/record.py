@@ -1,0 +1,67 @@
+"""Results: all that one looks at of one run, in one folder, and the summary of all runs."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import loading
+from pipeline.core import files, locks
+from pipeline.core.conflicts import WAYS_OUT, differing
+from pipeline.core.errors import InputError
+
+HISTORY = "history.csv"
+CARD = "model-card.md"
+FIGURES = ("curves", "predictions", "errors", "chroma")
+EVALUATED = (
+    *("metrics.csv", "per_image.csv", "differences.csv"),
+    *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
+    *("pictures", "model.keras", "run.yaml", files.LISTING),
+)
+
+
+def read_record(result: Path) -> dict[str, Any]:
+    """The run.yaml of ``results/<run>/``.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    if not (result / "run.yaml").exists():
+        raise InputError(f"{result}: expected the results of a run, received no run.yaml; name a folder of results/")
+    files.refuse_changed(result / "run.yaml")
+    return loading.read_yaml(result / "run.yaml")
+
+
+def refuse_other(
+    result: Path, settings: Mapping[str, Any], evaluation: Mapping[str, Any], epochs: int | None = None
+) -> None:
+    """Refuse to replace results that were made with other settings.
+
+    Args:
+        result: ``results/<run>/``, there or not.
+        settings: what decides the run's numbers; see `pipeline.config.run_settings`.
+        evaluation: the settings of evaluation.
+        epochs: how many are asked for; fewer than there are is a difference, more is not.
+
+    Raises:
+        InputError: names what differs.
+    """
+    try:
+        files.refuse_changed(result / "run.yaml")
+        old = loading.read_yaml(result / "run.yaml")
+    except InputError:  # none, or damaged: it is made anew
+        return
+    differences = differing(old.get("configuration", {}).get("evaluation", {}), evaluation, "evaluation.")
+    decisive = settings.keys() - {"fingerprints"}
+    before = old.get("settings", {})
+    differences += differing({k: before.get(k) for k in decisive}, {k: settings[k] for k in decisive})
+    if epochs is not None and old.get("epochs", 0) > epochs:
+        differences.append(f"epochs: {old['epochs']}, now {epochs}")
+    if differences:
+        raise InputError(f"{result} holds other results of that name ({'; '.join(differences)}); {WAYS_OUT}")
+
+
+
+
+
+

@@ -1,0 +1,226 @@
+"""What is kept of a run in training: history, best weights, checkpoint, summary."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipeline.config import schema
+from pipeline.config.paths import RunFiles
+from pipeline.core import files, versions
+from pipeline.core.signals import held_back
+from pipeline.networks import backend, saving
+from pipeline.training import checkpoints
+
+HISTORY_COLUMNS = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
+STEPS_BETWEEN_CHECKS = 10
+
+log = logging.getLogger("deepcolor")
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the history, the best weights and the checkpoint of a run, and ends it when its loss stops being finite."""
+
+    def __init__(
+        self,
+        where: RunFiles,
+        model: keras.Model,
+        training: schema.Training,
+        checkpoint: checkpoints.Checkpoint | None,
+        settings: str,
+        steps: int,
+    ) -> None:
+        super().__init__()
+        self.asked_to_stop: Sequence[int] = ()  # signals that came
+        self.calls: Sequence[tuple[int, int]] = ()  # the first step and the end of each call of the epoch under way
+        self._steps = steps
+        self._metrics: checkpoints.Arrays = []  # of the epoch under way, as they were after its last step
+        self._first = 0
+        self._saved = (-1, 0)  # steps and epochs
+        self._began = time.monotonic()
+        self._where = where
+        self._network = model
+        self._training = training
+        self._settings = settings
+        self._history: list[dict[str, float]] = []
+        self._best: list[Any] = []
+        self._best_epoch = 0
+        self._status = "finished"
+        self._bad_step = 0
+        self._saved_at = time.monotonic()
+        if checkpoint:
+            state = checkpoint.state
+            self._first, self._metrics = state["step"], checkpoint.metrics
+            _assign(model.variables, checkpoint.model)
+            _assign(model.optimizer.variables, checkpoint.optimizer)
+            self._best, self._best_epoch = checkpoint.best, state["best_epoch"]
+            self._history = [{k: float(v) for k, v in row.items()} for row in state["history"]]
+            self._status = state["status"]
+            self._saved = (self._done, self.epochs)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self._history)
+
+    @property
+    def _done(self) -> int:
+        """Steps done."""
+        return int(self._network.optimizer.iterations)
+
+    @property
+    def step(self) -> int:
+        """Steps done of the epoch under way."""
+        return 0 if self.ended else self._done - self.epochs * self._steps
+
+    @property
+    def ended(self) -> bool:
+        """Whether more epochs would change nothing: the run diverged or stopped early."""
+        patience = self._training.patience
+        stale = patience is not None and self.epochs - self._best_epoch >= patience
+        return self._status != "finished" or stale
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the clock; put back what the epoch's first part had measured."""
+        self._began = time.monotonic()
+        if self._first:
+            _assign(self._network.metrics_variables, self._metrics)
+        self._metrics = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stop soon after the loss stopped being finite, from which Keras' mean never recovers; save in time."""
+        first, end = self.calls[batch]
+        if -first % STEPS_BETWEEN_CHECKS < end - first and not math.isfinite(float(logs["loss"])):
+            self._bad_step = end
+            self._network.stop_training = True
+        elif time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
+            self.save()
+        self._stop_if_asked()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stop between two batches."""
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.asked_to_stop:
+            raise KeyboardInterrupt
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Keep what training measured: validation counts with the same variables."""
+        self._metrics = self._measured()
+
+    def finish_epoch(self, validation: Any) -> None:
+        """Do what is left of an epoch whose steps are all done: validate, on what `evaluate` takes, and record it."""
+        metrics, self._first = self._metrics, 0
+        logs = self._network.evaluate(validation, return_dict=True, verbose=0)
+        _assign(self._network.metrics_variables, metrics)
+        self.on_epoch_end(
+            self.epochs, {**self._network.get_metrics_result(), **{f"val_{k}": v for k, v in logs.items()}}
+        )
+
+    def _measured(self) -> checkpoints.Arrays:
+        return self._metrics or _values(self._network.metrics_variables)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Record the epoch."""
+        with held_back():
+            self._record(epoch, logs)
+
+    def _record(self, epoch: int, logs: Any) -> None:
+        row = {"epoch": float(epoch + 1), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
+        self._history.append(row)
+        best = self._history[self._best_epoch - 1]["val_mse"] if self._best_epoch else math.inf
+        if row["val_mse"] < best:
+            self._best_epoch = epoch + 1
+            self._best = _values(self._network.variables)
+        if not math.isfinite(row["loss"]) or not math.isfinite(row["val_mse"]):
+            self._status = f"diverged in epoch {epoch + 1}" + (f", by step {self._bad_step}" if self._bad_step else "")
+        self._first, self._metrics = 0, []
+        self._write_history(time.monotonic() - self._began)
+        log.info(
+            "epoch %d of %d: loss %.2f, mse %.2f, accuracy %.4f; validation mse %.2f, accuracy %.4f",
+            epoch + 1, self._training.epochs, *(row[k] for k in ("loss", "mse", "accuracy", "val_mse", "val_accuracy")),
+        )  # fmt: skip
+        if self.ended:
+            log.warning("training ends after epoch %d: %s", epoch + 1, self._end_reason())
+            self._network.stop_training = True
+        every = self._training.checkpoint_epochs
+        if time.monotonic() - self._saved_at >= self._training.checkpoint_seconds or (
+            every and self.epochs % every == 0
+        ):
+            self.save()
+
+    def _end_reason(self) -> str:
+        if self._status != "finished":
+            return f"{self._status}; the loss is not a finite number"
+        return f"no better validation MSE for {self._training.patience} epochs"
+
+    def save(self) -> None:
+        """Write the checkpoint, unless it is written."""
+        backend.synchronize(self._network)
+        if (self._done, self.epochs) != self._saved:
+            with held_back():
+                checkpoints.save(self._where.checkpoint, self._checkpoint())
+            self._saved, self._saved_at = (self._done, self.epochs), time.monotonic()
+
+    def _checkpoint(self) -> checkpoints.Checkpoint:
+        state = {
+            "epochs": self.epochs,
+            "step": self.step,
+            "best_epoch": self._best_epoch,
+            "status": self._status,
+            "settings": self._settings,
+            "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
+        }
+        variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
+        metrics = self._measured() if self.step else []
+        return checkpoints.Checkpoint(variables, optimizer, metrics, self._best, state)
+
+    def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Write history, last and best weights (the last ones where no epoch was finite), and the summary."""
+        self._write_history()
+        _save_weights(self._network, self._where.weights("last"))
+        if self._best:
+            _assign(self._network.variables, self._best)
+        _save_weights(self._network, self._where.weights("best"))
+        summary = {
+            "status": self._status,
+            "epochs": self.epochs,
+            "best_epoch": self._best_epoch,
+            **facts,
+            "versions": {**versions.versions(), **versions.versions(networks=True)},
+            "backend": backend.facts(),
+            "files": {
+                path.name: files.digest_file(path)
+                for path in (self._where.history, self._where.weights("last"), self._where.weights("best"))
+            },
+        }
+        files.write_json(self._where.summary, summary)
+        return summary
+
+    def _write_history(self, seconds: float | None = None) -> None:
+        rows = [{**row, "epoch": int(row["epoch"])} for row in self._history]
+        files.write_csv(self._where.history, HISTORY_COLUMNS, rows)
+        if seconds is not None:
+            times = self._where.times
+            before = times.read_text(encoding="utf-8") if times.exists() else "epoch,seconds\n"
+            files.write_text(times, f"{before}{self.epochs},{seconds:.3f}\n")
+
+
+def _values(variables: Any) -> checkpoints.Arrays:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: Any, values: list[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _save_weights(model: keras.Model, path: Path) -> None:
+    # A compiled model would save its optimizer too.
+    saving.save_weights(keras.Model(model.inputs, model.outputs, name="network"), path)

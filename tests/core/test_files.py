@@ -1,0 +1,161 @@
+"""Files appear whole or not at all; what cannot be read is explained in one line."""
+
+import hashlib
+import os
+
+import pytest
+from tiny import tree
+
+from pipeline.core import files
+from pipeline.core.errors import InputError
+
+
+def test_a_file_is_replaced_in_one_step_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    files.write_text(path, "one\n")
+    files.write_text(path, "zwei ü\n")
+    assert path.read_bytes() == "zwei ü\n".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_writer_leaves_the_old_file_and_no_scraps(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), files.written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("stop")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_target_is_not_touched_before_the_block_ends(tmp_path):
+    path = tmp_path / "a.npz"
+    with files.written_whole(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.parent == tmp_path and temporary.suffix == ".npz"
+    assert path.read_text() == "new"
+
+
+def test_permissions_follow_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "a", "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_canonical_json_does_not_depend_on_the_order_of_keys():
+    assert files.canonical_json({"b": [1, None], "a": "ü"}) == '{"a":"ü","b":[1,null]}'
+    assert files.fingerprint({"x": 1, "y": 2}) == files.fingerprint({"y": 2, "x": 1})
+    assert files.fingerprint({"x": 1}) != files.fingerprint({"x": 2})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_holds_no_number_that_json_has_not(tmp_path, value):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"value": value})
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_comes_back_as_it_was_written(tmp_path):
+    value = {"name": "Küste", "numbers": [0.1, 1e-300, -3], "none": None}
+    files.write_json(tmp_path / "a.json", value)
+    assert files.read_json(tmp_path / "a.json") == value
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "does not exist; run the stage"), (b"{", "is damaged"), (b"\xff", "is damaged"),
+     (b"[1]", "received a JSON list"), (b"[" * 100_000, "is damaged"), (b'{"a": 1}\n', "its checksum None tells")],
+)  # fmt: skip
+def test_a_json_file_that_cannot_be_used_is_named(tmp_path, content, expected):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=expected) as caught:
+        files.read_json(path)
+    assert str(path) in str(caught.value)
+
+
+def test_csv_comes_back_as_text_with_unix_line_ends(tmp_path):
+    path = tmp_path / "a.csv"
+    files.write_csv(path, ("x", "y"), [{"x": 0.1, "y": 'a "b", c'}, {"x": float("nan"), "y": "ü"}])
+    assert path.read_bytes() == 'x,y\n0.1,"a ""b"", c"\nnan,ü\n'.encode()
+    assert files.read_csv(path, ("y",)) == [{"x": "0.1", "y": 'a "b", c'}, {"x": "nan", "y": "ü"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "does not exist"), (b"", "expected the columns x, y, received an empty file"),
+     (b"x,z\n1,2\n", "expected the columns x, y, received x, z"), (b"x,y\n\xff,1\n", "expected a CSV file")],
+)  # fmt: skip
+def test_a_csv_file_that_cannot_be_used_is_named(tmp_path, content, expected):
+    path = tmp_path / "a.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=expected) as caught:
+        files.read_csv(path, ("x", "y"))
+    assert str(path) in str(caught.value)
+
+
+def test_digests_are_those_of_the_standard_library(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    assert files.digest_bytes(b"a", memoryview(b"bc")) == files.digest_file(path) == hashlib.sha256(b"abc").hexdigest()
+    assert files.digest_file(path, "md5") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_removing_a_link_keeps_what_it_points_to(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    files.remove(tmp_path / "link")
+    files.remove(tmp_path / "absent")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    files.remove(tmp_path / "kept")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_message_is_one_line():
+    assert str(InputError("one\n  two\tthree")) == "one two three"
+
+
+def test_a_new_folder_takes_the_old_ones_place(tmp_path):
+    target = tmp_path / "deep" / "pictures"
+    for content in ("first", "second"):
+        with files.new_folder(target) as folder:
+            assert folder.parent == target.parent and not list(folder.iterdir())
+            (folder / content).write_text(content)
+        assert tree(target.parent) == {f"pictures/{content}": content.encode()}
+
+
+def test_a_failure_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "pictures"
+    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with files.new_folder(target) as folder:
+        (folder / "kept").touch()
+    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
+        (folder / "half").touch()
+        raise RuntimeError
+    assert tree(tmp_path) == {"pictures/kept": b""}
+
+
+def test_a_new_folder_that_cannot_be_put_there_leaves_the_old_one(tmp_path):
+    target = tmp_path / "pictures"
+    with files.new_folder(target) as folder:
+        (folder / "kept").touch()
+    with pytest.raises(FileNotFoundError), files.new_folder(target) as folder:
+        folder.rmdir()  # so that it cannot be renamed
+    assert tree(tmp_path) == {"pictures/kept": b""}
+
+
+def test_a_new_folder_never_takes_the_place_of_a_file(tmp_path):
+    target = tmp_path / "pictures"
+    target.write_text("mine")
+    with pytest.raises(NotADirectoryError, match="pictures"), files.new_folder(target):
+        pass
+    assert tree(tmp_path) == {"pictures": b"mine"}

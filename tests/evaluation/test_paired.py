@@ -1,0 +1,232 @@
+"""Paired differences, and what they say of runs in words: above all of runs that learned nothing."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from tiny import MEASURED
+
+from pipeline.core.files import read_csv, write_csv
+from pipeline.evaluation import metrics, paired, scores
+from pipeline.evaluation.baselines import ceiling_answer, partners
+from pipeline.images import lab
+
+N = 24  # images, 16x16 pixels, all of the test partition
+
+
+@pytest.fixture(scope="module")
+def truth():
+    rng = np.random.default_rng(3)
+    rgb = np.clip(rng.uniform(40, 220, (N, 4, 4, 1)) * (1.0, 0.8, 0.6) + rng.normal(0, 25, (N, 4, 4, 3)), 0, 255)
+    rgb = np.clip(rgb.repeat(4, 1).repeat(4, 2) + rng.normal(0, 3, (N, 16, 16, 3)), 0, 255)
+    lightness, ab = lab.from_rgb(rgb.astype(np.uint8))
+    weights = metrics.rarity(np.bincount(metrics.color_bins(ab).ravel(), minlength=metrics.COLOR_BINS))
+    return scores.Truth(lightness, ab, np.tile(weights, (N, 1)))
+
+
+@pytest.fixture(scope="module")
+def references(truth):
+    """The answers that need no network, measured; as mean colour, one that is not the test images' own."""
+    mean = truth.ab.mean(axis=(0, 1, 2)) + [0.4, -0.7]
+    given = {
+        scores.GRAY: np.full(truth.ab.shape, 128.0),
+        scores.MEAN: np.broadcast_to(mean, truth.ab.shape),
+        scores.MAJORITY: np.broadcast_to([0.0, 1.0], truth.ab.shape),
+        scores.SHUFFLED: truth.ab[partners([str(i) for i in range(N)], 0)],
+        scores.CEILING: ceiling_answer(truth.ab),
+    }
+    found = scores.Scores(N)
+    with ThreadPoolExecutor(1) as pool:
+        found.measure(pool, 0, truth, given)
+    return mean, found.answers
+
+
+def judge(truth, references, answer, groups=N, **own):
+    """Rows of differences and of metrics, and findings, of a network that gives `answer`."""
+    found = {scores.MODEL: scores.measure(truth, answer)}
+    found |= {name: scores.measure(truth, other) for name, other in own.items()}
+    chosen = scores.samples(["test"] * N, [str(i % groups) for i in range(N)], 0)
+    over = scores.summed(found | references[1], chosen)
+    rows = scores.rows("r", "d", over, chosen)
+    return paired.difference_rows("r", "d", over, chosen), rows
+
+
+def row_of(rows, against, metric):
+    (found,) = [row for row in rows if (row["against"], row["metric"]) == (against, metric)]
+    return found
+
+
+def better_than_chance(truth, noise=3.0):
+    """The truth, half as colourful, with noise."""
+    rng = np.random.default_rng(5)
+    return (128 + 0.7 * (truth.ab - 128.0) + rng.normal(0, noise, truth.ab.shape)).astype(np.float32)
+
+
+def test_a_model_that_sees_colours_is_called_better(truth, references, tmp_path):
+    rows, numbers = judge(truth, references, better_than_chance(truth))
+    for against in (scores.GRAY, scores.MEAN, scores.SHUFFLED):
+        assert row_of(rows, against, "rmse")["verdict"] == "better"
+        assert row_of(rows, against, "ssim")["verdict"] == "better"
+    assert row_of(rows, scores.CEILING, "rmse")["verdict"] == "worse"
+    told = paired.findings("finished", numbers, rows)
+    assert told[0].startswith("RMSE ") and ": better (difference -" in told[0] and "95 % interval -" in told[0]
+    assert "all but gray" not in " ".join(told)
+    assert any("of the true pictures' chroma" in sentence for sentence in told)
+    assert paired.remark(rows) == ""
+    # The words are the same when they come from the file.
+    write_csv(tmp_path / "differences.csv", paired.COLUMNS, rows)
+    write_csv(tmp_path / "metrics.csv", scores.COLUMNS, numbers)
+    read = read_csv(tmp_path / "differences.csv", paired.COLUMNS)
+    assert paired.findings("finished", read_csv(tmp_path / "metrics.csv", scores.COLUMNS), read) == told
+    assert paired.remark(read) == ""
+
+
+def test_differences_are_paired(truth, references):
+    """The interval is that of the same resamples of both answers, which is narrower than two apart."""
+    answer = better_than_chance(truth)
+    rows, _ = judge(truth, references, answer)
+    own, other = scores.measure(truth, answer)["mse"], references[1][scores.SHUFFLED]["mse"]
+    order = np.argsort([str(i) for i in range(N)])  # groups are numbered by name
+    rng = np.random.default_rng(0)
+    drawn = [order[rng.integers(N, size=N)] for _ in range(1000)]
+    gaps = [np.sqrt(own[d].mean()) - np.sqrt(other[d].mean()) for d in drawn]
+    row = row_of(rows, scores.SHUFFLED, "rmse")
+    assert (row["low"], row["high"]) == pytest.approx(np.quantile(gaps, [0.025, 0.975]), rel=1e-9)
+    assert row["value"] == pytest.approx(np.sqrt(own.mean()) - np.sqrt(other.mean()), rel=1e-12)
+    assert (row["n"], row["run"], row["dataset"], row["partition"], row["answer"]) == (N, "r", "d", "test", "model")
+
+
+def test_a_difference_is_a_row_for_each_metric_that_has_a_better_way(truth, references):
+    rows, _ = judge(truth, references, better_than_chance(truth))
+    directed = [name for name in MEASURED if scores.METRICS[name].better and name != "loss"]
+    for against in (scores.GRAY, scores.MEAN, scores.SHUFFLED, scores.CEILING):
+        assert [row["metric"] for row in rows if row["against"] == against] == directed
+    assert [row["metric"] for row in rows if row["against"] == scores.MAJORITY] == ["accuracy"]
+    assert all(tuple(row) == paired.COLUMNS for row in rows)
+
+
+@pytest.mark.parametrize("groups", [N, 5])
+def test_a_model_against_itself_differs_by_nothing(truth, references, groups):
+    answer = better_than_chance(truth)
+    rows, _ = judge(truth, references, answer, groups, **{scores.EMBEDDING_SHUFFLED: answer})
+    mine = [row for row in rows if row["against"] == scores.EMBEDDING_SHUFFLED]
+    assert len(mine) == 12
+    for row in mine:
+        assert row["value"] == 0.0
+        if groups == N:
+            assert (row["low"], row["high"], row["verdict"]) == (0.0, 0.0, "no clear difference")
+        else:
+            assert (row["low"], row["high"], row["verdict"]) == ("", "", "no interval")
+
+
+def test_two_perfect_answers_differ_by_nothing_though_their_psnr_is_infinite(truth, references):
+    perfect = truth.ab.astype(np.float32)
+    rows, _ = judge(truth, references, perfect, **{scores.EMBEDDING_MEAN: perfect})
+    assert row_of(rows, scores.EMBEDDING_MEAN, "psnr")["value"] == 0.0
+    assert row_of(rows, scores.EMBEDDING_MEAN, "psnr_pooled")["verdict"] == "no clear difference"
+    against_gray = row_of(rows, scores.GRAY, "psnr")
+    assert (against_gray["value"], against_gray["verdict"]) == (math.inf, "no interval")
+
+
+def test_the_verdict_follows_the_interval_and_the_metrics_better_way():
+    low, high = np.array([1.0, 1.1, 0.9, 1.2]), np.array([3.0, 3.1, 2.9, 3.3])
+    assert paired.compare(low, high)[0] == -2.0
+    value, *ends = paired.compare(high, low)
+    assert value == 2.0 and 1.9 < ends[0] < ends[1] < 2.2
+    assert paired.compare(low[:1], high[:1]) == (-2.0, None, None)
+    assert paired.compare(np.array([math.nan] * 4), low)[1:] == (None, None)
+    assert paired.compare(np.array([math.inf] * 4), np.array([math.inf] * 4)) == (0.0, 0.0, 0.0)
+    assert paired.compare(low * (1 + 1e-7), low) == (0.0, 0.0, 0.0)
+    assert paired.compare(low * 1.001, low)[0] == pytest.approx(0.001)
+
+
+BAD = ("gray", "mean", "noise", "colour")
+
+
+def bad(kind, truth, references):
+    """The answer of a network that learned nothing, and the one colour that it says everywhere, if it does."""
+    a, b = references[0]
+    return {
+        "gray": (np.full(truth.ab.shape, 128, np.float32), (128, 128)),
+        "mean": (np.broadcast_to(np.float32([a, b]), truth.ab.shape), (round(a), round(b))),
+        "noise": (np.random.default_rng(1).uniform(80, 176, truth.ab.shape).astype(np.float32), None),
+        "colour": (np.broadcast_to(np.float32([170, 90]), truth.ab.shape), (170, 90)),
+    }[kind]
+
+
+@pytest.mark.parametrize("groups", [N, 5])
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_model_is_told_so_in_plain_sight(truth, references, kind, groups):
+    answer, only = bad(kind, truth, references)
+    rows, numbers = judge(truth, references, answer, groups)
+    told = paired.findings("finished", numbers, rows, only)
+    text = "\n".join(told)
+    missed = ["not better than the mean colour"]
+    if kind != "mean":
+        missed += ["not better than gray", "CIEDE2000 not better than gray"]
+    assert paired.remark(rows) == "; ".join([*missed, "accuracy not better than majority"])
+    if only:
+        assert told[0] == (
+            f"The network answers one colour everywhere, a = {only[0]}, b = {only[1]}: it has learned no colours."
+        )
+    of_mean = next(sentence for sentence in told if "the training images' mean colour" in sentence)
+    of_gray = next(sentence for sentence in told if sentence.startswith("RMSE") and "for gray" in sentence)
+    assert "better" not in of_mean
+    if kind == "mean":
+        same = "no clear difference (difference +0.00, 95 % interval +0.00 to +0.00)"
+        assert of_mean.endswith(f": {same if groups == N else 'no difference'}.")
+    else:
+        assert (": worse (" if groups == N else ": worse on these images") in of_mean
+    if kind == "gray":
+        assert "better" not in of_gray and "The colours are all but gray: 0% of the true pictures' chroma." in told
+    if kind in ("noise", "colour"):
+        assert "worse" in of_gray and "all but gray" not in text
+    if groups != N:
+        assert "95 % interval" not in text
+
+
+def test_without_an_interval_better_is_not_said_for_good(truth, references):
+    rows, numbers = judge(truth, references, better_than_chance(truth), groups=5)
+    told = paired.findings("finished", numbers, rows)
+    assert told[0].endswith(": better on these images, with no interval to tell it from chance.")
+    assert paired.remark(rows) == "better, but not told from chance"
+
+
+@pytest.mark.parametrize("share", [1.0, 0.1])
+def test_a_diverged_model_has_no_findings_but_that(truth, references, share):
+    answer = better_than_chance(truth)
+    answer[: max(1, int(share * N))] = np.nan
+    rows, numbers = judge(truth, references, answer)
+    told = paired.findings("diverged in epoch 3", numbers, rows)
+    assert told == [
+        "The network's answers are not numbers (diverged in epoch 3): there is nothing to score but the accuracy."
+    ]
+    assert row_of(rows, scores.MEAN, "rmse")["verdict"] == "no interval"
+    assert paired.remark(rows) == "no answer: not a number"
+    assert row_of(rows, scores.MAJORITY, "accuracy")["verdict"] != "no interval"
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, "no clear difference"), (4.0, "better"), (-2.0, "worse")])
+def test_findings_say_whether_the_embedding_matters(truth, references, shift, verdict):
+    answer = better_than_chance(truth, noise=4.0)
+    wrong = better_than_chance(truth, noise=4.0 + shift)
+    rows, numbers = judge(truth, references, answer, **{scores.EMBEDDING_SHUFFLED: wrong})
+    (told,) = [s for s in paired.findings("finished", numbers, rows) if s.startswith("Does the embedding matter?")]
+    assert f": {verdict} (difference " in told
+    without = [row for row in rows if row["against"] != scores.EMBEDDING_SHUFFLED]
+    assert not any("embedding" in sentence for sentence in paired.findings("finished", numbers, without))
+
+
+def test_no_word_depends_on_train_or_validation(truth, references):
+    rows, numbers = judge(truth, references, better_than_chance(truth))
+    other = [{**row, "partition": "validation", "value": 99.0, "verdict": "worse"} for row in rows]
+    worse = [{**row, "partition": "train", "value": math.nan} for row in numbers]
+    assert paired.findings("finished", numbers + worse, rows + other) == paired.findings("finished", numbers, rows)
+    assert paired.remark(other + rows) == ""
+    assert paired.remark(other) == "not compared"
+
+
+def test_what_is_not_zero_is_not_told_as_zero():
+    told = [paired.signed(value, 2) for value in (0.00287, -0.004, 0.0, 1.294, -0.01, math.nan, 0.005, -1e-9)]
+    assert told == ["+0.003", "-0.004", "+0.00", "+1.29", "-0.01", "+nan", "+0.01", "-0.000000001"]

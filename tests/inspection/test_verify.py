@@ -1,0 +1,207 @@
+"""Damage is noticed, by `verify` and by what reads the file, and made good by the ordinary stages, byte for byte."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from click.testing import CliRunner
+
+from pipeline.core import files, lost
+from pipeline.core.errors import InputError
+from pipeline.dataset import splits
+from pipeline.dataset.index import read_index
+from pipeline.dataset.ingest import ingest
+from pipeline.inspection.verify import verify
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.store import Store
+from pipeline.training import checkpoints
+from stages.verify import command
+
+
+def flip(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def bits(path, count, seed=0):
+    return np.random.default_rng((seed, len(path.name))).integers(0, 8 * path.stat().st_size, count).tolist()
+
+
+@pytest.fixture
+def wholes(referenced, tmp_path):
+    """A dataset with everything that belongs to one, and a checkpoint as training leaves it."""
+    folder = shutil.copytree(referenced.folder, tmp_path / "data" / "tiny")
+    run = tmp_path / "models" / "dot_lr1e-3"
+    run.mkdir(parents=True)
+    arrays = [np.arange(12, dtype=np.float32).reshape(3, 4), np.zeros((), np.int64)]
+    for _ in range(2):
+        checkpoints.save(run / "checkpoint.npz", checkpoints.Checkpoint(arrays, arrays, [], arrays, {"epochs": 1}))
+    files.write_json(run / "settings.json", {"run": "dot_lr1e-3"})
+    (run / "best.weights.h5").write_bytes(bytes(range(256)))
+    digest = files.digest_file(run / "best.weights.h5")
+    files.write_json(run / "training.json", {"files": {"best.weights.h5": digest}})
+    return tiny.Dataset(folder), run
+
+
+def written(*folders):
+    """Every file but locks, by name, and its bytes."""
+    return {folder / name: content for folder in folders for name, content in tiny.tree(folder).items()}
+
+
+def test_whole_files_are_told_to_be_whole(wholes, tmp_path):
+    before = written(tmp_path)
+    total, found = verify([tmp_path])
+    assert (found, written(tmp_path)) == ([], before)
+    result = CliRunner().invoke(command, [str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"all {total} files are as they were written" in result.stderr
+
+
+def restore(root, content):
+    for note in root.rglob(".*.lost"):
+        note.unlink()
+    for path, whole in content.items():
+        if not path.exists() or path.read_bytes() != whole:
+            path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
+def test_200_of_200_flipped_bits_are_found(wholes, tmp_path, seed):
+    """Every file once, then any; every bit of a file is as likely."""
+    dataset, run = wholes
+    before = written(dataset.folder, run)
+    rng = np.random.default_rng(seed)
+    paths = sorted(before)
+    for number in range(200):
+        path = paths[number if number < len(paths) else rng.integers(len(paths))]
+        flip(path, int(rng.integers(8 * len(before[path]))))
+        _, found = verify([run if run in path.parents else dataset.folder])
+        assert path in {damage.path for damage in found}, path
+        restore(tmp_path, before)
+
+
+def read_everything(dataset, run):
+    """What the stages read of a dataset and a run, as they read it."""
+    for layout, path in ((IMAGES, dataset.images.path), (EMBEDDINGS, dataset.embeddings.path)):
+        store = Store(path, layout)
+        store.manifest()
+        store.attributes()
+        for array in layout.arrays:
+            for _ in store.read_spans(array.name):
+                pass
+    from pipeline.evaluation.baselines import read_references
+
+    images = Store(dataset.images.path, IMAGES)
+    read_index(images)
+    splits.read(dataset.splits, images.manifest()["fingerprint"])
+    read_references(dataset.references, images, dataset.splits, 0)
+    files.read_json(run / "settings.json")
+    files.refuse_damaged(run, files.read_json(run / "training.json")["files"])
+    if not all(map(checkpoints.whole, run.glob("checkpoint*.npz"))):
+        raise InputError("a checkpoint is damaged")
+
+
+def test_no_stage_reads_a_flipped_bit(wholes, tmp_path):
+    """200 of 200, of the files that stages read (pictures and report.csv are only looked at)."""
+    dataset, run = wholes
+    read_everything(dataset, run)
+    skipped = ("/pictures/", "report.csv", "embedding_network")
+    everything = written(dataset.folder, run).items()
+    before = {path: content for path, content in everything if not any(part in str(path) for part in skipped)}
+    rng = np.random.default_rng(7)
+    paths = sorted(before)
+    for _ in range(200):
+        path = paths[rng.integers(len(paths))]
+        flip(path, int(rng.integers(8 * len(before[path]))))
+        with pytest.raises(InputError):
+            read_everything(dataset, run)
+        path.write_bytes(before[path])
+
+
+def test_damage_is_named_with_its_images_and_made_good_by_ingest(tmp_path):
+    dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
+    source = tiny.config.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
+    whole = written(dataset.folder)
+    flip(dataset.images.shard_file("ab", 1), 999)
+    dataset.images.shard_file("L", 2).unlink()
+    result = CliRunner().invoke(command, [str(dataset.images.path)])
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        f"{dataset.images.shard_file('ab', 1)} (images 8 to 15): damaged",
+        f"{dataset.images.shard_file('L', 2)} (images 16 to 19): missing",
+    ]
+    assert lost.notes(dataset.images.path) and not lost.notes(dataset.embeddings.path)
+    with pytest.raises(InputError, match=r"000001\.json is missing or damaged; run `python -m stages verify`"):
+        Store(dataset.images.path, IMAGES).manifest()
+    assert ingest(source, dataset.images, images_per_shard=8) == 2
+    lost.take_back(dataset.images.path)
+    assert written(dataset.folder) == whole
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "L/zarr.json", "ab/zarr.json"])
+def test_damaged_metadata_are_made_again_and_no_shard_with_them(tmp_path, name):
+    dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
+    source = tiny.config.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
+    whole = written(dataset.folder)
+    path = dataset.images.path / name
+    for bit in bits(path, 12):
+        flip(path, bit)
+        with pytest.raises(InputError, match=r"zarr\.json is damaged"):
+            Store(dataset.images.path, IMAGES).manifest()
+        if bit % 2:  # with verify, and without
+            assert [damage.path for damage in verify([dataset.folder])[1]] == [path]
+            lost.take_back(dataset.images.path)
+        assert ingest(source, dataset.images, images_per_shard=8) == 0
+        assert written(dataset.folder) == whole
+
+
+def test_what_a_stage_works_on_is_left_alone(wholes):
+    dataset, _ = wholes
+    flip(dataset.images.shard_file("ab", 0), 999)
+    # Another process holds it: a lock taken twice by one process is one lock.
+    code = f"""
+from pathlib import Path
+from pipeline import locks
+with locks.held(Path({str(dataset.images.path)!r})):
+    print("held", flush=True); input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tiny.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        result = CliRunner().invoke(command, [str(dataset.images.path)])
+        holder.communicate("\n")
+    assert (
+        result.exit_code == 1
+        and f"not verified: {dataset.images.path} is in use by process {holder.pid}" in result.stdout
+    )
+    assert dataset.images.record(0) and not lost.notes(dataset.images.path)
+
+
+@pytest.mark.parametrize("name", ["", "nowhere"])
+def test_a_place_without_anything_of_ours_is_refused(tmp_path, name):
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    result = CliRunner().invoke(command, [str(tmp_path / name)])
+    assert result.exit_code == 2 and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+
+
+def test_a_folder_named_report_may_be_anybodys(wholes, tmp_path):
+    (tmp_path / "mine" / "report").mkdir(parents=True)
+    (tmp_path / "mine" / "report" / "thesis.txt").write_text("mine")
+    dataset, _ = wholes
+    shutil.copytree(tmp_path / "mine", dataset.folder / "mine")
+    assert verify([dataset.folder])[1] == []
+    assert [path.name for path in (dataset.folder / "mine").rglob("*")] == ["report", "thesis.txt"]
+
+
+def test_an_unfinished_store_is_told_to_be_unfinished(wholes):
+    dataset, _ = wholes
+    dataset.images.manifest_path.unlink()
+    assert [str(damage) for damage in verify([dataset.images.path])[1]] == [
+        f"{dataset.images.manifest_path}: missing: what it belongs to was deleted in part, or is not finished"
+    ]
+    assert dataset.images.record(0)

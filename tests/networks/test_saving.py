@@ -1,0 +1,136 @@
+"""Saved models: they answer the same, and their bytes depend on the model alone."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from tiny import DOT, python
+
+from pipeline.core.errors import InputError
+
+MAKE = """
+import sys
+from pathlib import Path
+from pipeline import backend
+backend.start(2)
+from pipeline import architectures, models
+junk = [object() for _ in range(12345)]  # other addresses in memory
+print(models.load(Path(sys.argv[1])).count_params())
+models.save(architectures.build("arch3", seed=4, start_at=(130.0, 140.0)), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def model(keras):
+    from pipeline.networks import builder
+
+    return builder.build("arch3", seed=4, start_at=(130.0, 140.0))
+
+
+def answer(model, size=16):
+    rng = np.random.default_rng(0)
+    lightness = rng.integers(0, 256, (2, size, size, 1), dtype=np.uint8)
+    return np.asarray(model.predict_on_batch([lightness, rng.normal(size=(2, 1000)).astype(np.float32)]))
+
+
+def test_a_loaded_model_answers_to_the_bit_as_the_saved_one(model, tmp_path):
+    from pipeline.networks import saving
+
+    saving.save(model, tmp_path / "model.keras")
+    loaded = saving.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(answer(loaded), answer(model))
+    assert loaded.count_params() == 249_170
+    assert sum(map(float, loaded.losses)) == pytest.approx(sum(map(float, model.losses)))
+
+
+def test_another_process_loads_the_file_and_saves_the_same_bytes(model, tmp_path):
+    from pipeline.networks import saving
+
+    saving.save(model, tmp_path / "here.keras")
+    done = python("-c", MAKE, tmp_path / "here.keras", tmp_path / "there.keras")
+    assert (done.returncode, done.stdout.split()) == (0, ["249170"]), done.stderr
+    assert (tmp_path / "there.keras").read_bytes() == (tmp_path / "here.keras").read_bytes()
+
+
+def test_the_file_says_neither_when_nor_where_it_was_made(model, tmp_path):
+    from pipeline.networks import saving
+
+    saving.save(model, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        text = "".join(archive.read(name).decode() for name in ("metadata.json", "config.json"))
+        assert json.loads(archive.read("config.json"))["config"]["name"] == "arch3"
+    assert "date_saved" not in text and "shared_object_id" not in text
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_other_weights_are_other_bytes(model, tmp_path):
+    from pipeline.networks import saving
+
+    saving.save(model, tmp_path / "one.keras")
+    model.get_layer("ab").bias.assign([1.0, 2.0])
+    saving.save(model, tmp_path / "two.keras")
+    assert (tmp_path / "one.keras").read_bytes() != (tmp_path / "two.keras").read_bytes()
+
+
+def test_mixed_precision_and_own_architectures_survive(keras, tmp_path):
+    from pipeline.networks import builder, saving
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = builder.build("dot", architectures=DOT, start_at=(128.0, 128.0))
+    saving.save(model, tmp_path / "model.keras")
+    expected = answer(model)
+    keras.config.set_dtype_policy("float32")
+    loaded = saving.load(tmp_path / "model.keras")
+    assert loaded.get_layer("fusion_1").compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(answer(loaded), expected)
+
+
+def changed(path, change):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members = change(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def renamed(old, new):
+    return lambda members: {**members, "config.json": members["config.json"].replace(old, new)}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (renamed(b'"class_name": "Conv2D"', b'"class_name": "Lambda"'), "keras.layers.Lambda"),
+        (renamed(b'"module": "keras.layers"', b'"module": "os"'), "os.Conv2D"),
+        (
+            renamed(b'"module": "pipeline.networks.builder"', b'"module": "pipeline.core.files"'),
+            "pipeline.core.files.Fusion",
+        ),
+        (lambda members: {**members, "assets/x.py": b"import os"}, "other files (assets/x.py)"),
+        (lambda members: {**members, "config.json": b"{"}, "Expecting property name"),
+        (lambda members: {**members, "config.json": b"[" * 100_000}, "maximum recursion depth"),
+        (lambda members: {}, "other files (config.json, metadata.json, model.weights.h5)"),
+        (lambda members: {**members, "config.json": b" " * (2**24 + 1)}, "a config.json of 16777217 bytes"),
+    ],
+)
+def test_a_model_that_names_anything_else_is_not_loaded(model, tmp_path, change, told):
+    from pipeline.networks import saving
+
+    path = tmp_path / "model.keras"
+    saving.save(model, path)
+    changed(path, change)
+    with pytest.raises(InputError) as caught:
+        saving.load(path)
+    assert told in str(caught.value) and "expected a network as DeepColor saves it" in str(caught.value)
+
+
+def test_what_is_no_archive_is_no_model(tmp_path):
+    from pipeline.networks import saving
+
+    for content in (b"", b"PK", b"x" * 1000):
+        (tmp_path / "model.keras").write_bytes(content)
+        with pytest.raises(InputError, match=r"model\.keras: expected a network as DeepColor saves it"):
+            saving.load(tmp_path / "model.keras")

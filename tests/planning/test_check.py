@@ -1,0 +1,241 @@
+"""What is said and refused before any work."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import DOT, photographs, write_kaggle
+
+from pipeline.config import loading, schema
+from pipeline.config.paths import Paths
+from pipeline.config.run_settings import run_settings
+from pipeline.config.runs import Run
+from pipeline.core import files, lost
+from pipeline.core.errors import InputError
+from pipeline.dataset.ingest import ingest
+from pipeline.planning import check, estimate
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """A configuration of 12 images that are ingested already."""
+    source = write_kaggle(tmp_path / "archive", *photographs(12), [5])
+    chosen = schema.Config(
+        dataset="tiny",
+        datasets={"tiny": source},
+        root=str(tmp_path),
+        data=str(tmp_path / "data"),
+        images_per_shard=8,
+        architectures=DOT,
+        training=schema.Training(epochs=3),
+    )
+    ingest(source, Paths(chosen).images, images_per_shard=8)
+    return chosen
+
+
+def changed(before, **changes):
+    return loading.parse_config(loading.merge(before.model_dump(), changes))
+
+
+def pretend_trained(chosen, name, epochs=3, images=None):
+    """Leave what a trained run leaves for the checks."""
+    made_with = run_settings(
+        Run.parse(name),
+        chosen.training,
+        chosen.architectures,
+        dataset=chosen.dataset,
+        limit=chosen.limit,
+        images=check.stage_settings(chosen, "ingest") | {"limit": None},
+        embeddings=check.stage_settings(chosen, "embed"),
+        split=check.stage_settings(chosen, "split"),
+    )
+    made_with["images"].pop("limit")
+    directory = Paths(chosen).model(name)
+    files.write_json(
+        directory / "settings.json",
+        {**made_with, "fingerprints": {"images": images or Paths(chosen).images.manifest()["fingerprint"]}},
+    )
+    files.write_csv(directory / "history.csv", ("epoch",), [{"epoch": number} for number in range(1, epochs + 1)])
+
+
+def test_unchanged_settings_pass(planned):
+    pretend_trained(planned, "dot_lr1e-3")
+    check.check_data(planned)
+    check.check_run(planned, "dot_lr1e-3")
+
+
+def test_a_store_of_other_settings_is_named_with_what_differs_and_the_ways_out(planned):
+    other = changed(planned, images_per_shard=16)
+    with pytest.raises(InputError, match=r"images\.zarr .*images_per_shard: 8, now 16\).*replace=true.*data="):
+        check.check_data(other)
+    check.check_data(changed(other, replace=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": {"seed": 9}}, r"split\.seed: 4, now 9"),
+        ({"embedding": {"activation": "softmax"}}, r"embeddings\.activation: 'logits', now 'softmax'"),
+        ({"training": {"epochs": 2}}, r"epochs: 3, now 2"),
+        ({"limit": 9}, r"limit: None, now 9"),
+        ({"architectures": {"dot": {"encoder": "8/2 4/2 4/2"}}}, r"architecture\.encoder"),
+    ],
+)
+def test_a_run_of_other_settings_is_named_with_what_differs(planned, change, message):
+    pretend_trained(planned, "dot_lr1e-3")
+    other = changed(planned, **change)
+    with pytest.raises(InputError, match=message):
+        check.check_run(other, "dot_lr1e-3")
+    check.check_run(changed(other, replace=True), "dot_lr1e-3")
+
+
+def test_more_epochs_are_no_conflict(planned):
+    pretend_trained(planned, "dot_lr1e-3")
+    check.check_run(changed(planned, training={"epochs": 30}), "dot_lr1e-3")
+
+
+def test_a_run_trained_on_other_images_is_named_before_it_is_trained_again(planned):
+    pretend_trained(planned, "dot_lr1e-3", images="others")
+    with pytest.raises(InputError, match=r"holds another run of that name \(data\.images: 'others', now "):
+        check.check_run(planned, "dot_lr1e-3")
+
+
+def test_results_of_another_evaluation_are_not_replaced_silently(planned):
+    decisive = check.check_run(planned, "dot_lr1e-3")
+    record = {"configuration": {"evaluation": planned.evaluation.model_dump()}, "settings": decisive, "epochs": 3}
+    path = Paths(planned).results / "dot_lr1e-3" / "run.yaml"
+    files.write_text(path, files.canonical_json(record))
+    check.check_run(planned, "dot_lr1e-3")
+    with pytest.raises(InputError, match=r"evaluation\.weights: 'best', now 'last'"):
+        check.check_run(changed(planned, evaluation={"weights": "last"}), "dot_lr1e-3")
+    with pytest.raises(InputError, match=r"start_at: 'mean', now 'zeros'"):
+        check.check_run(changed(planned, training={"start_at": "zeros"}), "dot_lr1e-3")
+    with pytest.raises(InputError, match="epochs: 3, now 2"):
+        check.check_run(changed(planned, training={"epochs": 2}), "dot_lr1e-3")
+
+
+def test_a_lost_shard_is_noted_for_the_rule_that_makes_it(planned, caplog):
+    store = Paths(planned).images
+    check.check_data(planned)
+    assert lost.notes(store.path) == []
+    kept = store.shard_file("ab", 1).rename(store.path.parent / "kept")
+    check.check_data(planned)
+    note = lost.path_of(store.path)
+    assert lost.notes(store.path) == [str(note)]
+    assert "shards [1]" in caplog.text and "[1]" in note.read_text()
+    assert note.stat().st_mtime_ns > store.manifest_path.stat().st_mtime_ns
+    # The disk was only away: nothing has to be made again.
+    kept.rename(store.shard_file("ab", 1))
+    check.check_data(planned)
+    assert lost.notes(store.path) == []
+
+
+def test_a_deleted_store_is_noted_and_a_note_that_was_followed_stays(planned):
+    store = Paths(planned).images
+    shutil.rmtree(store.path)
+    check.check_data(planned)
+    assert lost.notes(store.path)
+    ingest(planned.datasets["tiny"], store, images_per_shard=8)
+    check.check_data(planned)
+    assert lost.notes(store.path)
+    assert lost.path_of(store.path).stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
+
+
+@pytest.fixture
+def folder(planned, tmp_path):
+    """A configuration of four photographs in two folders, ingested; all is an hour old."""
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / "photos" / name for name in ("a.png", "b.png", "year/c.png", "year/d.png")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (240, 240, 3), np.uint8)).save(path)
+    source = {"kind": "folder", "path": str(tmp_path / "photos")}
+    chosen = changed(planned, dataset="photos", datasets={"photos": source})
+    ingest(chosen.datasets["photos"], Paths(chosen).images, images_per_shard=8)
+    then = time.time() - 3600
+    for path in (*paths, tmp_path / "photos" / "year", tmp_path / "photos", Paths(chosen).images.manifest_path):
+        os.utime(path, (then, then))
+    return chosen
+
+
+@pytest.mark.parametrize("change", ["one in a subfolder", "an older one in a subfolder", "one is gone"])
+def test_photographs_that_changed_in_their_folder_are_noted_once(folder, tmp_path, change):
+    store, photograph = Paths(folder).images, tmp_path / "photos" / "year" / "d.png"
+    check.check_data(folder)
+    assert lost.notes(store.path) == []
+    if change == "one in a subfolder":
+        photograph.write_bytes((tmp_path / "photos" / "a.png").read_bytes())
+    elif change == "one is gone":
+        photograph.unlink()
+    else:
+        os.utime(shutil.copy2(photograph, tmp_path / "older.png"), (1e9, 1e9))
+        (tmp_path / "older.png").rename(photograph.with_name("older.png"))
+    check.check_data(folder)
+    note = lost.path_of(store.path)
+    assert "changed: " in note.read_text() and "year" in note.read_text()
+    noted = note.read_bytes()
+    check.check_data(folder)
+    assert note.read_bytes() == noted
+    ingest(folder.datasets["photos"], store, images_per_shard=8, replace=True)
+    check.check_data(folder)
+    assert note.read_bytes() == noted and note.stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
+
+
+def test_a_photograph_of_tomorrow_is_not_new_for_ever(folder, tmp_path):
+    tomorrow = time.time() + 86400
+    os.utime(tmp_path / "photos" / "b.png", (tomorrow, tomorrow))
+    check.check_data(folder)
+    assert lost.notes(Paths(folder).images.path) == []
+
+
+def test_photographs_that_will_be_looked_at_again_are_not_held_against_a_run(folder, tmp_path):
+    """They may be those that it was trained on, put back; if not, training says so."""
+    pretend_trained(folder, "dot_lr1e-3", images="others")
+    with pytest.raises(InputError, match=r"data\.images"):
+        check.check_run(folder, "dot_lr1e-3")
+    (tmp_path / "photos" / "year" / "c.png").touch()
+    check.check_data(folder)
+    check.check_run(folder, "dot_lr1e-3")
+
+
+def test_fewer_images_than_there_are_is_refused_before_ingest(planned):
+    with pytest.raises(InputError, match=r"images\.zarr holds 12 images, asked for are 9; .*replace=true"):
+        check.check_data(changed(planned, limit=9))
+    check.check_data(changed(planned, limit=9, replace=True))
+
+
+def test_an_architecture_that_cannot_be_is_refused_before_any_run_asks_for_it(planned):
+    with pytest.raises(InputError, match="architecture odd, encoder"):
+        check.check_data(changed(planned, architectures={"odd": {"encoder": "x", "fusion": "1x1:4", "decoder": "2"}}))
+
+
+JOBS = [("embed", None), ("train", "dot_lr1e-3"), ("evaluate", "dot_lr1e-3")]
+
+
+def test_the_plan_names_images_jobs_time_disk_memory_and_random_weights(planned):
+    text = "\n".join(estimate.plan(planned, JOBS))
+    assert "12 images; 3 jobs (1 embed, 1 train, 1 evaluate)" in text
+    for part in ("seconds", "GB of disk", "GB of memory", "RANDOM"):
+        assert part in text
+    assert estimate.plan(planned, []) == []
+
+
+def test_a_longer_experiment_is_planned_to_take_longer(planned, monkeypatch):
+    monkeypatch.setattr(estimate, "matrix_rate", lambda: 1e11)
+    monkeypatch.setattr(check.os, "cpu_count", lambda: 2)
+    paper = changed(planned, training={"epochs": 2500})
+    (_, line, *_) = estimate.plan(paper, [("train", "base_lr1e-4")])
+    # 12 images x 2500 epochs x (0.6 x 44 + 0.2 x 14.7) GFLOP at 75 GFLOP/s.
+    assert "about 3 hours" in line
+    pretend_trained(paper, "base_lr1e-4", epochs=2499)
+    (_, line, *_) = estimate.plan(paper, [("train", "base_lr1e-4")])
+    assert "seconds" in line
+
+
+def test_a_disk_that_is_too_small_stops_the_work(planned, monkeypatch):
+    monkeypatch.setattr(check.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    with pytest.raises(InputError, match=r"needs about .* GB of disk, 0\.0 GB are free; .*data and root"):
+        estimate.plan(planned, JOBS)

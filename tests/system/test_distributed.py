@@ -1,0 +1,324 @@
+"""Stages on a dask cluster: a scheduler and workers in processes of their own, on loopback."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from image_files import put
+from tiny import ROOT, photographs, python, tree, write_kaggle
+
+from pipeline.core import tasks
+from pipeline.core.errors import InputError
+
+# Holds a worker in mid-shard: what it wrote is there, the record of it is not.
+HOLD = """
+import os, time
+from pathlib import Path
+from pipeline import files
+folder = Path(os.environ["HOLD"])
+real = files.kept = getattr(files, "kept", files.write_json)  # `dask worker` runs this file twice
+def write_json(path, value):
+    if path.parent.suffix == ".shards":
+        (folder / f"held-{os.getpid()}").touch()
+        while not (folder / "go").exists():
+            time.sleep(0.02)
+    real(path, value)
+files.write_json = write_json
+"""
+OTHER_NUMPY = """
+from pipeline import provenance
+from importlib.metadata import version
+provenance.version = lambda name: "0.0.1" if name == "numpy" else version(name)
+"""
+DIES = """
+import os
+from pipeline import ingest
+ingest._ingest_shard = lambda *_: os._exit(1)
+"""
+
+
+class Cluster:
+    """Processes of dask, on one address, that work in another folder than the stages."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        self.processes = []
+        self.scheduler = self.start_scheduler()
+
+    def start_scheduler(self):
+        port = self.address.rpartition(":")[2]
+        return self._start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", ready="Scheduler at")
+
+    def worker(self, *options, preload="", path=ROOT, ready="Registered to"):
+        """Start a worker, and wait until it has joined."""
+        if preload:
+            hook = self.folder / f"hook{len(self.processes)}.py"
+            hook.write_text(preload)
+            options += ("--preload", str(hook))
+        options = options or ("--no-nanny",)
+        asked = ("worker", self.address, "--nthreads", "1", "--no-dashboard", *options)
+        return self._start(*asked, ready=ready, path=path)
+
+    def _start(self, *arguments, ready, path=ROOT):
+        log = self.folder / f"{len(self.processes)}.log"
+        environment = {**os.environ, "PYTHONPATH": str(path), "HOLD": str(self.folder)}
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [Path(sys.executable).with_name("dask"), *arguments], cwd=self.folder, env=environment,
+                stdout=file, stderr=file, start_new_session=True,
+            )  # fmt: skip
+        self.processes.append(process)
+        wait_until(lambda: ready in log.read_text(), log)
+        return process
+
+    def held(self):
+        wait_until(lambda: list(self.folder.glob("held-*")), "a worker in mid-shard")
+
+    def close(self, processes=None):
+        for process in self.processes if processes is None else processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # a worker's nanny and the worker
+                process.wait()
+
+
+def wait_until(true, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, what.read_text() if isinstance(what, Path) else f"{what}: did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A scheduler without workers: `cluster` starts and ends those."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cluster(shared, tmp_path, monkeypatch):
+    before = len(shared.processes)
+    monkeypatch.setattr(shared, "folder", tmp_path)
+    yield shared
+    shared.close(shared.processes[before:])
+
+
+class Ingest:
+    """Ingest 40 images, in 5 shards, from and to relative paths; `local` is what it makes without a cluster."""
+
+    def __init__(self, folder, source):
+        self.folder = Path(os.path.relpath(folder, ROOT))
+        self.config = folder / "config.yaml"
+        path = os.path.relpath(source.path, ROOT)
+        datasets = {"tiny": {"kind": "kaggle", "path": path}}
+        self.config.write_text(yaml.safe_dump({"dataset": "tiny", "datasets": datasets, "images_per_shard": 8}))
+
+    def command(self, name, *options):
+        return ["-m", "stages", "ingest", "--config", self.config, "--set", f"data={self.folder / name}", *options]
+
+    def start(self, cluster, name="made", *options):
+        command = [sys.executable, *map(str, self.command(name, "--scheduler", cluster.address, *options))]
+        process = subprocess.Popen(
+            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        cluster.processes.append(process)
+        return process
+
+    def made(self, name="made"):
+        return tree(ROOT / self.folder / name)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """The source, and what a call without a cluster makes of it."""
+    folder = tmp_path_factory.mktemp("local")
+    source = write_kaggle(folder / "archive", *photographs(40), [17])
+    stage = Ingest(folder, source)
+    stage.source = source
+    done = python(*stage.command("made"))
+    assert done.returncode == 0, done.stderr
+    return stage
+
+
+@pytest.fixture
+def stage(local, tmp_path):
+    return Ingest(tmp_path, local.source)
+
+
+def finish(process, status=0, seconds=20):
+    printed = process.communicate(timeout=seconds)[0]
+    assert process.returncode == status, printed
+    assert "Traceback" not in printed and "distributed" not in printed and "tornado" not in printed
+    return printed
+
+
+def only_error(process):
+    (line,) = [line for line in finish(process, 2).splitlines() if "waiting for one" not in line]
+    assert line.startswith("error: ")
+    return line
+
+
+def test_a_killed_worker_and_one_that_joins_late_give_the_same_bytes(cluster, stage, local):
+    process = stage.start(cluster)
+    assert "no worker has joined" in process.stdout.readline()
+    first = cluster.worker("--no-nanny", preload=HOLD)
+    cluster.held()
+    cluster.worker()
+    first.kill()
+    assert "5 of 5" in finish(process)
+    assert stage.made() == local.made()
+
+
+@pytest.mark.long
+def test_a_scheduler_that_is_killed_and_started_anew_is_waited_for(tmp_path, stage, local):
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.worker("--no-nanny", preload=HOLD)
+        process = stage.start(cluster)
+        cluster.held()
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        line = next(line for line in process.stdout if "is gone" in line)
+        assert f"the dask scheduler at {cluster.address} is gone; waiting up to 60 s" in line
+        cluster.start_scheduler()
+        cluster.worker()
+        finish(process)
+        assert stage.made() == local.made()
+    finally:
+        cluster.close()
+
+
+def test_a_stage_that_is_told_to_stop_leaves_quietly_and_the_next_waits_for_what_it_left(cluster, stage, local):
+    cluster.worker("--no-nanny", preload=HOLD)
+    process = stage.start(cluster)
+    cluster.held()
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    printed = finish(process, 143)
+    assert printed.startswith("ingest: stopped; ") and printed.count("\n") == 1
+    assert time.monotonic() - began < 10
+    again = stage.start(cluster)
+    assert "waiting for what an earlier call left at work on tcp://" in again.stdout.readline()
+    cluster.folder.joinpath("go").touch()
+    assert "(4 written, 1 unchanged)" in finish(again)
+    assert stage.made() == local.made()
+
+
+def test_a_worker_with_another_version_is_refused_even_if_it_joins_late(cluster, stage):
+    first = cluster.worker("--no-nanny", preload=HOLD)
+    process = stage.start(cluster)
+    cluster.held()
+    cluster.worker("--no-nanny", preload=OTHER_NUMPY)
+    first.kill()
+    line = only_error(process)
+    assert re.search(r"the worker tcp://\S+ on \S+ computes with numpy 0\.0\.1 instead of [0-9.]+; start it in", line)
+    assert not [name for name in stage.made() if name.endswith(".json") and ".shards" in name]
+
+
+@pytest.mark.long
+def test_a_worker_that_cannot_import_deepcolor_is_named(cluster, stage, tmp_path):
+    cluster.worker(path=tmp_path)
+    line = only_error(stage.start(cluster))
+    assert re.search(r"cannot import DeepColor \(No module named 'pipeline'\): tcp://127\.0\.0\.1:\d+; start", line)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
+def test_a_worker_that_does_not_see_the_files_is_refused(cluster, stage):
+    cluster.worker()
+    # The same path is another folder in every process.
+    process = stage.start(cluster, "made", "--set", f"data=/proc/self/cwd/{stage.folder / 'made'}")
+    line = only_error(process)
+    assert re.search(r"images\.zarr: expected a file system that \S+ and the workers share, but the worker tcp", line)
+
+
+@pytest.mark.long
+def test_photographs_are_judged_and_read_on_the_cluster(cluster, stage, tmp_path):
+    put(tmp_path / "photographs", "a.png", "b.png", "c/d.png")
+    (tmp_path / "photographs" / "none.png").write_bytes(b"none")
+    values = {"kind": "folder", "path": os.path.relpath(tmp_path / "photographs", ROOT)}
+    stage.config.write_text(yaml.safe_dump({"dataset": "tiny", "datasets": {"tiny": values}}))
+    cluster.worker()
+    finish(stage.start(cluster))
+    assert python(*stage.command("local")).returncode == 0
+    assert stage.made() == stage.made("local")
+    assert b"unreadable" in stage.made()["tiny/report.csv"]
+
+
+def test_an_address_without_a_scheduler_gets_one_line(monkeypatch):
+    monkeypatch.setattr(tasks, "CONNECT_SECONDS", 0.5)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(InputError, match=rf"there is no answer from a dask scheduler at {address} \("):
+            tasks.run_tasks(print, [()], what="x", scheduler=address)
+    with pytest.raises(InputError, match=r"none://host:1 \(.*none"):
+        tasks.run_tasks(print, [()], what="x", scheduler="none://host:1")
+    for wrong in ("processes", "tcp://host", "host:8786", "tcp://a b:1"):
+        with pytest.raises(InputError, match=f"scheduler: expected threads, .*, received '{wrong}'"):
+            tasks.run_tasks(print, [()], what="x", scheduler=wrong)
+
+
+def test_local_calls_do_not_import_distributed():
+    text = (
+        "import sys; from pipeline import tasks, ingest, embed; "
+        "assert tasks.run_tasks(abs, [(-1,), (2,)], what='x') == [1, 2]; "
+        "assert not {'distributed', 'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    done = python("-c", text)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long
+def test_a_scheduler_that_does_not_come_back_ends_the_stage(tmp_path, stage):
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.worker("--no-nanny", preload=HOLD)
+        process = stage.start(cluster)
+        cluster.held()
+        cluster.scheduler.kill()
+        *_, last = finish(process, 2, seconds=90).splitlines()
+        assert last.startswith("error: scheduler: there is no answer") and "what is finished is kept" in last
+    finally:
+        cluster.close()
+
+
+@pytest.mark.long
+def test_a_task_that_ends_every_worker_ends_the_stage(cluster, stage):
+    cluster.worker("--nworkers", "1", preload=DIES)
+    line = only_error(stage.start(cluster))
+    assert "the same task ended 4 workers" in line and "too little memory?" in line
+
+
+@pytest.mark.long
+def test_embeddings_are_the_same_bytes_from_here_and_from_workers(cluster, tmp_path):
+    def call(stage, name, *options):
+        folder = os.path.relpath(tmp_path / name, ROOT)
+        sets = [f"data={folder}", "limit=12", "images_per_shard=8", "embedding.batch_size=4", "threads=1"]
+        done = python("-m", "stages", stage, *[part for each in sets for part in ("--set", each)], *options)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    call("ingest", "here")
+    call("embed", "here")
+    there = shutil.copytree(tmp_path / "here", tmp_path / "there") / "sample"
+    shutil.rmtree(there / "embeddings.zarr")
+    shutil.rmtree(there / "embeddings.shards")
+    (there / "embeddings.json").unlink()
+    workers = [cluster.worker("--no-nanny") for _ in range(2)]
+    assert "(2 written)" in call("embed", "there", "--scheduler", cluster.address)
+    for worker in workers:  # each has had its share
+        assert any("libtensorflow" in mapped.path for mapped in psutil.Process(worker.pid).memory_maps())
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")

@@ -1,0 +1,229 @@
+"""Killed at any moment, then the same command again: what it leaves are the bytes of a call that was not disturbed."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from tiny import DOT, ROOT, photographs, tree, write_embeddings, write_kaggle
+
+from pipeline.storage.layouts import IMAGES
+from pipeline.storage.store import Store
+
+RUN = "dot_lr1e-3_bs4"
+STAGES = ("ingest", "split", "embed", "references", "train", "evaluate", "collect", "report")
+WRITES = {  # whose lock shows that a stage is at work
+    "ingest": "data/tiny/images.zarr", "embed": "data/tiny/embeddings.zarr", "split": "data/tiny/splits.csv",
+    "references": "data/tiny/references.csv", "train": f"models/{RUN}", "evaluate": f"models/{RUN}",
+    "collect": f"results/{RUN}",
+}  # fmt: skip
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+# The stages, with numbers of their own in the place of the network's answers.
+WITHOUT_NETWORK = """
+import sys
+import numpy as np
+from pipeline import embed, inception, recipes
+
+def answers(lightness):
+    for _ in lightness:
+        sum(i * i for i in range(100_000))  # takes its time
+    return lightness.reshape(len(lightness), -1)[:, ::50][:, :1000].astype(np.float32)
+
+embed._network = lambda *_: answers
+inception.weights_known = lambda *_: True
+inception.weights_facts = lambda *_: {"weights": "random"}
+sys.argv[0] = "stages"
+from stages.__main__ import main
+main(prog_name="python -m stages")
+"""
+
+
+class Chain:
+    """The stages one after the other, in one folder, and what each of them leaves when nothing disturbs it."""
+
+    def __init__(self, folder):
+        self.folder = folder / "here"
+        self.states = folder / "states"
+        self.seconds = {}
+        write_kaggle(folder / "archive", *photographs(60), [4, 31])
+        self.config = folder / "tiny.yaml"
+        values = {
+            "dataset": "tiny",
+            "datasets": {"tiny": {"kind": "kaggle", "path": str(folder / "archive")}},
+            "root": str(self.folder),
+            "data": str(self.folder / "data"),
+            "images_per_shard": 8,
+            "architectures": {name: value.model_dump() for name, value in DOT.items()},
+            "training": {"epochs": 6, "checkpoint_seconds": 0.2},
+            "evaluation": {"pictures": 2},
+        }
+        self.config.write_text(yaml.safe_dump(values))
+        (self.states / "nothing").mkdir(parents=True)
+
+    def start(self, stage):
+        run = [RUN] if stage in ("train", "evaluate", "collect") else []
+        return subprocess.Popen(
+            [sys.executable, *(["-c", WITHOUT_NETWORK] if stage == "embed" else ["-m", "stages"]), stage, *run]
+            + ["--config", self.config],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            # A job in the background would ignore Ctrl-C, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    def finish(self, stage):
+        process = self.start(stage)
+        printed, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, printed
+        return printed
+
+    def work_begins(self, stage, process):
+        """Wait until a stage holds its lock."""
+        target = self.folder / WRITES.get(stage, "results/.none")
+        holder = target.with_name(f".{target.name}.holder")
+        while stage in WRITES and not holder.exists() and process.poll() is None:
+            time.sleep(0.002)
+
+    def before(self, stage):
+        return self.states / (STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else "nothing")
+
+    def put(self, state):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(state, self.folder)
+
+    def after(self, stage):
+        """The state that a stage leaves when nothing disturbs it."""
+        state = self.states / stage
+        if not state.exists():
+            if stage != STAGES[0]:
+                self.after(STAGES[STAGES.index(stage) - 1])
+            self.put(self.before(stage))
+            process = self.start(stage)
+            self.work_begins(stage, process)
+            began = time.monotonic()
+            printed, _ = process.communicate(timeout=300)
+            assert process.returncode == 0, printed
+            self.seconds[stage] = time.monotonic() - began
+            shutil.copytree(self.folder, state)
+        return state
+
+    def killed(self, stage, share, number):
+        """Start a stage, and send it a signal after a share of the time that its work takes; what it printed."""
+        self.after(stage)
+        self.put(self.before(stage))
+        process = self.start(stage)
+        self.work_begins(stage, process)
+        time.sleep(share * self.seconds[stage])
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=60)
+        # The last one: before its first line, or after its last.
+        assert process.returncode in (0, {signal.SIGTERM: 143, signal.SIGINT: 130}.get(number), -number), printed
+        return printed
+
+
+def made(folder):
+    """What the stages made, but times, checkpoints and notes, which are not made to be compared."""
+    found = tree(folder)
+    return {
+        name: found[name] for name in found if not any(part in name for part in ("times.csv", "checkpoint", ".lost"))
+    }
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    return Chain(tmp_path_factory.mktemp("chain"))
+
+
+def moments():
+    """Stages, shares of their time and signals: three for every day, and 24 more with a seed."""
+    yield "ingest", 0.5, signal.SIGKILL
+    rng = np.random.default_rng(2026)
+    for number in range(24):
+        stage = STAGES[number % len(STAGES)]
+        yield pytest.param(stage, round(float(rng.uniform()), 3), SIGNALS[int(rng.integers(3))], marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize(("stage", "share", "number"), list(moments()))
+def test_a_stage_killed_at_any_moment_leaves_the_same_bytes_in_the_end(chain, stage, share, number):
+    whole = made(chain.after(stage))
+    printed = chain.killed(stage, share, number)
+    assert "Traceback" not in printed
+    chain.finish(stage)
+    assert made(chain.folder).keys() == whole.keys()
+    assert [name for name, content in made(chain.folder).items() if content != whole[name]] == []
+
+
+@pytest.mark.parametrize(
+    "numbers", [(signal.SIGKILL, signal.SIGTERM), pytest.param(SIGNALS * 2, marks=pytest.mark.long)]
+)
+def test_training_killed_again_and_again_ends_as_if_it_had_not_been(chain, numbers):
+    """Weights, the optimizer's state, the order of the epochs, the history and the best weights so far."""
+    whole = made(chain.after("train"))
+    chain.put(chain.before("train"))
+    rng = np.random.default_rng(len(numbers))
+    for number in numbers:
+        process = chain.start("train")
+        chain.work_begins("train", process)
+        time.sleep(float(rng.uniform(0.5, 0.9)) * chain.seconds["train"])
+        process.send_signal(number)
+        assert "Traceback" not in process.communicate(timeout=60)[0]
+    printed = chain.finish("train")
+    assert "going on after epoch" in printed
+    assert [name for name, content in made(chain.folder).items() if content != whole[name]] == []
+    one, other = (
+        np.load(folder / "models" / RUN / "checkpoint.npz") for folder in (chain.folder, chain.after("train"))
+    )
+    assert sorted(one) == sorted(other)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(6))
+def test_a_workflow_killed_at_any_moment_is_completed_by_the_same_command(tmp_path_factory, chain, seed):
+    """`snakemake` itself: at once the same command again, whatever its stages are still about."""
+    command = [
+        Path(sys.executable).with_name("snakemake"), "--cores", "2", chain.folder / "results" / RUN,
+        "--configfile", chain.config,
+    ]  # fmt: skip
+
+    def start():
+        return subprocess.Popen(
+            [*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    def fresh():
+        chain.put(chain.after("ingest"))
+        write_embeddings(
+            Store(chain.folder / "data" / "tiny" / "images.zarr", IMAGES),
+            chain.folder / "data" / "tiny" / "embeddings.zarr",
+        )
+
+    if not hasattr(chain, "workflow"):
+        fresh()
+        began = time.monotonic()
+        process = start()
+        printed, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, printed
+        chain.workflow = time.monotonic() - began, made(chain.folder)
+    seconds, whole = chain.workflow
+    fresh()
+    rng = np.random.default_rng(seed)
+    for number in (SIGNALS[seed % 3], SIGNALS[int(rng.integers(3))]):
+        process = start()
+        time.sleep(float(rng.uniform(0.1, 0.9)) * seconds)
+        process.send_signal(number)
+        process.communicate(timeout=120)
+    process = start()
+    printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, printed
+    without_logs = [
+        {n: c for n, c in files.items() if not n.startswith("logs/")} for files in (made(chain.folder), whole)
+    ]
+    assert without_logs[0].keys() == without_logs[1].keys()
+    assert [name for name, content in without_logs[0].items() if content != without_logs[1][name]] == []

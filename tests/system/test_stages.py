@@ -1,0 +1,192 @@
+"""The stage commands: help without heavy imports, one line and status 2 on bad input, and a whole run by hand."""
+
+import json
+from importlib import import_module
+
+import pytest
+from click.testing import CliRunner
+from tiny import photographs, python, refused, tree, write_embeddings, write_kaggle
+
+from pipeline.results.record import CARD, EVALUATED
+from pipeline.storage.layouts import IMAGES
+from pipeline.storage.store import Store
+from stages.__main__ import NAMES, main
+
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
+RUN = "dot_lr1e-3_bs4"
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Call a stage in-process, in an empty folder: without config/config.yaml the defaults hold."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)
+
+    def call(*arguments):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="python -m stages")
+
+    return call
+
+
+def test_the_list_of_stages_is_in_the_order_of_the_data(call):
+    result = call("--help")
+    assert result.exit_code == 0
+    places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
+    assert places == sorted(places)
+    data = {"ingest", "embed", "split", "references"}
+    runs = {"train", "evaluate", "collect", "report", "colorize", "export", "serve", "compare", "show"}
+    assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_stage_has_help(call, name):
+    result = call(name, "--help")
+    assert result.exit_code == 0 and result.stdout.startswith(f"Usage: python -m stages {name}")
+    assert import_module(f"stages.{name}").command.name == name
+    alone = CliRunner().invoke(import_module(f"stages.{name}").command, ["--help"])
+    assert alone.exit_code == 0 and "--help" in alone.stdout
+
+
+def test_help_imports_nothing_heavy():
+    code = f"""
+import sys
+from click.testing import CliRunner
+from stages.__main__ import main
+for arguments in [["--help"], *([name, "--help"] for name in {NAMES!r})]:
+    assert CliRunner().invoke(main, arguments).exit_code == 0, arguments
+heavy = ("tensorflow", "keras", "numpy", "zarr", "dask", "pydantic", "skimage", "matplotlib", "rich", "pandas")
+heavy += ("onnx", "onnxruntime", "tf2onnx", "ai_edge_litert")
+print(sorted(set(heavy) & set(sys.modules)))
+"""
+    done = python("-c", code)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("-m", "stages"), ("-m", "stages.ingest"), ("-m", "stages.inspect")])
+def test_stages_are_modules_that_python_runs(arguments):
+    done = python(*arguments, "--help")
+    assert done.returncode == 0 and done.stdout.startswith(f"Usage: python {' '.join(arguments)} ")
+
+
+def test_an_unknown_stage_is_refused(call):
+    result = call("embedd")
+    assert result.exit_code == 2 and "No such command 'embedd'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["ingest", "--set", "limit=-1"], ["limit: ", "received -1"]),
+        (["ingest", "--set", "limits=1"], ["limits: unknown key"]),
+        (["ingest", "--set", "limit"], ["expected KEY=VALUE"]),
+        (["ingest", "--config", "absent.yaml"], ["absent.yaml: there is no such configuration file"]),
+        (["ingest", "--dataset", "kaggle"], ["dataset: expected one of sample, received 'kaggle'"]),
+        (["ingest", "--set", "datasets.sample={kind: kaggle, path: nowhere}"], ["nowhere: expected a folder"]),
+        (["embed"], ["images.json does not exist", "run its stage"]),
+        (["split"], ["images.json does not exist"]),
+        (["references"], ["images.json does not exist", "run its stage"]),
+        (["train", "base"], ["run name 'base': expected <architecture>_lr"]),
+        (["train", "base_lr0.0001"], ["is spelt 'base_lr1e-4'; ask for that"]),
+        (["train", "arch7_lr1e-4"], ["architecture 'arch7': expected one of base, arch1, arch2, arch3"]),
+        (["train", "base_lr1e-4"], ["images.json does not exist"]),
+        (["evaluate", "base_lr1e-4_bs5"], ["is spelt 'base_lr1e-4'"]),
+        (["evaluate", "base_lr1e-4"], ["images.json does not exist"]),
+        (["collect", "../x"], ["run name '../x': expected <architecture>_lr"]),
+        (["collect", "base_lr1e-4"], ["train and evaluate base_lr1e-4 first"]),
+        (["compare", "a", "b"], ["a: expected the results of a run, received no run.yaml"]),
+        (["inspect", "nothing.zarr"], ["nothing.zarr: expected a zarr store of DeepColor"]),
+        (["verify"], ["data: expected files that DeepColor wrote, received none"]),
+    ],
+)  # fmt: skip
+def test_bad_input_ends_with_one_line_and_status_2_and_nothing_written(call, tmp_path, arguments, expected):
+    refused(call(*arguments), *expected)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broken_configuration_file_is_refused(call, tmp_path):
+    (tmp_path / "mine.yaml").write_text("limit: !!timestamp x\n")
+    refused(call("ingest", "--config", "mine.yaml"), "mine.yaml: expected a YAML file")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+@pytest.mark.parametrize("content", ["garbage", "{}", '{"zarr_format": 3, "node_type": "group"}'])
+def test_garbage_is_not_inspected(call, tmp_path, content):
+    (tmp_path / "x.zarr").mkdir()
+    (tmp_path / "x.zarr" / "zarr.json").write_text(content)
+    refused(call("inspect", "x.zarr"), "x.zarr: expected a")
+    (tmp_path / "file").write_text(content)
+    refused(call("inspect", "file"), "file: expected a")
+
+
+def test_inspect_shows_what_one_wants_to_know_first(call, dataset):
+    result = call("inspect", dataset.images.path)
+    assert result.exit_code == 0, result.stderr
+    size = sum(path.stat().st_size for path in (dataset.images.path / "ab" / "c").rglob("*") if path.is_file())
+    lightness = dataset.images.read("L", 0, 15)
+    for text in (
+        "images, complete, 2 of 2 shards finished",
+        "(15, 224, 224, 2) uint8 (image, y, x, channel)",
+        "(4, 224, 224) in shards of (8, 224, 224)",
+        "zstd", "sharding_indexed",
+        f"{size / 1e6:.2f} MB of {15 * 224 * 224 * 2 / 1e6:.2f} MB raw",
+        f"{lightness.min()} to {lightness.max()}, mean {lightness.mean():.4g}",
+        '"kind": "kaggle"',
+    ):  # fmt: skip
+        assert text in result.stdout, text
+    described = json.loads(call("inspect", dataset.images.path, "--json").stdout)
+    assert described["arrays"]["L"]["bytes_raw"] == 15 * 224 * 224
+    assert described["arrays"]["L"]["mean"] == pytest.approx(lightness.mean())
+
+
+def test_inspect_tells_what_is_missing(call, dataset):
+    dataset.embeddings.shard_file("embedding", 1).unlink()
+    dataset.embeddings.manifest_path.unlink()
+    result = call("inspect", dataset.embeddings.path)
+    assert result.exit_code == 0
+    assert "embeddings, NOT COMPLETE, 1 of 2 shards finished" in result.stdout
+
+
+@pytest.mark.parametrize("broken", ["split", "train"])
+def test_a_damaged_input_is_named(call, dataset, broken):
+    path = dataset.images.shard_file("ab", 1) if broken == "train" else dataset.folder / "index.csv"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    before = tree(dataset.folder)
+    arguments = ["train", RUN, "--set", DOT_SETTING] if broken == "train" else ["split"]
+    result = call(*arguments, "--set", "datasets.tiny={kind: sample}", "--set", "dataset=tiny")
+    assert result.exit_code == 2
+    assert "is damaged" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert tree(dataset.folder) == before
+
+
+DOT_SETTING = "architectures.dot={encoder: 4/2 4/2 4/2, fusion: '1x1:4', decoder: 4 ^ 4 ^ 2 ^}"
+
+
+def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
+    write_kaggle(tmp_path / "archive", *photographs(15), [4, 11])
+    (tmp_path / "mine.yaml").write_text(
+        "dataset: kaggle\ndatasets: {kaggle: {kind: kaggle, path: archive}}\nimages_per_shard: 8\n"
+        "training: {epochs: 2}\nevaluation: {pictures: 2}\n"
+    )
+    config = ("--config", "mine.yaml", "--set", DOT_SETTING)
+
+    def done(*arguments):
+        result = call(*arguments, *config)
+        assert result.exit_code == 0, result.stderr
+        return result.stderr
+
+    assert "15 images in 2 shards (2 written, 0 unchanged)" in done("ingest")
+    assert "15 images in 2 shards (0 written, 2 unchanged)" in done("ingest")
+    write_embeddings(Store(tmp_path / "data/kaggle/images.zarr", IMAGES), tmp_path / "data/kaggle/embeddings.zarr")
+    assert "split: train 9, validation 3, test 3" in done("split")
+    done("references")
+    assert "epoch 2 of 2" in done("train", RUN)
+    done("evaluate", RUN)
+    assert f"{RUN}, test images:\n  RMSE " in done("collect", RUN)
+    assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == {"history.csv", CARD, *EVALUATED}
+    assert RUN in (tmp_path / "results" / "summary.md").read_text()
+    result = call("train", RUN, *config, "--set", "training.epochs=1")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("error: ") and "epochs: 2, now 1" in result.stderr
+    result = call("ingest", *config, "--set", "images_per_shard=16")
+    refused(result, "images_per_shard: 8, now 16", "--replace")

@@ -1,0 +1,268 @@
+"""The workflow, as its users call it: real calls of snakemake on a tiny dataset."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from tiny import DOT, ROOT, photographs, python, tree, write_embeddings, write_kaggle
+
+from pipeline.config import loading, paper
+from pipeline.config.paths import Paths
+from pipeline.dataset.ingest import ingest
+from pipeline.results.record import CARD, EVALUATED
+
+RUN = "dot_lr1e-3_bs4"
+
+
+class Workflow:
+    """A place of its own for what the workflow makes, and calls of snakemake on it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        values = {
+            "dataset": "tiny",
+            "datasets": {"tiny": {"kind": "kaggle", "path": str(folder / "archive")}},
+            # Snakemake takes a slash at the end off relative targets only.
+            "root": os.path.relpath(folder, ROOT),
+            "data": os.path.relpath(folder / "data", ROOT),
+            "images_per_shard": 8,
+            "architectures": {name: value.model_dump() for name, value in DOT.items()},
+            "training": {"epochs": 2, "checkpoint_seconds": 0},
+            "evaluation": {"pictures": 2},
+        }
+        self.configfile = folder / "tiny.yaml"
+        self.configfile.write_text(yaml.safe_dump(values))
+        self.config = loading.load_config([self.configfile])
+        self.places = Paths(self.config.model_copy(update={"root": str(folder), "data": str(folder / "data")}))
+        write_kaggle(folder / "archive", *photographs(15), [4, 9])
+
+    def __call__(self, *arguments, status=0):
+        """Call snakemake; what it printed."""
+        command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, arguments)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        text = done.stdout + done.stderr
+        assert done.returncode == status, text
+        return text
+
+    def run(self, *arguments, target=None, status=0):
+        target = target or self.result(RUN)
+        return self(target, "--configfile", self.configfile, *arguments, status=status)
+
+    def result(self, name):
+        return Path(os.path.relpath(self.folder, ROOT)) / "results" / name
+
+    def jobs(self, text):
+        """The rules that a dry run would run."""
+        return {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule "))}
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    """A finished run; its embeddings are random numbers, written with the library, so that no network is asked."""
+    flow = Workflow(tmp_path_factory.mktemp("workflow"))
+    ingest(flow.config.datasets["tiny"], flow.places.images, images_per_shard=8)
+    write_embeddings(flow.places.images, flow.places.embeddings.path)
+    flow.printed = flow.run("-R", "embed")  # which finds them finished, and writes a manifest of its own
+    return flow
+
+
+def test_one_call_makes_the_results(workflow):
+    result = workflow.folder / "results" / RUN
+    names = {path.name for path in result.iterdir()}
+    assert names - {".snakemake_timestamp"} == {"history.csv", CARD, *EVALUATED}
+    record = yaml.safe_load((result / "run.yaml").read_text())
+    assert record["epochs"] == 2 and record["configuration"]["dataset"] == "tiny"
+    assert RUN in (workflow.folder / "results" / "summary.md").read_text()
+    assert "15 images; " in workflow.printed and f"{RUN}, test images:" in workflow.printed
+
+
+def test_a_second_call_does_nothing_with_and_without_a_slash(workflow):
+    before = tree(workflow.folder)
+    assert "Nothing to be done" in workflow.run()
+    assert "Nothing to be done" in workflow.run(target=f"{workflow.result(RUN)}/")
+    assert tree(workflow.folder) == before
+    asked = workflow.run("-n", target=f"{workflow.result(RUN + '_s1')}/")
+    assert workflow.jobs(asked) == {"train", "evaluate", "collect"}
+
+
+def test_stages_can_be_rerun_one_by_one(workflow):
+    assert {"split", "train", "evaluate", "collect"} <= workflow.jobs(workflow.run("-n", "-R", "split"))
+    assert workflow.jobs(workflow.run("-n", "-R", "train")) == {"train", "evaluate", "collect"}
+    assert workflow.jobs(workflow.run("-n", "-R", "train", "--until", "train")) == {"train"}
+    before = tree(workflow.places.model(RUN))
+    workflow.run("-R", "train", "--until", "train")
+    after = tree(workflow.places.model(RUN))
+    assert {name: after[name] for name in after if name.endswith(("h5", "npz"))} == {
+        name: before[name] for name in before if name.endswith(("h5", "npz"))
+    }
+
+
+def test_a_lost_shard_is_made_again_and_no_other(workflow):
+    store = workflow.places.images
+    before = tree(store.path)
+    store.shard_file("L", 0).unlink()
+    printed = workflow.run("--until", "ingest")
+    assert "shards [0]" in printed and "(1 written, 1 unchanged)" in printed
+    assert tree(store.path) == before
+
+
+DAMAGED = {
+    "data/tiny/images.zarr/L/c/1/0/0": {"ingest"},
+    "data/tiny/images.zarr/ab/zarr.json": {"ingest"},
+    "data/tiny/images.json": {"ingest"},
+    "data/tiny/index.csv": {"ingest"},
+    "data/tiny/splits.csv": {"split"},
+    "data/tiny/references_per_image.csv": {"references"},
+    "data/tiny/pictures/true/000009.jpg": {"references"},
+    f"models/{RUN}/best.weights.h5": {"train"},
+    f"models/{RUN}/training.json": {"train"},
+    f"models/{RUN}/evaluation/model.keras": {"evaluate"},
+    f"results/{RUN}/metrics.csv": {"collect"},
+    f"results/{RUN}/files.json": {"collect"},
+    "results/summary.csv": {"collect"},
+}
+MANIFESTS = {"data/tiny/images.json", f"models/{RUN}/training.json", f"results/{RUN}/files.json"}
+BELOW_A_DAMAGED_MANIFEST = {
+    "data/tiny/images.zarr/ab/zarr.json", "data/tiny/index.csv", f"models/{RUN}/best.weights.h5",
+    f"results/{RUN}/metrics.csv",
+}  # fmt: skip
+FILES = [name for name in DAMAGED if name not in MANIFESTS]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(FILES, id="files"),
+        pytest.param(list(DAMAGED), id="all", marks=pytest.mark.long),
+        *(pytest.param([name], id=name, marks=pytest.mark.long) for name in DAMAGED),
+    ],
+)
+def test_what_verify_finds_is_made_again_by_the_same_command(workflow, names):
+    def everything():
+        made = tree(workflow.folder)
+        return {name: made[name] for name in made if not any(part in name for part in (".lost", "logs/", "times.csv"))}
+
+    before = everything()
+    for name in names:
+        path = workflow.folder / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 4
+        path.write_bytes(content)
+    found = python("-m", "stages", "verify", workflow.folder)
+    assert found.returncode == 1 and found.stderr.count("Traceback") == 0
+    # Without its manifest, nothing can be said of a file; it is made again with it.
+    told = names if names != list(DAMAGED) else set(DAMAGED) - BELOW_A_DAMAGED_MANIFEST
+    assert [name for name in told if f"{workflow.folder / name}" not in found.stdout] == []
+    assert len(found.stdout.splitlines()) == len(told)
+    printed = workflow.run()
+    assert workflow.jobs(printed) >= set().union(*(DAMAGED[name] for name in names))
+    assert everything().keys() == before.keys()
+    assert [name for name, content in everything().items() if content != before[name]] == []
+    assert python("-m", "stages", "verify", workflow.folder).returncode == 0
+    assert "Nothing to be done" in workflow.run()
+
+
+@pytest.mark.long
+def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):
+    page = workflow.result("index.html")
+    workflow.run(target=page)
+    assert RUN in (workflow.folder / "results" / "index.html").read_text()
+    assert "Nothing to be done" in workflow.run("-n", target="report")
+    other = f"{RUN}_noembed"
+    assert workflow.jobs(workflow.run("-n", target=workflow.result(other))) == {"train", "evaluate", "collect"}
+    workflow.run(target=workflow.result(other))
+    assert "With and without the embedding" in (workflow.folder / "results" / "summary.md").read_text()
+    workflow.run(target="report")
+    assert other in (workflow.folder / "results" / "index.html").read_text()
+
+
+def test_another_seed_of_the_evaluation_is_refused_before_any_job(workflow):
+    printed = workflow.run("--config", "evaluation={seed: 7}", status=2)
+    assert "references.csv was made with other settings (seed: 0, now 7)" in printed
+
+
+@pytest.mark.long
+def test_after_snakemake_was_killed_the_same_command_goes_on(workflow):
+    name = f"{RUN}_s3"
+    asked = [workflow.result(name), "--configfile", workflow.configfile, "--config", "training={epochs: 60}"]
+    command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, asked)]
+    killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    history = workflow.places.model(name) / "history.csv"
+    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) > 3)
+    killed.kill()
+    killed.wait()
+    wait_until(lambda: not any(name in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])))
+    printed = workflow(*asked)
+    assert "going on after epoch" in printed and "epoch 60 of 60" in printed
+    assert (workflow.folder / "results" / name / "metrics.csv").exists()
+
+
+def wait_until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
+def test_other_settings_are_refused_before_any_job(workflow):
+    before = tree(workflow.folder / "models")
+    printed = workflow.run("--config", "split={seed: 7}", status=2)
+    assert "error: " in printed and "seed: 4, now 7" in printed and "replace=true" in printed
+    printed = workflow.run("--config", "training={start_at: zeros}", status=2)
+    assert "training.start_at: 'mean', now 'zeros'" in printed
+    assert "Traceback" not in printed
+    assert tree(workflow.folder / "models") == before
+
+
+@pytest.mark.long
+def test_more_epochs_continue_the_run(workflow):
+    printed = workflow.run("--config", "training={epochs: 3}")
+    assert "going on after epoch 2" in printed
+    history = (workflow.folder / "results" / RUN / "history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in history] == ["epoch", "1", "2", "3"]
+    assert json.loads((workflow.places.model(RUN) / "training.json").read_text())["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("base_lr0.0001", "spelt 'base_lr1e-4'"),
+        ("base_lr1e-4_bs5", "spelt 'base_lr1e-4'"),
+        ("base", "expected <architecture>_lr<learning rate>"),
+        ("bose_lr1e-4", "expected one of base, arch1, arch2, arch3, dot"),
+    ],
+)
+def test_a_misspelt_run_gets_one_line(workflow, name, message):
+    printed = workflow.run("-n", target=workflow.result(name), status=2)
+    (line,) = [line for line in printed.splitlines() if "error" in line.lower()]
+    assert line.startswith("error: ") and message in line
+    assert "Traceback" not in printed
+
+
+def test_a_wrong_configuration_gets_one_line(workflow):
+    printed = workflow.run("-n", "--config", "treshold=3", status=2)
+    assert "treshold: unknown key" in printed and "Traceback" not in printed
+
+
+def test_the_literal_target_works_on_the_default_configuration(tmp_path):
+    printed = Workflow(tmp_path)("-n", "results/base_lr1e-4", "--config", f"data={tmp_path / 'none'}")
+    assert "collect" in printed or "Nothing to be done" in printed
+
+
+def test_paper_asks_for_all_eleven_runs(workflow, tmp_path):
+    printed = workflow("-n", "paper", "--config", f"root={tmp_path}", f"data={tmp_path}")
+    for name in paper.RUNS:
+        assert f"{tmp_path}/results/{name}" in printed
+    assert "embed 1" in " ".join(printed.split())
+
+
+def test_paper_yaml_is_a_configuration_and_says_where_the_archive_belongs():
+    chosen = loading.load_config([ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"])
+    assert (chosen.dataset, chosen.embedding.weights, chosen.training.epochs) == ("kaggle", "imagenet", 2500)
+    assert chosen.datasets["kaggle"].path == "data/kaggle-archive"

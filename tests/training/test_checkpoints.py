@@ -1,0 +1,69 @@
+"""Checkpoints: whole, or noticed."""
+
+import numpy as np
+import pytest
+
+from pipeline.training import checkpoints
+
+
+@pytest.fixture
+def two(tmp_path):
+    """The path of a checkpoint after two epochs; the one after the first is kept beside it."""
+    path = tmp_path / "checkpoint.npz"
+    for epochs in (1, 2):
+        checkpoints.save(path, checkpoint(epochs))
+    return path
+
+
+def checkpoint(epochs):
+    model = [np.full((3, 2), epochs, np.float32), np.arange(4.0) * epochs]
+    optimizer = [np.array(epochs), *model]
+    return checkpoints.Checkpoint(model, optimizer, model[1:], model[:1], {"epochs": epochs, "status": "ü"})
+
+
+def assert_equal(found, expected):
+    assert found.state == expected.state
+    for part in ("model", "optimizer", "metrics", "best"):
+        for one, other in zip(getattr(found, part), getattr(expected, part), strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+
+
+def test_the_newest_checkpoint_comes_back_and_the_one_before_is_kept(two):
+    assert_equal(checkpoints.load(two), checkpoint(2))
+    assert_equal(checkpoints.load(checkpoints.previous(two)), checkpoint(1))
+    assert sorted(path.name for path in two.parent.iterdir()) == ["checkpoint.npz", "checkpoint.previous.npz"]
+
+
+def test_many_arrays_keep_their_order(tmp_path):
+    many = [np.array(number) for number in range(1200)]
+    checkpoints.save(tmp_path / "c.npz", checkpoints.Checkpoint(many, [], [], [], {}))
+    assert [int(array) for array in checkpoints.load(tmp_path / "c.npz").model] == list(range(1200))
+
+
+def test_there_may_be_none(tmp_path):
+    assert checkpoints.load(tmp_path / "checkpoint.npz") is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "lost"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(two, caplog, damage):
+    content = bytearray(two.read_bytes())
+    if damage == "flipped":
+        content[content.index(np.full(6, 2, np.float32).tobytes())] ^= 1
+    two.write_bytes({"cut": content[:-300], "flipped": content, "empty": b"", "lost": b""}[damage])
+    if damage == "lost":
+        two.unlink()
+    assert_equal(checkpoints.load(two), checkpoint(1))
+    assert ("checkpoint.npz is damaged" in caplog.text) == (damage != "lost")
+
+
+def test_any_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, caplog):
+    path = tmp_path / "checkpoint.npz"
+    model = [np.arange(6.0, dtype=np.float32)]
+    checkpoints.save(path, checkpoints.Checkpoint(model, [np.array(3)], [], [], {"epochs": 1}))
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        assert checkpoints.load(path) is None

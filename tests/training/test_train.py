@@ -1,0 +1,355 @@
+"""Training: resumable to the bit, never another run's, and honest about how it ended."""
+
+import contextlib
+import csv
+import logging
+import shutil
+
+import numpy as np
+import pytest
+from tiny import DOT, write_embeddings
+
+from pipeline.config.runs import Run
+from pipeline.config.schema import Training
+from pipeline.core import files
+from pipeline.core.errors import InputError
+
+WEIGHTS = ("best.weights.h5", "last.weights.h5", "history.csv")
+DOT_RUN = "dot_lr1e-3_l2-1e-3_bs4"
+
+
+def run_training(dataset, directory, name=DOT_RUN, epochs=2, *, replace=False, progress=None, **options):
+    import keras
+
+    from pipeline.training import train
+
+    # Keras counts what it names; a weights file holds such a number. This is the count of a new process.
+    keras.utils.clear_session()
+    settings = Training(**{"epochs": epochs, "checkpoint_seconds": 1e6, "checkpoint_epochs": 1, **options})
+    train.train(
+        Run.parse(name), *dataset.sources, directory, settings,
+        more_architectures=DOT, replace=replace, progress=progress,
+    )  # fmt: skip
+    return directory
+
+
+@pytest.fixture
+def train(keras, dataset, tmp_path):
+    """Train a run on `dataset`; the folder that it lies in is the result."""
+
+    def train(name=DOT_RUN, folder="run", **options):
+        return run_training(dataset, tmp_path / "models" / folder, name, **options)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def three_epochs(_started, prepared, tmp_path_factory):
+    """`DOT_RUN` trained for three epochs without a break: read only."""
+    return run_training(prepared, tmp_path_factory.mktemp("whole") / "run", epochs=3)
+
+
+@pytest.fixture
+def finished(three_epochs, tmp_path):
+    """A copy of `three_epochs`, where `train` puts its runs."""
+    return shutil.copytree(three_epochs, tmp_path / "models" / "run")
+
+
+class Interrupted(Exception):
+    """The moment at which the power fails."""
+
+
+class StopsAfter:
+    """Progress that fails after so many steps."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    @contextlib.contextmanager
+    def track(self, what, total):
+        def advance(units=1, note=""):
+            self.left -= units
+            if self.left < 0:
+                raise Interrupted
+
+        yield advance
+
+
+def history(directory):
+    return [
+        {key: float(value) for key, value in row.items()} for row in csv.DictReader((directory / "history.csv").open())
+    ]
+
+
+def bytes_of(directory):
+    return {name: (directory / name).read_bytes() for name in WEIGHTS}
+
+
+def checkpoint_arrays(directory):
+    with np.load(directory / "checkpoint.npz") as arrays:
+        return {name: arrays[name] for name in arrays}
+
+
+def assert_same(one, two):
+    assert bytes_of(one) == bytes_of(two)
+    first, second = checkpoint_arrays(one), checkpoint_arrays(two)
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def weights(directory, which, name="dot", l2=1e-3):
+    from pipeline.networks import builder
+
+    model = builder.build(name, l2=l2, architectures=DOT)
+    model.load_weights(directory / f"{which}.weights.h5")
+    return model
+
+
+def predicted(model, arrays):
+    return np.asarray(model.predict_on_batch([arrays[0][..., None], arrays[2]]))
+
+
+def test_arch3_trains_and_says_how(train, dataset):
+    directory = train("arch3_lr1e-4", epochs=2)
+    rows = history(directory)
+    header = (directory / "history.csv").read_text().splitlines()[0]
+    assert header == "epoch,loss,mse,accuracy,val_loss,val_mse,val_accuracy"
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[1]["mse"] < rows[0]["mse"]
+    assert all(row["loss"] > row["mse"] and row["val_loss"] > row["val_mse"] for row in rows)
+    told = files.read_json(directory / "training.json")
+    assert (told["status"], told["epochs"]) == ("finished", 2)
+    assert told["best_epoch"] == 1 + int(np.argmin([row["val_mse"] for row in rows]))
+    assert told["settings"]["run"] == "arch3_lr1e-4"
+    assert told["settings"]["fingerprints"]["images"] == dataset.images.manifest()["fingerprint"]
+    assert told["settings"]["architecture"]["decoder"] == "^ 32 ^ 32 16 2 ^"
+    assert told["files"] == {name: files.digest_file(directory / name) for name in told["files"]}
+    assert set(told["files"]) == set(WEIGHTS)
+    assert told["backend"] == {"keras": "tensorflow", "precision": "float32", "threads": 2}
+    np.testing.assert_allclose(told["mean_ab"], dataset.arrays("train")[1].mean(axis=(0, 1, 2)), rtol=1e-12)
+    assert [line.split(",")[0] for line in (directory / "times.csv").read_text().splitlines()] == ["epoch", "1", "2"]
+
+
+def test_the_history_is_what_numpy_finds_of_the_model(three_epochs, dataset):
+    row = history(three_epochs)[-1]
+    model = weights(three_epochs, "last")
+    truth = dataset.arrays("validation")
+    answer = predicted(model, truth)
+    assert row["val_accuracy"] == pytest.approx(np.mean(answer.argmax(-1) == truth[1].argmax(-1)), abs=1e-6)
+    mse = np.mean((answer.astype(np.float64) - truth[1]) ** 2)
+    assert row["val_mse"] == pytest.approx(mse, rel=1e-5)
+    penalty = 1e-3 * sum(np.square(layer.kernel).sum() for layer in model.layers
+                         if hasattr(layer, "kernel") and layer.name != "encoder_3")  # fmt: skip
+    assert row["val_loss"] == pytest.approx(mse + penalty, rel=1e-5)
+    assert 0 < row["accuracy"] < 1
+
+
+def test_best_are_the_weights_of_the_lowest_validation_mse(train, dataset):
+    directory = train("dot_lr1e0_bs4", epochs=4)
+    told, rows = files.read_json(directory / "training.json"), history(directory)
+    best = min(rows, key=lambda row: row["val_mse"])
+    assert told["best_epoch"] == best["epoch"] != 4
+    truth = dataset.arrays("validation")
+    for which, row in (("best", best), ("last", rows[-1])):
+        answer = predicted(weights(directory, which, l2=0.01), truth)
+        assert np.mean((answer.astype(np.float64) - truth[1]) ** 2) == pytest.approx(row["val_mse"], rel=1e-5)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(train, three_epochs, caplog):
+    caplog.set_level(logging.INFO, "deepcolor")
+    with pytest.raises(Interrupted) as caught:
+        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
+    assert caught and "going on after" not in caplog.text
+    directory = train(epochs=3)
+    assert "going on after epoch 2, step 2" in caplog.text
+    assert_same(directory, three_epochs)
+
+
+@pytest.mark.parametrize(("steps", "told"), [(0, "epoch 0, step 1"), (2, "epoch 0, step 3"), (3, "epoch 1, step 1")])
+def test_a_run_interrupted_after_any_step_goes_on_to_the_same_bits(train, three_epochs, steps, told, caplog):
+    caplog.set_level(logging.INFO, "deepcolor")
+    with pytest.raises(Interrupted):
+        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps))
+    directory = train(epochs=3)
+    assert f"going on after {told}" in caplog.text
+    assert_same(directory, three_epochs)
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        ("on_train_batch_begin", "epoch 1, step 2"),
+        pytest.param("on_test_begin", "epoch 1, step 3", marks=pytest.mark.long),
+        ("on_test_batch_end", "epoch 1, step 3"),
+    ],
+)
+def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch, caplog, moment, told):
+    from pipeline.training import train
+
+    caplog.set_level(logging.INFO, "deepcolor")
+    usual = getattr(train.Recorder, moment)
+
+    def stops(self, *arguments, **options):
+        usual(self, *arguments, **options)
+        if self.epochs == 1 and (self.step == 3 or self.step == 2):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train.Recorder, moment, stops)
+        with pytest.raises(KeyboardInterrupt):
+            train(epochs=3, checkpoint_epochs=None)
+    directory = train(epochs=3)
+    assert f"going on after {told}" in caplog.text
+    assert_same(directory, three_epochs)
+
+
+def test_the_last_checkpoint_is_of_the_end_however_often_there_was_one(train, three_epochs):
+    assert_same(train(epochs=3, checkpoint_seconds=0.0), three_epochs)
+
+
+def test_more_epochs_continue_the_finished_run(train, three_epochs):
+    assert len(history(train(epochs=1))) == 1
+    assert_same(train(epochs=3), three_epochs)
+
+
+def test_a_finished_run_is_left_as_it_is(train, finished):
+    before = bytes_of(finished)
+    assert bytes_of(train(epochs=3, progress=StopsAfter(0))) == before
+
+
+def test_lost_outputs_come_back_from_the_checkpoint(train, finished):
+    before = bytes_of(finished)
+    for name in (*WEIGHTS, "training.json"):
+        (finished / name).unlink()
+    assert bytes_of(train(epochs=3, progress=StopsAfter(0))) == before
+
+
+def test_fewer_epochs_are_refused_unless_replaced(train, finished):
+    before = bytes_of(finished)
+    with pytest.raises(InputError, match=r"holds another run of that name \(epochs: 3, now 2\); .*--replace.*root="):
+        train(epochs=2)
+    assert bytes_of(finished) == before
+    train(epochs=2, replace=True)
+    assert len(history(finished)) == len((finished / "times.csv").read_text().splitlines()) - 1 == 2
+    assert_same(finished, train(folder="fresh", epochs=2))
+
+
+def test_other_settings_never_pick_up_the_checkpoint(train, finished):
+    before = bytes_of(finished)
+    with pytest.raises(InputError, match=r"training\.start_at: 'mean', now 'zeros'.*--replace"):
+        train(epochs=4, start_at="zeros")
+    with pytest.raises(InputError, match=r"run: 'dot_lr1e-3_l2-1e-3_bs4', now 'dot_lr1e-2'"):
+        train("dot_lr1e-2", epochs=4)
+    assert bytes_of(finished) == before
+    train(epochs=1, start_at="zeros", replace=True)
+    assert_same(finished, train(folder="fresh", epochs=1, start_at="zeros"))
+
+
+def test_other_data_never_pick_up_the_checkpoint(train, dataset, finished):
+    write_embeddings(dataset.images, dataset.embeddings.path, seed=9)
+    with pytest.raises(InputError, match=r"fingerprints\.embeddings"):
+        train(epochs=3)
+
+
+def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_epochs, caplog, tmp_path):
+    models = tmp_path / "models"
+    with pytest.raises(Interrupted):
+        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))
+    (models / "run" / "checkpoint.npz").write_bytes(b"PK")
+    caplog.set_level(logging.INFO, "deepcolor")
+    assert_same(train(epochs=3), three_epochs)
+    assert "going on after epoch 2, step 1" in caplog.text
+
+
+def test_a_trained_network_without_a_whole_checkpoint_is_not_trained_over(train, finished, caplog):
+    before = bytes_of(finished)
+    for path in finished.glob("checkpoint*.npz"):
+        path.write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"without its checkpoint: training would start again.*--replace"):
+        train(epochs=3)
+    assert caplog.text.count("is damaged") == 2
+    train(epochs=3, replace=True)
+    assert bytes_of(finished) == before
+
+
+def test_an_unfinished_run_without_any_whole_checkpoint_starts_again(train, three_epochs, tmp_path):
+    with pytest.raises(Interrupted):
+        train(epochs=3, progress=StopsAfter(7))
+    for path in (tmp_path / "models" / "run").glob("checkpoint*.npz"):
+        path.write_bytes(b"PK")
+    assert_same(train(epochs=3), three_epochs)
+
+
+def test_a_checkpoint_whose_settings_are_gone_is_not_picked_up_by_others(train, finished):
+    (finished / "settings.json").unlink()
+    with pytest.raises(InputError, match=r"the settings of checkpoint\.npz"):
+        train(epochs=4, start_at="zeros")
+
+
+def test_a_run_whose_loss_stops_being_finite_ends_as_diverged(train, caplog):
+    directory = train("dot_lr9e5_bs4", epochs=40)
+    told, rows = files.read_json(directory / "training.json"), history(directory)
+    assert told["status"].startswith(f"diverged in epoch {told['epochs']}")
+    assert told["epochs"] == len(rows) < 40
+    assert not np.isfinite(rows[-1]["loss"])
+    assert "the loss is not a finite number" in caplog.text
+    assert (directory / "best.weights.h5").exists() and (directory / "last.weights.h5").exists()
+    before = bytes_of(directory)
+    assert bytes_of(train("dot_lr9e5_bs4", epochs=40, progress=StopsAfter(0))) == before
+
+
+def test_patience_ends_a_run_that_gets_no_better(train, caplog):
+    directory = train("dot_lr1e0_bs4", epochs=30, patience=2)
+    told, rows = files.read_json(directory / "training.json"), history(directory)
+    assert told["status"] == "finished"
+    assert told["epochs"] == told["best_epoch"] + 2 < 30
+    assert min(rows, key=lambda row: row["val_mse"])["epoch"] == told["best_epoch"]
+    assert "no better validation MSE for 2 epochs" in caplog.text
+
+
+def test_little_memory_gives_the_same_weights(train, three_epochs):
+    directory = train(epochs=3, memory_gib=0.0)
+    assert_same(directory, three_epochs)
+    assert {path.name for path in directory.iterdir()} == {
+        "settings.json", "checkpoint.npz", "checkpoint.previous.npz", "times.csv", "training.json", *WEIGHTS
+    }  # fmt: skip
+
+
+def test_the_seed_of_the_run_changes_the_run(train, three_epochs):
+    other = train(DOT_RUN + "_s1", epochs=3)
+    assert history(other)[0] != history(three_epochs)[0]
+
+
+def test_a_run_without_embedding_trains_alike_whatever_the_embeddings_are(train, dataset):
+    from pipeline.networks import builder
+
+    directory = train(f"{DOT_RUN}_noembed", epochs=1)
+    model = builder.build("dot", l2=1e-3, embedding=False, architectures=DOT)
+    model.load_weights(directory / "last.weights.h5")
+    lightness, ab, _ = dataset.arrays("validation")
+    answer = np.asarray(model.predict_on_batch([lightness[..., None]]))
+    (row,) = history(directory)
+    assert row["val_mse"] == pytest.approx(np.mean((answer.astype(np.float64) - ab) ** 2), rel=1e-5)
+    assert answer.std() > 0
+    write_embeddings(dataset.images, dataset.embeddings.path, seed=9)
+    other = train(f"{DOT_RUN}_noembed", folder="other", epochs=1)
+    assert bytes_of(other) == bytes_of(directory)
+
+
+def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
+    kept = {path: path.read_bytes() for path in (dataset.splits, dataset.splits.with_suffix(".json"))}
+    dataset.splits.write_text(dataset.splits.read_text() + "15,x,x,train\n")
+    with pytest.raises(InputError, match=r"splits\.csv is damaged"):
+        train()
+    other = {"files": {"splits.csv": files.digest_file(dataset.splits)}, "images": "others"}
+    files.write_json(dataset.splits.with_suffix(".json"), other)
+    with pytest.raises(InputError, match=r"splits images with fingerprint others, .*; run split again"):
+        train()
+    for path, content in kept.items():
+        path.write_bytes(content)
+    manifest = files.read_json(dataset.embeddings.manifest_path)
+    files.write_json(dataset.embeddings.manifest_path, {**manifest, "images": "others"})
+    with pytest.raises(InputError, match=r"fingerprint others, .*; run embed again"):
+        train()
+    assert not (tmp_path / "models").exists()
