@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from pipeline.config import schema  # noqa: E402
 from pipeline.core.files import remove  # noqa: E402
 from pipeline.dataset.ingest import ingest  # noqa: E402
-from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES  # noqa: E402
 from pipeline.storage.store import Store  # noqa: E402
 
 

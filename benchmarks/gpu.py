@@ -2,8 +2,8 @@
 
     python -m benchmarks.gpu [ROW ...] [--cpu-trial]
 
-The dataset lies on the GPU, and one call makes many of Keras' steps, as `pipeline.training.on_device` has it. Results go
-to benchmarks/results/<device>.json; rows that are not asked for stay there as they were.
+The dataset lies on the GPU, and one call makes many of Keras' steps, as in `pipeline.training.on_device`. Results go to
+benchmarks/results/<device>.json; rows that were not requested stay as they were.
 """
 
 import argparse
