@@ -30,19 +30,21 @@ RUN = "little_lr1e-3"
 # Embeddings whose spread embed computes at the end; else of up to 2048, which takes 0.5 s and 45 MiB at most.
 SPREAD = 16
 START = """
-from pipeline import config
+from pipeline.config import schema
 from pipeline.networks.backend import start
-start(config.Config().threads)
+start(schema.Config().threads)
 import pipeline.embedding.embed, pipeline.embedding.inception
 """
 STUB = """
 import sys
 import numpy as np
-from pipeline import embed, files, recipes
+from pipeline.embedding import embed
+from pipeline.core import files
+from pipeline.embedding import recipe
 from stages.__main__ import main
 
 def stub(embedding, saved):
-    files.write_json(saved.with_name("embedding_network.json"), recipes.weights(embedding))
+    files.write_json(saved.with_name("embedding_network.json"), recipe.weights(embedding))
     def network(lightness):
         seeds = (1000 * lightness.mean(axis=(1, 2))).astype(int)
         return np.stack([np.random.default_rng(seed).normal(0, 1, 1000).astype(np.float32) for seed in seeds])
@@ -53,7 +55,7 @@ main(sys.argv[1:])
 """
 CORNERS = """
 import sys
-from pipeline import scores
+from pipeline.evaluation import scores
 from stages.__main__ import main
 
 whole = scores.measure
@@ -118,7 +120,7 @@ def growth() -> list[Line]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_archive(folder / "archive", MANY)
-        spread = f"from pipeline import embed\nembed.ROWS_OF_SANITY = {SPREAD}\n"
+        spread = f"from pipeline.embedding import embed\nembed.ROWS_OF_SANITY = {SPREAD}\n"
         few, many = (peaks(folder, n, spread) for n in (FEW, MANY))
     told = {
         "embed": f"With a stub in the place of the network, and the spread of {SPREAD} embeddings.",

@@ -128,11 +128,11 @@ def program(made, tmp_path_factory):
 @pytest.fixture(scope="module")
 def started():
     """A headless Chromium; skipped, with the reason, where there is none."""
-    import test_report_browser
+    import test_page_browser
 
-    if not (test_report_browser.CHROMIUM and test_report_browser.DRIVER):
+    if not (test_page_browser.CHROMIUM and test_page_browser.DRIVER):
         pytest.skip("chromium and chromedriver are not installed")
-    found = test_report_browser.Browser()
+    found = test_page_browser.Browser()
     yield found
     found.driver.quit()
 

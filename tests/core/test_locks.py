@@ -148,7 +148,10 @@ def shared(workflow):
 
 def test_a_clock_that_is_set_ends_no_workflow(monkeypatch, workflow):
     caller = workflow[1]["DEEPCOLOR_WORKFLOW"]
-    assert caller == python("-c", f"from pipeline import locks; print(locks.name_of({workflow[0].pid}))").stdout.strip()
+    assert (
+        caller
+        == python("-c", f"from pipeline.core import locks; print(locks.name_of({workflow[0].pid}))").stdout.strip()
+    )
     told = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: told(process) + 3600)
     assert not locks.is_gone(caller)

@@ -435,7 +435,7 @@ def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, t
 
 @pytest.mark.long
 def test_evaluation_and_references_score_recognition_with_imagenet_weights(keras, prepared, tmp_path, monkeypatch):
-    from test_evaluation import RUN, rows_of, train, value
+    from test_evaluate import RUN, rows_of, train, value
 
     from pipeline.evaluation.baselines import evaluate_references
     from pipeline.results import evaluate

@@ -165,7 +165,7 @@ def test_what_a_stage_works_on_is_left_alone(wholes):
     # Another process holds it: a lock taken twice by one process is one lock.
     code = f"""
 from pathlib import Path
-from pipeline import locks
+from pipeline.core import locks
 with locks.held(Path({str(dataset.images.path)!r})):
     print("held", flush=True); input()
 """

@@ -8,8 +8,8 @@ import os
 
 import numpy as np
 import pytest
-from test_architectures import PARAMETERS
-from test_training import DOT_RUN, assert_same, history
+from test_builder import PARAMETERS
+from test_train import DOT_RUN, assert_same, history
 from tiny import photographs, python
 
 BACKENDS = ("tensorflow", "jax")
@@ -18,19 +18,22 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, "tests")
-from test_training import Interrupted, StopsAfter
+from test_train import Interrupted, StopsAfter
 from tiny import DOT, Dataset
 
-from pipeline import backend, config
+from pipeline.networks import backend
+from pipeline.config import schema
 
 backend.start(2)
 import keras
 import numpy as np
 
-from pipeline import architectures, inception, training
+from pipeline.networks import builder
+from pipeline.embedding import inception
+from pipeline.training import train
 from pipeline.config.runs import Run
 
-build = architectures.build
+build = builder.build
 
 
 def build_with_weights_of_numpy(*arguments, **options):
@@ -40,17 +43,17 @@ def build_with_weights_of_numpy(*arguments, **options):
     return model
 
 
-architectures.build = build_with_weights_of_numpy
+builder.build = build_with_weights_of_numpy
 dataset = Dataset(Path(sys.argv[1]))
 for call in sys.argv[3:]:
     place, name, epochs, *stop = call.split()
     directory = Path(sys.argv[2]) / place
     directory.mkdir(parents=True, exist_ok=True)
     keras.utils.clear_session()
-    settings = config.Training(epochs=int(epochs), checkpoint_seconds=0.0 if stop else 1e6)
+    settings = schema.Training(epochs=int(epochs), checkpoint_seconds=0.0 if stop else 1e6)
     options = {"more_architectures": DOT, "progress": StopsAfter(int(stop[0])) if stop else None}
     try:
-        training.train(Run.parse(name), *dataset.sources, directory, settings, **options)
+        train.train(Run.parse(name), *dataset.sources, directory, settings, **options)
     except Interrupted:
         assert stop
     else:
@@ -58,10 +61,11 @@ for call in sys.argv[3:]:
 """
 # Examples on the device, two steps of two examples to a call: as if the processor were a GPU.
 RESIDENT = f"""
-from pipeline import backend, resident
+from pipeline.networks import backend
+from pipeline.training import on_device
 
 backend.device_room = lambda: 2**40
-resident.IMAGES_PER_CALL = 4
+on_device.IMAGES_PER_CALL = 4
 {TRAIN}
 """
 FIVE_STEPS = "dot_lr1e-3_l2-1e-3_bs2"  # an epoch of 9 images, the last one a batch of its own; 3 to validate
@@ -69,15 +73,16 @@ EMBED = """
 import sys
 from pathlib import Path
 
-from pipeline import backend, config
+from pipeline.networks import backend
+from pipeline.config import schema
 
 backend.start(2)
 import numpy as np
 
-from pipeline import inception
+from pipeline.embedding import inception
 
 folder, out = map(Path, sys.argv[1:])
-network = inception.load(config.Embedding(batch_size=4), folder / "embedding_network.weights.h5")
+network = inception.load(schema.Embedding(batch_size=4), folder / "embedding_network.weights.h5")
 np.save(out, network(np.load(folder / "lightness.npy")))
 """
 WITHOUT_TENSORFLOW = """

@@ -12,12 +12,13 @@ from pipeline.core.errors import InputError
 MAKE = """
 import sys
 from pathlib import Path
-from pipeline import backend
+from pipeline.networks import backend
 backend.start(2)
-from pipeline import architectures, models
+from pipeline.networks import builder
+from pipeline.networks import saving
 junk = [object() for _ in range(12345)]  # other addresses in memory
-print(models.load(Path(sys.argv[1])).count_params())
-models.save(architectures.build("arch3", seed=4, start_at=(130.0, 140.0)), Path(sys.argv[2]))
+print(saving.load(Path(sys.argv[1])).count_params())
+saving.save(builder.build("arch3", seed=4, start_at=(130.0, 140.0)), Path(sys.argv[2]))
 """
 
 
@@ -106,7 +107,7 @@ def renamed(old, new):
         (renamed(b'"class_name": "Conv2D"', b'"class_name": "Lambda"'), "keras.layers.Lambda"),
         (renamed(b'"module": "keras.layers"', b'"module": "os"'), "os.Conv2D"),
         (
-            renamed(b'"module": "pipeline.networks.builder"', b'"module": "pipeline.core.files"'),
+            renamed(b'"module": "pipeline.networks.layers"', b'"module": "pipeline.core.files"'),
             "pipeline.core.files.Fusion",
         ),
         (lambda members: {**members, "assets/x.py": b"import os"}, "other files (assets/x.py)"),

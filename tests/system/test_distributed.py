@@ -23,7 +23,7 @@ from pipeline.core.errors import InputError
 HOLD = """
 import os, time
 from pathlib import Path
-from pipeline import files
+from pipeline.core import files
 folder = Path(os.environ["HOLD"])
 real = files.kept = getattr(files, "kept", files.write_json)  # `dask worker` runs this file twice
 def write_json(path, value):
@@ -35,13 +35,13 @@ def write_json(path, value):
 files.write_json = write_json
 """
 OTHER_NUMPY = """
-from pipeline import provenance
+from pipeline.core import versions
 from importlib.metadata import version
-provenance.version = lambda name: "0.0.1" if name == "numpy" else version(name)
+versions.version = lambda name: "0.0.1" if name == "numpy" else version(name)
 """
 DIES = """
 import os
-from pipeline import ingest
+from pipeline.dataset import ingest
 ingest._ingest_shard = lambda *_: os._exit(1)
 """
 
@@ -273,7 +273,8 @@ def test_an_address_without_a_scheduler_gets_one_line(monkeypatch):
 
 def test_local_calls_do_not_import_distributed():
     text = (
-        "import sys; from pipeline import tasks, ingest, embed; "
+        "import sys; from pipeline.core import tasks; from pipeline.dataset import ingest; "
+        "from pipeline.embedding import embed; "
         "assert tasks.run_tasks(abs, [(-1,), (2,)], what='x') == [1, 2]; "
         "assert not {'distributed', 'keras', 'tensorflow'} & set(sys.modules)"
     )

@@ -27,7 +27,9 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WITHOUT_NETWORK = """
 import sys
 import numpy as np
-from pipeline import embed, inception, recipes
+from pipeline.embedding import embed
+from pipeline.embedding import inception
+from pipeline.embedding import recipe
 
 def answers(lightness):
     for _ in lightness:

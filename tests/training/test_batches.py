@@ -116,7 +116,8 @@ def test_what_is_freed_is_kept_while_tensorflow_reads_a_stream():
     script = """
 import ctypes
 import numpy as np
-from pipeline import backend, feed
+from pipeline.networks import backend
+from pipeline.training import batches
 
 class Mallinfo(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd b c d e f".split()]
@@ -132,12 +133,12 @@ def mapped():
 found = [mapped()]
 backend.start(1)
 found.append(mapped())
-data = feed.Examples(np.zeros((4, 2, 2), np.uint8), np.zeros((4, 2, 2, 2), np.uint8), np.zeros((4, 3), np.float32))
-batches = iter(backend.stream(feed.Batches(data, 2)))
+data = batches.Examples(np.zeros((4, 2, 2), np.uint8), np.zeros((4, 2, 2, 2), np.uint8), np.zeros((4, 3), np.float32))
+stream = iter(backend.stream(batches.Batches(data, 2)))
 for _ in range(2):
-    next(batches)
+    next(stream)
     found.append(mapped())
-for _ in batches:  # the end is read ahead: a thread that asks Python for it while Python ends would wait for ever
+for _ in stream:  # the end is read ahead: a thread that asks Python for it while Python ends would wait for ever
     raise AssertionError
 print(*found)
 """
