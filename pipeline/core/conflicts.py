@@ -1,13 +1,14 @@
-"""What differs between what is there and what is asked for, in words."""
+"""How an existing artefact differs from the one requested, and the refusal that follows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-WAYS_OUT = "to replace it, set replace=true (--replace); to keep both, name another place (data=..., root=...)"
+from pipeline.core.errors import InputError
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "", between: str = "now ") -> list[str]:
-    """What differs between two nested settings, one ``key: old, now new`` each, or with another word `between` them."""
+    """List what differs between two nested settings, as ``key: old, now new`` (`between` replaces the "now ")."""
     found = []
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
@@ -16,3 +17,25 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "", 
         elif before != after:
             found.append(f"{prefix}{key}: {before!r}, {between}{after!r}")
     return found
+
+
+def refuse_other(
+    what: Path, old: Mapping[str, Any], new: Mapping[str, Any], *, prefix: str = "", more: Iterable[str] = ()
+) -> None:
+    """Refuse to overwrite something that was made with other settings.
+
+    Args:
+        what: the existing file or folder.
+        old: the settings that made it; empty if unknown, and then not compared.
+        new: the settings requested now.
+        prefix: put before each key that differs.
+        more: other differences, as ``key: old, now new``.
+
+    Raises:
+        InputError: something differs; names what, and the ways to continue.
+    """
+    if differences := [*(differing(old, new, prefix) if old else ()), *more]:
+        raise InputError(
+            f"{what} was made with other settings ({'; '.join(differences)}); to replace it, set replace=true "
+            "(--replace); to keep both, name another place (data=..., root=...)"
+        )

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.config import schema
 from pipeline.core import files
-from pipeline.core.conflicts import WAYS_OUT, differing
+from pipeline.core.conflicts import refuse_other
 from pipeline.core.errors import InputError
 
 PARTITIONS = ("train", "validation", "test")
@@ -119,8 +119,7 @@ def write(
     """
     manifest_path = path.with_suffix(".json")
     old = {} if replace else files.read_if_whole(manifest_path).get("settings", {})
-    if old and (differences := differing(old, settings.model_dump())):
-        raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+    refuse_other(path, old, settings.model_dump())
     partitions = split(index, settings)
     rows = [
         {"index": number, "id": row["id"], "group": row["group"], "partition": partition}

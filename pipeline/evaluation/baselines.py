@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.config import schema
 from pipeline.core import files
-from pipeline.core.conflicts import WAYS_OUT, differing
+from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.dataset import splits
@@ -130,7 +130,7 @@ def evaluate_references(
     """
     made_with = recipe.references(seed, embedding)
     if not replace:
-        _refuse_other(out, made_with)
+        refuse_other(out, files.read_if_whole(out.with_suffix(".json")).get("settings", {}), made_with)
     table = splits.read(split, images.manifest()["fingerprint"])
     partitions = [row["partition"] for row in table]
     groups = [row["group"] for row in table]
@@ -235,12 +235,6 @@ def read_references(
     answers = per_image.read(references.with_name(PER_IMAGE)).answers
     true = recognition.read(references.with_name(RECOGNITION), images.rows()) if made_with["recognition"] else None
     return References(rows, answers, _rarity(counts), true)
-
-
-def _refuse_other(out: Path, made_with: dict[str, Any]) -> None:
-    old = files.read_if_whole(out.with_suffix(".json")).get("settings", {})
-    if old and (differences := differing(old, made_with)):
-        raise InputError(f"{out} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
 
 
 def _made_from(images: Store, split: Path, made_with: dict[str, Any]) -> dict[str, object]:

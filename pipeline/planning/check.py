@@ -16,8 +16,7 @@ from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import Run
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
-from pipeline.core.conflicts import WAYS_OUT, differing
-from pipeline.core.errors import InputError
+from pipeline.core.conflicts import refuse_other
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest
 from pipeline.dataset.sources.base import files_below
@@ -114,11 +113,10 @@ def check_data(config: Config) -> None:
     for path, (old, stage) in made_with.items():
         new = stage_settings(config, stage)
         new.pop("limit", None)
-        if old and (differences := differing(old, new)):
-            raise InputError(f"{path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
+        refuse_other(path, old or {}, new)
     rows = places.images.attributes().get("rows", 0)
     if rows and (fewer := count_images(config)) < rows:
-        raise InputError(f"{places.images.path} holds {rows} images, asked for are {fewer}; {WAYS_OUT}")
+        refuse_other(places.images.path, {"images": rows}, {"images": fewer})
 
 
 def check_run(config: Config, name: str) -> dict[str, Any]:
@@ -151,13 +149,11 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     if not old:
         return decisive
     trained_on = old.pop("fingerprints", {})
-    differences = differing(old, new)
-    if not differences and not _is_outdated(config, places.images):
-        differences = differing(trained_on, {**trained_on, **_fingerprints(places)}, "data.")
-    if (epochs := epochs_done(config, name)) > config.training.epochs:
-        differences.append(f"epochs: {epochs}, now {config.training.epochs}")
-    if differences:
-        raise InputError(f"{directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
+    epochs = epochs_done(config, name)
+    fewer = [f"epochs: {epochs}, now {config.training.epochs}"] if epochs > config.training.epochs else []
+    refuse_other(directory, old, new, more=fewer)
+    if not _is_outdated(config, places.images):
+        refuse_other(directory, trained_on, {**trained_on, **_fingerprints(places)}, prefix="data.")
     return decisive
 
 

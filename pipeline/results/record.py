@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import loading
-from pipeline.core import files, locks
-from pipeline.core.conflicts import WAYS_OUT, differing
+from pipeline.core import conflicts, files, locks
 from pipeline.core.errors import InputError
 
 HISTORY = "history.csv"
@@ -51,14 +50,12 @@ def refuse_other(
         old = loading.read_yaml(result / "run.yaml")
     except InputError:  # none, or damaged: it is made anew
         return
-    differences = differing(old.get("configuration", {}).get("evaluation", {}), evaluation, "evaluation.")
     decisive = settings.keys() - {"fingerprints"}
-    before = old.get("settings", {})
-    differences += differing({k: before.get(k) for k in decisive}, {k: settings[k] for k in decisive})
-    if epochs is not None and old.get("epochs", 0) > epochs:
-        differences.append(f"epochs: {old['epochs']}, now {epochs}")
-    if differences:
-        raise InputError(f"{result} holds other results of that name ({'; '.join(differences)}); {WAYS_OUT}")
+    before = {key: old.get("settings", {}).get(key) for key in decisive}
+    before["evaluation"] = old.get("configuration", {}).get("evaluation", {})
+    now = {**{key: settings[key] for key in decisive}, "evaluation": evaluation}
+    fewer = [f"epochs: {old['epochs']}, now {epochs}"] if epochs is not None and old.get("epochs", 0) > epochs else []
+    conflicts.refuse_other(result, before, now, more=fewer)
 
 
 

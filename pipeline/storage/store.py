@@ -20,7 +20,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from pipeline.core import files
-from pipeline.core.conflicts import WAYS_OUT, differing
+from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.storage.layouts import StoreLayout
 from pipeline.storage.shards import PARTIAL, ZSTD_LEVEL, chunk_checksums, encode_shard, write_shard_file
@@ -93,13 +93,11 @@ class Store:
     def keeps(self, rows: int | None, settings: Mapping[str, Any], *, replace: bool = False) -> bool:
         """Whether what is there can stay; arguments and errors as of `create`, `rows` None where not known yet."""
         old = self.attributes()
-        if old and (differences := differing(old.get("settings", {}), settings)):
-            if not replace:
-                raise InputError(f"{self.path} was made with other settings ({'; '.join(differences)}); {WAYS_OUT}")
-            return False
-        if old and rows is not None and old["rows"] > rows and not replace:
-            raise InputError(f"{self.path} holds {old['rows']} images, asked for are {rows}; {WAYS_OUT}")
-        return True
+        made_with = old.get("settings", {})
+        if not replace:
+            fewer = [f"images: {old['rows']}, now {rows}"] if old and rows is not None and old["rows"] > rows else []
+            refuse_other(self.path, made_with, settings, more=fewer)
+        return not old or not differing(made_with, settings)
 
     def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
         """Make the store's metadata, or bring it to `rows` rows and keep the shards that are there.

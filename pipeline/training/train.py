@@ -13,8 +13,7 @@ from pipeline.config.paths import RunFiles
 from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import Run
 from pipeline.core import files
-from pipeline.core.conflicts import WAYS_OUT, differing
-from pipeline.core.errors import InputError
+from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.progress import Advance, Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits
@@ -136,17 +135,18 @@ def train(
 def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
     """Take the run's directory, and the checkpoint in it if it is this run's."""
     old = files.read_if_whole(where.settings)
-    differences = differing(old, made_with) if old else []
-    checkpoint = None if differences else checkpoints.load(where.checkpoint)
+    other = bool(old and differing(old, made_with))
+    checkpoint = None if other else checkpoints.load(where.checkpoint)
+    more = []
     if checkpoint and checkpoint.state["settings"] != files.fingerprint(made_with):
-        differences.append(f"the settings of {where.checkpoint.name}, which are not told any more")
+        more.append(f"settings of {where.checkpoint.name}: not those of this run")
     elif checkpoint and (done := checkpoint.state["epochs"] + bool(checkpoint.state["step"])) > epochs:
-        differences.append(f"epochs: {done}, now {epochs}")
-    elif checkpoint is None and where.weights("last").exists() and not differences:
-        differences.append("a trained network without its checkpoint: training would start again")
-    if differences:
-        if not replace:
-            raise InputError(f"{where.directory} holds another run of that name ({'; '.join(differences)}); {WAYS_OUT}")
+        more.append(f"epochs: {done}, now {epochs}")
+    elif checkpoint is None and where.weights("last").exists() and not other:
+        more.append("a trained network without its checkpoint: training would start again")
+    if not replace:
+        refuse_other(where.directory, old, made_with, more=more)
+    elif other or more:
         files.remove(where.directory)
         checkpoint = None
     files.write_json(where.settings, made_with)

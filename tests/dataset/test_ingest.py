@@ -178,7 +178,7 @@ def test_a_larger_limit_keeps_the_shards_that_are_there(ingested, tmp_path):
 def test_a_smaller_limit_never_shortens_a_store_silently(ingested, tmp_path):
     source = copied(ingested, tmp_path)
     before = tree(tmp_path)
-    with pytest.raises(InputError, match="holds 21 images, asked for are 10"):
+    with pytest.raises(InputError, match=r"\(images: 21, now 10\)"):
         bring(source, tmp_path, limit=10)
     assert tree(tmp_path) == before
     bring(source, tmp_path, limit=10, replace=True)

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.conflicts import differing, refuse_other
+from pipeline.core.errors import InputError
+
+
+def test_differences_are_named_by_their_whole_key():
+    assert differing({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": None}) == ["a.c: 2, now 3"]
+    assert differing({"a": {"b": 1}}, {"a": 5}) == ["a: {'b': 1}, now 5"]
+
+
+def test_the_refusal_names_path_keys_and_ways_to_continue():
+    refuse_other(Path("x"), {"seed": 0}, {"seed": 0})
+    refuse_other(Path("x"), {}, {"seed": 0})  # nothing is known of what made it
+    with pytest.raises(InputError, match=r"^x .*\(data\.seed: 0, now 1; epochs: 3, now 2\).*--replace.*root="):
+        refuse_other(Path("x"), {"seed": 0}, {"seed": 1}, prefix="data.", more=["epochs: 3, now 2"])
+    with pytest.raises(InputError, match="epochs: 3, now 2"):
+        refuse_other(Path("x"), {}, {}, more=["epochs: 3, now 2"])
