@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from tiny import DOT
+from tiny_training import PARAMETERS
 
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 from pipeline.networks.notation import ARCHITECTURES, forward_flops, parameters, resolve
 
-PARAMETERS = {"base": 6_606_994, "arch1": 4_247_186, "arch2": 1_223_314, "arch3": 249_170}
 MINE = {"mine": Architecture(encoder="4/2 1x1:6", fusion="1x1:5 3x3:4", decoder="^ 4 5x5:2")}
 
 

@@ -8,9 +8,8 @@ import os
 
 import numpy as np
 import pytest
-from test_builder import PARAMETERS
-from test_train import DOT_RUN, assert_same, history
 from tiny import photographs, python
+from tiny_training import DOT_RUN, PARAMETERS, assert_same, history
 
 BACKENDS = ("tensorflow", "jax")
 TRAIN = """
@@ -18,8 +17,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, "tests")
-from test_train import Interrupted, StopsAfter
 from tiny import DOT, Dataset
+from tiny_training import Interrupted, StopsAfter
 
 from pipeline.networks import backend
 from pipeline.config import schema

@@ -1,36 +1,24 @@
 """Training: resumable to the bit, never another run's, and honest about how it ended."""
 
-import contextlib
-import csv
 import logging
 import shutil
 
 import numpy as np
 import pytest
 from tiny import DOT, write_embeddings
+from tiny_training import (
+    DOT_RUN,
+    WEIGHTS,
+    Interrupted,
+    StopsAfter,
+    assert_same,
+    bytes_of,
+    history,
+    run_training,
+)
 
-from pipeline.config.runs import Run
-from pipeline.config.schema import Training
 from pipeline.core import files
 from pipeline.core.errors import InputError
-
-WEIGHTS = ("best.weights.h5", "last.weights.h5", "history.csv")
-DOT_RUN = "dot_lr1e-3_l2-1e-3_bs4"
-
-
-def run_training(dataset, directory, name=DOT_RUN, epochs=2, *, replace=False, progress=None, **options):
-    import keras
-
-    from pipeline.training import train
-
-    # Keras counts what it names; a weights file holds such a number. This is the count of a new process.
-    keras.utils.clear_session()
-    settings = Training(**{"epochs": epochs, "checkpoint_seconds": 1e6, "checkpoint_epochs": 1, **options})
-    train.train(
-        Run.parse(name), *dataset.sources, directory, settings,
-        more_architectures=DOT, replace=replace, progress=progress,
-    )  # fmt: skip
-    return directory
 
 
 @pytest.fixture
@@ -53,49 +41,6 @@ def three_epochs(_started, prepared, tmp_path_factory):
 def finished(three_epochs, tmp_path):
     """A copy of `three_epochs`, where `train` puts its runs."""
     return shutil.copytree(three_epochs, tmp_path / "models" / "run")
-
-
-class Interrupted(Exception):
-    """The moment at which the power fails."""
-
-
-class StopsAfter:
-    """Progress that fails after so many steps."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    @contextlib.contextmanager
-    def track(self, what, total):
-        def advance(units=1, note=""):
-            self.left -= units
-            if self.left < 0:
-                raise Interrupted
-
-        yield advance
-
-
-def history(directory):
-    return [
-        {key: float(value) for key, value in row.items()} for row in csv.DictReader((directory / "history.csv").open())
-    ]
-
-
-def bytes_of(directory):
-    return {name: (directory / name).read_bytes() for name in WEIGHTS}
-
-
-def checkpoint_arrays(directory):
-    with np.load(directory / "checkpoint.npz") as arrays:
-        return {name: arrays[name] for name in arrays}
-
-
-def assert_same(one, two):
-    assert bytes_of(one) == bytes_of(two)
-    first, second = checkpoint_arrays(one), checkpoint_arrays(two)
-    assert first.keys() == second.keys()
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
 def weights(directory, which, name="dot", l2=1e-3):
@@ -185,10 +130,10 @@ def test_a_run_interrupted_after_any_step_goes_on_to_the_same_bits(train, three_
     ],
 )
 def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch, caplog, moment, told):
-    from pipeline.training import train
+    from pipeline.training.recorder import Recorder
 
     caplog.set_level(logging.INFO, "deepcolor")
-    usual = getattr(train.Recorder, moment)
+    usual = getattr(Recorder, moment)
 
     def stops(self, *arguments, **options):
         usual(self, *arguments, **options)
@@ -196,7 +141,7 @@ def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch,
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(train.Recorder, moment, stops)
+        patched.setattr(Recorder, moment, stops)
         with pytest.raises(KeyboardInterrupt):
             train(epochs=3, checkpoint_epochs=None)
     directory = train(epochs=3)
