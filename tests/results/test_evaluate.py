@@ -89,13 +89,12 @@ def own(keras, evaluated, tmp_path):
 def undrawn(monkeypatch):
     """Figures are empty files: for tests that are not about them, because they take seconds."""
 
-
     def touch(path, *given, **options):
         for kind in (".png", ".svg"):
             path.with_suffix(kind).touch()
 
-    for name in ("predictions", "errors", "chroma", "curves"):
-        monkeypatch.setattr(figures, name, touch)
+    for name in ("pictures.predictions", "pictures.errors", "colours.chroma", "learning.curves"):
+        monkeypatch.setattr(f"pipeline.figures.{name}", touch)
 
 
 def rows_of(path):
