@@ -25,7 +25,8 @@ from pipeline.dataset.sources.sample import sample_photographs
 from pipeline.images.lab import SIZE, from_rgb
 from pipeline.images.photographs import centre_square, decode_photograph, read_bytes
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES
-from pipeline.storage.store import ROWS_PER_CHUNK, Store
+from pipeline.storage.shards import ROWS_PER_CHUNK
+from pipeline.storage.store import Store
 
 INGESTED, READ, IMAGES_PER_SHARD = 1024, 512, 64
 PHOTOGRAPHS, WIDTH, HEIGHT = 128, 512, 384

@@ -1,86 +1,81 @@
-"""One shard's file, and its bytes, as zarr's sharding codec writes them, made by the calling thread alone.
-
-zarr itself hands every chunk to a thread and back, which took more than a quarter of an ingest of arrays. The format is
-that of the zarr specification: the chunks one after the other, then an index, 64-bit offset and length of each, and its
-crc32c.
-"""
+"""The bytes of one shard: encoding by zarr, the checksums of its chunks, and writing it whole or not at all."""
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
-from numcodecs.zstd import Zstd
+import zarr
+from zarr.abc.store import Store as ZarrStore
+from zarr.codecs import ZstdCodec
+from zarr.storage import MemoryStore
 
+from pipeline.storage.layouts import ArrayLayout
+
+ROWS_PER_CHUNK = 4
 ZSTD_LEVEL = 3
 PARTIAL = ".partial"  # suffix of a file that is being written
 ABSENT = 2**64 - 1  # offset and length of a chunk beyond the array's end
+# zarr's configuration is shared by all threads. Readers set another encoder in it, which would give other bytes.
+configuring = threading.Lock()
 
 
-def encode_shard(rows: npt.NDArray[Any], chunks: int, rows_per_chunk: int, fill: float) -> tuple[bytes, list[int]]:
-    """A shard of so many chunks along the first axis, of which `rows` are the first ones.
+def create_array(store: ZarrStore, path: str, array: ArrayLayout, rows: int, rows_per_shard: int) -> "zarr.Array[Any]":
+    """Create a zarr array for so many rows, which stores all of its chunks, also those that equal the fill value."""
+    return zarr.create_array(
+        store,
+        name=path,
+        shape=(rows, *array.row),
+        dtype=array.dtype,
+        chunks=(ROWS_PER_CHUNK, *array.row),
+        shards=(rows_per_shard, *array.row),
+        compressors=ZstdCodec(level=ZSTD_LEVEL, checksum=True),
+        fill_value=array.fill,
+        dimension_names=array.dimensions,
+        config={"write_empty_chunks": True},
+    )
 
-    Args:
-        rows: (k, ...), k at most ``chunks * rows_per_chunk``; their bytes are stored as they are.
-        chunks: of the whole shard.
-        rows_per_chunk: the last chunk is filled up to as many.
-        fill: with this value.
 
-    Returns:
-        The shard, and the crc32c of each chunk that is there, as it is stored.
+def encode_shard(rows: npt.NDArray[Any], rows_per_shard: int, array: ArrayLayout) -> bytes:
+    """The bytes that zarr stores for the `rows` of one shard; the last shard of an array has fewer than the others.
+
+    In memory, because zarr would merge the rows of a last shard into a file that is there, even a damaged one.
     """
-    compressor = Zstd(level=ZSTD_LEVEL, checksum=True)
-    index = np.full((chunks, 2), ABSENT, "<u8")
-    parts = []
-    end = 0
-    for number, start in enumerate(range(0, len(rows), rows_per_chunk)):
-        chunk = np.ascontiguousarray(rows[start : start + rows_per_chunk])
-        if missing := rows_per_chunk - len(chunk):
-            chunk = np.concatenate([chunk, np.full((missing, *chunk.shape[1:]), fill, chunk.dtype)])
-        parts.append(compressor.encode(chunk))
-        index[number] = end, len(parts[-1])
-        end += len(parts[-1])
-    checksums = [google_crc32c.value(part) for part in parts]
-    parts.append(index.tobytes())
-    parts.append(google_crc32c.value(parts[-1]).to_bytes(4, "little"))
-    return b"".join(parts), checksums
+    made: dict[str, Any] = {}
+    with configuring:
+        create_array(MemoryStore(made), "", array, len(rows), rows_per_shard)[:] = rows
+    return bytes(made["/".join(["c", *"0" * rows.ndim])].to_bytes())
 
 
-def chunk_checksums(path: Path, chunks: int, wanted: Iterable[int]) -> list[int | None]:
-    """The crc32c of some chunks of a shard's file, as they are stored; None where its index or the chunk is not whole.
+def chunk_checksums(shard: BinaryIO, rows_per_shard: int, wanted: Iterable[int]) -> list[int | None]:
+    """The crc32c of some stored chunks of a shard; None where the shard's index is damaged, or the chunk not stored.
 
     Args:
-        path: the file.
-        chunks: of the whole shard.
+        shard: the open file. At its end is the index: 64-bit offset and length of each chunk, and the index's crc32c.
+        rows_per_shard: of the whole shard.
         wanted: numbers of chunks.
-
-    Raises:
-        OSError: there is no such file.
     """
-    size = 16 * chunks + 4
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
-        index = file.read(size)
-        if len(index) < size or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-            return [None for _ in wanted]
-        found: list[int | None] = []
-        for offset, length in np.frombuffer(index, "<u8", 2 * chunks).reshape(-1, 2)[[*wanted]].tolist():
-            if offset == ABSENT:
-                found.append(None)
-            else:
-                file.seek(offset)
-                found.append(google_crc32c.value(file.read(length)))
+    size = 16 * -(-rows_per_shard // ROWS_PER_CHUNK) + 4
+    shard.seek(max(0, shard.seek(0, os.SEEK_END) - size))
+    index = shard.read(size)
+    if len(index) < size or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
+        return [None for _ in wanted]
+    found: list[int | None] = []
+    for offset, length in np.frombuffer(index[:-4], "<u8").reshape(-1, 2)[[*wanted]].tolist():
+        shard.seek(0 if offset == ABSENT else offset)
+        found.append(None if offset == ABSENT else google_crc32c.value(shard.read(length)))
     return found
 
 
 def write_shard_file(path: Path, content: bytes) -> None:
-    """Write a shard's file, whole or not at all, beside others that write the same one.
+    """Write a shard's file whole or not at all, even while another process writes the same shard.
 
-    On a cluster, a worker that was given up may do so, to the same bytes.
+    On a cluster, a worker that the scheduler has given up on may still be writing it, with the same bytes.
     """
     partial = path.with_suffix(f".{uuid4().hex}{PARTIAL}")
     path.parent.mkdir(parents=True, exist_ok=True)

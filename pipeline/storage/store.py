@@ -6,31 +6,36 @@ not finished, whatever lies in the store: zarr itself would read a missing shard
 
 import contextlib
 import logging
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from pipeline.core import files
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.storage.layouts import StoreLayout
-from pipeline.storage.shards import PARTIAL, ZSTD_LEVEL, chunk_checksums, encode_shard, write_shard_file
+from pipeline.storage.shards import (
+    PARTIAL,
+    ROWS_PER_CHUNK,
+    chunk_checksums,
+    configuring,
+    create_array,
+    encode_shard,
+    write_shard_file,
+)
 
 FORMAT = 2
-ROWS_PER_CHUNK = 4
 ATTRIBUTE = "deepcolor"
 # zarrs reads faster than zarr itself.
 READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-_opening = threading.Lock()  # zarr's configuration is one for all threads
 
 log = logging.getLogger("deepcolor")
 
@@ -134,18 +139,10 @@ class Store:
         """Write the zarr.json files where they are not there, or not as they should be; the group's own comes last."""
         made: dict[str, Any] = {}
         sealed = {**described, files.CHECKSUM: files.fingerprint(described)}
-        group = zarr.open_group(MemoryStore(made), mode="w", zarr_format=3, attributes={ATTRIBUTE: sealed})
+        memory = MemoryStore(made)
+        zarr.open_group(memory, mode="w", zarr_format=3, attributes={ATTRIBUTE: sealed})
         for array in self.layout.arrays:
-            group.create_array(
-                array.name,
-                shape=(described["rows"], *array.row),
-                dtype=array.dtype,
-                chunks=(ROWS_PER_CHUNK, *array.row),
-                shards=(rows_per_shard, *array.row),
-                compressors=ZstdCodec(level=ZSTD_LEVEL, checksum=True),
-                fill_value=array.fill,
-                dimension_names=array.dimensions,
-            )
+            create_array(memory, array.name, array, described["rows"], rows_per_shard)
         for path in reversed(self._metadata_files()):
             content = made[path.relative_to(self.path).as_posix()].to_bytes()
             if not path.exists() or path.read_bytes() != content:
@@ -201,7 +198,7 @@ class Store:
             ValueError, TypeError: `values` are not as many rows, or not of the array's shape or kind of number.
         """
         start, stop = self.span(shard)
-        chunks = -(-self.rows_per_shard() // ROWS_PER_CHUNK)
+        size = self.rows_per_shard()
         self.record_path(shard).unlink(missing_ok=True)
         self._checked.clear()
         digests, checksums = {}, {}
@@ -210,7 +207,8 @@ class Store:
             rows = values[array.name].astype(dtype, casting="same_kind", copy=False)
             if rows.shape != (expected := (stop - start, *array.row)):
                 raise ValueError(f"{array.name}: expected rows of the shape {expected}, received {rows.shape}")
-            content, checksums[array.name] = encode_shard(rows, chunks, ROWS_PER_CHUNK, array.fill)
+            content = encode_shard(rows, size, array)
+            checksums[array.name] = chunk_checksums(BytesIO(content), size, range(-(-len(rows) // ROWS_PER_CHUNK)))
             with files.naming(self.path / array.name):
                 write_shard_file(self.shard_file(array.name, shard), content)
             digests[array.name] = files.digest_bytes(content)
@@ -346,7 +344,8 @@ class Store:
         elif here == every:
             whole = files.digest_file(path) == record["files"][name]
         else:
-            found = chunk_checksums(path, -(-self.rows_per_shard() // ROWS_PER_CHUNK), here)
+            with path.open("rb") as file:
+                found = chunk_checksums(file, self.rows_per_shard(), here)
             whole = found == [known[chunk] for chunk in here]
         if not whole:
             wrong = "missing" if not path.exists() else "damaged, or has no record of its bytes"
@@ -395,7 +394,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def _opened(store: Store, name: str, stamps: tuple[tuple[int, ...], ...]) -> "zarr.Array[Any]":
     """An array of a store, opened once for as long as its metadata's `stamps` stay: that takes longer than an image."""
     try:
-        with _opening, zarr.config.set(READING):
+        with configuring, zarr.config.set(READING):
             found = store.open()[name]
     except (KeyError, ValueError, TypeError):
         found = None
