@@ -29,7 +29,6 @@ ROWS = {
     "access": "data.access",
     "evaluate": "evaluation.evaluate",
     "start": "starts.start",
-    "stages": "starts.stages",
     "memory": "memory.growth",
     "growth": "growth.growth",
 }

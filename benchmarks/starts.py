@@ -1,25 +1,19 @@
 """How long commands take to start."""
 
-import json
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import datasets
-from benchmarks.measure import ROOT, Line, Ratio, in_turn, median, quotients
-from pipeline import WORKFLOW
-from pipeline.core.locks import name_of
+from benchmarks.measure import ROOT, Line, Ratio, in_turn, median
 
 ROUNDS = 2
-SMALL = {"small": {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}}
 
 
-def _command(*arguments: object, environment: Mapping[str, str] | None = None) -> Callable[[], None]:
+def _command(*arguments: object) -> Callable[[], None]:
     return lambda: subprocess.run(
-        [str(argument) for argument in arguments], cwd=ROOT, env=environment, check=True,
+        [str(argument) for argument in arguments], cwd=ROOT, check=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -54,32 +48,4 @@ def start() -> list[Line]:
     return [
         _more("`python -m stages --help`", found[0], "an empty Python", found[1], 0.3),
         _more("`snakemake -n paper`", found[2], "an empty Snakefile", found[3], 1.0),
-    ]
-
-
-def stages() -> list[Line]:
-    """A stage that finds its work done: what remains is its start."""
-    environment = {key: value for key, value in os.environ.items() if key != WORKFLOW}
-    workflow = {**environment, WORKFLOW: name_of(os.getpid())}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        images, embeddings, split = datasets.synthetic(folder / "data", 16)
-        settings = folder / "settings.yaml"
-        settings.write_text(json.dumps({"training": {"epochs": 1}, "root": name, "architectures": SMALL}))
-        train = (
-            sys.executable, "-m", "stages", "train", "small_lr1e-3", "--config", settings,
-            "--images", images.path, "--embeddings", embeddings.path, "--splits", split,
-        )  # fmt: skip
-        alone, shared = _command(*train, environment=environment), _command(*train, environment=workflow)
-        alone()
-        shared()
-        together, apart = in_turn(shared, alone, rounds=ROUNDS)
-    return [
-        Line(
-            "a stage of a workflow that finds its work done (`train`)",
-            f"{median(together):.2f} s",
-            f"with a start of Python and TensorFlow of its own: {median(apart):.2f} s",
-            quotients(apart, together),
-            2.0,
-        )
     ]

@@ -1,13 +1,11 @@
 """`python -m stages`: all stages by name."""
 
-import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
 from stages.common import refuse_usage
-from stages.started import hand_over
 
 NAMES = (
     "new",
@@ -71,7 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    status = hand_over(sys.argv[1:])
-    if status is None:
-        main(prog_name="python -m stages")
-    sys.exit(status)
+    main(prog_name="python -m stages")

@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import resource
 import signal
 import sys
 import threading
@@ -37,7 +36,6 @@ LESS_MEMORY = {
 }
 PARTITIONS = ("train", "validation", "test")  # `pipeline.dataset.splits` has them too, and takes NumPy along
 DEFAULT_CONFIG = Path("config/config.yaml")
-_BEGAN = time.monotonic()  # of a stage, but for Python's own start
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,9 +85,7 @@ class Stage(click.Command):
         machine.keep_freed()
         try:
             with _stopping():
-                result = super().invoke(context)
-                _tell_cost(self.name)
-                return result
+                return super().invoke(context)
         except InputError as error:
             _end(f"error: {error}", 2)
         except Stopped:
@@ -114,14 +110,6 @@ def refuse_usage(error: click.UsageError) -> NoReturn:
     """End with one line on a command line that is not as expected."""
     text = " ".join(error.format_message().split()).removesuffix(".")
     _end(f"error: {text}; see {error.ctx.command_path if error.ctx else 'python -m stages'} --help", 2)
-
-
-def _tell_cost(name: str | None) -> None:
-    """In a workflow's log: Snakemake's own benchmark measures the command that waits for a fork, see `started`."""
-    if os.environ.get(WORKFLOW):
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        told = (name, time.monotonic() - _BEGAN, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-        logging.getLogger("deepcolor").info("%s: %.1f s, %.1f s of processor time, at most %.0f MiB of memory", *told)
 
 
 def _remedy(error: OSError, place: str) -> str:

@@ -1,0 +1,145 @@
+"""Stages that wait for no other, and stop when they are told to, or when their workflow is gone."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from tiny import DOT, ROOT, python, tree
+
+from pipeline.core import locks
+from pipeline.core.errors import InputError
+from pipeline.training import checkpoints
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pipeline.core.locks import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def start(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        # A job in the background would ignore Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **options,
+    )  # fmt: skip
+
+
+def test_the_second_is_told_who_holds_it_and_a_dead_holder_holds_nothing(tmp_path):
+    target = tmp_path / "new" / "images.zarr"
+    other = start("-c", HOLD, target)
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(
+        InputError, match=rf"is in use by process {other.pid} on {socket.gethostname()} \(.*; wait until"
+    ):
+        locks.held(target).__enter__()
+    done = python("-m", "stages", "ingest", "--images", target)
+    assert done.returncode == 2 and f"in use by process {other.pid}" in done.stderr and done.stderr.count("\n") == 1
+    other.kill()
+    other.wait()
+    with locks.held(target):
+        target.mkdir()
+    assert [path.name for path in target.parent.iterdir() if path.name.endswith("holder")] == []
+
+
+@pytest.fixture
+def training(dataset, tmp_path):
+    """Start `python -m stages train` for many epochs, with no checkpoint by the clock; its command."""
+    config = {
+        "architectures": {name: value.model_dump() for name, value in DOT.items()},
+        "training": {"epochs": 2000, "checkpoint_seconds": 3600},
+    }
+    (tmp_path / "tiny.yaml").write_text(json.dumps(config))
+    paths = ("--images", dataset.images.path, "--embeddings", dataset.embeddings.path, "--splits", dataset.splits)
+    return (
+        "-m",
+        "stages",
+        "train",
+        "dot_lr1e-3",
+        "--config",
+        tmp_path / "tiny.yaml",
+        *paths,
+        "--model",
+        tmp_path / "m",
+    )
+
+
+def wait_for(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} was never printed")
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word", "backend"),
+    [
+        (signal.SIGTERM, 143, "stopped", "tensorflow"),
+        pytest.param(signal.SIGINT, 130, "inter", "tensorflow", marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 130, "inter", "jax", marks=pytest.mark.long),
+    ],
+)
+def test_training_that_is_told_to_stop_saves_what_is_done_first(
+    training, tmp_path, number, status, word, backend, monkeypatch
+):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    process = start(*training)
+    wait_for(process, "epoch 3 of 2000")
+    process.send_signal(number)
+    began = time.monotonic()
+    rest = process.stdout.read()
+    assert process.wait() == status and time.monotonic() - began < 10
+    assert f"train: {word}" in rest and "goes on from there" in rest and "Traceback" not in rest
+    epochs = checkpoints.load(tmp_path / "m" / "checkpoint.npz").state["epochs"]
+    assert epochs >= 3
+    done = python(*training, "--set", f"training.epochs={epochs + 1}")
+    assert done.returncode == 0 and f"going on after epoch {epochs}" in done.stderr
+    whole = python(*training[:-1], tmp_path / "whole", "--set", f"training.epochs={epochs + 1}")
+    assert whole.returncode == 0
+    for name in ("best.weights.h5", "last.weights.h5", "history.csv"):
+        assert (tmp_path / "m" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    one, other = (checkpoints.load(tmp_path / folder / "checkpoint.npz") for folder in ("m", "whole"))
+    for mine, theirs in zip(one.optimizer, other.optimizer, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.fixture
+def workflow():
+    """A process in the place of a workflow, and the environment that its stages are called with."""
+    process = start("-c", "import time; time.sleep(600)")
+    caller = locks.name_of(process.pid)
+    yield process, {**os.environ, "DEEPCOLOR_WORKFLOW": caller}
+    process.kill()
+    process.wait()
+
+
+def test_a_clock_that_is_set_ends_no_workflow(monkeypatch, workflow):
+    caller = workflow[1]["DEEPCOLOR_WORKFLOW"]
+    assert (
+        caller
+        == python("-c", f"from pipeline.core import locks; print(locks.name_of({workflow[0].pid}))").stdout.strip()
+    )
+    told = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: told(process) + 3600)
+    assert not locks.is_gone(caller)
+    assert locks.is_gone(f"{caller}1")
+
+
+def test_a_stage_stops_when_its_workflow_is_gone(training, tmp_path, workflow):
+    process = start(*training, env=workflow[1])
+    wait_for(process, "epoch 2 of 2000")
+    workflow[0].kill()
+    workflow[0].wait()
+    assert "train: stopped" in process.stdout.read()
+    assert process.wait(20) == 143
+    assert "checkpoint.npz" in tree(tmp_path / "m")
