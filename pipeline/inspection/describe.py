@@ -9,7 +9,8 @@ import zarr
 from pipeline.core.errors import InputError
 from pipeline.inspection.remote import RemoteStore, is_url, open_remote
 from pipeline.storage.layouts import LAYOUTS
-from pipeline.storage.store import ATTRIBUTE, Store
+from pipeline.storage.reader import ATTRIBUTE
+from pipeline.storage.store import Store
 
 
 def open_store(path: Path | str) -> Store:

@@ -22,7 +22,8 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.core.text import shortened
 from pipeline.storage.layouts import LAYOUTS
-from pipeline.storage.store import ATTRIBUTE, FORMAT, Array, Store
+from pipeline.storage.reader import ATTRIBUTE, FORMAT, Array
+from pipeline.storage.store import Store
 
 
 def is_url(path: str) -> bool:
