@@ -21,7 +21,7 @@ from pipeline.results.vocabulary import ANSWERS, MEASURES, REFERENCES, number
 
 TEMPLATES = Path(__file__).with_name("templates")
 STRIP = 6  # test images of a run that the overview shows
-
+MARKERS = ("page.css", "wall.js")  # files by which a folder report/ is known to be one that was written here
 
 # Columns of the overview: heading, partition, metric.
 OVERVIEW = (
@@ -105,7 +105,7 @@ def _refuse_foreign(results: Path) -> None:
     if index.exists() and not (index.is_file() and b"DeepColor" in index.read_bytes()[:4096]):
         foreign.append(index)
     empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / "compare.html").exists():
+    if folder.exists() and not empty and not all((folder / name).is_file() for name in MARKERS):
         foreign.append(folder)
     entries = [path for path in sorted(results.iterdir()) if not path.name.startswith(".")]
     if not any((path / name).exists() for path in entries for name in ("metrics.csv", "run.yaml")):
@@ -132,19 +132,17 @@ def _build(
         whole |= _link_pictures(pictures_of, dataset, [run for run in runs if run.dataset == dataset], new)
     templates = _templates()
     with progress.track("report, runs", len(runs)) as advance:
-        for number, table in enumerate(tables):
+        for table in tables:
             for run in table.runs:
-                data = script_data(run, number, whole[run.name])
                 # JSON as a script, since a page from file:// may not fetch; <, > and & cannot end it.
-                text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-                (new / "data" / f"{run.name}.js").write_text(f"addRun({text});\n", encoding="utf-8")
+                text = json.dumps(script_data(run, whole[run.name]))
+                text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+                (new / "data" / f"{run.name}.js").write_text(f"const run = {text};\n", encoding="utf-8")
                 page = templates.get_template("run.html").render(
                     run_view(run), strip=_strip(run.images.rows), whole=whole[run.name]
                 )
                 (new / f"{run.name}.html").write_text(page, encoding="utf-8")
                 advance()
-    compare = templates.get_template("compare.html").render(tables=tables)
-    (new / "compare.html").write_text(compare, encoding="utf-8")
     return templates.get_template("index.html").render(
         tables=tables,
         overview=OVERVIEW,

@@ -126,25 +126,19 @@ def _flat(value: Any, prefix: str = "", depth: int = 0) -> dict[str, str]:
     return {prefix: "none" if value is None else str(value)}
 
 
-def script_data(run: RunResults, table: int, whole: frozenset[int]) -> dict[str, Any]:
-    """What the scripts need of a run. NaN and Infinity are kept: a script may hold them, JSON may not."""
-    told: dict[str, dict[str, dict[str, list[str]]]] = {}
-    for (partition, answer, metric), score in sorted(run.scores.items()):
-        shown = cell(score, metric)
-        told.setdefault(partition, {}).setdefault(metric, {})[answer] = [shown.text, shown.note]
-    settings = {k: v for k, v in run.info.items() if k not in ("findings", "run", "configuration")}
+def script_data(run: RunResults, whole: frozenset[int]) -> dict[str, Any]:
+    """What the script of the run's page needs. NaN and Infinity are kept: a script may hold them, JSON may not.
+
+    Args:
+        whole: the rows whose true and gray pictures are there.
+    """
     return {
         "run": run.name,
         "dataset": run.dataset,
-        "table": table,
-        "badges": badges(run),
-        "findings": run.findings,
-        "scores": told,
-        "metrics": {m: MEASURES[m].label for m in MEASURES} if run.scores else {},
-        "settings": _flat(settings) if settings else {},
         "rows": run.images.rows,
         "ids": run.images.ids,
         "measures": run.images.measures,
+        "metrics": {name: MEASURES[name].label for name in OF_AN_IMAGE},
         "digits": OF_AN_IMAGE,
         "withoutPicture": sorted(set(run.images.rows) - run.pictures),
         "withoutTruth": sorted(set(run.images.rows) - whole),

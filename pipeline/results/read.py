@@ -11,7 +11,7 @@ from pipeline.core import files
 from pipeline.evaluation import per_image, scores
 from pipeline.core.errors import InputError
 
-RESERVED = ("report", "compare")  # the folder of the pages, and a page that is no run's
+REPORT = "report"  # the folder of the pages of all results
 DIFFERENCE_COLUMNS = ("partition", "answer", "against", "metric", "value", "low", "high", "verdict")
 IMAGE_COLUMNS = [name for name in per_image.COLUMNS if name not in ("run", "dataset")]
 # What is told of a single image, with the decimals that it is kept with.
@@ -101,11 +101,11 @@ def read_runs(results: Path) -> tuple[list[RunResults], list[str]]:
     runs, left_out = [], []
     entries = results.iterdir() if results.is_dir() else ()
     for folder in sorted(path for path in entries if path.is_dir() and not path.name.startswith(".")):
-        if folder.name == RESERVED[0]:
+        if folder.name == REPORT:
             continue
         if not (folder / "metrics.csv").exists() and not (folder / "run.yaml").exists():
             left_out.append(f"{folder.name}: holds neither metrics.csv nor run.yaml.")
-        elif folder.name in RESERVED or not folder.name.isprintable():
+        elif not folder.name.isprintable():
             left_out.append(f"{folder.name!a}: cannot be the name of a page; rename the folder.")
         else:
             runs.append(read_run(folder, folder.name))

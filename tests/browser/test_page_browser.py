@@ -243,46 +243,7 @@ def test_a_diverged_run_shows_that_it_has_no_answer(browser):
     assert browser.one("#right-nothing").text == "no picture" and not browser.one("#right").is_displayed()
 
 
-def test_two_runs_stand_side_by_side(browser):
-    browser.look("report/compare.html#a=base_lr1e-4&b=" + quote(fake_results.NASTY, safe=""))
-    browser.until(lambda: len(browser.all(".triple")) == 12)
-    first = browser.one("#scores tbody tr").text.split("\n")
-    assert first[0].startswith("RMSE 12.00") and "18.00" in " ".join(first)
-    assert [row.text for row in browser.all("#settings tbody tr")] == ["embedding.weights imagenet random"]
-    assert "not better than the mean colour" in browser.one("#findings").text
-    sources = [unquote(image.get_attribute("src")) for image in browser.all(".triple:first-child img")]
-    assert [source.split("/results/")[1] for source in sources] == [
-        "base_lr1e-4/pictures/000003.jpg",
-        "report/pictures/sample/true/000003.jpg",
-        f"{fake_results.NASTY}/pictures/000003.jpg",
-    ]
-    Select(browser.one("#order")).select_by_value("b")
-    gaps = []
-    for triple in browser.until(lambda: browser.all(".triple")):
-        a, b = (float(triple.find_elements(By.TAG_NAME, "figcaption")[k].text.split(" ")[-1]) for k in (0, 2))
-        gaps.append(a - b)
-    assert gaps == sorted(gaps, reverse=True)
-    Select(browser.one("#b")).select_by_value("base_lr1e-1")
-    browser.until(lambda: "NaN" in browser.one("#scores").text)
-    assert browser.driver.current_url.endswith("#a=base_lr1e-4&b=base_lr1e-1")
-    Select(browser.one("#b")).select_by_value("arch1_lr1e-2")
-    browser.until(lambda: "not scored on the same images" in browser.one("#notices").text)
-    assert browser.all(".triple") == []
-
-
-def test_a_run_beside_itself_is_pointed_out(browser):
-    browser.look("report/compare.html#a=base_lr1e-4&b=base_lr1e-4")
-    browser.until(lambda: "This is one run twice" in browser.one("#notices").text)
-
-
-def test_a_run_that_is_not_there_is_not_compared_silently(browser):
-    browser.look("report/compare.html#a=base_lr1e-4&b=" + quote("<b>nope", safe=""))
-    browser.until(lambda: "There is no run <b>nope here." in browser.one("#notices").text)
-    Select(browser.one("#b")).select_by_value("base_lr1e-1")
-    browser.until(lambda: "There is no run" not in browser.one("#notices").text)
-
-
-PAGES = ["index.html", "report/base_lr1e-4.html", NASTY_PAGE, "report/base_lr1e-1.html", "report/compare.html"]
+PAGES = ["index.html", "report/base_lr1e-4.html", NASTY_PAGE, "report/base_lr1e-1.html"]
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -349,7 +310,6 @@ def test_no_page_of_25_runs_of_5000_images_loads_5_megabytes(started, large, wid
         "index.html",
         "report/base_lr1e-4_s1.html",
         "report/base_lr1e-4_s1.html#image=009001",
-        "report/compare.html",
     ):
         started.look(page, width)
         time.sleep(3)

@@ -1,23 +1,83 @@
-// The wall of a run's test images, and one of them enlarged, with a slider between two pictures.
+// The wall of a run's test images, and one of them enlarged, with a slider between two pictures. data/<run>.js has set
+// `run`.
 "use strict";
 const wall = document.getElementById("wall");
 if (wall) {
   const by = (id) => document.getElementById(id);
-  const [run] = runs.values();
   const errors = run.measures.ciede2000 ?? [];
   const errorOf = (i) => errors[i] ?? NaN;
+  const withoutPicture = new Set(run.withoutPicture);
+  const withoutTruth = new Set(run.withoutTruth);
   let chosen = []; // places in run.rows, in the order shown
+  let shown = 0; // how many of them are on the wall
   let current = -1; // place in run.rows of the enlarged image
 
+  // An element with properties and children; text is always text, never markup.
+  function make(tag, properties = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (name in element) element[name] = value;
+      else element.setAttribute(name, value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  const six = (row) => String(row).padStart(6, "0");
+
+  function told(value, digits) {
+    if (value === undefined || Number.isNaN(value)) return "NaN";
+    return Number.isFinite(value) ? value.toFixed(digits) : "∞";
+  }
+
+  // Where a picture lies; undefined where there is none. kind: predicted, true or gray.
+  function pictureOf(kind, row) {
+    const name = `${six(row)}.jpg`;
+    if (kind === "predicted") {
+      return withoutPicture.has(row) ? undefined : `../${encodeURIComponent(run.run)}/pictures/${name}`;
+    }
+    return withoutTruth.has(row) ? undefined : `pictures/${encodeURIComponent(run.dataset)}/${kind}/${name}`;
+  }
+
   const describe = (i) => (Number.isNaN(errorOf(i)) ? "not a number" : `CIEDE2000 ${told(errorOf(i), 2)}`);
-  const show = growing(wall, by("more"), (i) => {
+
+  function tile(i) {
     const row = run.rows[i];
+    const source = pictureOf("predicted", row);
+    const picture = source
+      ? make("img", { src: source, width: 224, height: 224, loading: "lazy", alt: "" })
+      : make("span", { className: "nothing" }, "no picture");
     const label = `Test image ${row}, ${run.ids[i]}, ${describe(i)}`;
-    const tile = make("button", { type: "button", className: "tile", "aria-label": label });
-    tile.append(thumbnail(run, "predicted", row, ""), make("span", {}, told(errorOf(i), 2)));
-    tile.addEventListener("click", () => open(i));
-    return tile;
-  }, 48);
+    const button = make("button", { type: "button", className: "tile", "aria-label": label });
+    button.append(picture, make("span", {}, told(errorOf(i), 2)));
+    button.addEventListener("click", () => open(i));
+    return button;
+  }
+
+  // The wall grows as one scrolls to its end, or asks for more.
+  const more = by("more");
+  function grow() {
+    const part = chosen.slice(shown, shown + 48);
+    shown += part.length;
+    wall.append(...part.map(tile));
+    more.hidden = shown >= chosen.length;
+  }
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      grow();
+      // Observed anew, it tells again if the end is still in sight.
+      observer.unobserve(more);
+      observer.observe(more);
+    },
+    { rootMargin: "400px" },
+  );
+  observer.observe(more);
+  more.addEventListener("click", () => {
+    const next = wall.children.length;
+    grow();
+    wall.children[next]?.focus();
+  });
 
   function choose() {
     const least = by("least").valueAsNumber;
@@ -32,7 +92,9 @@ if (wall) {
       chosen.sort((i, j) => last(i) - last(j) || (last(i) ? 0 : sign * (errorOf(i) - errorOf(j))) || i - j);
     }
     by("count").textContent = `${chosen.length} of ${run.rows.length} images`;
-    show(chosen);
+    shown = 0;
+    wall.replaceChildren();
+    grow();
   }
   const known = errors.filter((value) => Number.isFinite(value));
   const range = known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, 0]);
@@ -58,7 +120,7 @@ if (wall) {
     const row = run.rows[current];
     const sides = viewer.querySelector("input[name=sides]:checked").value.split(",");
     ["left", "right"].forEach((side, k) => {
-      const source = pictureOf(run, sides[k], row);
+      const source = pictureOf(sides[k], row);
       const picture = by(side);
       picture.hidden = !source;
       picture.alt = `Test image ${row}, ${sides[k]}`;
