@@ -15,7 +15,8 @@ backend.start(THREADS)
 from benchmarks import datasets  # noqa: E402
 from pipeline.config import schema  # noqa: E402
 from pipeline.config.runs import Run  # noqa: E402
-from pipeline.evaluation.baselines import evaluate_references  # noqa: E402
+from pipeline.evaluation import network  # noqa: E402
+from pipeline.evaluation.baselines import score_baselines  # noqa: E402
 from pipeline.networks import builder  # noqa: E402
 from pipeline.results import evaluate as evaluation  # noqa: E402
 from pipeline.training.train import train  # noqa: E402
@@ -35,7 +36,7 @@ def evaluate() -> list[Line]:
 
         def forward() -> None:
             for start in range(0, len(lightness), settings.batch_size):
-                evaluation.predict(model, lightness[start : start + settings.batch_size], None)
+                network.predict(model, lightness[start : start + settings.batch_size], None)
 
         few()
         forward()
@@ -44,7 +45,7 @@ def evaluate() -> list[Line]:
     n = MANY - FEW
     return [
         Line(
-            f"evaluation of {RUN}, one answer, reference answers cached, for each further image",
+            f"evaluation of {RUN}, one answer, baselines cached, for each further image",
             f"{1000 * median(more) / n:.0f} ms",
             f"the network's forward pass: {1000 * median(computing) / n:.0f} ms",
             quotients(more, computing),
@@ -60,10 +61,10 @@ def _evaluation(run: Run, settings: schema.Evaluation, folder: Path, n: int) -> 
     """The evaluation of a run that is trained on some of `n` images."""
     images, embeddings, split = datasets.synthetic(folder, n, SPLIT)
     references, directory = folder / "references.csv", folder / RUN
-    evaluate_references(images, split, references, batch_size=settings.batch_size, seed=0, threads=THREADS)
+    score_baselines(images, split, references, batch_size=settings.batch_size, seed=0, threads=THREADS)
     train(run, images, embeddings, split, directory, schema.Training(epochs=1))
     return partial(
-        evaluate.evaluate,
+        evaluation.evaluate,
         run,
         images,
         embeddings,

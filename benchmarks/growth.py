@@ -6,7 +6,6 @@ between n and 4n, so that what a stage takes for no image at all drops out.
 
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -132,19 +131,19 @@ def _epoch(folder: Path, n: int) -> Callable[[], Any]:
 
 
 def _evaluate(folder: Path, n: int) -> Callable[[], Any]:
-    from pipeline.evaluation import baselines, metrics, scores
-    from pipeline.results import evaluate
+    from pipeline.evaluation import metrics
+    from pipeline.evaluation.network import Network, stored
+    from pipeline.evaluation.scoring import Dataset, score
 
     _embed(folder, n)()
-    model, partitions = _network(), ["test"] * n
+    model, table = _network(), [{"partition": "test", "group": str(row)} for row in range(n)]
     rarity = {"test": metrics.rarity(np.ones(metrics.COLOR_BINS, np.int64))}
 
     def run() -> None:
-        found = scores.Scores(n)
-        with ThreadPoolExecutor(THREADS) as pool:
-            for batch in baselines.batches(*_stores(folder, n), partitions, rarity, 2):
-                predicted = evaluate.predict(model, batch.truth.lightness, batch.embedding)
-                found.measure(pool, batch.start, batch.truth, {scores.MODEL: predicted})
+        images, embeddings = _stores(folder, n)
+        dataset = Dataset(images, table, rarity, embeddings, stored(model))
+        network = Network(model, dataset, 0)
+        score(dataset, lambda batch: {"model": network.own(batch)}, "growth", batch_size=2, threads=THREADS)
 
     return run
 

@@ -55,16 +55,16 @@ main(sys.argv[1:])
 """
 CORNERS = """
 import sys
-from pipeline.evaluation import scores
+from pipeline.evaluation import measures, scoring
 from stages.__main__ import main
 
-whole = scores.measure
+whole = measures.measure
 
 def measure(truth, predicted):
-    corner = scores.Truth(truth.lightness[:, :32, :32], truth.ab[:, :32, :32], truth.rarity)
+    corner = measures.Truth(truth.lightness[:, :32, :32], truth.ab[:, :32, :32], truth.rarity)
     return whole(corner, predicted[:, :32, :32])
 
-scores.measure = measure
+scoring.measure = measure
 main(sys.argv[1:])
 """
 

@@ -17,7 +17,9 @@ import psutil
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from benchmarks.datasets import photographs
-from pipeline.evaluation import metrics, scores
+from pipeline.evaluation import measures, metrics
+from pipeline.evaluation.predictors import Batch
+from pipeline.evaluation.scoring import Scores
 from pipeline.images import lab
 
 PIECE, BATCH = 100, 16
@@ -25,7 +27,7 @@ PIECE, BATCH = 100, 16
 
 def measure(images, threads):
     rng = np.random.default_rng(0)
-    found = scores.Scores(images)
+    found = Scores(images)
     rarity = metrics.rarity(np.ones(metrics.COLOR_BINS, np.int64))
     seconds = {"ours": [], "scikit-image's CIEDE2000": []}
     memory = []
@@ -36,8 +38,9 @@ def measure(images, threads):
             began = time.perf_counter()
             for first in range(0, len(ab), BATCH):
                 rows = slice(first, first + BATCH)
-                truth = scores.Truth(lightness[rows], ab[rows], np.tile(rarity, (len(ab[rows]), 1)))
-                found.measure(pool, start + first, truth, {"model": predicted[rows]})
+                truth = measures.Truth(lightness[rows], ab[rows], np.tile(rarity, (len(ab[rows]), 1)))
+                batch = Batch(np.arange(start, start + len(ab))[rows], truth)
+                found.measure(pool, batch, {"model": predicted[rows]})
             seconds["ours"].append(time.perf_counter() - began)
             began = time.perf_counter()
             alone = np.empty(len(ab))

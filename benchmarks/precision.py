@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.measure import THREADS
 from pipeline.core import machine
+from pipeline.dataset import statistics
 from pipeline.images.lab import SIZE
 from pipeline.networks import backend
 
@@ -69,7 +70,7 @@ def validation(
     from pipeline.training.batches import Batches, Shuffling
 
     with backend.policy(precision):
-        model = builder.build(architecture, seed=seed, start_at=examples["train"].mean_ab())
+        model = builder.build(architecture, seed=seed, start_at=statistics.mean_ab_of_images(examples["train"].ab))
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=[keras.metrics.MeanSquaredError("mse")])
     batches = Batches(examples["train"], BATCH, seed), Batches(examples["validation"], BATCH)
     data, validated = map(backend.stream, batches)
@@ -110,7 +111,7 @@ def main() -> None:
             curves.append(validation(examples, name, rate, seed, arguments.epochs, precision))
             print(f"seed {seed}, {precision}:", *curves[-1], file=sys.stderr, flush=True)
     curves_of = {precision: np.array(curves) for precision, curves in found.items()}
-    mean = examples["train"].mean_ab()
+    mean = statistics.mean_ab_of_images(examples["train"].ab)
     constant = float(np.mean((examples["validation"].ab - np.array(mean)) ** 2))
     told = {
         "architecture": arguments.architecture,

@@ -24,7 +24,7 @@ def command(
     """Score the answers that need no network: gray, the mean colour, another image's and so on."""
     from pipeline.config.paths import Paths
     from pipeline.embedding import recipe
-    from pipeline.evaluation.baselines import evaluate_references
+    from pipeline.evaluation.baselines import score_baselines
 
     config = common.load(configs, assignments, replace=replace)
     places = Paths(config)
@@ -32,7 +32,7 @@ def command(
         common.start_backend(config, "float32")
     target = references or places.references
     with common.hold(target):
-        evaluate_references(
+        score_baselines(
             common.image_store(images, places.images),
             splits or places.splits,
             target,

@@ -203,6 +203,14 @@ def color_bins(ab: UInt8) -> npt.NDArray[np.int16]:
     return np.asarray(a * np.int16(BINS_PER_AXIS) + b)
 
 
+def bin_counts(colours: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Pixels in each of `color_bins`, (`COLOR_BINS`,) int64, of pixels by colour (256, 256), indexed [a, b]."""
+    bins = BIN_OF_LEVEL.astype(np.intp) * BINS_PER_AXIS
+    counts = np.zeros(COLOR_BINS, np.int64)
+    np.add.at(counts, bins[:, None] + BIN_OF_LEVEL, colours)
+    return counts
+
+
 def rarity(counts: npt.NDArray[np.integer]) -> Values:
     """The weight of a pixel of each bin, (`COLOR_BINS`,) float64: inverse to the bin's share of all pixels.
 

@@ -7,17 +7,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation import bootstrap, scores
-from pipeline.evaluation.scores import (
-    EMBEDDING_MEAN,
-    EMBEDDING_SHUFFLED,
-    GRAY,
-    MAJORITY,
-    MEAN,
-    METRICS,
-    MODEL,
-    REFERENCES,
-    SHUFFLED,
-)
+from pipeline.evaluation.measures import Values
+from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN, SHUFFLED
+from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, better
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "against", "metric", "value", "low", "high", "verdict")
 # What a run must beat in the test images to have learned something: metric, answer, and what is said if it does not.
@@ -27,10 +19,9 @@ HURDLES = (
     ("ciede2000", GRAY, "CIEDE2000 not better than gray"),
     ("accuracy", MAJORITY, "accuracy not better than majority"),
 )
-AGAINST = (*REFERENCES, EMBEDDING_SHUFFLED, EMBEDDING_MEAN)
 ONE_COLOUR = "The network answers one colour everywhere"  # how that finding begins
 ALL_BUT_GRAY = 0.1  # of the truth's mean chroma
-SAME = 1e-5  # relative; less is rounding: a network's answers are float32, a reference's float64
+SAME = 1e-5  # relative; less is rounding: a network's answers are float32, a baseline's float64
 
 Row = dict[str, Any]
 
@@ -43,40 +34,28 @@ def difference_rows(run: str, dataset: str, over: scores.Summed, chosen: Sequenc
     Args:
         run: run name.
         dataset: dataset name.
-        over: `scores.summed` of the model and the other answers, over the same samples.
+        over: `scores.summed` of the model and the other answers, over the same samples; rows are in their order.
         chosen: the samples.
 
     Returns:
         Rows with `COLUMNS`; the verdict is `bootstrap.verdict`'s.
     """
     rows = []
-    for against in AGAINST:
+    for against in dict.fromkeys(answer for here in over.values() for answer in here if answer != MODEL):
         for sample in chosen:
             here = over[sample.partition]
-            for metric in METRICS:
-                better = METRICS[metric].better
-                if better is None or metric not in here[MODEL] or metric not in here.get(against, {}):
+            for metric in here[MODEL]:
+                if (way := better(metric)) is None or metric not in here[against]:
                     continue
                 value, low, high = compare(here[MODEL][metric], here[against][metric])
-                verdict = bootstrap.verdict(low, high, better)
-                found = (
-                    run,
-                    dataset,
-                    sample.partition,
-                    len(sample.rows),
-                    MODEL,
-                    against,
-                    metric,
-                    value,
-                    low,
-                    high,
-                    verdict,
-                )
+                verdict = bootstrap.verdict(low, high, way)
+                n = len(sample.rows)
+                found = (run, dataset, sample.partition, n, MODEL, against, metric, value, low, high, verdict)
                 rows.append({name: "" if item is None else item for name, item in zip(COLUMNS, found, strict=True)})
     return rows
 
 
-def compare(one: scores.Values, other: scores.Values) -> tuple[float, float | None, float | None]:
+def compare(one: Values, other: Values) -> tuple[float, float | None, float | None]:
     """A metric of one answer minus that of another, over the resamples, and its interval; 0 where they are `SAME`."""
     with np.errstate(invalid="ignore"):
         return bootstrap.interval(np.where(np.isclose(one, other, rtol=SAME, atol=0), 0.0, one - other))
@@ -144,7 +123,7 @@ def _judged(row: Mapping[str, Any], digits: int) -> str:
         return f"{row['verdict']} (difference {signed(difference, digits)}, 95 % interval {low} to {high})"
     if difference == 0:
         return "no difference"
-    lower_is_better = METRICS[row["metric"]].better == "lower"
+    lower_is_better = better(row["metric"]) == "lower"
     way = "better" if (difference < 0) == lower_is_better else "worse"
     return f"{way} on these images, with no interval to tell it from chance"
 
@@ -162,7 +141,7 @@ def remark(differences: Sequence[Mapping[str, Any]]) -> str:
         if row is None or row["verdict"] == "better":
             continue
         value = float(row["value"])
-        if row["verdict"] == "no interval" and (value < 0 if METRICS[metric].better == "lower" else value > 0):
+        if row["verdict"] == "no interval" and (value < 0 if better(metric) == "lower" else value > 0):
             unsure = True
         else:
             missed.append(text)

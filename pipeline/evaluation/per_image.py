@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.evaluation import scores
+from pipeline.evaluation.measures import Columns, Values
 
 COLUMNS = ("run", "dataset", "partition", "id", "group", "row", "answer", "metric", "value")
 # Of one image, psnr_pooled is psnr and delta_cf_set is delta_cf_images.
@@ -20,11 +20,9 @@ NAMES = (
 )
 CHUNK = 100_000  # rows in memory at a time
 
-Values = npt.NDArray[np.float64]
-
 
 def write(
-    path: Path, run: str, dataset: str, images: Sequence[Mapping[str, str]], answers: Mapping[str, scores.Columns]
+    path: Path, run: str, dataset: str, images: Sequence[Mapping[str, str]], answers: Mapping[str, Columns]
 ) -> None:
     """Write a row per answer, metric and image, with `COLUMNS`.
 

@@ -6,7 +6,7 @@ compare with nobody's. This module never imports Keras; `load_network` does, whe
 """
 
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.splits import PARTITIONS
 from pipeline.embedding import recipe
+from pipeline.evaluation import frechet
+from pipeline.evaluation.frechet import Moments
+from pipeline.evaluation.measures import Truth
 from pipeline.images import lab
 
-FRECHET = "frechet_inception_resnet_v2"
 TOP1, TOP5 = "recognised_top1", "recognised_top5"
-FEATURES = 1536  # of Inception-ResNet-v2, after its global average pooling
 UNSEEN = -1  # the class of a true image that was not measured
 
 Values = npt.NDArray[np.float64]
@@ -42,107 +43,6 @@ def load_network(embedding: schema.Embedding) -> Network | None:
     from pipeline.embedding import inception
 
     return inception.load_features(embedding)
-
-
-@dataclass
-class Moments:
-    """Number, mean and scatter of vectors, gathered batch by batch in float64: memory does not grow with their number.
-
-    In whatever batches, and in whatever order they are added, the moments are the same but for rounding. Chan, Golub
-    and LeVeque, "Algorithms for computing the sample variance", The American Statistician 37(3), 1983, equation 2.1,
-    for vectors. The scatter is the sum of the outer products of the vectors' deviations from their mean.
-
-    Attributes:
-        mean: (d,) float64.
-        scatter: (d, d) float64.
-        n: number of vectors.
-    """
-
-    mean: Values
-    scatter: Values
-    n: int = 0
-
-    @classmethod
-    def none(cls, size: int = FEATURES) -> "Moments":
-        """Of no vectors yet, with `size` numbers each."""
-        return cls(np.zeros(size), np.zeros((size, size)))
-
-    def add(self, features: npt.NDArray[np.floating]) -> None:
-        """Take in vectors (k, d); one that is not finite makes the moments NaN, and all distances from them."""
-        if features.ndim != 2 or features.shape[1:] != self.mean.shape:
-            raise ValueError(f"expected features of shape (k, {len(self.mean)}), received {features.shape}")
-        if len(features):
-            values = np.asarray(features, np.float64)
-            mean = values.mean(axis=0)
-            self._merge(values - mean, mean, len(values))
-
-    def __add__(self, other: "Moments") -> "Moments":
-        if other.mean.shape != self.mean.shape:
-            raise ValueError(f"expected moments of {len(self.mean)} numbers, received {len(other.mean)}")
-        total = Moments(self.mean.copy(), self.scatter + other.scatter, self.n)
-        if other.n:
-            total._merge(np.empty((0, len(self.mean))), other.mean, other.n)
-        return total
-
-    def _merge(self, deviations: Values, mean: Values, n: int) -> None:
-        """Take in n vectors by their deviations from their mean; what lies between the means counts as one more."""
-        between = mean - self.mean
-        rows = np.vstack([deviations, np.sqrt(self.n * n / (self.n + n)) * between])
-        self.scatter += rows.T @ rows
-        self.mean = self.mean + between * (n / (self.n + n))
-        self.n += n
-
-    @property
-    def covariance(self) -> Values:
-        """The sample covariance, divided by n - 1: (d, d) float64; NaN for fewer than two vectors."""
-        return self.scatter / (self.n - 1) if self.n > 1 else np.full_like(self.scatter, np.nan)
-
-
-def frechet_distance(one: Moments, other: Moments) -> float:
-    """The Fréchet distance, 0 or more, of two normal distributions that have these means and covariances.
-
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), with the sample covariance (n - 1), as its authors' code has it. Dowson
-    and Landau, "The Fréchet distance between multivariate normal distributions", Journal of Multivariate Analysis
-    12(3), 1982; for features of pictures, Heusel et al., "GANs trained by a two time-scale update rule converge to a
-    local Nash equilibrium", NeurIPS 2017, who take another network's (Inception-v3), so that their numbers, known as
-    FID, are not to be compared with these.
-
-    It is biased: drawn from the same distribution, fewer pictures lie farther apart, by an amount that depends on the
-    distribution (Chong and Forsyth, "Effectively unbiased FID and Inception Score and where to find them", CVPR 2020).
-    With no more pictures than features, here 1536, the covariance is singular besides, and most of the distance may be
-    bias. So only distances at equal n may be compared, and a distance is never told without its n.
-
-    With S1 = A A', the trace of the root is the sum of the roots of the eigenvalues of A' S2 A, which is symmetric; A
-    comes from the eigen-decomposition of S1, without the eigenvalues that rounding makes of zeros. So nothing becomes
-    complex, and singular covariances, of which the root of S1 S2 may fail, are as good as others.
-
-    Returns:
-        The distance; NaN if either holds fewer than two vectors or one that is not finite.
-    """
-    return frechet_distances(one, {"": other})[""]
-
-
-def frechet_distances(one: Moments, others: Mapping[str, Moments]) -> dict[str, float]:
-    """`frechet_distance` of one from each of others, which takes less time than one by one."""
-    found = dict.fromkeys(others, float("nan"))
-    if one.n > 1 and np.isfinite(one.mean).all():
-        covariance = one.covariance
-        values, vectors = np.linalg.eigh(covariance)
-        kept = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
-        factor = vectors[:, kept] * np.sqrt(values[kept])
-        for name, other in others.items():
-            if other.n > 1 and np.isfinite(other.mean).all():
-                second = other.covariance
-                roots = np.sqrt(np.maximum(np.linalg.eigvalsh(factor.T @ second @ factor), 0))
-                spread = np.trace(covariance) + np.trace(second) - 2 * roots.sum()
-                found[name] = max(0.0, float(np.square(one.mean - other.mean).sum() + spread))
-    return found
-
-
-def frechet_remark(n: int) -> str:
-    """Why a distance of n pictures has no interval, and what it may be compared with, in words."""
-    bias = f"; n is not above the {FEATURES} features: much of it may be bias" if n <= FEATURES else ""
-    return f"a distance between sets of pictures, comparable at n = {n} alone{bias}"
 
 
 def first_class(logits: npt.NDArray[np.floating]) -> Classes:
@@ -217,91 +117,95 @@ def read(path: Path, images: int) -> TrueImages:
                     scatter.T[np.tril_indices(len(mean))] = half
                     true.moments[partition] = Moments(mean, scatter, int(file[f"{partition}_n"]))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist; run references again") from None
+        raise InputError(f"{path} does not exist; run baselines again") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: expected what references writes, received: {error}; run references again") from None
+        raise InputError(f"{path}: expected what baselines writes, received: {error}; run baselines again") from None
     if true.classes.shape != (images,):
         raise InputError(
-            f"{path}: expected the classes of {images} images, received {true.classes.shape}; run references again"
+            f"{path}: expected the classes of {images} images, received {true.classes.shape}; run baselines again"
         )
     return true
 
 
 class Recognition:
-    """The recognition of answers, batch by batch; it holds moments by answer and partition, and no pictures."""
+    """The recognition of answers, batch by batch; it holds moments by answer and partition, and no pictures.
 
-    def __init__(self, network: Network, partitions: Sequence[str], true: TrueImages | None = None) -> None:
+    Attributes:
+        true: what is known of the true images.
+        metric: the name of the Fréchet distance.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        partitions: Sequence[str],
+        true: TrueImages | None = None,
+        metric: str = frechet.metric("inception_resnet_v2"),
+    ) -> None:
         """Prepare.
 
         Args:
             network: pictures to features and logits, see `load_network`.
             partitions: of every image, in the order of the store.
-            true: what is known of the true images; without it, `measure_true` gathers it in the attribute `true`.
+            true: what is known of the true images; without it, `measure` gathers it in the attribute `true`.
+            metric: see the class.
         """
         self.true = TrueImages.none(len(partitions)) if true is None else true
+        self.metric = metric
+        self._gathers = true is None
         self._network = network
         self._partitions = np.array(partitions)
         self._answers: dict[str, dict[str, Moments]] = {}
 
-    def measure_true(self, start: int, rgb: lab.UInt8) -> None:
-        """Take in consecutive true pictures (k, H, W, 3) uint8, the first of which is row `start`."""
-        features, logits = self._network(rgb)
-        self.true.classes[start : start + len(rgb)] = first_class(logits)
-        self._gather(self.true.moments, start, features)
+    @classmethod
+    def of(
+        cls, embedding: schema.Embedding | None, partitions: Sequence[str], true: TrueImages | None = None
+    ) -> "Recognition | None":
+        """With the network that the settings name; None where it has no ImageNet weights."""
+        network = load_network(embedding) if embedding else None
+        return cls(network, partitions, true) if network else None
 
-    def measure(self, answer: str, start: int, lightness: lab.UInt8, ab: npt.NDArray[np.generic]) -> dict[str, Values]:
-        """Take in an answer's pictures of consecutive images, the true ones of which were measured before.
+    def measure(
+        self, rows: npt.NDArray[np.intp], truth: Truth, answers: Mapping[str, npt.NDArray[np.generic]]
+    ) -> dict[str, dict[str, Values]]:
+        """Take in the pictures of some images.
 
         An image whose prediction is not finite everywhere has NaN, and so has the answer's distance in its partition.
 
         Args:
-            answer: its name.
-            start: row of the first image.
-            lightness: (k, H, W) uint8, the true L.
-            ab: (k, H, W, 2), 8-bit units, as predicted.
+            rows: (k,) of the images in the store.
+            truth: the k true images.
+            answers: ab (k, H, W, 2) by answer, 8-bit units, as predicted.
 
         Returns:
-            `agreement` of the images, (k,) float64 each.
+            By answer, `agreement` of the images, (k,) float64 each.
         """
-        true_class = self.true.classes[start : start + len(ab)]
-        if len(true_class) < len(ab) or (true_class == UNSEEN).any():
-            raise ValueError(f"expected rows {start} to {start + len(ab)} to be measured by measure_true before")
-        finite = np.isfinite(ab).all(axis=(1, 2, 3))
-        features, logits = self._network(lab.to_rgb(lightness[finite], ab[finite]))
-        self._gather(self._answers.setdefault(answer, {}), start, _spread(features, finite))
-        return {name: _spread(values, finite) for name, values in agreement(logits, true_class[finite]).items()}
+        if self._gathers:
+            features, logits = self._network(truth.rgb)
+            self.true.classes[rows] = first_class(logits)
+            self._gather(self.true.moments, rows, features)
+        found = {}
+        for answer, ab in answers.items():
+            finite = np.isfinite(ab).all(axis=(1, 2, 3))
+            features, logits = self._network(lab.to_rgb(truth.lightness[finite], ab[finite]))
+            self._gather(self._answers.setdefault(answer, {}), rows, _spread(features, finite))
+            agreed = agreement(logits, self.true.classes[rows][finite])
+            found[answer] = {name: _spread(values, finite) for name, values in agreed.items()}
+        return found
 
-    def _gather(self, into: dict[str, Moments], start: int, features: npt.NDArray[np.floating]) -> None:
-        here = self._partitions[start : start + len(features)]
+    def _gather(self, into: dict[str, Moments], rows: npt.NDArray[np.intp], features: npt.NDArray[np.floating]) -> None:
+        here = self._partitions[rows]
         for partition in dict.fromkeys(here.tolist()):
             into.setdefault(partition, Moments.none(features.shape[1])).add(features[here == partition])
 
     def distances(self) -> dict[str, dict[str, float]]:
-        """`frechet_distance` of each answer's pictures from the true ones: by partition, then answer."""
+        """`frechet.distance` of each answer's pictures from the true ones: by partition, then answer."""
         return {
-            partition: frechet_distances(
+            partition: frechet.distances(
                 true, {answer: here[partition] for answer, here in self._answers.items() if partition in here}
             )
             for partition, true in self.true.moments.items()
         }
-
-
-def read_distances(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
-    """What `Recognition.distances` gave, out of rows with `pipeline.evaluation.scores.COLUMNS`."""
-    found: dict[str, dict[str, float]] = {}
-    for row in rows:
-        if row["metric"] == FRECHET:
-            found.setdefault(row["partition"], {})[row["answer"]] = float(row["value"])
-    return found
-
-
-def put_distances(
-    over: Mapping[str, Mapping[str, dict[str, Values]]], distances: Mapping[str, Mapping[str, float]]
-) -> None:
-    """Add distances to the metrics of `scores.summed`, without resamples: by partition, answer and metric."""
-    for partition, answers in distances.items():
-        for answer, value in answers.items():
-            over[partition][answer][FRECHET] = np.array([value])
 
 
 def _spread(values: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_]) -> Values:

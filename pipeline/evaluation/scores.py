@@ -5,37 +5,27 @@ is a number of one image; a *metric* is a number of a set of images, made from t
 resample of images gives it as readily as the images themselves.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from skimage.color import rgb2lab
 
 from pipeline.config import paper
 from pipeline.dataset.splits import PARTITIONS
-from pipeline.evaluation import bootstrap, metrics, recognition
-from pipeline.images import lab
+from pipeline.evaluation import bootstrap, frechet, metrics
+from pipeline.evaluation.measures import Columns, Values
+from pipeline.evaluation.predictors import GRAY, MEAN
+from pipeline.evaluation.recognition import TOP1, TOP5
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
 
 MODEL = "model"  # the run's own answer
 EMBEDDING_SHUFFLED = "embedding-shuffled"  # the run's network, given another image's embedding
 EMBEDDING_MEAN = "embedding-mean"  # the run's network, given the training images' mean embedding
-GRAY = "gray"
-MEAN = "mean"
-MAJORITY = "majority"
-SHUFFLED = "shuffled"  # another image's colours
-CEILING = "ceiling"  # the truth at the resolution of the networks' last layer
 PAPER = "paper"
-REFERENCES = (GRAY, MEAN, MAJORITY, SHUFFLED, CEILING)  # the answers that need no network
 
-Values = npt.NDArray[np.float64]
-Columns = Mapping[str, Values]
 Row = dict[str, Any]
 
 
@@ -85,144 +75,14 @@ METRICS: dict[str, Metric] = {
         lambda m: np.abs(m["colourfulness"] - m["colourfulness_true"]), ("colourfulness", "colourfulness_true"), "lower"
     ),
     "chroma_ratio": Metric(lambda m: m["chroma"] / m["chroma_true"], ("chroma", "chroma_true"), None),
-    recognition.TOP1: mean_of(recognition.TOP1, "higher"),
-    recognition.TOP5: mean_of(recognition.TOP5, "higher"),
-    # Of sets alone: no measure has its name, `recognition.put_distances` puts it there.
-    recognition.FRECHET: mean_of(recognition.FRECHET, "lower"),
+    TOP1: mean_of(TOP1, "higher"),
+    TOP5: mean_of(TOP5, "higher"),
 }
 
 
-@dataclass(frozen=True)
-class Truth:
-    """A batch of k true images; what is derived from them is computed once, however many answers are scored.
-
-    Attributes:
-        lightness: (k, H, W) uint8.
-        ab: (k, H, W, 2) uint8.
-        rarity: (k, bins) float64, for each image the weights of its partition's colour bins; see `metrics.rarity`.
-    """
-
-    lightness: lab.UInt8
-    ab: lab.UInt8
-    rarity: Values
-
-    def __post_init__(self) -> None:
-        if self.ab.shape != (*self.lightness.shape, 2) or len(self.rarity) != len(self.lightness):
-            raise ValueError(
-                "expected L (k, H, W), ab (k, H, W, 2) and k rows of weights, "
-                f"received {self.lightness.shape}, {self.ab.shape} and {len(self.rarity)}"
-            )
-
-    def __getitem__(self, chosen: Any) -> "Truth":
-        return Truth(self.lightness[chosen], self.ab[chosen], self.rarity[chosen])
-
-    @cached_property
-    def rgb(self) -> lab.UInt8:
-        """SRGB (k, H, W, 3) uint8."""
-        return lab.to_rgb(self.lightness, self.ab)
-
-    @cached_property
-    def lab(self) -> Values:
-        """CIE Lab (k, H, W, 3) float64 of `rgb`: colours outside sRGB are already clipped."""
-        return np.asarray(rgb2lab(self.rgb))
-
-    @cached_property
-    def colourfulness(self) -> Values:
-        """(k,) float64."""
-        return metrics.colourfulness(self.rgb)
-
-    @cached_property
-    def weights(self) -> Values:
-        """(k, H, W) float64: the weight of each pixel by the bin of its true colour."""
-        return np.asarray(self.rarity[np.arange(len(self.ab))[:, None, None], metrics.color_bins(self.ab)])
-
-
-def measure_accuracy(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
-    """The accuracy alone, of an answer that is no colour; arguments as in `measure`."""
-    return {"accuracy": metrics.accuracy(predicted_ab, truth.ab)}
-
-
-def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
-    """Measure a batch of k predictions.
-
-    What is measured on pictures compares sRGB of 8 bits, both with the true L. An image whose prediction is not finite
-    everywhere has NaN in all but accuracy: a diverged model gets no number.
-
-    Args:
-        truth: the k images.
-        predicted_ab: (k, H, W, 2) float, 8-bit units.
-
-    Returns:
-        (k,) float64 by measure.
-    """
-    finite = np.isfinite(predicted_ab).all(axis=(1, 2, 3))
-    if finite.all():
-        return {**measure_accuracy(truth, predicted_ab), **_measure_finite(truth, predicted_ab)}
-    measured = measure_accuracy(truth, predicted_ab)
-    for name, values in _measure_finite(truth[finite], predicted_ab[finite]).items():
-        measured[name] = np.full(len(finite), np.nan)
-        measured[name][finite] = values
-    return measured
-
-
-def _measure_finite(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
-    rgb = lab.to_rgb(truth.lightness, predicted_ab)
-    rgb_mse = metrics.rgb_squared_error(rgb, truth.rgb)
-    # Not -1, which numpy cannot tell where there is no image at all.
-    difference = metrics.ciede2000_map(np.asarray(rgb2lab(rgb)), truth.lab).reshape(
-        len(rgb), math.prod(truth.lightness.shape[1:])
-    )
-    credit = metrics.auc_credit(predicted_ab, truth.ab)
-    auc_weighted, rarity = metrics.weighted_auc(credit, truth.weights)
-    colourfulness = metrics.colourfulness(rgb)
-    return {
-        "mse": metrics.squared_error(predicted_ab, truth.ab),
-        "rgb_mse": rgb_mse,
-        "psnr": metrics.psnr_of_error(rgb_mse),
-        "ssim": metrics.ssim(rgb, truth.rgb),
-        "ciede2000": difference.mean(axis=1),
-        "ciede2000_p95": np.quantile(difference, 0.95, axis=1),
-        "auc": credit.mean(axis=(1, 2)),
-        "auc_weighted": auc_weighted,
-        "rarity": rarity,
-        "colourfulness": colourfulness,
-        "colourfulness_true": truth.colourfulness,
-        "colourfulness_absolute": metrics.colourfulness(rgb, absolute=True),
-        "delta_cf_images": np.abs(colourfulness - truth.colourfulness),
-        "chroma": metrics.chroma(predicted_ab),
-        "chroma_true": metrics.chroma(truth.ab),
-    }
-
-
-class Scores:
-    """The measures of one or more answers, (n,) float64 each, by answer and measure; NaN until they are put there."""
-
-    def __init__(self, images: int) -> None:
-        self.answers: dict[str, dict[str, Values]] = {}
-        self._images = images
-
-    def put(self, answer: str, start: int, measured: Columns) -> None:
-        """Keep the measures of consecutive images, the first of which is row `start`."""
-        columns = self.answers.setdefault(answer, {})
-        for name, values in measured.items():
-            columns.setdefault(name, np.full(self._images, np.nan))[start : start + len(values)] = values
-
-    def measure(
-        self, pool: Executor, start: int, truth: Truth, predicted: Mapping[str, npt.NDArray[np.generic]]
-    ) -> None:
-        """Measure a batch, image by image: less memory and time than all at once; `MAJORITY` by accuracy alone."""
-
-        def one(row: int) -> list[tuple[str, int, dict[str, Values]]]:
-            here = slice(row, row + 1)
-            part = truth[here]
-            return [
-                (answer, start + row, (measure_accuracy if answer == MAJORITY else measure)(part, values[here]))
-                for answer, values in predicted.items()
-            ]
-
-        for measured in pool.map(one, range(len(truth.lightness))):
-            for found in measured:
-                self.put(*found)
+def better(metric: str) -> Literal["lower", "higher"] | None:
+    """Which way a metric is better; None: neither."""
+    return "lower" if frechet.is_distance(metric) else METRICS[metric].better
 
 
 @dataclass(frozen=True)
@@ -291,8 +151,8 @@ def rows(run: str, dataset: str, over: Summed, chosen: Sequence[Sample], setting
             for metric, values in over[sample.partition][answer].items():
                 value, low, high = bootstrap.interval(values)
                 reason = sample.bootstrap.reason
-                if metric == recognition.FRECHET:
-                    reason = recognition.frechet_remark(len(sample.rows))
+                if frechet.is_distance(metric):
+                    reason = frechet.remark(len(sample.rows))
                 reason = reason or "not a finite number for every image or resample"
                 told = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
                 found.append(

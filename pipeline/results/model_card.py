@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipeline.config import schema
 from pipeline.core import files
 from pipeline.embedding import of_run, recipe
-from pipeline.evaluation import bootstrap, paired, scores
+from pipeline.evaluation import bootstrap, paired, predictors, scores
 from pipeline.networks import notation
 from pipeline.core.errors import InputError
 from pipeline.results.read import RunResults, read_run
@@ -23,7 +23,7 @@ from pipeline.dataset.splits import PARTITIONS
 
 TEMPLATES = Path(__file__).with_name("templates")
 MEASURED = ("rmse", "ciede2000", "psnr", "ssim", "accuracy", "chroma_ratio")  # metrics of its tables
-BESIDE = (scores.GRAY, scores.MEAN, scores.MAJORITY, scores.PAPER)  # answers that stand beside the run's
+BESIDE = (predictors.GRAY, predictors.MEAN, predictors.MAJORITY, scores.PAPER)  # answers that stand beside the run's
 FEW_IMAGES = 1000  # fewer training images are told to be few; the paper had 15,000
 WORST = 5  # test images that are named
 

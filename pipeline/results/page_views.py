@@ -53,7 +53,7 @@ def badges(run: RunResults) -> list[tuple[str, str]]:
         if ("test", scores.MODEL, metric) not in run.scores or ("test", answer, metric) not in run.scores:
             continue
         gain = run.value("test", answer, metric) - run.value("test", scores.MODEL, metric)
-        gain = gain if scores.METRICS[metric].better == "lower" else -gain
+        gain = gain if scores.better(metric) == "lower" else -gain
         difference = run.differences.get("test", {}).get((scores.MODEL, answer), {}).get(metric)
         verdict = difference.verdict if difference else "no interval"
         # Written so that NaN is not better either. What has no interval is judged by the value alone.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pipeline.evaluation import paired, scores
+from pipeline.evaluation import paired, predictors, scores
 from pipeline.figures import sweeps
 from pipeline.evaluation.bootstrap import FEWEST_GROUPS
 from pipeline.results.comparison import compare_runs, other_settings
@@ -25,21 +25,21 @@ _MINUS_PAPER = "minus paper"  # the model's value less the paper's
 _NUMBERS = (
     ("validation RMSE", scores.MODEL, "validation", "rmse", 2),
     ("validation accuracy", scores.MODEL, "validation", "accuracy", 4),
-    ("majority (validation)", scores.MAJORITY, "validation", "accuracy", 4),
+    ("majority (validation)", predictors.MAJORITY, "validation", "accuracy", 4),
     ("paper (validation)", scores.PAPER, "validation", "accuracy", 4),
     ("minus paper (validation)", _MINUS_PAPER, "validation", "accuracy", 4),
     ("test accuracy", scores.MODEL, "test", "accuracy", 4),
-    ("majority (test)", scores.MAJORITY, "test", "accuracy", 4),
+    ("majority (test)", predictors.MAJORITY, "test", "accuracy", 4),
     ("paper (test)", scores.PAPER, "test", "accuracy", 4),
     ("minus paper (test)", _MINUS_PAPER, "test", "accuracy", 4),
     ("test RMSE", scores.MODEL, "test", "rmse", 2),
-    ("gray RMSE", scores.GRAY, "test", "rmse", 2),
-    ("mean RMSE", scores.MEAN, "test", "rmse", 2),
+    ("gray RMSE", predictors.GRAY, "test", "rmse", 2),
+    ("mean RMSE", predictors.MEAN, "test", "rmse", 2),
     ("PSNR", scores.MODEL, "test", "psnr", 2),
     ("SSIM", scores.MODEL, "test", "ssim", 4),
-    ("gray PSNR", scores.GRAY, "test", "psnr", 2),
+    ("gray PSNR", predictors.GRAY, "test", "psnr", 2),
     ("CIEDE2000", scores.MODEL, "test", "ciede2000", 2),
-    ("gray CIEDE2000", scores.GRAY, "test", "ciede2000", 2),
+    ("gray CIEDE2000", predictors.GRAY, "test", "ciede2000", 2),
     ("with wrong embeddings: RMSE", scores.EMBEDDING_SHUFFLED, "test", "rmse", 2),
 )
 REPORT = "report"  # the folder of the page of all results
@@ -336,7 +336,7 @@ def _against_mean(result: _Result) -> str:
     if result.differences:
         return paired.remark(result.differences)
     network = result.values.get((scores.MODEL, "test", "rmse"))
-    mean = result.values.get((scores.MEAN, "test", "rmse"))
+    mean = result.values.get((predictors.MEAN, "test", "rmse"))
     # Written so that NaN is not better either.
     return "" if network is None or mean is None or network < mean else "not better than the mean colour"
 
@@ -393,7 +393,7 @@ def _draw_sweeps(results: Path, tables: list[list[_Result]]) -> None:
             sweeps.sweep(
                 results / ("sweep.png" if len(tables) == 1 else f"sweep_{dataset}{number}.png"),
                 points,
-                majority=values.get((scores.MAJORITY, "validation", "accuracy")),
-                mean_ciede2000=values.get((scores.MEAN, "validation", "ciede2000")),
-                gray_ciede2000=values.get((scores.GRAY, "validation", "ciede2000")),
+                majority=values.get((predictors.MAJORITY, "validation", "accuracy")),
+                mean_ciede2000=values.get((predictors.MEAN, "validation", "ciede2000")),
+                gray_ciede2000=values.get((predictors.GRAY, "validation", "ciede2000")),
             )

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from pipeline.evaluation import scores
+from pipeline.evaluation import predictors, scores
 from pipeline.evaluation.paired import signed
 
 
@@ -40,19 +40,19 @@ ANSWERS = {
     scores.MODEL: "this run",
     scores.EMBEDDING_SHUFFLED: "this run, another image's embedding",
     scores.EMBEDDING_MEAN: "this run, the mean embedding",
-    scores.GRAY: "gray",
-    scores.MEAN: "mean colour",
-    scores.MAJORITY: "majority",
-    scores.SHUFFLED: "another image's colours",
-    scores.CEILING: "ceiling (truth at 112×112)",
+    predictors.GRAY: "gray",
+    predictors.MEAN: "mean colour",
+    predictors.MAJORITY: "majority",
+    predictors.SHUFFLED: "another image's colours",
+    predictors.CEILING: "ceiling (truth at 112×112)",
     scores.PAPER: "the paper",
 }
 REFERENCES = {
-    scores.GRAY: "gray everywhere",
-    scores.MEAN: "the training images' mean colour",
-    scores.MAJORITY: "the more frequent channel",
-    scores.SHUFFLED: "another image's colours",
-    scores.CEILING: "the truth at the networks' resolution",
+    predictors.GRAY: "gray everywhere",
+    predictors.MEAN: "the training images' mean colour",
+    predictors.MAJORITY: "the more frequent channel",
+    predictors.SHUFFLED: "another image's colours",
+    predictors.CEILING: "the truth at the networks' resolution",
 }
 
 

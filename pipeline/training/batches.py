@@ -35,14 +35,6 @@ class Examples:
         """Of all three arrays."""
         return self.lightness.nbytes + self.ab.nbytes + self.embedding.nbytes
 
-    def mean_ab(self) -> tuple[float, float]:
-        """Mean a and b over all pixels, in 8-bit units."""
-        total = np.zeros(2, np.float64)
-        for image in self.ab:
-            total += image.mean(axis=(0, 1), dtype=np.float64)
-        a, b = total / len(self.ab)
-        return float(a), float(b)
-
 
 def load(
     images: "Store", embeddings: "Store", rows: Mapping[str, npt.NDArray[np.intp]], scratch: Path | None = None

@@ -16,7 +16,7 @@ from pipeline.core import files
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.progress import Advance, Progress, Silent
 from pipeline.core.signals import held_back
-from pipeline.dataset import splits
+from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import check_stores, fingerprints
 from pipeline.images import lab
 from pipeline.networks import backend, builder
@@ -76,7 +76,7 @@ def train(
     if scratch:
         log.info("train: decoded images take more than memory_gib; they are mapped from a file in %s", scratch)
     examples = load(images, embeddings, rows, scratch)
-    mean_ab = examples["train"].mean_ab()
+    mean_ab = statistics.mean_ab_of_images(examples["train"].ab)
     model = builder.build(
         run.architecture,
         l2=float(run.l2),

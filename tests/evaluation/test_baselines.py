@@ -1,4 +1,4 @@
-"""Reference answers: every number recomputed from the stores by other code, whatever the batches."""
+"""Baselines: every number recomputed from the stores by other code, whatever the batches."""
 
 import shutil
 
@@ -12,14 +12,9 @@ from tiny import MEASURED, Dataset, literal, shown, tree
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
-from pipeline.evaluation import per_image, scores
-from pipeline.evaluation.baselines import (
-    ceiling_answer,
-    constant_answer,
-    evaluate_references,
-    partners,
-    read_references,
-)
+from pipeline.evaluation import per_image, predictors, scores
+from pipeline.evaluation.baselines import read_baselines, score_baselines
+from pipeline.evaluation.predictors import ceiling_answer, constant_answer, partners
 from pipeline.images import jpeg
 
 # Answers that need no network put one colour on every lightness.
@@ -99,7 +94,7 @@ def test_the_majority_is_that_of_the_training_pixels(referenced, rows, partition
 def test_rows_are_of_no_run_and_say_why_there_is_no_interval(referenced, rows):
     assert list(rows[0]) == list(scores.COLUMNS)
     assert {(r["run"], r["dataset"]) for r in rows} == {("", "tiny")}
-    assert list(dict.fromkeys(r["answer"] for r in rows)) == list(scores.REFERENCES)
+    assert list(dict.fromkeys(r["answer"] for r in rows)) == list(predictors.BUILT_IN)
     for row in rows:
         reason = {"train": "3 groups", "validation": "2 groups"}.get(row["partition"])
         if reason:
@@ -116,7 +111,7 @@ def test_the_per_image_file_gives_the_same_metrics(referenced, rows):
         [r[k] for r in table] for k in ("id", "group", "partition")
     )
     test = np.array(read.partitions) == "test"
-    for answer in scores.REFERENCES:
+    for answer in predictors.BUILT_IN:
         mean = {name: values[test].mean() for name, values in read.answers[answer].items()}
         assert value(rows, "test", answer, "accuracy") == pytest.approx(mean["accuracy"], rel=1e-12)
         if answer != "majority":
@@ -142,7 +137,7 @@ def test_the_test_images_come_as_pictures_true_and_gray(referenced):
 def test_neither_batches_nor_threads_change_a_byte(referenced, own):
     before = written(own)
     assert before == written(referenced) and len(before) == 3 + 20
-    evaluate_references(own.images, own.splits, own.references, batch_size=16, threads=1)
+    score_baselines(own.images, own.splits, own.references, batch_size=16, threads=1)
     assert written(own) == before
 
 
@@ -151,23 +146,23 @@ def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
     with pytest.raises(
         InputError, match=r"references\.csv was made with other settings \(seed: 0, now 1\); to replace"
     ):
-        evaluate_references(own.images, own.splits, own.references, seed=1)
+        score_baselines(own.images, own.splits, own.references, seed=1)
     assert written(own) == before
-    evaluate_references(own.images, own.splits, own.references, seed=1, replace=True)
+    score_baselines(own.images, own.splits, own.references, seed=1, replace=True)
     after = files.read_csv(own.references, scores.COLUMNS)
     assert value(after, "test", "shuffled", "rmse") != value(rows, "test", "shuffled", "rmse")
     assert value(after, "test", "mean", "rmse") == value(rows, "test", "mean", "rmse")
     ends = [[r["low"] for r in found if r["answer"] == "mean" and r["partition"] == "test"] for found in (rows, after)]
     assert ends[0] != ends[1]
     with pytest.raises(InputError, match="another split or seed"):
-        read_references(own.references, own.images, own.splits, 0)
-    read_references(own.references, own.images, own.splits, 1)
+        read_baselines(own.references, own.images, own.splits, 0)
+    read_baselines(own.references, own.images, own.splits, 1)
 
 
 def test_what_evaluation_reads_is_what_was_written(referenced, rows):
-    read = read_references(referenced.references, referenced.images, referenced.splits, 0)
+    read = read_baselines(referenced.references, referenced.images, referenced.splits, 0)
     assert read.rows == rows
-    assert list(read.answers) == list(scores.REFERENCES)
+    assert list(read.answers) == list(predictors.BUILT_IN)
     ab = referenced.arrays("validation")[1]
     bins = np.floor((ab.astype(float) - 128) / 10).astype(int) + 13
     shares = np.bincount((26 * bins[..., 0] + bins[..., 1]).ravel(), minlength=676) / ab[..., 0].size
@@ -181,10 +176,10 @@ def test_a_changed_or_missing_file_is_refused(own, name):
     content = path.read_bytes()
     path.write_bytes(content.replace(b"gray", b"grey", 1))
     with pytest.raises(InputError, match=rf"{name} is damaged: .*; run `python -m stages verify`"):
-        read_references(own.references, own.images, own.splits, 0)
+        read_baselines(own.references, own.images, own.splits, 0)
     path.unlink()
     with pytest.raises(InputError, match=rf"{name} is missing"):
-        read_references(own.references, own.images, own.splits, 0)
+        read_baselines(own.references, own.images, own.splits, 0)
 
 
 def test_a_failure_leaves_no_references_that_are_taken_for_whole(own, monkeypatch):
@@ -195,13 +190,13 @@ def test_a_failure_leaves_no_references_that_are_taken_for_whole(own, monkeypatc
 
     monkeypatch.setattr(jpeg, "write_jpeg", fail)
     with pytest.raises(OSError, match="No space"):
-        evaluate_references(own.images, own.splits, own.references)
+        score_baselines(own.images, own.splits, own.references)
     after = written(own)
     assert {name for name in before if name not in after} == {"references.json"}
     assert after == {name: before[name] for name in after}
     assert not [path for path in own.folder.iterdir() if path.name.startswith(".")]
     with pytest.raises(InputError, match=r"references\.json does not exist"):
-        read_references(own.references, own.images, own.splits, 0)
+        read_baselines(own.references, own.images, own.splits, 0)
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,8 +8,9 @@ import pytest
 from tiny import MEASURED
 
 from pipeline.core.files import read_csv, write_csv
-from pipeline.evaluation import metrics, paired, scores
-from pipeline.evaluation.baselines import ceiling_answer, partners
+from pipeline.evaluation import measures, metrics, paired, predictors, scores
+from pipeline.evaluation.predictors import Batch, ceiling_answer, partners
+from pipeline.evaluation.scoring import Scores
 from pipeline.images import lab
 
 N = 24  # images, 16x16 pixels, all of the test partition
@@ -22,7 +23,7 @@ def truth():
     rgb = np.clip(rgb.repeat(4, 1).repeat(4, 2) + rng.normal(0, 3, (N, 16, 16, 3)), 0, 255)
     lightness, ab = lab.from_rgb(rgb.astype(np.uint8))
     weights = metrics.rarity(np.bincount(metrics.color_bins(ab).ravel(), minlength=metrics.COLOR_BINS))
-    return scores.Truth(lightness, ab, np.tile(weights, (N, 1)))
+    return measures.Truth(lightness, ab, np.tile(weights, (N, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +31,22 @@ def references(truth):
     """The answers that need no network, measured; as mean colour, one that is not the test images' own."""
     mean = truth.ab.mean(axis=(0, 1, 2)) + [0.4, -0.7]
     given = {
-        scores.GRAY: np.full(truth.ab.shape, 128.0),
-        scores.MEAN: np.broadcast_to(mean, truth.ab.shape),
-        scores.MAJORITY: np.broadcast_to([0.0, 1.0], truth.ab.shape),
-        scores.SHUFFLED: truth.ab[partners([str(i) for i in range(N)], 0)],
-        scores.CEILING: ceiling_answer(truth.ab),
+        predictors.GRAY: np.full(truth.ab.shape, 128.0),
+        predictors.MEAN: np.broadcast_to(mean, truth.ab.shape),
+        predictors.MAJORITY: np.broadcast_to([0.0, 1.0], truth.ab.shape),
+        predictors.SHUFFLED: truth.ab[partners([str(i) for i in range(N)], 0)],
+        predictors.CEILING: ceiling_answer(truth.ab),
     }
-    found = scores.Scores(N)
+    found = Scores(N)
     with ThreadPoolExecutor(1) as pool:
-        found.measure(pool, 0, truth, given)
+        found.measure(pool, Batch(np.arange(N), truth), given, [predictors.MAJORITY])
     return mean, found.answers
 
 
 def judge(truth, references, answer, groups=N, **own):
     """Rows of differences and of metrics, and findings, of a network that gives `answer`."""
-    found = {scores.MODEL: scores.measure(truth, answer)}
-    found |= {name: scores.measure(truth, other) for name, other in own.items()}
+    found = {scores.MODEL: measures.measure(truth, answer)}
+    found |= {name: measures.measure(truth, other) for name, other in own.items()}
     chosen = scores.samples(["test"] * N, [str(i % groups) for i in range(N)], 0)
     over = scores.summed(found | references[1], chosen)
     rows = scores.rows("r", "d", over, chosen)
@@ -65,10 +66,10 @@ def better_than_chance(truth, noise=3.0):
 
 def test_a_model_that_sees_colours_is_called_better(truth, references, tmp_path):
     rows, numbers = judge(truth, references, better_than_chance(truth))
-    for against in (scores.GRAY, scores.MEAN, scores.SHUFFLED):
+    for against in (predictors.GRAY, predictors.MEAN, predictors.SHUFFLED):
         assert row_of(rows, against, "rmse")["verdict"] == "better"
         assert row_of(rows, against, "ssim")["verdict"] == "better"
-    assert row_of(rows, scores.CEILING, "rmse")["verdict"] == "worse"
+    assert row_of(rows, predictors.CEILING, "rmse")["verdict"] == "worse"
     told = paired.findings("finished", numbers, rows)
     assert told[0].startswith("RMSE ") and ": better (difference -" in told[0] and "95 % interval -" in told[0]
     assert "all but gray" not in " ".join(told)
@@ -86,12 +87,12 @@ def test_differences_are_paired(truth, references):
     """The interval is that of the same resamples of both answers, which is narrower than two apart."""
     answer = better_than_chance(truth)
     rows, _ = judge(truth, references, answer)
-    own, other = scores.measure(truth, answer)["mse"], references[1][scores.SHUFFLED]["mse"]
+    own, other = measures.measure(truth, answer)["mse"], references[1][predictors.SHUFFLED]["mse"]
     order = np.argsort([str(i) for i in range(N)])  # groups are numbered by name
     rng = np.random.default_rng(0)
     drawn = [order[rng.integers(N, size=N)] for _ in range(1000)]
     gaps = [np.sqrt(own[d].mean()) - np.sqrt(other[d].mean()) for d in drawn]
-    row = row_of(rows, scores.SHUFFLED, "rmse")
+    row = row_of(rows, predictors.SHUFFLED, "rmse")
     assert (row["low"], row["high"]) == pytest.approx(np.quantile(gaps, [0.025, 0.975]), rel=1e-9)
     assert row["value"] == pytest.approx(np.sqrt(own.mean()) - np.sqrt(other.mean()), rel=1e-12)
     assert (row["n"], row["run"], row["dataset"], row["partition"], row["answer"]) == (N, "r", "d", "test", "model")
@@ -100,9 +101,9 @@ def test_differences_are_paired(truth, references):
 def test_a_difference_is_a_row_for_each_metric_that_has_a_better_way(truth, references):
     rows, _ = judge(truth, references, better_than_chance(truth))
     directed = [name for name in MEASURED if scores.METRICS[name].better and name != "loss"]
-    for against in (scores.GRAY, scores.MEAN, scores.SHUFFLED, scores.CEILING):
+    for against in (predictors.GRAY, predictors.MEAN, predictors.SHUFFLED, predictors.CEILING):
         assert [row["metric"] for row in rows if row["against"] == against] == directed
-    assert [row["metric"] for row in rows if row["against"] == scores.MAJORITY] == ["accuracy"]
+    assert [row["metric"] for row in rows if row["against"] == predictors.MAJORITY] == ["accuracy"]
     assert all(tuple(row) == paired.COLUMNS for row in rows)
 
 
@@ -125,7 +126,7 @@ def test_two_perfect_answers_differ_by_nothing_though_their_psnr_is_infinite(tru
     rows, _ = judge(truth, references, perfect, **{scores.EMBEDDING_MEAN: perfect})
     assert row_of(rows, scores.EMBEDDING_MEAN, "psnr")["value"] == 0.0
     assert row_of(rows, scores.EMBEDDING_MEAN, "psnr_pooled")["verdict"] == "no clear difference"
-    against_gray = row_of(rows, scores.GRAY, "psnr")
+    against_gray = row_of(rows, predictors.GRAY, "psnr")
     assert (against_gray["value"], against_gray["verdict"]) == (math.inf, "no interval")
 
 
@@ -202,9 +203,9 @@ def test_a_diverged_model_has_no_findings_but_that(truth, references, share):
     assert told == [
         "The network's answers are not numbers (diverged in epoch 3): there is nothing to score but the accuracy."
     ]
-    assert row_of(rows, scores.MEAN, "rmse")["verdict"] == "no interval"
+    assert row_of(rows, predictors.MEAN, "rmse")["verdict"] == "no interval"
     assert paired.remark(rows) == "no answer: not a number"
-    assert row_of(rows, scores.MAJORITY, "accuracy")["verdict"] != "no interval"
+    assert row_of(rows, predictors.MAJORITY, "accuracy")["verdict"] != "no interval"
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "no clear difference"), (4.0, "better"), (-2.0, "worse")])

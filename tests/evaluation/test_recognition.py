@@ -14,10 +14,12 @@ from pipeline.config.runs import Run
 from pipeline.config.schema import Config, Embedding, Evaluation
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
-from pipeline.evaluation import recognition
-from pipeline.evaluation.recognition import Moments, Recognition, agreement, first_class, frechet_distance
+from pipeline.evaluation import frechet, measures, metrics, recognition, scores
+from pipeline.evaluation.frechet import Moments
+from pipeline.evaluation.recognition import Recognition, agreement, first_class
 from pipeline.images import lab
 
+FRECHET = "frechet_inception_resnet_v2"
 PARTITIONS = ["train", "test", "train", "validation", "test", "train", "test", "train", "validation", "validation"]
 
 
@@ -43,7 +45,7 @@ def textbook(x, y):
 @pytest.mark.parametrize(("seed", "d"), [(0, 2), (1, 8), (2, 30)])
 def test_the_distance_is_the_formula_with_scipys_matrix_root(seed, d):
     x, y = correlated(seed, 200, d), correlated(seed + 10, 300, d)
-    assert frechet_distance(moments(x), moments(y)) == pytest.approx(textbook(x, y), rel=1e-9)
+    assert frechet.distance(moments(x), moments(y)) == pytest.approx(textbook(x, y), rel=1e-9)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 20))
@@ -53,7 +55,7 @@ def test_diagonal_covariances_have_a_closed_form(seed, d):
     (m1, m2), (v1, v2) = rng.normal(size=(2, d)), rng.gamma(0.5, size=(2, d))
     one, other = Moments(m1, np.diag(v1) * 99, 100), Moments(m2, np.diag(v2) * 6, 7)
     expected = ((m1 - m2) ** 2 + (np.sqrt(v1) - np.sqrt(v2)) ** 2).sum()
-    assert frechet_distance(one, other) == pytest.approx(expected, rel=1e-6, abs=1e-6 * v1.max())
+    assert frechet.distance(one, other) == pytest.approx(expected, rel=1e-6, abs=1e-6 * v1.max())
 
 
 @given(st.integers(0, 2**32), st.integers(2, 40), st.integers(1, 15))
@@ -62,11 +64,11 @@ def test_the_distance_is_symmetric_never_negative_and_zero_from_itself(seed, n, 
     x, y = correlated(seed, n, d), correlated(seed + 1, n + 3, d)
     one, other = moments(x), moments(y)
     size = np.trace(one.covariance) + np.trace(other.covariance)
-    assert 0 <= frechet_distance(one, one) < 1e-6 * size
-    assert frechet_distance(one, other) == pytest.approx(frechet_distance(other, one), rel=1e-6, abs=1e-6 * size)
-    assert frechet_distance(one, other) >= 0
+    assert 0 <= frechet.distance(one, one) < 1e-6 * size
+    assert frechet.distance(one, other) == pytest.approx(frechet.distance(other, one), rel=1e-6, abs=1e-6 * size)
+    assert frechet.distance(one, other) >= 0
     shift = np.arange(d) + 1.0
-    assert frechet_distance(one, moments(x + shift)) == pytest.approx((shift**2).sum(), abs=1e-6 * size)
+    assert frechet.distance(one, moments(x + shift)) == pytest.approx((shift**2).sum(), abs=1e-6 * size)
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(12, 12, 300), (5, 400, 60), (2, 2, 9)])
@@ -76,30 +78,30 @@ def test_with_fewer_vectors_than_numbers_the_distance_is_still_exact(n, m, d):
     spread = [(v - v.mean(0)) / np.sqrt(len(v) - 1) for v in (x, y)]
     root = np.linalg.svd(spread[0] @ spread[1].T, compute_uv=False).sum()
     expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + sum((v**2).sum() for v in spread) - 2 * root
-    assert frechet_distance(moments(x), moments(y)) == pytest.approx(expected, rel=1e-7)
-    assert frechet_distance(moments(y), moments(x)) == pytest.approx(expected, rel=1e-7)
+    assert frechet.distance(moments(x), moments(y)) == pytest.approx(expected, rel=1e-7)
+    assert frechet.distance(moments(y), moments(x)) == pytest.approx(expected, rel=1e-7)
 
 
 def test_vectors_that_are_all_alike_differ_by_their_means():
     alike = moments(np.tile([1.0, 2.0, 3.0], (4, 1)))
-    assert frechet_distance(alike, alike) == 0
-    assert frechet_distance(alike, moments(np.tile([1.0, 2.0, 7.0], (9, 1)))) == 16
+    assert frechet.distance(alike, alike) == 0
+    assert frechet.distance(alike, moments(np.tile([1.0, 2.0, 7.0], (9, 1)))) == 16
     other = correlated(0, 50, 3)
     expected = ((other.mean(0) - [1, 2, 3]) ** 2).sum() + np.trace(np.cov(other, rowvar=False))
-    assert frechet_distance(alike, moments(other)) == pytest.approx(expected)
-    assert frechet_distance(moments(other), alike) == pytest.approx(expected)
+    assert frechet.distance(alike, moments(other)) == pytest.approx(expected)
+    assert frechet.distance(moments(other), alike) == pytest.approx(expected)
 
 
 def test_fewer_images_of_the_same_kind_lie_farther_apart():
     x = correlated(5, 4000, 50)
 
     def distance(n):
-        return frechet_distance(moments(x[:n]), moments(x[-n:]))
+        return frechet.distance(moments(x[:n]), moments(x[-n:]))
 
     assert distance(20) > 2 * distance(200) > 4 * distance(2000) > 0
-    assert "n = 300 alone; n is not above the 1536 features" in recognition.frechet_remark(300)
-    assert recognition.frechet_remark(1536).endswith("may be bias")
-    assert recognition.frechet_remark(1537) == ("a distance between sets of pictures, comparable at n = 1537 alone")
+    assert "n = 300 alone; n is not above the 1536 features" in frechet.remark(300)
+    assert frechet.remark(1536).endswith("may be bias")
+    assert frechet.remark(1537) == ("a distance between sets of pictures, comparable at n = 1537 alone")
 
 
 @given(st.data(), st.sampled_from([0.0, 1e6]))
@@ -136,7 +138,7 @@ def test_adding_moments_leaves_both_as_they_were():
 @pytest.mark.parametrize("values", [np.zeros((0, 2)), np.ones((1, 2)), np.array([[1, 2], [np.nan, 1], [2, 2]])])
 def test_too_few_vectors_and_vectors_that_are_no_numbers_have_no_distance(values):
     good = moments(correlated(0, 9, 2))
-    assert np.isnan(frechet_distance(moments(values), good)) and np.isnan(frechet_distance(good, moments(values)))
+    assert np.isnan(frechet.distance(moments(values), good)) and np.isnan(frechet.distance(good, moments(values)))
 
 
 def test_agreement_by_hand():
@@ -190,36 +192,38 @@ def images():
     )
 
 
-def measured(true, answers, lightness, size):
+def truth(lightness, ab):
+    return measures.Truth(lightness, ab, np.ones((len(ab), metrics.COLOR_BINS)))
+
+
+def measured(true, answers, lightness, ab, size):
     """The recognition of answers in batches of `size`, and their measures."""
     found = Recognition(projection, PARTITIONS, true)
-    columns = {answer: [] for answer in answers}
+    columns = {answer: {} for answer in answers}
     for start in range(0, len(lightness), size):
-        for answer, ab in answers.items():
-            here = slice(start, start + size)
-            columns[answer].append(found.measure(answer, start, lightness[here], ab[here]))
+        here = slice(start, start + size)
+        given_ = {answer: values[here] for answer, values in answers.items()}
+        rows = np.arange(len(lightness))[here]
+        for answer, parts in found.measure(rows, truth(lightness[here], ab[here]), given_).items():
+            for name, values in parts.items():
+                columns[answer].setdefault(name, []).append(values)
     return found, {
-        answer: {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        for answer, parts in columns.items()
+        answer: {name: np.concatenate(parts) for name, parts in here.items()} for answer, here in columns.items()
     }
 
 
 def known(lightness, ab, size):
-    found = Recognition(projection, PARTITIONS)
-    for start in range(0, len(lightness), size):
-        found.measure_true(start, lab.to_rgb(lightness[start : start + size], ab[start : start + size]))
-    return found.true
+    return measured(None, {}, lightness, ab, size)[0].true
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
-def test_answers_are_measured_against_the_true_images_read_from_the_references(images, tmp_path, size):
+def test_answers_are_measured_against_the_true_images_read_from_a_file(images, tmp_path, size):
     lightness, ab, answer = images
     path = tmp_path / "recognition.npz"
     recognition.write(path, known(lightness, ab, size))
     gray = np.full(ab.shape, 128.0)
-    found, columns = measured(
-        recognition.read(path, 10), {"model": answer, "gray": gray, "true": ab}, lightness, 11 - size
-    )
+    answers = {"model": answer, "gray": gray, "true": ab}
+    found, columns = measured(recognition.read(path, 10), answers, lightness, ab, 11 - size)
 
     true_features, true_logits = projection(lab.to_rgb(lightness, ab))
     for name, values in (("model", answer), ("gray", gray), ("true", ab)):
@@ -229,7 +233,7 @@ def test_answers_are_measured_against_the_true_images_read_from_the_references(i
             np.testing.assert_array_equal(columns[name][measure], expected[measure])
         for partition in ("train", "validation", "test"):
             rows = np.array(PARTITIONS) == partition
-            distance = frechet_distance(moments(true_features[rows]), moments(features[rows]))
+            distance = frechet.distance(moments(true_features[rows]), moments(features[rows]))
             assert found.distances()[partition][name] == pytest.approx(distance, rel=1e-5, abs=1e-3)
     assert 0 < columns["model"]["recognised_top5"].mean() < 1
     assert columns["true"]["recognised_top1"].all()
@@ -242,8 +246,8 @@ def test_an_image_without_an_answer_has_no_number_and_its_partition_no_distance(
     broken[4, 0, 0, 0] = np.nan  # a test image
     broken[[1, 6]] = np.inf
     true = known(lightness, ab, 10)
-    whole, whole_columns = measured(true, {"model": answer}, lightness, 4)
-    found, columns = measured(true, {"model": broken}, lightness, 4)
+    whole, whole_columns = measured(true, {"model": answer}, lightness, ab, 4)
+    found, columns = measured(true, {"model": broken}, lightness, ab, 4)
     for name, values in columns["model"].items():
         assert np.flatnonzero(np.isnan(values)).tolist() == [1, 4, 6]
         kept = [0, 2, 3, 5, 7, 8, 9]
@@ -251,15 +255,6 @@ def test_an_image_without_an_answer_has_no_number_and_its_partition_no_distance(
     assert np.isnan(found.distances()["test"]["model"])
     for partition in ("train", "validation"):
         assert found.distances()[partition] == whole.distances()[partition]
-
-
-def test_answers_come_after_the_true_images(images):
-    lightness, ab, answer = images
-    found = Recognition(projection, PARTITIONS)
-    found.measure_true(0, lab.to_rgb(lightness[:4], ab[:4]))
-    found.measure("model", 0, lightness[:4], answer[:4])
-    with pytest.raises(ValueError, match="rows 3 to 5 to be measured by measure_true before"):
-        found.measure("model", 3, lightness[3:5], answer[3:5])
 
 
 def test_the_file_of_true_images_is_read_as_written_and_has_the_same_bytes(images, tmp_path):
@@ -292,7 +287,7 @@ def test_a_file_that_is_not_of_these_images_is_refused_in_one_line(images, tmp_p
         np.savez(path, numbers=np.zeros(3))
     else:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"recognition\.npz.*run references again") as caught:
+    with pytest.raises(InputError, match=r"recognition\.npz.*run baselines again") as caught:
         recognition.read(path, 10)
     assert "\n" not in str(caught.value)
 
@@ -304,18 +299,16 @@ def test_a_file_of_another_number_of_images_is_refused(images, tmp_path):
 
 
 def test_distances_go_into_metrics_and_come_back_from_rows():
-    from pipeline.evaluation import scores
-
     over = {"test": {"gray": {"mse": np.zeros(3)}, "mean": {}}}
     given_ = {"test": {"gray": 12.345678901234567, "mean": float("nan")}}
-    recognition.put_distances(over, given_)
-    np.testing.assert_array_equal(over["test"]["gray"][recognition.FRECHET], [12.345678901234567])
-    assert set(over["test"]["gray"]) == {"mse", recognition.FRECHET}
+    frechet.put(over, given_, FRECHET)
+    np.testing.assert_array_equal(over["test"]["gray"][FRECHET], [12.345678901234567])
+    assert set(over["test"]["gray"]) == {"mse", FRECHET}
     rows = [
         {**dict.fromkeys(scores.COLUMNS, ""), "partition": "test", "answer": a, "metric": m, "value": v}
-        for a, m, v in (("gray", recognition.FRECHET, "12.345678901234567"), ("gray", "mse", "3"))
+        for a, m, v in (("gray", FRECHET, "12.345678901234567"), ("gray", "mse", "3"))
     ]
-    assert recognition.read_distances(rows) == {"test": {"gray": 12.345678901234567}}
+    assert frechet.read(rows) == {"test": {"gray": 12.345678901234567}}
 
 
 def test_only_the_official_imagenet_weights_recognise(tmp_path, monkeypatch):
@@ -425,7 +418,7 @@ def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, t
     lightness = inception.calibration_images()[:5]
     gray = lab.gray_levels()[lightness][..., None].repeat(3, axis=-1)
     features, logits = network(gray)
-    assert features.shape == (5, recognition.FEATURES) and logits.shape == (5, 1000)
+    assert features.shape == (5, frechet.FEATURES) and logits.shape == (5, 1000)
     expected = embeddings(lightness)
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert (features >= 0).all() and features.std(axis=0).mean() > 0
@@ -434,16 +427,16 @@ def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, t
 
 
 @pytest.mark.long
-def test_evaluation_and_references_score_recognition_with_imagenet_weights(keras, prepared, tmp_path, monkeypatch):
+def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras, prepared, tmp_path, monkeypatch):
     from test_evaluate import RUN, rows_of, train, value
 
-    from pipeline.evaluation.baselines import evaluate_references
+    from pipeline.evaluation.baselines import score_baselines
     from pipeline.results import evaluate
 
     monkeypatch.setattr(recognition, "load_network", lambda embedding: projection)
     imagenet = Embedding(weights="imagenet")
     dataset = Dataset(shutil.copytree(prepared.folder, tmp_path / "data" / "tiny"))
-    evaluate_references(dataset.images, dataset.splits, dataset.references, embedding=imagenet)
+    score_baselines(dataset.images, dataset.splits, dataset.references, embedding=imagenet)
     train(dataset, tmp_path / "models" / RUN)
     out = evaluate.evaluate(
         Run.parse(RUN), *dataset.sources, dataset.references, tmp_path / "models" / RUN, Evaluation(batch_size=3),
@@ -463,17 +456,17 @@ def test_evaluation_and_references_score_recognition_with_imagenet_weights(keras
         features, logits = projection(lab.to_rgb(lightness, predicted))
         moments = Moments.none(features.shape[1])
         moments.add(features)
-        distance = value(rows, "validation", answer, recognition.FRECHET)
-        assert distance == pytest.approx(frechet_distance(true, moments), rel=1e-3, abs=1e-6)
+        distance = value(rows, "validation", answer, FRECHET)
+        assert distance == pytest.approx(frechet.distance(true, moments), rel=1e-3, abs=1e-6)
         recognised = value(rows, "validation", answer, recognition.TOP1)
         assert recognised == pytest.approx(np.mean(logits.argmax(axis=1) == true_class))
-    told = [row for row in rows if row["metric"] == recognition.FRECHET]
+    told = [row for row in rows if row["metric"] == FRECHET]
     assert {row["answer"] for row in told} == {
         "model", "embedding-shuffled", "embedding-mean", "gray", "mean", "shuffled", "ceiling"
     }  # fmt: skip
     assert all(row["low"] == "" and f"n = {row['n']} alone" in row["settings"] for row in told)
     # With other weights the same dataset has no such numbers, and references of the one do not serve the other.
-    with pytest.raises(InputError, match="run references again"):
+    with pytest.raises(InputError, match="run baselines again"):
         evaluate.evaluate(
             Run.parse(RUN), *dataset.sources, dataset.references, tmp_path / "models" / RUN, Evaluation(batch_size=3),
             resolved=Config().model_dump(), more_architectures=DOT, embedding=Embedding(), replace=True,

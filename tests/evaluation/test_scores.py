@@ -10,7 +10,9 @@ from tiny import MEASURED, literal
 
 from pipeline.config import paper
 from pipeline.core.files import read_csv, write_csv
-from pipeline.evaluation import bootstrap, metrics, per_image, scores
+from pipeline.evaluation import bootstrap, measures, metrics, per_image, predictors, scores
+from pipeline.evaluation.predictors import Batch
+from pipeline.evaluation.scoring import Scores
 from pipeline.images import lab
 
 NAMES = ["train", "test", "test", "validation", "test", "train"]
@@ -32,15 +34,16 @@ def truth(names, lightness, ab):
         name: metrics.rarity(np.bincount(metrics.color_bins(ab[np.array(names) == name]).ravel(), minlength=676))
         for name in set(names)
     }
-    return scores.Truth(lightness, ab, np.stack([weights[name] for name in names]))
+    return measures.Truth(lightness, ab, np.stack([weights[name] for name in names]))
 
 
 def measured(whole, predicted, cuts=(0, None), threads=1):
-    found = scores.Scores(len(predicted))
+    found = Scores(len(predicted))
     with ThreadPoolExecutor(threads) as pool:
         for start, end in itertools.pairwise(cuts):
             part = slice(start, end)
-            found.measure(pool, start, whole[part], {scores.MODEL: predicted[part]})
+            batch = Batch(np.arange(len(predicted))[part], whole[part])
+            found.measure(pool, batch, {scores.MODEL: predicted[part]})
     return found.answers
 
 
@@ -101,7 +104,7 @@ def test_metrics_over_images_are_no_means_of_ratios_or_roots():
 def test_neither_batches_nor_threads_change_a_bit(cuts, threads):
     lightness, ab, predicted = images()
     one = truth(NAMES, lightness, ab)
-    whole = scores.measure(one, predicted)
+    whole = measures.measure(one, predicted)
     assert not any(np.isnan(values).any() for values in whole.values())
     assert_same(measured(one, predicted, cuts=cuts, threads=threads)[scores.MODEL], whole)
 
@@ -219,7 +222,7 @@ def test_the_truth_is_converted_once_for_several_answers(monkeypatch):
     monkeypatch.setattr(lab, "to_rgb", lambda *arguments: calls.append(1) or convert(*arguments))
     one = truth(NAMES, lightness, ab)
     for answer in (predicted, predicted + 1, predicted + 2):
-        scores.measure(one, answer)
+        measures.measure(one, answer)
     assert len(calls) == 4
 
 
@@ -227,17 +230,18 @@ def test_a_truth_of_other_shapes_is_refused():
     lightness, ab, _ = images()
     weights = np.ones((len(NAMES), metrics.COLOR_BINS))
     with pytest.raises(ValueError, match="and 5"):
-        scores.Truth(lightness, ab, weights[:-1])
+        measures.Truth(lightness, ab, weights[:-1])
     with pytest.raises(ValueError, match="k rows of weights"):
-        scores.Truth(lightness, ab[:, :-1], weights)
+        measures.Truth(lightness, ab[:, :-1], weights)
 
 
 def test_the_majority_answer_has_an_accuracy_and_nothing_else():
     lightness, ab, _ = images()
-    found = scores.Scores(len(NAMES))
+    found = Scores(len(NAMES))
     with ThreadPoolExecutor(1) as pool:
         answer = np.broadcast_to(np.array([0.0, 1.0]), ab.shape)
-        found.measure(pool, 0, truth(NAMES, lightness, ab), {scores.MAJORITY: answer})
+        batch = Batch(np.arange(len(NAMES)), truth(NAMES, lightness, ab))
+        found.measure(pool, batch, {predictors.MAJORITY: answer}, [predictors.MAJORITY])
     rows = rows_of(found.answers, NAMES)
     assert [(row["partition"], row["metric"]) for row in rows] == [(p, "accuracy") for p in scores.PARTITIONS]
     test = ab[np.array(NAMES) == "test"]

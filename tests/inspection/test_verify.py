@@ -93,12 +93,12 @@ def read_everything(dataset, run):
         for array in layout.arrays:
             for _ in store.read_spans(array.name):
                 pass
-    from pipeline.evaluation.baselines import read_references
+    from pipeline.evaluation.baselines import read_baselines
 
     images = Store(dataset.images.path, IMAGES)
     read_index(images)
     splits.read(dataset.splits, images.manifest()["fingerprint"])
-    read_references(dataset.references, images, dataset.splits, 0)
+    read_baselines(dataset.references, images, dataset.splits, 0)
     files.read_json(run / "settings.json")
     files.refuse_damaged(run, files.read_json(run / "training.json")["files"])
     if not all(map(checkpoints.whole, run.glob("checkpoint*.npz"))):

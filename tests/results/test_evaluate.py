@@ -13,7 +13,7 @@ from tiny import DOT, MEASURED, Dataset, literal, shown, tree, write_embeddings
 from pipeline.config import paper
 from pipeline.core import files
 from pipeline.dataset import splits
-from pipeline.evaluation import baselines, paired, scores
+from pipeline.evaluation import paired, predictors, scores
 from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
 from pipeline.config.schema import Config, Evaluation, Training
@@ -114,7 +114,7 @@ def split_of(dataset):
 def given_embeddings(dataset):
     """The embeddings of all images, by answer."""
     every = np.asarray(dataset.embeddings.array("embedding")[:])
-    partners = baselines.partners([row["group"] for row in split_of(dataset)], 0)
+    partners = predictors.partners([row["group"] for row in split_of(dataset)], 0)
     mean = every[dataset.rows("train")].mean(axis=0, dtype=np.float64).astype(np.float32)
     return {"model": every, "embedding-shuffled": every[partners], "embedding-mean": np.tile(mean, (len(every), 1))}
 
@@ -155,8 +155,8 @@ def test_the_references_rows_are_the_datasets(evaluated):
     dataset, directory = evaluated
     rows = rows_of(directory / "evaluation" / "metrics.csv")
     theirs = rows_of(dataset.references)
-    assert [r for r in rows if r["answer"] in scores.REFERENCES] == [{**r, "run": RUN} for r in theirs]
-    assert {r["answer"] for r in theirs} == set(scores.REFERENCES)
+    assert [r for r in rows if r["answer"] in predictors.BUILT_IN] == [{**r, "run": RUN} for r in theirs]
+    assert {r["answer"] for r in theirs} == set(predictors.BUILT_IN)
 
 
 def test_rows_have_one_schema(evaluated):
@@ -165,7 +165,7 @@ def test_rows_have_one_schema(evaluated):
         "run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings"
     ]  # fmt: skip
     assert {(r["run"], r["dataset"]) for r in rows} == {(RUN, "tiny")}
-    assert list(dict.fromkeys(r["answer"] for r in rows)) == [*OWN, *scores.REFERENCES, "paper"]
+    assert list(dict.fromkeys(r["answer"] for r in rows)) == [*OWN, *predictors.BUILT_IN, "paper"]
     told = "embedding weights: RANDOM (seed 0; not ImageNet features); best weights of 2 epochs; finished"
     reasons = {
         "train": "; no interval: 3 groups, fewer than 10",
@@ -213,7 +213,7 @@ def test_differences_are_paired_with_every_other_answer(evaluated):
     rows, numbers = (rows_of(directory / "evaluation" / f"{name}.csv") for name in ("differences", "metrics"))
     assert list(rows[0]) == list(paired.COLUMNS)
     assert {(r["run"], r["dataset"], r["answer"]) for r in rows} == {(RUN, "tiny", "model")}
-    assert list(dict.fromkeys(r["against"] for r in rows)) == [*scores.REFERENCES, *OWN[1:]]
+    assert list(dict.fromkeys(r["against"] for r in rows)) == [*predictors.BUILT_IN, *OWN[1:]]
     for row in rows:
         expected = [value(numbers, row["partition"], answer, row["metric"]) for answer in ("model", row["against"])]
         assert float(row["value"]) == pytest.approx(expected[0] - expected[1], rel=1e-9, abs=2e-5 * abs(expected[0]))
@@ -289,7 +289,7 @@ def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
 def test_another_seed_needs_other_references(own):
     dataset, directory = own
     with pytest.raises(
-        InputError, match=r"references\.csv was made from .* another split or seed.*; run references again"
+        InputError, match=r"references\.csv was made from .* another split or seed.*; run baselines again"
     ):
         evaluate(dataset, directory, seed=1, replace=True)
 
@@ -334,9 +334,9 @@ def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn, 
     model = saving.load(out / "model.keras")
     assert [tensor.name for tensor in model.inputs] == ["L"]
     rows = rows_of(out / "metrics.csv")
-    assert {r["answer"] for r in rows} == {"model", *scores.REFERENCES}
+    assert {r["answer"] for r in rows} == {"model", *predictors.BUILT_IN}
     assert {r["answer"] for r in rows_of(out / "per_image.csv")} == {"model"}
-    assert {r["against"] for r in rows_of(out / "differences.csv")} == set(scores.REFERENCES)
+    assert {r["against"] for r in rows_of(out / "differences.csv")} == set(predictors.BUILT_IN)
     assert all(r["settings"].startswith("embedding weights: none;") or "no embedding" in r["settings"]
                for r in rows if r["answer"] == "model")  # fmt: skip
     lightness, ab, _ = dataset.arrays("validation")
@@ -480,7 +480,7 @@ def test_references_of_other_images_are_refused(own):
     dataset, directory = own
     path = dataset.references.with_suffix(".json")
     files.write_json(path, {**files.read_json(path), "images": "others"})
-    with pytest.raises(InputError, match=r"images: 'others', now '\w+'\); run references again"):
+    with pytest.raises(InputError, match=r"images: 'others', now '\w+'\); run baselines again"):
         evaluate(dataset, directory)
     path.unlink()
     with pytest.raises(InputError, match=r"references\.json does not exist"):

@@ -1,0 +1,54 @@
+"""Statistics of a dataset's colours: how frequent each (a, b) is, and the mean."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.dataset.splits import PARTITIONS
+from pipeline.images.lab import UInt8
+from pipeline.storage.store import Store
+
+Counts = npt.NDArray[np.int64]
+
+
+def no_colours() -> Counts:
+    """Counts of no pixels yet: (256, 256) int64, indexed [a, b] in 8-bit units."""
+    return np.zeros((256, 256), np.int64)
+
+
+def add_colours(counts: Counts, ab: UInt8) -> None:
+    """Add the pixels of ab (..., 2) uint8 to `counts`."""
+    a, b = ab.reshape(-1, 2).T.astype(np.intp)
+    counts += np.bincount(256 * a + b, minlength=counts.size).reshape(counts.shape)
+
+
+def count_colours(images: Store, partitions: Sequence[str]) -> dict[str, Counts]:
+    """How many pixels have each colour, by partition; the store is read once, shard by shard.
+
+    Args:
+        images: the store of images.
+        partitions: of every image, in the order of the store.
+    """
+    found = {name: no_colours() for name in PARTITIONS}
+    for start, stop, ab in images.read_spans("ab"):
+        for name, image in zip(partitions[start:stop], ab, strict=True):
+            add_colours(found[name], image)
+    return found
+
+
+def mean_ab(counts: Counts) -> tuple[float, float]:
+    """Mean a and b, in 8-bit units, of counted colours: the exact sums, rounded once."""
+    levels = np.arange(256)
+    pixels = counts.sum()
+    return float((counts.sum(axis=1) * levels).sum() / pixels), float((counts.sum(axis=0) * levels).sum() / pixels)
+
+
+def mean_ab_of_images(images: Iterable[UInt8]) -> tuple[float, float]:
+    """Mean a and b, in 8-bit units, of images (H, W, 2) of one size: the mean of their means.
+
+    It differs from `mean_ab` in the last bits. Initial biases of networks are made of this one, and runs record it.
+    """
+    means = [image.mean(axis=(0, 1), dtype=np.float64) for image in images]
+    a, b = sum(means, np.zeros(2)) / len(means)
+    return float(a), float(b)

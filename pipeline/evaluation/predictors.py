@@ -1,0 +1,185 @@
+"""Predictors: what answers ab for a batch of images. Baselines are those that need no network.
+
+A *predictor* is a function from a `Batch` to answers by name; several answers may share work, as a network's with its
+own and with another image's embedding share the encoder. `pipeline.evaluation.scoring.score` scores any of them.
+
+A baseline is one answer, made once from what is known of the dataset. To add one from outside, call `register` in a
+module that `DEEPCOLOR_PLUGINS` names.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.dataset.statistics import Counts, mean_ab
+from pipeline.evaluation.measures import Truth
+from pipeline.images import lab
+from pipeline.storage.store import Store
+
+GRAY = "gray"
+MEAN = "mean"
+MAJORITY = "majority"
+SHUFFLED = "shuffled"
+CEILING = "ceiling"
+
+Ab = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images.
+
+    Attributes:
+        rows: (k,) their rows in the stores.
+        truth: the k true images; a predictor takes only `truth.lightness`, unless it is meant to know more.
+        embedded: what the embedding network gave for them, (k, ...) by array.
+    """
+
+    rows: npt.NDArray[np.intp]
+    truth: Truth
+    embedded: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+    def __getitem__(self, chosen: slice) -> "Batch":
+        embedded = {name: values[chosen] for name, values in self.embedded.items()}
+        return Batch(self.rows[chosen], self.truth[chosen], embedded)
+
+
+Predictor = Callable[[Batch], Mapping[str, Ab]]  # (k, H, W, 2) in 8-bit units, by answer
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a baseline is made from.
+
+    Attributes:
+        images: the store of images.
+        partitions: of every image, in the order of the store.
+        groups: likewise.
+        colours: how frequent each colour is, by partition; see `pipeline.dataset.statistics`.
+        seed: for random draws.
+    """
+
+    images: Store
+    partitions: Sequence[str]
+    groups: Sequence[str]
+    colours: Mapping[str, Counts]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An answer that needs no network.
+
+    Attributes:
+        name: in the column `answer` of the scores.
+        label: in tables.
+        meaning: what it answers, in a few words.
+        make: from what is known to the answer, ab (k, H, W, 2) in 8-bit units for a batch of k images.
+        is_colour: False where the answer orders a and b but is no colour; it has an accuracy and nothing else.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    make: Callable[[Known], Callable[[Batch], Ab]]
+    is_colour: bool = True
+
+
+def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
+    """Another image for every image, each used once, drawn with a seed.
+
+    It is of another group, unless a group holds more than half of all images.
+
+    Args:
+        groups: each image's group.
+        seed: of the draw.
+
+    Returns:
+        (n,) row numbers.
+    """
+    generator = np.random.default_rng(seed)
+    names, numbers, sizes = np.unique(np.array(groups), return_inverse=True, return_counts=True)
+    place = generator.permutation(len(names))[numbers]
+    order = generator.permutation(len(groups))
+    order = order[np.argsort(place[order], kind="stable")]
+    chosen = np.empty_like(order)
+    # Groups lie together: so far on, every image meets another one's.
+    chosen[order] = np.roll(order, min(int(sizes.max()), max(len(order) - 1, 1)))
+    return chosen
+
+
+def ceiling_answer(true_ab: lab.UInt8) -> npt.NDArray[np.float64]:
+    """The best answer, by squared error, at the resolution of the paper's networks: means of 2x2 pixels.
+
+    Args:
+        true_ab: (k, H, W, 2) uint8, H and W even.
+
+    Returns:
+        (k, H, W, 2) float64.
+    """
+    k, height, width, _ = true_ab.shape
+    small = true_ab.reshape(k, height // 2, 2, width // 2, 2, 2).mean(axis=(2, 4), dtype=np.float64)
+    return np.asarray(small.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def constant_answer(a: float, b: float, shape: Sequence[int]) -> npt.NDArray[np.float64]:
+    """One colour everywhere: (*shape, 2) float64, 8-bit units, not writable."""
+    return np.broadcast_to(np.array([a, b], np.float64), (*shape, 2))
+
+
+def _constant(a: float, b: float) -> Callable[[Batch], Ab]:
+    return lambda batch: constant_answer(a, b, batch.truth.lightness.shape)
+
+
+def _mean(known: Known) -> Callable[[Batch], Ab]:
+    return _constant(*mean_ab(known.colours["train"]))
+
+
+def _majority(known: Known) -> Callable[[Batch], Ab]:
+    counts = known.colours["train"]
+    larger_b = np.triu(counts, 1).sum()  # pixels with b > a
+    return _constant(0, int(2 * larger_b > counts.sum()))
+
+
+def _shuffled(known: Known) -> Callable[[Batch], Ab]:
+    other = partners(known.groups, known.seed)
+    return lambda batch: known.images.read_rows("ab", other[batch.rows])
+
+
+BASELINES: dict[str, Baseline] = {}
+
+
+def register(baseline: Baseline) -> None:
+    """Add a baseline; all that are registered are scored, in this order.
+
+    Raises:
+        ValueError: there is one of that name.
+    """
+    if baseline.name in BASELINES:
+        raise ValueError(f"expected a new baseline, received another {baseline.name!r}")
+    BASELINES[baseline.name] = baseline
+
+
+for _baseline in (
+    Baseline(GRAY, "gray", "gray everywhere", lambda known: _constant(lab.NEUTRAL, lab.NEUTRAL)),
+    Baseline(MEAN, "mean colour", "the training images' mean colour", _mean),
+    # The channel that is the larger one in most training pixels. Gray ties, so its accuracy is the share of a >= b.
+    Baseline(MAJORITY, "majority", "the more frequent channel", _majority, is_colour=False),
+    Baseline(SHUFFLED, "another image's colours", "another image's colours", _shuffled),
+    Baseline(
+        CEILING,
+        "ceiling (truth at 112×112)",
+        "the truth at the networks' resolution",
+        lambda known: lambda batch: ceiling_answer(batch.truth.ab),
+    ),
+):
+    register(_baseline)
+BUILT_IN = tuple(BASELINES)
+
+
+def baselines(known: Known) -> Predictor:
+    """All registered baselines as one predictor."""
+    made = {name: baseline.make(known) for name, baseline in BASELINES.items()}
+    return lambda batch: {name: answer(batch) for name, answer in made.items()}

@@ -1,0 +1,180 @@
+"""The one loop that scores predictors: it reads the images batch by batch, asks for answers and measures them."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.progress import Progress, Silent
+from pipeline.evaluation.measures import Columns, Truth, Values, measure, measure_accuracy
+from pipeline.evaluation.predictors import Ab, Batch, Predictor
+from pipeline.evaluation.recognition import Recognition
+from pipeline.images.lab import UInt8
+from pipeline.storage.store import Store
+
+# Called with each batch, its answers and a pool for work of its own, which it waits for.
+Each = Callable[[Batch, Mapping[str, Ab], Executor], None]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What predictors are scored on.
+
+    Attributes:
+        images: the store of images.
+        table: the row of every image in splits.csv.
+        rarity: by partition, the weights of its colour bins; see `pipeline.evaluation.metrics.rarity`.
+        embeddings: the store of their embeddings.
+        stored: the arrays of `embeddings` that predictors need.
+    """
+
+    images: Store
+    table: Sequence[Mapping[str, str]]
+    rarity: Mapping[str, Values]
+    embeddings: Store | None = None
+    stored: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the dataset."""
+        return self.images.path.parent.name
+
+    @cached_property
+    def partitions(self) -> list[str]:
+        """Of every image."""
+        return [row["partition"] for row in self.table]
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """Of every image."""
+        return [row["group"] for row in self.table]
+
+    def places(self, batch: Batch, partition: str) -> list[int]:
+        """Which images of a batch belong to a partition."""
+        return [place for place, row in enumerate(batch.rows.tolist()) if self.partitions[row] == partition]
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All images in the order of the store; a batch never crosses the border of a shard."""
+        for shard in range(self.images.shard_count()):
+            first, stop = self.images.span(shard)
+            lightness, ab = (self.images.read(name, first, stop) for name in ("L", "ab"))
+            embedded = {name: self._embeddings.read(name, first, stop) for name in self.stored}
+            whole = self._batch(np.arange(first, stop), lightness, ab, embedded)
+            for start in range(0, stop - first, batch_size):
+                yield whole[start : start + batch_size]
+
+    def batch(self, rows: npt.NDArray[np.intp]) -> Batch:
+        """Some images, in any order."""
+        lightness, ab = (self.images.read_rows(name, rows) for name in ("L", "ab"))
+        return self._batch(rows, lightness, ab, self.embedded(rows))
+
+    def embedded(self, rows: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.float32]]:
+        """What the embedding network gave for some images, (k, ...) by array."""
+        return {name: self._embeddings.read_rows(name, rows) for name in self.stored}
+
+    def mean_embedded(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The mean of each array over the training images."""
+        train = np.array(self.partitions) == "train"
+        found = {}
+        for name in self.stored:
+            total = np.zeros(self._embeddings.array(name).shape[1:])
+            for start, stop, values in self._embeddings.read_spans(name):
+                total += values[train[start:stop]].sum(axis=0, dtype=np.float64)
+            found[name] = (total / train.sum()).astype(np.float32)
+        return found
+
+    @property
+    def _embeddings(self) -> Store:
+        if self.embeddings is None:
+            raise ValueError("expected a store of embeddings, received none")
+        return self.embeddings
+
+    def _batch(
+        self,
+        rows: npt.NDArray[np.intp],
+        lightness: UInt8,
+        ab: UInt8,
+        embedded: Mapping[str, npt.NDArray[np.float32]],
+    ) -> Batch:
+        weights = np.stack([self.rarity[self.partitions[row]] for row in rows.tolist()])
+        return Batch(rows, Truth(lightness, ab, weights), embedded)
+
+
+class Scores:
+    """The measures of one or more answers, (n,) float64 each, by answer and measure; NaN until they are put there."""
+
+    def __init__(self, images: int) -> None:
+        self.answers: dict[str, dict[str, Values]] = {}
+        self._images = images
+
+    def put(self, answer: str, rows: npt.NDArray[np.intp], measured: Columns) -> None:
+        """Keep the measures of the images `rows`."""
+        columns = self.answers.setdefault(answer, {})
+        for name, values in measured.items():
+            columns.setdefault(name, np.full(self._images, np.nan))[rows] = values
+
+    def measure(
+        self, pool: Executor, batch: Batch, answers: Mapping[str, Ab], accuracy_only: Collection[str] = ()
+    ) -> None:
+        """Measure a batch, image by image: less memory and time than all at once."""
+
+        def one(place: int) -> list[tuple[str, npt.NDArray[np.intp], dict[str, Values]]]:
+            here = slice(place, place + 1)
+            part = batch.truth[here]
+            return [
+                (name, batch.rows[here], (measure_accuracy if name in accuracy_only else measure)(part, ab[here]))
+                for name, ab in answers.items()
+            ]
+
+        for measured in pool.map(one, range(len(batch.rows))):
+            for found in measured:
+                self.put(*found)
+
+
+def score(
+    dataset: Dataset,
+    predictor: Predictor,
+    what: str,
+    *,
+    batch_size: int,
+    threads: int,
+    accuracy_only: Collection[str] = (),
+    recognition: Recognition | None = None,
+    each: Each | None = None,
+    progress: Progress | None = None,
+) -> dict[str, dict[str, Values]]:
+    """Score a predictor on all images.
+
+    Args:
+        dataset: what to score it on.
+        predictor: what to score.
+        what: how progress names it.
+        batch_size: images at a time.
+        threads: so many images are measured side by side.
+        accuracy_only: answers that are no colours, which are measured by accuracy alone.
+        recognition: what to gather for recognition, if anything.
+        each: see `Each`.
+        progress: told of each image.
+
+    Returns:
+        Measures, (n,) float64 each, by answer.
+    """
+    found = Scores(len(dataset.table))
+    with (
+        (progress or Silent()).track(f"{what}, images", len(dataset.table)) as advance,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        for batch in dataset.batches(batch_size):
+            answers = predictor(batch)
+            found.measure(pool, batch, answers, accuracy_only)
+            if recognition:
+                colours = {name: ab for name, ab in answers.items() if name not in accuracy_only}
+                for name, measured in recognition.measure(batch.rows, batch.truth, colours).items():
+                    found.put(name, batch.rows, measured)
+            if each:
+                each(batch, answers, pool)
+            advance(len(batch.rows))
+    return found.answers
