@@ -225,7 +225,7 @@ def test_the_plan_names_images_jobs_time_disk_memory_and_random_weights(planned)
 
 def test_a_longer_experiment_is_planned_to_take_longer(planned, monkeypatch):
     monkeypatch.setattr(estimate, "matrix_rate", lambda: 1e11)
-    monkeypatch.setattr(check.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(estimate.os, "cpu_count", lambda: 2)
     paper = changed(planned, training={"epochs": 2500})
     (_, line, *_) = estimate.plan(paper, [("train", "base_lr1e-4")])
     # 12 images x 2500 epochs x (0.6 x 44 + 0.2 x 14.7) GFLOP at 75 GFLOP/s.
@@ -236,6 +236,6 @@ def test_a_longer_experiment_is_planned_to_take_longer(planned, monkeypatch):
 
 
 def test_a_disk_that_is_too_small_stops_the_work(planned, monkeypatch):
-    monkeypatch.setattr(check.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     with pytest.raises(InputError, match=r"needs about .* GB of disk, 0\.0 GB are free; .*data and root"):
         estimate.plan(planned, JOBS)

@@ -76,7 +76,7 @@ def test_what_the_comments_say_of_the_networks_is_true():
         assert row.split("|")[5].strip() in new_config.TEMPLATE
 
 
-@pytest.mark.parametrize("weights", ["imagenet", new_config.recipes.OFFICIAL_FILE])
+@pytest.mark.parametrize("weights", ["imagenet", new_config.recipe.OFFICIAL_FILE])
 def test_the_other_weights_are_a_line_to_uncomment(call, tmp_path, weights):
     call("my-photos", "--from", photographs(tmp_path / "p", 3))
     text = (tmp_path / "work" / "my-photos.yaml").read_text()
@@ -146,8 +146,8 @@ def test_a_folder_whose_name_yaml_cannot_hold_is_refused(call, tmp_path):
 
 
 def test_a_full_disk_is_a_warning_of_the_configuration(call, tmp_path, monkeypatch):
-    usage = new_config.planning.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(new_config.planning.shutil, "disk_usage", lambda path: usage._replace(free=1))
+    usage = new_config.estimate.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(new_config.estimate.shutil, "disk_usage", lambda path: usage._replace(free=1))
     result = call("mine", "--from", photographs(tmp_path / "p", 3))
     assert result.exit_code == 0 and "warning: data: this work needs about" in result.stderr
     assert "# warning: data: this work needs about" in (tmp_path / "work" / "mine.yaml").read_text()
