@@ -34,7 +34,6 @@ LESS_MEMORY = {
     "evaluate": "evaluation.batch_size",
     "train": "training.memory_gib, or the run's batch size (_bs)",
 }
-PARTITIONS = ("train", "validation", "test")  # `pipeline.dataset.splits` has them too, and takes NumPy along
 DEFAULT_CONFIG = Path("config/config.yaml")
 
 F = TypeVar("F", bound=Callable[..., Any])

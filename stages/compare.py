@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.config.partitions import PARTITIONS
 from stages import common
 
 
@@ -12,7 +13,7 @@ from stages import common
 @click.argument("other", type=common.PATH)
 @click.option(
     "--partition",
-    type=click.Choice(common.PARTITIONS),
+    type=click.Choice(PARTITIONS),
     default="test",
     show_default=True,
     help="Which images.",

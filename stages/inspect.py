@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pipeline.config.partitions import PARTITIONS
 from stages import common
 
 PNG = click.Path(path_type=Path, dir_okay=False)
@@ -18,7 +19,7 @@ PNG = click.Path(path_type=Path, dir_okay=False)
 @click.option("--sheet", type=PNG, help="Draw a contact sheet, gray and true, of at most 100 images into this PNG.")
 @click.option("--rows", metavar="ROWS", help="Images of the sheet by row: 0,5,10-20. Default: all.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Image of the sheet by id. May be repeated.")
-@click.option("--partition", type=click.Choice(common.PARTITIONS), help="Images of the sheet: those of one partition.")
+@click.option("--partition", type=click.Choice(PARTITIONS), help="Images of the sheet: those of one partition.")
 @click.option("--plot", type=PNG, help="Draw histograms of L, a and b, and the embeddings' norms and spectrum.")
 @click.option("--neighbours", default="", metavar="ID", help="Tell which images' embeddings are nearest to this one's.")
 @click.option("--count", type=click.IntRange(1, 99), help="How many neighbours. Default: 8.")

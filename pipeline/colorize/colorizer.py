@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipeline.colorize import recolour
 from pipeline.colorize.upsampling import Upsampling
+from pipeline.config.paths import ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.images import light
@@ -19,7 +20,6 @@ from pipeline.images.lab import NEUTRAL, SIZE, UInt8
 from pipeline.images.light import Levels
 from pipeline.results.record import read_record
 
-MODEL_FILE = "model.keras"
 MOST_SQUARES = 16  # a long picture is shown to the network with at most the pixels of so many squares
 _MULTIPLE = 8  # the networks take heights and widths of so many pixels
 
@@ -101,8 +101,9 @@ class Colorizer:
         from pipeline.networks import backend
 
         folder = Path(run)
+        where = ResultFiles(folder)
         record = read_record(folder)
-        files.refuse_changed(folder / MODEL_FILE)
+        files.refuse_changed(where.model)
         precision = record["embedding"].get("precision", "float32")
         if "keras" not in sys.modules:
             backend.start(threads, precision)
@@ -112,12 +113,10 @@ class Colorizer:
         try:
             with backend.policy(precision):
                 embed = of_run.load(folder, record, embedding_weights)
-                network = saving.load(folder / MODEL_FILE)
+                network = saving.load(where.model)
         except KeyError as error:
-            raise InputError(
-                f"{folder / 'run.yaml'}: expected {error}, which is missing; evaluate the run again"
-            ) from None
-        identity = files.digest_file(folder / MODEL_FILE)
+            raise InputError(f"{where.record}: expected {error}, which is missing; evaluate the run again") from None
+        identity = files.digest_file(where.model)
         return cls(
             network, embed, run=record["run"], identity=identity, size=size, saturation=saturation, threads=threads
         )

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.colorize.colorizer import MODEL_FILE
 from pipeline.config import schema
+from pipeline.config.paths import ResultFiles
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
@@ -98,7 +98,7 @@ def export(
             is there already, or the answers differ from Keras' by more than `LARGEST_DIFFERENCE` or `LARGEST_LOSS`.
     """
     record = read_record(run)
-    files.refuse_changed(run / MODEL_FILE)
+    files.refuse_changed(ResultFiles(run).model)
     _refuse_unfit(run, record, form)
     _refuse_missing_packages(form.target)
     _refuse_existing(path, form.target, replace)
@@ -177,7 +177,7 @@ def _networks(run: Path, record: Mapping[str, Any], weights: Path | None, thread
     from pipeline.networks import saving
 
     with backend.policy("float32"):
-        return runtimes.in_float32(saving.load(run / MODEL_FILE)), of_run.load(run, record, weights)
+        return runtimes.in_float32(saving.load(ResultFiles(run).model)), of_run.load(run, record, weights)
 
 
 @dataclass(frozen=True)
@@ -260,6 +260,7 @@ def _made_from(run: Path, record: Mapping[str, Any], form: Form) -> dict[str, An
     if form.embedding_is_input:
         given["embedding"] = f"(batch, 1000) float32: {record['embedding']['activation']} of the embedding network"
     packages = PACKAGES[form.target].values()
+    model = ResultFiles(run).model
     return {
         "run": record["run"],
         "target": form.target,
@@ -269,7 +270,7 @@ def _made_from(run: Path, record: Mapping[str, Any], form: Form) -> dict[str, An
         "outputs": {"ab": "(batch, H, W, 2) float32: a and b in 8-bit units, 128 is neutral; 0 or more, not clipped"},
         "made_from": {
             "fingerprints": record.get("fingerprints", {}),
-            "network": {MODEL_FILE: files.digest_file(run / MODEL_FILE)},
+            "network": {model.name: files.digest_file(model)},
             "embedding_network": record["embedding"] | (record.get("embedding_weights") or {}),
         },
         "versions": {**versions.versions(networks=True), **{name: version(name) for name in packages}},

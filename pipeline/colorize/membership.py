@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import schema
+from pipeline.config.paths import ResultFiles, scratch_of
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.dataset.index import image_digest, read_index
 from pipeline.dataset.sources import folder, sample
-from pipeline.embedding import of_run
 from pipeline.images import lab
 from pipeline.images.photographs import UnreadablePhotograph
 from pipeline.results.record import read_record
-from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 NONE = "none"  # of no partition
@@ -39,7 +38,7 @@ class Membership:
         self._result = result
 
     def __call__(self, photograph: Path) -> str:
-        """One of `splits.PARTITIONS`, "none" or "unknown".
+        """One of `PARTITIONS`, "none" or "unknown".
 
         "unknown": the data are not at hand or came as arrays, the photograph is gray (digests are those of colours),
         ingest would leave it out, or it is no known one but ingest worked with other versions of what decodes (see
@@ -57,7 +56,7 @@ class Membership:
         try:
             return _read(self._result)
         except KeyError as error:
-            reason = f"{self._result / 'run.yaml'} does not tell its {error}"
+            reason = f"{ResultFiles(self._result).record} does not tell its {error}"
         except InputError as error:
             reason = str(error)
         log.info("colorize: it is not known which photographs the run was trained on: %s", reason)
@@ -110,7 +109,7 @@ def _read(result: Path) -> _Images:
     partitions = [row["partition"] for row in table]
     by_file: dict[str, str] = {}
     if kind is schema.FolderSource:
-        known = folder.known_files(images.path.with_suffix(".scratch"))
+        known = folder.known_files(scratch_of(images))
         for shard in range(images.shard_count()):
             shard_record = images.record(shard) or {}
             start, stop = shard_record["rows"]
@@ -130,12 +129,12 @@ def _read(result: Path) -> _Images:
 def _stores(result: Path, record: Mapping[str, Any]) -> tuple[Store, Path]:
     """The images and the split that the run was trained on."""
     asked = record["fingerprints"]
-    places = of_run.datasets(result, record)
+    places = ResultFiles(result).datasets(record)
     for place in places:
-        images, split = Store(place / "images.zarr", IMAGES), place / "splits.csv"
+        images, split = place.images, place.splits
         if not images.manifest_path.exists():
             continue
         if (images.manifest()["fingerprint"], splits.fingerprint(split)) == (asked["images"], asked["split"]):
             return images, split
-        raise InputError(f"{place} holds other images or another split than those that it was trained on")
-    raise InputError(f"its images are not there ({', '.join(map(str, dict.fromkeys(places)))})")
+        raise InputError(f"{place.directory} holds other images or another split than those that it was trained on")
+    raise InputError(f"its images are not there ({', '.join(dict.fromkeys(str(place.directory) for place in places))})")

@@ -1,85 +1,188 @@
-"""Where everything lies: the one home of paths."""
+"""Where everything lies: the one home of paths and file names.
 
+Every class stands for one folder and names what lies in it. `Paths` starts from a configuration, the rest from a path.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, overload
 
 from pipeline.config.schema import Config
+from pipeline.core import files
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES
 from pipeline.storage.store import Store
 
 
-@dataclass(frozen=True)
-class Paths:
-    """Paths under `data` (shared by experiments) and `root` (one set of experiments)."""
-
-    config: Config
-
+class _Folder(Protocol):
     @property
-    def dataset(self) -> Path:
-        """``data/<dataset>/``: stores, index, split and reference answers."""
-        return Path(self.config.data) / self.config.dataset
+    def directory(self) -> Path: ...
+
+
+class Under:
+    """A fixed name in the folder that a class stands for: of an object the path, of the class itself the `name`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, folder: None, kind: type) -> "Under": ...
+    @overload
+    def __get__(self, folder: _Folder, kind: type) -> Path: ...
+    def __get__(self, folder: _Folder | None, kind: type) -> "Under | Path":
+        """See the class."""
+        return self if folder is None else folder.directory / self.name
+
+
+def manifest_of(table: Path) -> Path:
+    """The manifest of a table, which lies beside it and is written last."""
+    return table.with_suffix(".json")
+
+
+def scratch_of(images: Store) -> Path:
+    """What ingest keeps of a folder of photographs, beside its store, to know them again."""
+    return images.path.with_suffix(".scratch")
+
+
+@dataclass
+class DatasetFiles:
+    """``data/<dataset>/``: what is made once for all runs."""
+
+    directory: Path
+
+    index = Under("index.csv")  # a row per image
+    report = Under("report.csv")  # photographs that were left out, and duplicates
+    splits = Under("splits.csv")
+    references = Under("references.csv")  # scores of the baselines
+    network = Under("embedding_network.weights.h5")  # the embedding network's weights, where they are random
+    network_manifest = Under("embedding_network.json")
 
     @property
     def images(self) -> Store:
         """The store of images."""
-        return Store(self.dataset / "images.zarr", IMAGES)
+        return Store(self.directory / f"{IMAGES.kind}.zarr", IMAGES)
 
     @property
     def embeddings(self) -> Store:
         """The store of embeddings."""
-        return Store(self.dataset / "embeddings.zarr", EMBEDDINGS)
+        return Store(self.directory / f"{EMBEDDINGS.kind}.zarr", EMBEDDINGS)
 
     @property
-    def splits(self) -> Path:
-        """The split."""
-        return self.dataset / "splits.csv"
+    def baselines(self) -> "BaselineFiles":
+        """The scores of the baselines, and what lies beside them."""
+        return BaselineFiles(self.references)
+
+    @classmethod
+    def beside(cls, store: Store) -> "DatasetFiles":
+        """What lies beside a store."""
+        return cls(store.path.parent)
+
+
+@dataclass(frozen=True)
+class BaselineFiles:
+    """The scores of the baselines, a CSV file of any name, and what lies beside it."""
+
+    scores: Path
+
+    recognition = Under("recognition.npz")  # of the true images, with ImageNet weights only
+    pictures = Under("pictures")  # of the test images: true/ and gray/
 
     @property
-    def references(self) -> Path:
-        """Scores of the answers that need no network."""
-        return self.dataset / "references.csv"
-
-    def model(self, run: str) -> Path:
-        """``models/<run>/``: weights, history and checkpoint; its `evaluation` folder holds scores and figures."""
-        return Path(self.config.root) / "models" / run
+    def directory(self) -> Path:
+        """The folder of the scores."""
+        return self.scores.parent
 
     @property
-    def results(self) -> Path:
-        """``results/``: a folder per run, and the summary."""
-        return Path(self.config.root) / "results"
+    def manifest(self) -> Path:
+        """What the scores were made from; written last."""
+        return manifest_of(self.scores)
+
+    @property
+    def per_image(self) -> Path:
+        """The same scores image by image."""
+        return self.scores.with_name(f"{self.scores.stem}_per_image.csv")
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where one run's training lives: ``models/<run>/``."""
+    """``models/<run>/``: where a run is trained."""
 
     directory: Path
 
-    @property
-    def settings(self) -> Path:
-        """What the run is made of; written before training starts."""
-        return self.directory / "settings.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The newest checkpoint."""
-        return self.directory / "checkpoint.npz"
-
-    @property
-    def history(self) -> Path:
-        """A row per epoch."""
-        return self.directory / "history.csv"
-
-    @property
-    def times(self) -> Path:
-        """Seconds per epoch: the only file of a run that differs between equal runs."""
-        return self.directory / "times.csv"
-
-    @property
-    def summary(self) -> Path:
-        """How training ended; written last."""
-        return self.directory / "training.json"
+    settings = Under("settings.json")  # what the run is made of; written before training starts
+    checkpoint = Under("checkpoint.npz")  # the newest
+    history = Under("history.csv")  # a row per epoch
+    times = Under("times.csv")  # seconds per epoch: the only file that differs between equal runs
+    summary = Under("training.json")  # how training ended; written last
+    tensorboard = Under("tensorboard")
+    evaluation = Under("evaluation")  # scores and figures
 
     def weights(self, which: str) -> Path:
         """The "best" or the "last" weights."""
         return self.directory / f"{which}.weights.h5"
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """``results/<run>/``: what one looks at of a run."""
+
+    directory: Path
+
+    record = Under("run.yaml")  # what made the rest
+    metrics = Under("metrics.csv")
+    per_image = Under("per_image.csv")
+    differences = Under("differences.csv")  # from the baselines
+    history = Under(RunFiles.history.name)
+    model = Under("model.keras")
+    card = Under("model-card.md")
+    pictures = Under("pictures")  # of the test images
+    listing = Under(files.LISTING)  # digests of all others; written last
+
+    @property
+    def run(self) -> str:
+        """The name of the run."""
+        return self.directory.resolve().name
+
+    def figure(self, name: str, kind: str = "png") -> Path:
+        """A figure, as "png" or "svg"."""
+        return self.directory / f"{name}.{kind}"
+
+    def datasets(self, record: Mapping[str, Any]) -> list[DatasetFiles]:
+        """Where the run's dataset may lie, by its record: seen from here, or from the folder that holds the results."""
+        asked = record["configuration"]
+        inside = Path(asked["data"]).expanduser() / asked["dataset"]
+        return [DatasetFiles(inside), DatasetFiles(self.directory.resolve().parents[1] / inside)]
+
+
+@dataclass(frozen=True)
+class SummaryFiles:
+    """``results/``: a folder per run, the summary of all runs, and the page."""
+
+    directory: Path
+
+    table = Under("summary.csv")
+    text = Under("summary.md")
+    manifest = Under("summary.json")  # of table, text and sweeps; written last
+    lock = Under(".summary.lock")
+    page = Under("index.html")
+    pages = Under("report")  # the folder that the page needs
+    page_manifest = Under("report.json")  # of page and pages; written last
+
+    def run(self, name: str) -> ResultFiles:
+        """The results of one run."""
+        return ResultFiles(self.directory / name)
+
+
+class Paths(DatasetFiles):
+    """The paths of a configuration: its dataset's, which experiments share, and the folders below `root`."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(Path(config.data) / config.dataset)
+        root = Path(config.root)
+        self.models = root / "models"
+        self.results = root / "results"  # see `SummaryFiles`
+        self.logs = root / "logs"  # what stages said in the workflow, and what each cost
+
+    def model(self, run: str) -> Path:
+        """``models/<run>/``, see `RunFiles`."""
+        return self.models / run

@@ -5,13 +5,12 @@ from typing import Any
 
 from pipeline.config import schema
 from pipeline.config.runs import Run
-from pipeline.networks import notation
 
 
 def run_settings(
     run: Run,
     training: schema.Training,
-    more_architectures: Mapping[str, schema.Architecture],
+    architecture: schema.Architecture,
     *,
     dataset: str,
     limit: int | None,
@@ -25,7 +24,7 @@ def run_settings(
     """
     return {
         "run": run.name,
-        "architecture": notation.resolve(run.architecture, more_architectures).model_dump(),
+        "architecture": architecture.model_dump(),
         "training": training.model_dump(include={"precision", "start_at", "patience"}),
         "dataset": dataset,
         "limit": limit,

@@ -1,10 +1,10 @@
 """index.csv: a row for each image of a store."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from pipeline.config.paths import DatasetFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.images import lab
@@ -56,7 +56,7 @@ def read_index(store: Store) -> list[dict[str, str]]:
     Raises:
         InputError: the file is missing or does not fit the store.
     """
-    path: Path = store.path.with_name("index.csv")
+    path = DatasetFiles.beside(store).index
     files.refuse_damaged(path.parent, {path.name: store.manifest()["files"][path.name]})
     rows = files.read_csv(path, INDEX_COLUMNS)
     if len(rows) != store.rows():

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from pipeline.config import schema
+from pipeline.config.paths import DatasetFiles, scratch_of
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
@@ -50,7 +51,7 @@ def ingest(
     """
     made_with = settings(source_settings, images_per_shard)
     store.keeps(None, made_with, replace=replace)  # before anything is written
-    scratch = store.path.with_suffix(".scratch")
+    scratch = scratch_of(store)
     source = open_source(
         source_settings, limit=limit, scratch=scratch, scheduler=scheduler, workers=workers, progress=progress
     )
@@ -62,17 +63,18 @@ def ingest(
         _ingest_shard, arguments, what="ingest, shards", scheduler=scheduler, workers=workers, target=store.path,
         progress=progress,
     )  # fmt: skip
-    duplicates = _write_index(source, store)
+    beside = DatasetFiles.beside(store)
+    duplicates = _write_index(source, store, beside)
     inputs = [(store.record(shard) or {})["input"] for shard in range(store.shard_count())]
     store.complete(
         {"input": files.fingerprint(inputs), "limit": limit},
-        files={name: files.digest_file(store.path.with_name(name)) for name in ("index.csv", "report.csv")},
+        files={path.name: files.digest_file(path) for path in (beside.index, beside.report)},
     )
     source.close()
     log.info(
         "ingest: %d images in %d shards (%d written, %d unchanged); %d left out, %d duplicates, see %s",
         source.n, len(written), sum(written), len(written) - sum(written), len(source.remarks), duplicates,
-        store.path.with_name("report.csv"),
+        beside.report,
     )  # fmt: skip
     return sum(written)
 
@@ -91,7 +93,7 @@ def _ingest_shard(source: Source, store: Store, shard: int, identity: str) -> bo
     return True
 
 
-def _write_index(source: Source, store: Store) -> int:
+def _write_index(source: Source, store: Store, beside: DatasetFiles) -> int:
     """Write index.csv and report.csv; images of equal bytes, and what is grouped with them, become one group."""
     rows: list[dict[str, str]] = []
     for shard in range(store.shard_count()):
@@ -106,6 +108,6 @@ def _write_index(source: Source, store: Store) -> int:
     remarks += [
         {"file": row["id"], "reason": DUPLICATE, "detail": f"same image as {first}"} for row, first in duplicates
     ]
-    files.write_csv(store.path.with_name("index.csv"), INDEX_COLUMNS, rows)
-    files.write_csv(store.path.with_name("report.csv"), REPORT_COLUMNS, remarks)
+    files.write_csv(beside.index, INDEX_COLUMNS, rows)
+    files.write_csv(beside.report, REPORT_COLUMNS, remarks)
     return len(duplicates)

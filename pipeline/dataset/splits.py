@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import schema
+from pipeline.config.partitions import PARTITIONS
+from pipeline.config.paths import manifest_of
 from pipeline.core import files
 from pipeline.core.conflicts import refuse_other
 from pipeline.core.errors import InputError
 
-PARTITIONS = ("train", "validation", "test")
 COLUMNS = ("index", "id", "group", "partition")
 EXHAUSTIVE_GROUPS = 10
 
@@ -117,7 +118,7 @@ def write(
     Raises:
         InputError: there are too few groups, or there is another split.
     """
-    manifest_path = path.with_suffix(".json")
+    manifest_path = manifest_of(path)
     old = {} if replace else files.read_if_whole(manifest_path).get("settings", {})
     refuse_other(path, old, settings.model_dump())
     partitions = split(index, settings)
@@ -156,7 +157,7 @@ def read(path: Path, images: str) -> list[dict[str, str]]:
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of splits.csv."""
-    return files.read_json(path.with_suffix(".json"))
+    return files.read_json(manifest_of(path))
 
 
 def fingerprint(path: Path) -> str:

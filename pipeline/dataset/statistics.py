@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dataset.splits import PARTITIONS
+from pipeline.config.partitions import PARTITIONS
 from pipeline.images.lab import UInt8
 from pipeline.storage.store import Store
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.config import schema
+from pipeline.config.paths import DatasetFiles
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
@@ -23,7 +24,6 @@ from pipeline.storage.store import Store
 if TYPE_CHECKING:
     from pipeline.embedding.inception import EmbeddingNetwork
 
-NETWORK_FILE = "embedding_network.weights.h5"
 ROWS_OF_SANITY = 2048
 
 log = logging.getLogger("deepcolor")
@@ -94,7 +94,7 @@ def embed(
     if embedding.weights not in ("random", "imagenet"):  # workers have another working folder
         embedding = embedding.model_copy(update={"weights": str(Path(embedding.weights).expanduser().absolute())})
     made_with = recipe.settings(embedding, images.rows_per_shard())
-    saved = store.path.with_name(NETWORK_FILE)
+    saved = DatasetFiles.beside(store).network
     log.info("embed: the weights of the embedding network are %s", recipe.label(made_with))
     kept = store.keeps(images.rows(), made_with, replace=replace) and bool(store.attributes())
     if not kept or not inception.weights_known(embedding, saved) or _unfinished(images, store, made_with):

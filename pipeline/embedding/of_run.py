@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import schema
+from pipeline.config.paths import DatasetFiles, ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
-from pipeline.storage.layouts import EMBEDDINGS
-from pipeline.storage.store import Store
 
 if TYPE_CHECKING:
     from pipeline.embedding.inception import EmbeddingNetwork
 
-NETWORK_FILE = "embedding_network.weights.h5"
+NETWORK_FILE = DatasetFiles.network.name
 
 
 def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -> "EmbeddingNetwork | None":
@@ -37,7 +36,7 @@ def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -
     expected = digest(made) or digest(record.get("embedding_weights") or _of_dataset(result, record))
     if expected is None:
         raise InputError(
-            f"{result / 'run.yaml'}: expected the digest of the embedding network's weights, received none; "
+            f"{ResultFiles(result).record}: expected the digest of the embedding network's weights, received none; "
             "evaluate and collect the run again"
         )
     settings = schema.Embedding(
@@ -73,7 +72,7 @@ def _random(
 
     if weights is not None and not weights.is_file():
         raise InputError(f"--embedding-weights: {weights} is not a file; name {NETWORK_FILE} of the run's dataset")
-    places = [folder / NETWORK_FILE for folder in datasets(result, record)]
+    places = [dataset.network for dataset in ResultFiles(result).datasets(record)]
     saved = weights or next((place for place in places if place.is_file()), None)
     if saved is not None:
         _refuse_other(result, expected, files.digest_file(saved), str(saved))
@@ -93,13 +92,6 @@ def _refuse_other(result: Path, expected: str, found: str | None, what: str) -> 
         )
 
 
-def datasets(result: Path, record: Mapping[str, Any]) -> list[Path]:
-    """Where the run's dataset may be: seen from here, or from the folder that holds the results."""
-    asked = record["configuration"]
-    inside = Path(asked["data"]).expanduser() / asked["dataset"]
-    return [inside, result.resolve().parents[1] / inside]
-
-
 def _of_dataset(result: Path, record: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the run's dataset tells of the weights of its embeddings; empty where there is none.
 
@@ -107,14 +99,14 @@ def _of_dataset(result: Path, record: Mapping[str, Any]) -> Mapping[str, Any]:
         InputError: the dataset has other embeddings than the run was trained on.
     """
     trained_on = record["fingerprints"]["embeddings"]
-    for folder in datasets(result, record):
-        told = Store(folder / "embeddings.zarr", EMBEDDINGS).manifest_path
+    for dataset in ResultFiles(result).datasets(record):
+        told = dataset.embeddings.manifest_path
         if not told.exists():
             continue
         manifest = files.read_json(told)
         if manifest["fingerprint"] != trained_on:
             raise InputError(
-                f"{result} was trained on embeddings with fingerprint {trained_on}, those in {folder} have "
+                f"{result} was trained on embeddings with fingerprint {trained_on}, those in {dataset.directory} have "
                 f"{manifest['fingerprint']}; train it again, or colour with the data that it was trained on"
             )
         weights: Mapping[str, Any] = manifest.get("weights", {})

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import schema
+from pipeline.config.partitions import PARTITIONS
+from pipeline.config.paths import BaselineFiles
 from pipeline.core import files
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
@@ -24,9 +26,6 @@ from pipeline.evaluation.scoring import Dataset, score
 from pipeline.images import jpeg, lab
 from pipeline.storage.store import Store
 
-PER_IMAGE = "references_per_image.csv"
-RECOGNITION = "recognition.npz"  # where the weights are ImageNet's
-PICTURES = "pictures"
 Rarity = Mapping[str, npt.NDArray[np.float64]]
 
 
@@ -57,8 +56,8 @@ def score_baselines(
     Args:
         images: the store of images.
         split: splits.csv.
-        out: the CSV to write, with `scores.COLUMNS` and an empty run. Beside it come the same scores image by image
-            (`PER_IMAGE`), the test images as pictures (`PICTURES`), and, last, the manifest.
+        out: the CSV to write, with `scores.COLUMNS` and an empty run. Beside it come the same scores image by image,
+            the test images as pictures, and, last, the manifest; see `BaselineFiles`.
         batch_size: images at a time.
         seed: of the shuffle, and of the resamples that intervals come from.
         threads: so many images are measured side by side.
@@ -69,9 +68,9 @@ def score_baselines(
     Raises:
         InputError: the images or the split are missing, or there are scores made with other settings.
     """
-    made_with = settings(seed, embedding)
+    made_with, where = settings(seed, embedding), BaselineFiles(out)
     if not replace:
-        refuse_other(out, files.read_if_whole(out.with_suffix(".json")).get("settings", {}), made_with)
+        refuse_other(out, files.read_if_whole(where.manifest).get("settings", {}), made_with)
     table = splits.read(split, images.manifest()["fingerprint"])
     colours = statistics.count_colours(images, [row["partition"] for row in table])
     bins = {name: metrics.bin_counts(counts) for name, counts in colours.items()}
@@ -79,8 +78,8 @@ def score_baselines(
     known = predictors.Known(images, data.partitions, data.groups, colours, seed)
     recognised = Recognition.of(embedding, data.partitions)
 
-    out.with_suffix(".json").unlink(missing_ok=True)
-    with files.new_folder(out.with_name(PICTURES)) as folder:
+    where.manifest.unlink(missing_ok=True)
+    with files.new_folder(where.pictures) as folder:
         found = score(
             data,
             predictors.baselines(known),
@@ -94,13 +93,13 @@ def score_baselines(
         )
     chosen = scores.samples(data.partitions, data.groups, seed)
     over = scores.summed(found, chosen)
-    written = [out, out.with_name(PER_IMAGE), *sorted(out.with_name(PICTURES).rglob("*.jpg"))]
+    written = [out, where.per_image, *sorted(where.pictures.rglob("*.jpg"))]
     if recognised:
         frechet.put(over, recognised.distances(), recognised.metric)
-        recognition.write(out.with_name(RECOGNITION), recognised.true)
-        written.append(out.with_name(RECOGNITION))
+        recognition.write(where.recognition, recognised.true)
+        written.append(where.recognition)
     files.write_csv(out, scores.COLUMNS, scores.rows("", data.name, over, chosen))
-    per_image.write(out.with_name(PER_IMAGE), "", data.name, table, found)
+    per_image.write(where.per_image, "", data.name, table, found)
     manifest = {
         **_made_from(images, split, made_with),
         "train_mean_ab": list(statistics.mean_ab(colours["train"])),
@@ -109,7 +108,7 @@ def score_baselines(
         },
         "files": {path.relative_to(out.parent).as_posix(): files.digest_file(path) for path in written},
     }
-    files.write_json(out.with_suffix(".json"), manifest)
+    files.write_json(where.manifest, manifest)
 
 
 def _pictures(folder: Path, data: Dataset) -> Any:
@@ -144,23 +143,24 @@ def read_baselines(
     Raises:
         InputError: it is missing, damaged, or was made from other images, another split or with other settings.
     """
-    manifest = files.read_json(path.with_suffix(".json"))
+    where = BaselineFiles(path)
+    manifest = files.read_json(where.manifest)
     made_with = settings(seed, embedding)
     made_from = _made_from(images, split, made_with)
     if differences := differing({key: manifest.get(key) for key in made_from}, made_from):
         raise InputError(
             f"{path} was made from other images, another split or seed ({'; '.join(differences)}); run baselines again"
         )
-    names = (path.name, PER_IMAGE, *([RECOGNITION] if made_with["recognition"] else []))
+    names = (path.name, where.per_image.name, *([where.recognition.name] if made_with["recognition"] else []))
     files.refuse_damaged(path.parent, {name: manifest["files"].get(name, "none") for name in names})
-    counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in splits.PARTITIONS}
+    counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in PARTITIONS}
     for name, found in manifest["colour_counts"].items():
         counts[name][[int(i) for i in found]] = list(found.values())
     return Baselines(
         files.read_csv(path, scores.COLUMNS),
-        per_image.read(path.with_name(PER_IMAGE)).answers,
+        per_image.read(where.per_image).answers,
         _rarity(counts),
-        recognition.read(path.with_name(RECOGNITION), images.rows()) if made_with["recognition"] else None,
+        recognition.read(where.recognition, images.rows()) if made_with["recognition"] else None,
     )
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import schema
+from pipeline.config.partitions import PARTITIONS
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.dataset.splits import PARTITIONS
 from pipeline.embedding import recipe
 from pipeline.evaluation import frechet
 from pipeline.evaluation.frechet import Moments

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import paper
-from pipeline.dataset.splits import PARTITIONS
+from pipeline.config.partitions import PARTITIONS
 from pipeline.evaluation import bootstrap, frechet, metrics
 from pipeline.evaluation.measures import Columns, Values
 from pipeline.evaluation.predictors import GRAY, MEAN

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.config.paths import DatasetFiles
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
@@ -125,7 +126,7 @@ def _manifest(store: Store) -> dict[str, Any]:
 
 def _index(images: Store) -> list[dict[str, str]]:
     if isinstance(images, RemoteStore):
-        index, split = images.table("index.csv"), images.table("splits.csv")
+        index, split = images.table(DatasetFiles.index.name), images.table(DatasetFiles.splits.name)
         complete = len(index) == images.rows() and {"id", "group", "digest", "flags"} <= set(index[0] if index else ())
         index = index if complete else []
     elif not images.manifest_path.exists():
@@ -133,7 +134,7 @@ def _index(images: Store) -> list[dict[str, str]]:
     else:
         index, split = read_index(images), []
         with contextlib.suppress(InputError):  # a sheet needs no split
-            split = splits.read(images.path.with_name("splits.csv"), images.manifest()["fingerprint"])
+            split = splits.read(DatasetFiles.beside(images).splits, images.manifest()["fingerprint"])
     partitions = [row.get("partition") or "" for row in split] if len(split) == len(index) else [""] * len(index)
     return [{**row, "partition": partition} for row, partition in zip(index, partitions, strict=True)]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import WORKFLOW
 from pipeline.config.loading import VARIABLE
-from pipeline.config.paths import Paths
+from pipeline.config.paths import Paths, RunFiles, manifest_of
 from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import Run
 from pipeline.config.schema import Config
@@ -109,7 +109,7 @@ def check_data(config: Config) -> None:
         places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
     }
     for path, stage in ((places.splits, "split"), (places.references, "references")):
-        made_with[path] = (files.read_if_whole(path.with_suffix(".json")).get("settings"), stage)
+        made_with[path] = (files.read_if_whole(manifest_of(path)).get("settings"), stage)
     for path, (old, stage) in made_with.items():
         new = stage_settings(config, stage)
         new.pop("limit", None)
@@ -132,7 +132,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     new = run_settings(
         run,
         config.training,
-        config.architectures,
+        notation.resolve(run.architecture, config.architectures),
         dataset=config.dataset,
         limit=config.limit,
         images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),
@@ -145,7 +145,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     if config.replace:
         return decisive
     record.refuse_other(places.results / name, new, config.evaluation.model_dump(), config.training.epochs)
-    old = files.read_if_whole(directory / "settings.json")
+    old = files.read_if_whole(RunFiles(directory).settings)
     if not old:
         return decisive
     trained_on = old.pop("fingerprints", {})
@@ -162,6 +162,6 @@ def _fingerprints(places: Paths) -> dict[str, str]:
     manifests = {
         "images": files.read_if_whole(places.images.manifest_path).get("fingerprint"),
         "embeddings": files.read_if_whole(places.embeddings.manifest_path).get("fingerprint"),
-        "split": files.read_if_whole(places.splits.with_suffix(".json")).get("files", {}).get(places.splits.name),
+        "split": files.read_if_whole(manifest_of(places.splits)).get("files", {}).get(places.splits.name),
     }
     return {name: fingerprint for name, fingerprint in manifests.items() if fingerprint}

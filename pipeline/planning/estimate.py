@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from pipeline.config.paths import Paths
+from pipeline.config.paths import Paths, RunFiles, scratch_of
 from pipeline.config.runs import Run
 from pipeline.config.schema import Config
 from pipeline.core import files
@@ -44,7 +44,7 @@ def count_images(config: Config) -> int:
     places = Paths(config)
     source = config.datasets[config.dataset]
     if source.kind != "folder":
-        return open_source(source, limit=config.limit, scratch=places.dataset / "images.scratch").n
+        return open_source(source, limit=config.limit, scratch=scratch_of(places.images)).n
     if config.limit is None and (rows := files.read_if_whole(places.images.manifest_path).get("rows")):
         return int(rows)
     below = sum(path.is_file() for path in Path(source.path).rglob("*"))
@@ -112,7 +112,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
 
 def epochs_done(config: Config, name: str) -> int:
     """How many epochs a run has been trained."""
-    history = Paths(config).model(name) / "history.csv"
+    history = RunFiles(Paths(config).model(name)).history
     with contextlib.suppress(InputError):
         return len(files.read_csv(history, ("epoch",)))
     return 0

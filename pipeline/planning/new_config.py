@@ -8,11 +8,11 @@ from pathlib import Path
 import yaml
 
 from pipeline.config import loading, schema
+from pipeline.config.partitions import PARTITIONS
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
 from pipeline.dataset.sources.folder import EXTENSIONS
-from pipeline.dataset.splits import PARTITIONS
 from pipeline.embedding import recipe
 from pipeline.planning import estimate
 

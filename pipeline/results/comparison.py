@@ -19,7 +19,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
     Args:
         one: ``results/<run>/``.
         other: the same of another run.
-        partition: one of `pipeline.dataset.splits.PARTITIONS`.
+        partition: one of `pipeline.config.partitions.PARTITIONS`.
 
     Returns:
         Rows with `COLUMNS`, and why there is no interval, or "". The verdict is on `one`; low and high are None without

@@ -19,7 +19,7 @@ from pipeline.results.read import RunResults, read_run
 from pipeline.results.page_views import cell
 from pipeline.results.vocabulary import ANSWERS, MEASURES
 from pipeline.config.runs import Run
-from pipeline.dataset.splits import PARTITIONS
+from pipeline.config.partitions import PARTITIONS
 
 TEMPLATES = Path(__file__).with_name("templates")
 MEASURED = ("rmse", "ciede2000", "psnr", "ssim", "accuracy", "chroma_ratio")  # metrics of its tables

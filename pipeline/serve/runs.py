@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.colorize.colorizer import MODEL_FILE
+from pipeline.config.paths import ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
@@ -40,11 +40,12 @@ def read(folder: Path) -> ServedRun:
         InputError: it is no finished run, or is damaged.
     """
     record = read_record(folder)
-    if not (folder / MODEL_FILE).is_file():
+    model = ResultFiles(folder).model
+    if not model.is_file():
         raise InputError(
-            f"{folder}: expected a trained network, received no {MODEL_FILE}; evaluate and collect the run"
+            f"{folder}: expected a trained network, received no {model.name}; evaluate and collect the run"
         )
-    files.refuse_changed(folder / MODEL_FILE)
+    files.refuse_changed(model)
     made = record.get("embedding")
     if not isinstance(made, Mapping) or "weights" not in made:
         raise InputError(f"{folder / 'run.yaml'}: expected how its embeddings were made; evaluate the run again")
@@ -67,7 +68,7 @@ def finished(folder: Path) -> list[ServedRun]:
     runs = []
     entries = folder.iterdir() if folder.is_dir() else ()
     for entry in sorted(entries):
-        if not entry.name.startswith(".") and (entry / "run.yaml").is_file():
+        if not entry.name.startswith(".") and ResultFiles(entry).record.is_file():
             try:
                 runs.append(read(entry))
             except InputError as error:

@@ -19,7 +19,7 @@ from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import check_stores, fingerprints
 from pipeline.images import lab
-from pipeline.networks import backend, builder
+from pipeline.networks import backend, builder, notation
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints, on_device
 from pipeline.training.batches import Batches, Shuffling, load
@@ -60,7 +60,7 @@ def train(
         **run_settings(
             run,
             training,
-            more_architectures or {},
+            notation.resolve(run.architecture, more_architectures),
             dataset=images.path.parent.name,
             limit=images.manifest().get("limit"),
             images=images.manifest()["settings"],
@@ -158,7 +158,7 @@ def _watchers(
 ) -> list[keras.callbacks.Callback]:
     watchers: list[keras.callbacks.Callback] = [_ShowSteps(batches, advance)]
     if training.tensorboard:
-        watchers.append(keras.callbacks.TensorBoard(where.directory / "tensorboard"))
+        watchers.append(keras.callbacks.TensorBoard(where.tensorboard))
     return watchers
 
 

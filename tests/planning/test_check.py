@@ -16,6 +16,7 @@ from pipeline.config.runs import Run
 from pipeline.core import files, lost
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
+from pipeline.networks import notation
 from pipeline.planning import check, estimate
 
 
@@ -45,7 +46,7 @@ def pretend_trained(chosen, name, epochs=3, images=None):
     made_with = run_settings(
         Run.parse(name),
         chosen.training,
-        chosen.architectures,
+        notation.resolve(Run.parse(name).architecture, chosen.architectures),
         dataset=chosen.dataset,
         limit=chosen.limit,
         images=check.stage_settings(chosen, "ingest") | {"limit": None},

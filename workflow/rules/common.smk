@@ -28,10 +28,10 @@ def or_stop(function, *arguments):
 
 CONFIG = or_stop(parse_config, config)
 PATHS = Paths(CONFIG)
-DATA = str(PATHS.dataset)
+DATA = str(PATHS.directory)
 RESULTS = str(PATHS.results)
 MODELS = str(PATHS.model("{run}"))
-LOGS = str(Path(CONFIG.root) / "logs")
+LOGS = str(PATHS.logs)
 
 # Stage commands read the configuration from there; `params` only tell Snakemake when to run a rule again.
 os.environ.update(check.stage_environment(CONFIG))
