@@ -22,9 +22,10 @@ from pipeline.core import files
 from pipeline.core.machine import keep_freed
 from pipeline.dataset.ingest import ingest as ingest_images
 from pipeline.dataset.sources.sample import sample_photographs
+from pipeline.embedding import registry
 from pipeline.images.lab import SIZE, from_rgb
 from pipeline.images.photographs import centre_square, decode_photograph, read_bytes
-from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.layouts import IMAGES
 from pipeline.storage.shards import ROWS_PER_CHUNK
 from pipeline.storage.store import Store
 
@@ -181,7 +182,7 @@ def sizes() -> list[Line]:
     with tempfile.TemporaryDirectory() as temporary:
         images = Store(Path(temporary) / "images.zarr", IMAGES)
         ingest_images(schema.SampleSource(), images, workers=THREADS)
-        embeddings = Store(Path(temporary) / "embeddings.zarr", EMBEDDINGS)
+        embeddings = Store(Path(temporary) / "embeddings.zarr", registry.get(schema.DEFAULT_NETWORK).layout())
         rows = images.rows()
         embeddings.create(rows, IMAGES_PER_SHARD, {"settings": {}})
         values = np.random.default_rng(0).normal(size=(rows, 1000)).astype(np.float32)

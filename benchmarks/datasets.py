@@ -9,9 +9,9 @@ from pipeline.core import files
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.dataset.ingest import ingest
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
 from pipeline.images.lab import SIZE
-from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 DISTINCT = (
@@ -51,7 +51,10 @@ def write_archive(folder: Path, n: int) -> None:
 
 def synthetic(folder: Path, n: int, split: schema.Split | None = None) -> tuple[Store, Store, Path]:
     """Images that are drawn, random numbers in the place of their embeddings, and a split."""
-    images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
+    images, embeddings = (
+        Store(folder / "images.zarr", IMAGES),
+        Store(folder / "embeddings.zarr", registry.get(schema.DEFAULT_NETWORK).layout()),
+    )
     table = folder / "splits.csv"
     archive = folder / "archive"
     write_archive(archive, n)

@@ -17,7 +17,8 @@ from pipeline.config import schema  # noqa: E402
 from pipeline.core import files  # noqa: E402
 from pipeline.dataset.ingest import ingest  # noqa: E402
 from pipeline.embedding import embed as embedding_stage  # noqa: E402
-from pipeline.embedding import inception  # noqa: E402
+from pipeline.embedding import network as networks  # noqa: E402
+from pipeline.embedding import registry  # noqa: E402
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES  # noqa: E402
 from pipeline.storage.store import Store  # noqa: E402
 
@@ -31,14 +32,14 @@ def embed() -> list[Line]:
         folder = Path(name)
         images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
         ingest(schema.SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
-        plain = inception.build_network(schema.Embedding(), None)
+        plain = networks.build_network(schema.Embedding(), None)
         weights = folder / "network.weights.h5"
         plain.save_weights(weights)
         settings = schema.Embedding(weights=str(weights), precision=fast)
         gray = images.read("L", 0, IMAGES_EMBEDDED)
-        rgb = np.asarray(inception.GrayPhotograph()(gray))
+        rgb = np.asarray(networks.GrayPhotograph(registry.get(settings.network))(gray))
         keras.config.set_dtype_policy(fast)
-        bare = inception.build_network(settings, None)
+        bare = networks.build_network(settings, None)
 
         def ours() -> None:
             files.remove(embeddings.records)

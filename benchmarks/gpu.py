@@ -30,10 +30,10 @@ from benchmarks.measure import RESULTS, Line, Ratio, in_turn, machine, median, q
 from benchmarks.networks import computed_flops, ours, printed, tiled
 from pipeline.config import schema
 from pipeline.core.machine import Precision
-from pipeline.embedding import inception
+from pipeline.embedding import network, registry
 from pipeline.images.lab import SIZE
 from pipeline.networks import backend, builder
-from pipeline.networks.notation import ARCHITECTURES, EMBEDDING_FLOPS, EMBEDDING_SIZE
+from pipeline.networks.notation import ARCHITECTURES, EMBEDDING_SIZE
 from pipeline.training import on_device
 from pipeline.training.batches import Examples
 
@@ -176,13 +176,14 @@ def embedding(scale: Scale) -> list[Line]:
     """Embeddings, beside `predict` of RGB that is already stacked."""
     lines = []
     lightness = random_examples(scale.embedded).lightness
-    rgb = np.asarray(inception.GrayPhotograph()(lightness))
+    entry = registry.get(schema.DEFAULT_NETWORK)
+    rgb = np.asarray(network.GrayPhotograph(entry)(lightness))
     networks = {precision: _inception(precision) for precision in KINDS}
     plain = networks["float32"]
     products = [Product(kind, scale.matrix) for kind in KINDS.values()]
-    flops = len(rgb) * EMBEDDING_FLOPS
+    flops = len(rgb) * entry.flops
     for batch in scale.batches:
-        runs = [partial(inception.EmbeddingNetwork(network, batch), lightness) for network in networks.values()]
+        runs = [partial(network.EmbeddingNetwork(entry, built, batch), lightness) for built in networks.values()]
         predict = partial(plain.predict, rgb, batch, verbose=0)
         *found, predicting = _measured([*runs, *products, predict], scale.rounds)
         for kind, product, taken, multiplying in zip(
@@ -199,7 +200,7 @@ def embedding(scale: Scale) -> list[Line]:
 
 def _inception(precision: Precision) -> keras.Model:
     with backend.policy(precision):
-        return inception.build_network(schema.Embedding(), None)
+        return network.build_network(schema.Embedding(), None)
 
 
 def _measured(runs: list[Any], rounds: int) -> list[list[float]]:

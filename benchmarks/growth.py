@@ -84,11 +84,12 @@ def _ingest(folder: Path, n: int) -> Callable[[], Any]:
     return run
 
 
-def _stub(embedding: schema.Embedding, saved: Path) -> Callable[[Any], Any]:
+def _stub(embedding: schema.Embedding, saved: Path, outputs: tuple[str, ...]) -> Callable[[Any], Any]:
     from pipeline.embedding import recipe
 
     files.write_json(saved.with_name("embedding_network.json"), recipe.weights(embedding))
-    return lambda lightness: np.random.default_rng(0).normal(size=(len(lightness), 1000)).astype(np.float32)
+    draws = np.random.default_rng(0)
+    return lambda lightness: {"embedding": draws.normal(size=(len(lightness), 1000)).astype(np.float32)}
 
 
 def _embed(folder: Path, n: int) -> Callable[[], Any]:

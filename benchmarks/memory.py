@@ -33,7 +33,7 @@ START = """
 from pipeline.config import schema
 from pipeline.networks.backend import start
 start(schema.Config().threads)
-import pipeline.embedding.embed, pipeline.embedding.inception
+import pipeline.embedding.embed, pipeline.embedding.network
 """
 STUB = """
 import sys
@@ -43,11 +43,12 @@ from pipeline.core import files
 from pipeline.embedding import recipe
 from stages.__main__ import main
 
-def stub(embedding, saved):
+def stub(embedding, saved, outputs):
     files.write_json(saved.with_name("embedding_network.json"), recipe.weights(embedding))
     def network(lightness):
         seeds = (1000 * lightness.mean(axis=(1, 2))).astype(int)
-        return np.stack([np.random.default_rng(seed).normal(0, 1, 1000).astype(np.float32) for seed in seeds])
+        rows = [np.random.default_rng(seed).normal(0, 1, 1000).astype(np.float32) for seed in seeds]
+        return {"embedding": np.stack(rows)}
     return network
 
 embed._load = stub

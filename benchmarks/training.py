@@ -19,7 +19,7 @@ import keras  # noqa: E402
 
 from benchmarks import datasets, networks  # noqa: E402
 from pipeline.config import schema  # noqa: E402
-from pipeline.embedding import inception  # noqa: E402
+from pipeline.embedding import registry  # noqa: E402
 from pipeline.storage.store import Store  # noqa: E402
 from pipeline.training.batches import Batches, Examples, Shuffling, load  # noqa: E402
 
@@ -173,11 +173,12 @@ def cached() -> list[Line]:
     lines = []
     data = examples(5)
     gray = np.repeat(data.lightness[..., None], 3, axis=-1)
-    network = inception.build_network(schema.Embedding(), None)
+    entry = registry.get(schema.DEFAULT_NETWORK)
+    network = entry.build(None, "logits")
 
     def embedded() -> Any:
-        rgb = keras.ops.image.resize(gray.astype(np.float32), (inception.SIDE, inception.SIDE))
-        return network.predict(keras.applications.inception_resnet_v2.preprocess_input(rgb), verbose=0)
+        rgb = keras.ops.image.resize(gray.astype(np.float32), (entry.side, entry.side))
+        return network.predict(entry.preprocess(rgb), verbose=0)
 
     embedded()
     for name, steps, target in (("base", 1, 1.5), ("arch3", 4, 5.0)):

@@ -21,7 +21,7 @@ def command(
     scheduler: str | None,
     replace: bool,
 ) -> None:
-    """Compute the Inception-ResNet-v2 embedding of every image."""
+    """Compute the embedding of every image, by the network that embedding.network names."""
     from pipeline.config.paths import Paths
 
     config = common.load(configs, assignments, scheduler=scheduler, replace=replace)

@@ -17,7 +17,7 @@ from pipeline.core import files
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.dataset.ingest import ingest
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
 from pipeline.images import lab
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES
 from pipeline.storage.store import Store
@@ -25,6 +25,8 @@ from pipeline.storage.store import Store
 ROOT = Path(__file__).parent.parent
 # The smallest network that the notation allows at 224 pixels; trains in a second.
 DOT = {"dot": schema.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
+
+INCEPTION = registry.get("inception_resnet_v2")
 
 # The metrics that need no pretrained network, in their order.
 MEASURED = (
@@ -54,7 +56,7 @@ def write_kaggle(root, lightness, ab, cuts):
 
 def write_embeddings(images, path, seed=0):
     """A store of random embeddings of `images`, with all records: `embed` finds it finished and asks no network."""
-    store = Store(path, EMBEDDINGS)
+    store = Store(path, INCEPTION.layout())
     settings = recipe.settings(schema.Embedding(), images.rows_per_shard())
     store.create(images.rows(), images.rows_per_shard(), {"settings": settings, "versions": {}}, replace=True)
     values = np.random.default_rng(seed).normal(0, 0.5, (images.rows(), 1000)).astype(np.float32)

@@ -19,6 +19,7 @@ from pipeline.images import light
 from pipeline.images.lab import NEUTRAL, SIZE, UInt8
 from pipeline.images.light import Levels
 from pipeline.results.record import read_record
+from pipeline.storage.layouts import VECTOR
 
 MOST_SQUARES = 16  # a long picture is shown to the network with at most the pixels of so many squares
 _MULTIPLE = 8  # the networks take heights and widths of so many pixels
@@ -37,7 +38,7 @@ class Colorizer:
     def __init__(
         self,
         network: Any,
-        embed: Callable[[UInt8], npt.NDArray[np.float32]] | None,
+        embed: Callable[[UInt8], dict[str, npt.NDArray[np.float32]]] | None,
         *,
         run: str = "",
         identity: str = "",
@@ -49,7 +50,7 @@ class Colorizer:
 
         Args:
             network: from L and an embedding to ab; see `pipeline.networks.builder.build`.
-            embed: embeddings (n, 1000) of L (n, H, W) uint8; None where the network takes none.
+            embed: the embedding network's outputs by name, of L (n, H, W) uint8; None where the network takes none.
             run: the run's name.
             identity: of the networks.
             size: the photograph's shorter side, in pixels, as the network sees it; trained at 224.
@@ -174,8 +175,8 @@ class Colorizer:
             _lay_over_white(seen, alpha, self._threads)
         shown = network_shape(height, width, self._size)
         small = _resized(seen, *shown)
-        # As in training, where the embedding network enlarges a square of 224 pixels to its 299.
-        embedding = None if self._embed is None else self._embed(_resized(seen, SIZE, SIZE)[None])
+        # As in training, where the embedding network is given a square of 224 pixels.
+        embedding = None if self._embed is None else self._embed(_resized(seen, SIZE, SIZE)[None])[VECTOR]
         del seen
         padded = np.pad(small, [(0, -side % _MULTIPLE) for side in shown], mode="edge")
         given = builder.inputs(self._network, padded[None], embedding)

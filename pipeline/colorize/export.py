@@ -18,10 +18,12 @@ from pipeline.config.paths import ResultFiles
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
+from pipeline.embedding import registry
 from pipeline.evaluation import metrics
 from pipeline.images import lab
 from pipeline.images.lab import UInt8
 from pipeline.results.record import read_record
+from pipeline.storage.layouts import VECTOR
 
 Target = Literal["saved_model", "onnx", "tflite"]
 Precision = Literal["float32", "float16", "int8"]
@@ -49,7 +51,7 @@ class Form:
     Attributes:
         target: whose file or folder.
         precision: of the weights; others than float32 for TFLite alone, see `pipeline.colorize.runtimes.write_tflite`.
-        embedding_is_input: whether the embedding (batch, 1000) is a second input, in place of the network inside.
+        embedding_is_input: whether the embedding (batch, n) is a second input, in place of the network inside.
     """
 
     target: Target
@@ -186,7 +188,7 @@ class _Case:
 
     Attributes:
         lightness: L (n, H, W) uint8.
-        embedding: (n, 1000) float32, or None for a network that takes none.
+        embedding: (n, features) float32, or None for a network that takes none.
         ab: (n, H, W, 2) float32.
     """
 
@@ -210,7 +212,7 @@ def _cases(network: Any, embed: Any, lightness: UInt8) -> Iterator[_Case]:
     whole = [lightness[start : start + 2] for start in range(0, len(lightness), 2)]
     height, width = CUT
     for batch in (*whole, *(each[None, -height:, :width] for each in lightness)):
-        embedding = None if embed is None else embed(batch)
+        embedding = None if embed is None else embed(batch)[VECTOR]
         rows, columns = batch.shape[1:]
         padded = np.pad(batch, [(0, 0), (0, -rows % 8), (0, -columns % 8)], mode="edge")
         ab = np.asarray(network.predict_on_batch(builder.inputs(network, padded, embedding)), np.float32)
@@ -258,7 +260,9 @@ def _made_from(run: Path, record: Mapping[str, Any], form: Form) -> dict[str, An
     none = record["embedding"]["weights"] == "none"
     given = {"lightness": "(batch, H, W) uint8: L in 8-bit units, 0..255, of any height and width"}
     if form.embedding_is_input:
-        given["embedding"] = f"(batch, 1000) float32: {record['embedding']['activation']} of the embedding network"
+        made = record["embedding"]
+        size = registry.of_record(made).size
+        given["embedding"] = f"(batch, {size}) float32: {made['activation']} of the embedding network"
     packages = PACKAGES[form.target].values()
     model = ResultFiles(run).model
     return {

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from pipeline.networks.backend import quiet
 from pipeline.networks.layers import UpsamplingConvolution
-from pipeline.networks.notation import EMBEDDING_SIZE
+from pipeline.storage.layouts import VECTOR
 
 Answer = Callable[..., npt.NDArray[np.float32]]
 
@@ -80,12 +80,12 @@ def colouring(network: keras.Model, embed: keras.Model | None) -> tf.Module:
     """A module whose `colour` goes from L to ab for any height and width.
 
     `colour` takes `lightness` (batch, H, W) uint8, L in 8-bit units, and, where the network takes an embedding and
-    `embed` is None, `embedding` (batch, 1000) float32. It gives ``{"ab": (batch, H, W, 2) float32}``. To a multiple of
+    `embed` is None, `embedding` (batch, n) float32. It gives ``{"ab": (batch, H, W, 2) float32}``. To a multiple of
     8 pixels, the last row and column are repeated; what they add is cut off again.
 
     Args:
         network: see `builder.build`.
-        embed: from L (batch, H, W) uint8 to embeddings, in float32; None where there is none inside.
+        embed: from L (batch, H, W) uint8 to a dict of embeddings, in float32; None where there is none inside.
     """
     inner = _copy(network, REPLACED)
 
@@ -99,12 +99,12 @@ def colouring(network: keras.Model, embed: keras.Model | None) -> tf.Module:
         return answer(lightness, [embedding])
 
     def of_lightness(lightness: Any) -> dict[str, Any]:
-        return answer(lightness, [] if embed is None else [embed(lightness, training=False)])
+        return answer(lightness, [] if embed is None else [embed(lightness, training=False)[VECTOR]])
 
     inputs = [tf.TensorSpec((None, None, None), tf.uint8, name="lightness")]
     given = len(network.inputs) == 2 and embed is None
     if given:
-        inputs.append(tf.TensorSpec((None, EMBEDDING_SIZE), tf.float32, name="embedding"))
+        inputs.append(tf.TensorSpec(network.inputs[1].shape, tf.float32, name="embedding"))
     module = tf.Module()
     models = [inner] if embed is None else [inner, embed]
     module.kept = [variable.value for model in models for variable in model.variables]

@@ -55,7 +55,7 @@ class DatasetFiles:
     splits = Under("splits.csv")
     references = Under("references.csv")  # scores of the baselines
     network = Under("embedding_network.weights.h5")  # the embedding network's weights, where they are random
-    network_manifest = Under("embedding_network.json")
+    network_manifest = Under("embedding_network.json")  # kind and digest of these weights, whatever they are
 
     @property
     def images(self) -> Store:

@@ -103,9 +103,16 @@ class FolderSource(Section):
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
 
 
-class Embedding(Section):
-    """How the embeddings are computed."""
+DEFAULT_NETWORK = "inception_resnet_v2"
 
+
+class Embedding(Section):
+    """How the embeddings are computed; `network` is a name of `pipeline.embedding.registry`."""
+
+    # Records of the default network, made before there were others, have no such key.
+    network: Annotated[
+        str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100, exclude_if=lambda name: name == DEFAULT_NETWORK)
+    ] = DEFAULT_NETWORK
     weights: Annotated[str, Field(min_length=1)] = "random"
     seed: Seed = 0
     activation: Literal["logits", "softmax"] = "logits"

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,14 @@ from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import ending, run_tasks
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
+from pipeline.embedding.spread import MOSTLY_CONSTANT, spread
 from pipeline.networks import backend
+from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
 
 if TYPE_CHECKING:
-    from pipeline.embedding.inception import EmbeddingNetwork
+    from pipeline.embedding.network import EmbeddingNetwork
 
 ROWS_OF_SANITY = 2048
 
@@ -33,15 +36,15 @@ _weights: dict[str, Any] | None = None
 
 
 @lru_cache(maxsize=1)
-def _load(embedding: schema.Embedding, saved: Path) -> "EmbeddingNetwork":
-    from pipeline.embedding import inception
+def _load(embedding: schema.Embedding, saved: Path, outputs: tuple[str, ...]) -> "EmbeddingNetwork":
+    from pipeline.embedding import network
 
-    return inception.load(embedding, saved)
+    return network.load(embedding, saved, outputs)
 
 
-def _network(embedding: schema.Embedding, saved: Path) -> "EmbeddingNetwork":
+def _network(embedding: schema.Embedding, saved: Path, outputs: tuple[str, ...]) -> "EmbeddingNetwork":
     with _loading:
-        return _load(embedding, saved)
+        return _load(embedding, saved, outputs)
 
 
 def _start(wanted: dict[str, str | int], weights: dict[str, Any]) -> None:
@@ -72,6 +75,7 @@ def embed(
     store: Store,
     embedding: schema.Embedding,
     *,
+    outputs: Sequence[str] = (VECTOR,),
     replace: bool = False,
     scheduler: str = "threads",
     progress: Progress | None = None,
@@ -82,43 +86,54 @@ def embed(
     the same images. One shard is computed at a time, on a cluster one in each worker: the network uses all of its
     threads for it. The next one is read meanwhile, and the last one written.
 
+    Args:
+        images: where L is read.
+        store: where the embeddings go; its layout is that of the network's outputs.
+        embedding: the network, and how it computes.
+        outputs: of the network; which of them are stored.
+        replace: whether embeddings made with other settings may be replaced.
+        scheduler: see `run_tasks`.
+        progress: told of each shard.
+
     Returns:
         How many shards were written.
 
     Raises:
         InputError: the images are not complete, the weights do not fit, or the store is another one.
     """
-    from pipeline.embedding import inception
+    from pipeline.embedding import network
 
     source = images.manifest()
+    names = tuple(outputs)
+    store = Store(store.path, registry.get(embedding.network).layout(names))
     if embedding.weights not in ("random", "imagenet"):  # workers have another working folder
         embedding = embedding.model_copy(update={"weights": str(Path(embedding.weights).expanduser().absolute())})
-    made_with = recipe.settings(embedding, images.rows_per_shard())
+    made_with = recipe.settings(embedding, images.rows_per_shard(), names)
     saved = DatasetFiles.beside(store).network
     log.info("embed: the weights of the embedding network are %s", recipe.label(made_with))
     kept = store.keeps(images.rows(), made_with, replace=replace) and bool(store.attributes())
-    if not kept or not inception.weights_known(embedding, saved) or _unfinished(images, store, made_with):
+    if not kept or not network.weights_known(embedding, saved) or _unfinished(images, store, made_with):
         # Before anything is written: the weights may not be to be had.
-        _network(embedding, saved)
+        _network(embedding, saved, names)
     attributes = {"settings": made_with, "versions": versions.versions(networks=True), "backend": backend.facts()}
     store.create(images.rows(), images.rows_per_shard(), attributes, replace=replace)
     unfinished = _unfinished(images, store, made_with)
-    common = (embedding, saved, backend.facts(), inception.weights_facts(saved))
+    common = (embedding, saved, backend.facts(), network.weights_facts(saved))
     arguments = [(images, store, shard, facts, *common) for shard, facts in unfinished]
     run_tasks(
         _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=2, target=store.path,
         networks=True, progress=progress,
     )  # fmt: skip
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)
-    sanity = inception.spread(np.asarray(store.array("embedding").oindex[rows]))
-    store.complete({"images": source["fingerprint"], "weights": inception.weights_facts(saved), "spread": sanity})
+    sanity = spread(np.asarray(store.array(VECTOR).oindex[rows]))
+    store.complete({"images": source["fingerprint"], "weights": network.weights_facts(saved), "spread": sanity})
     log.info(
         "embed: %d embeddings in %d shards (%d written); they differ between images by %.3g (%.0f %% of their size), "
         "effective rank %.1f",
         store.rows(), store.shard_count(), len(arguments), sanity["std"], 100 * sanity["relative"],
         sanity["effective_rank"],
     )  # fmt: skip
-    if sanity["relative"] < inception.MOSTLY_CONSTANT and store.rows() > 1:
+    if sanity["relative"] < MOSTLY_CONSTANT and store.rows() > 1:
         log.warning(
             "embed: the embeddings hardly differ between images; the usual causes are gray values in 0..1 where the "
             "network wants 0..255, weights that were not loaded, or images that are all alike"
@@ -156,5 +171,5 @@ def _embed_shard(
     with _computing:
         if ending():
             return
-        values = _network(embedding, saved)(lightness)
-    store.write_shard(shard, {"embedding": values}, **facts)
+        values = _network(embedding, saved, tuple(array.name for array in store.arrays))(lightness)
+    store.write_shard(shard, values, **facts)

@@ -9,10 +9,10 @@ from pipeline.config import schema
 from pipeline.config.paths import DatasetFiles, ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
 
 if TYPE_CHECKING:
-    from pipeline.embedding.inception import EmbeddingNetwork
+    from pipeline.embedding.network import EmbeddingNetwork
 
 NETWORK_FILE = DatasetFiles.network.name
 
@@ -40,6 +40,7 @@ def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -
             "evaluate and collect the run again"
         )
     settings = schema.Embedding(
+        network=registry.of_record(made).name,
         weights=made["weights"] if made["weights"] != "file" else record["configuration"]["embedding"]["weights"],
         seed=made.get("seed", 0),
         activation=made["activation"],
@@ -52,23 +53,23 @@ def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -
 
 
 def digest(facts: Mapping[str, Any]) -> str | None:
-    """The digest of weights, of what `pipeline.embedding.inception.weights_facts` says of them."""
+    """The digest of weights, of what `pipeline.embedding.network.weights_facts` says of them."""
     found = facts.get("md5") or next(iter(facts.get("files", {}).values()), None)
     return str(found) if found else None
 
 
 def _trained(result: Path, settings: schema.Embedding, expected: str) -> "EmbeddingNetwork":
     _refuse_other(result, expected, digest(recipe.weights(settings)), settings.weights)
-    from pipeline.embedding import inception
+    from pipeline.embedding import network
 
     with tempfile.TemporaryDirectory() as scratch:
-        return inception.load(settings, Path(scratch) / NETWORK_FILE)
+        return network.load(settings, Path(scratch) / NETWORK_FILE)
 
 
 def _random(
     result: Path, record: Mapping[str, Any], settings: schema.Embedding, weights: Path | None, expected: str
 ) -> "EmbeddingNetwork":
-    from pipeline.embedding import inception
+    from pipeline.embedding import network
 
     if weights is not None and not weights.is_file():
         raise InputError(f"--embedding-weights: {weights} is not a file; name {NETWORK_FILE} of the run's dataset")
@@ -76,12 +77,13 @@ def _random(
     saved = weights or next((place for place in places if place.is_file()), None)
     if saved is not None:
         _refuse_other(result, expected, files.digest_file(saved), str(saved))
-        return inception.EmbeddingNetwork(inception.build_network(settings, str(saved)), settings.batch_size)
+        built = network.build_network(settings, saved)
+        return network.EmbeddingNetwork(registry.get(settings.network), built, settings.batch_size)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / NETWORK_FILE
-        network = inception.load(settings, made)
+        again = network.load(settings, made)
         _refuse_other(result, expected, files.digest_file(made), f"made again from seed {settings.seed}")
-        return network
+        return again
 
 
 def _refuse_other(result: Path, expected: str, found: str | None, what: str) -> None:

@@ -1,5 +1,6 @@
 """What decides an embedding, as JSON values: known without loading a network."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,9 @@ from typing import Any
 from pipeline.config import schema
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.embedding import registry
+from pipeline.storage.layouts import VECTOR
 
-NETWORK = "InceptionResNetV2"
-PREPROCESSING = (
-    "L alone through CIE Lab to gray sRGB 0..255, bilinear to 299x299, three equal channels, x / 127.5 - 1 "
-    "(Keras' preprocess_input)"
-)
-COLOUR_PREPROCESSING = "sRGB 0..255, bilinear to 299x299, x / 127.5 - 1 (Keras' preprocess_input)"
-OFFICIAL_FILE = "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5"
-OFFICIAL_MD5 = "e693bd0210a403b3192acc6073ad2e96"  # as in Keras' own source
 CALIBRATION_IMAGES = 16
 RANDOM_RECIPE = (
     f"1: Glorot uniform kernels from numpy's default_rng(seed), batch-norm statistics of {CALIBRATION_IMAGES} "
@@ -31,12 +26,18 @@ def weights(embedding: schema.Embedding) -> dict[str, Any]:
         seeded network that never saw a photograph's label.
 
     Raises:
-        InputError: a weights file is asked for that does not exist.
+        InputError: the network is not known, or has no such weights.
     """
+    entry = registry.get(embedding.network)
     if embedding.weights == "random":
         return {"weights": "random", "seed": embedding.seed, "recipe": RANDOM_RECIPE}
     if embedding.weights == "imagenet":
-        return {"weights": "imagenet", "md5": OFFICIAL_MD5}
+        if not entry.weights_md5:
+            raise InputError(
+                f"embedding.weights: {entry.label} has no official weights; set it to random, or to the path of an .h5 "
+                "file"
+            )
+        return {"weights": "imagenet", "md5": entry.weights_md5}
     path = Path(embedding.weights).expanduser()
     if path.suffix not in (".h5", ".hdf5"):
         raise InputError(
@@ -44,10 +45,11 @@ def weights(embedding: schema.Embedding) -> dict[str, Any]:
         )
     if not path.is_file():
         raise InputError(
-            f"embedding.weights: {path} is not a file; put {OFFICIAL_FILE} there, or set it to random or imagenet"
+            f"embedding.weights: {path} is not a file; put {entry.weights_file or 'the weights'} there, or set it to "
+            "random or imagenet"
         )
     md5 = _md5(path, path.stat().st_mtime_ns)
-    return {"weights": "imagenet" if md5 == OFFICIAL_MD5 else "file", "md5": md5}
+    return {"weights": "imagenet" if md5 == entry.weights_md5 else "file", "md5": md5}
 
 
 @lru_cache
@@ -55,16 +57,19 @@ def _md5(path: Path, changed: int) -> str:
     return files.digest_file(path, "md5")
 
 
-def settings(embedding: schema.Embedding, images_per_shard: int) -> dict[str, Any]:
+def settings(embedding: schema.Embedding, images_per_shard: int, outputs: Iterable[str] = (VECTOR,)) -> dict[str, Any]:
     """What decides the bytes of a store of embeddings besides the images' own and the number of threads."""
+    entry = registry.get(embedding.network)
+    gray = f"L alone through CIE Lab to gray sRGB 0..255, bilinear to {entry.side}x{entry.side}, three equal channels"
     return {
-        "network": NETWORK,
+        "network": entry.record,
         **weights(embedding),
         "activation": embedding.activation,
         "precision": embedding.precision,
         "batch_size": embedding.batch_size,
         "images_per_shard": images_per_shard,
-        "preprocessing": PREPROCESSING,
+        "preprocessing": f"{gray}, {entry.preprocessing}",
+        **({} if (names := [*outputs]) == [VECTOR] else {"outputs": names}),
     }
 
 
@@ -72,28 +77,32 @@ def recognition(embedding: schema.Embedding) -> dict[str, Any] | None:
     """What decides the features and logits of coloured pictures; None without ImageNet weights.
 
     Raises:
-        InputError: a weights file is asked for that does not exist.
+        InputError: the network is not known, or has no such weights.
     """
-    kind = weights(embedding)
-    if kind["weights"] != "imagenet":
+    kind, entry = weights(embedding), registry.get(embedding.network)
+    if kind["weights"] != "imagenet" or not entry.features:
         return None
     return {
-        "network": NETWORK,
+        "network": entry.record,
         **kind,
         "precision": "float32",
         "batch_size": embedding.batch_size,
-        "preprocessing": COLOUR_PREPROCESSING,
+        "preprocessing": f"sRGB 0..255, bilinear to {entry.side}x{entry.side}, {entry.preprocessing}",
     }
 
 
-def references(seed: int, embedding: schema.Embedding | None) -> dict[str, Any]:
+def references(seed: int, embedding: schema.Embedding) -> dict[str, Any]:
     """What decides the scores of the answers that need no network, besides images and split."""
-    return {"seed": seed, "recognition": recognition(embedding) if embedding else None}
+    return {"seed": seed, "recognition": recognition(embedding)}
 
 
 def label(made_with: dict[str, Any]) -> str:
-    """The weights in a few words, for logs, tables and figures."""
+    """The weights in a few words, for logs, tables and figures; of another network than the default, its name too."""
     kind = made_with.get("weights")
+    default = registry.get(schema.DEFAULT_NETWORK).record
+    name = str(made_with.get("network", default))
+    entry = registry.find(name)
+    of = "" if name == default else f"{entry.label if entry else name}, "
     if kind == "random":
-        return f"RANDOM (seed {made_with.get('seed')}; not ImageNet features)"
-    return "ImageNet" if kind == "imagenet" else f"a file with MD5 {made_with.get('md5')} (not the official one)"
+        return f"{of}RANDOM (seed {made_with.get('seed')}; not ImageNet features)"
+    return of + ("ImageNet" if kind == "imagenet" else f"a file with MD5 {made_with.get('md5')} (not the official one)")

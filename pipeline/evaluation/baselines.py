@@ -29,12 +29,12 @@ from pipeline.storage.store import Store
 Rarity = Mapping[str, npt.NDArray[np.float64]]
 
 
-def settings(seed: int, embedding: schema.Embedding | None) -> dict[str, Any]:
+def settings(seed: int, embedding: schema.Embedding) -> dict[str, Any]:
     """What decides the scores of the baselines, besides images and split."""
     more = [name for name in predictors.BASELINES if name not in predictors.BUILT_IN]
     return {
         "seed": seed,
-        "recognition": recipe.recognition(embedding) if embedding else None,
+        "recognition": recipe.recognition(embedding),
         **({"more": more} if more else {}),
     }
 
@@ -47,7 +47,7 @@ def score_baselines(
     batch_size: int = 16,
     seed: int = 0,
     threads: int = 2,
-    embedding: schema.Embedding | None = None,
+    embedding: schema.Embedding = schema.Embedding(),
     replace: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -136,7 +136,7 @@ class Baselines:
 
 
 def read_baselines(
-    path: Path, images: Store, split: Path, seed: int, embedding: schema.Embedding | None = None
+    path: Path, images: Store, split: Path, seed: int, embedding: schema.Embedding = schema.Embedding()
 ) -> Baselines:
     """Read what `score_baselines` wrote.
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FEATURES = 1536  # of Inception-ResNet-v2, after its global average pooling
+from pipeline.embedding import registry
+
 _METRIC = "frechet_"  # and the network's name: distances in features of different networks do not compare
 
 Values = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ class Moments:
     n: int = 0
 
     @classmethod
-    def none(cls, size: int = FEATURES) -> "Moments":
+    def none(cls, size: int) -> "Moments":
         """Of no vectors yet, with `size` numbers each."""
         return cls(np.zeros(size), np.zeros((size, size)))
 
@@ -87,7 +88,7 @@ def distance(one: Moments, other: Moments) -> float:
 
     It is biased: drawn from the same distribution, fewer pictures lie farther apart, by an amount that depends on the
     distribution (Chong and Forsyth, "Effectively unbiased FID and Inception Score and where to find them", CVPR 2020).
-    With no more pictures than features, here 1536, the covariance is singular besides, and most of the distance may be
+    With no more pictures than features, the covariance is singular besides, and most of the distance may be
     bias. So only distances at equal n may be compared, and a distance is never told without its n.
 
     With S1 = A A', the trace of the root is the sum of the roots of the eigenvalues of A' S2 A, which is symmetric; A
@@ -117,9 +118,10 @@ def distances(one: Moments, others: Mapping[str, Moments]) -> dict[str, float]:
     return found
 
 
-def remark(n: int) -> str:
+def remark(n: int, metric: str) -> str:
     """Why a distance of n pictures has no interval, and what it may be compared with, in words."""
-    bias = f"; n is not above the {FEATURES} features: much of it may be bias" if n <= FEATURES else ""
+    features = registry.get(metric.removeprefix(_METRIC)).features
+    bias = f"; n is not above the {features} features: much of it may be bias" if n <= features else ""
     return f"a distance between sets of pictures, comparable at n = {n} alone{bias}"
 
 

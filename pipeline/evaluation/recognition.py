@@ -40,9 +40,9 @@ def load_network(embedding: schema.Embedding) -> Network | None:
     """
     if recipe.recognition(embedding) is None:
         return None
-    from pipeline.embedding import inception
+    from pipeline.embedding import network
 
-    return inception.load_features(embedding)
+    return network.load_features(embedding)
 
 
 def first_class(logits: npt.NDArray[np.floating]) -> Classes:
@@ -139,16 +139,16 @@ class Recognition:
         self,
         network: Network,
         partitions: Sequence[str],
+        metric: str,
         true: TrueImages | None = None,
-        metric: str = frechet.metric("inception_resnet_v2"),
     ) -> None:
         """Prepare.
 
         Args:
             network: pictures to features and logits, see `load_network`.
             partitions: of every image, in the order of the store.
-            true: what is known of the true images; without it, `measure` gathers it in the attribute `true`.
             metric: see the class.
+            true: what is known of the true images; without it, `measure` gathers it in the attribute `true`.
         """
         self.true = TrueImages.none(len(partitions)) if true is None else true
         self.metric = metric
@@ -159,11 +159,11 @@ class Recognition:
 
     @classmethod
     def of(
-        cls, embedding: schema.Embedding | None, partitions: Sequence[str], true: TrueImages | None = None
+        cls, embedding: schema.Embedding, partitions: Sequence[str], true: TrueImages | None = None
     ) -> "Recognition | None":
         """With the network that the settings name; None where it has no ImageNet weights."""
-        network = load_network(embedding) if embedding else None
-        return cls(network, partitions, true) if network else None
+        network = load_network(embedding)
+        return cls(network, partitions, frechet.metric(embedding.network), true) if network else None
 
     def measure(
         self, rows: npt.NDArray[np.intp], truth: Truth, answers: Mapping[str, npt.NDArray[np.generic]]

@@ -152,7 +152,7 @@ def rows(run: str, dataset: str, over: Summed, chosen: Sequence[Sample], setting
                 value, low, high = bootstrap.interval(values)
                 reason = sample.bootstrap.reason
                 if frechet.is_distance(metric):
-                    reason = frechet.remark(len(sample.rows))
+                    reason = frechet.remark(len(sample.rows), metric)
                 reason = reason or "not a finite number for every image or resample"
                 told = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
                 found.append(

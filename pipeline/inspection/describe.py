@@ -49,7 +49,7 @@ def describe(store: Store) -> dict[str, Any]:
     shards = range(store.shard_count())
     there = [shard for shard in shards if store.intact(shard)]
     arrays = {}
-    for layout in store.layout.arrays:
+    for layout in store.arrays:
         array = store.array(layout.name)
         arrays[layout.name] = {
             "shape": list(array.shape),

@@ -105,7 +105,7 @@ class RemoteStore(Store):
 
     def intact(self, shard: int) -> bool:
         """Whether the shard's files are there; their bytes are not compared with any record."""
-        return all(self.shard_size(array.name, shard) is not None for array in self.layout.arrays)
+        return all(self.shard_size(array.name, shard) is not None for array in self.arrays)
 
     def read(self, name: str, start: int, stop: int, array: "zarr.Array[Any] | None" = None) -> Array:
         """Rows of one array.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.paths import DatasetFiles
 from pipeline.core import files, locks, lost
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
@@ -19,7 +20,7 @@ MANIFESTS = {
     **{f"{kind}{suffix}": f"{kind}.json" for kind in LAYOUTS for suffix in (".zarr", ".shards")},
     "splits.csv": "splits.json",
     "references.csv": "references.json",
-    "embedding_network.weights.h5": "embedding_network.json",
+    DatasetFiles.network.name: DatasetFiles.network_manifest.name,
     "settings.json": "training.json",
     "run.yaml": files.LISTING,
     "summary.csv": "summary.json",
@@ -62,7 +63,7 @@ class Part:
             return manifest.with_suffix(".zarr")
         if manifest.name in ("splits.json", "references.json"):
             return manifest.with_suffix(".csv")
-        if manifest.name == "embedding_network.json":
+        if manifest.name == DatasetFiles.network_manifest.name:
             return manifest.with_name("embeddings.zarr")
         return manifest if manifest.name in ("summary.json", "report.json") else manifest.parent
 

@@ -15,6 +15,7 @@ from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.embedding import recipe
+from pipeline.embedding.spread import effective_rank
 from pipeline.figures import caches
 from pipeline.figures.caches import Tile
 from pipeline.inspection.describe import open_store
@@ -248,8 +249,8 @@ def _weights(embeddings: Store) -> str:
 
 
 def _embeddings(store: Store) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """All embeddings (n, 1000), and which of them are finite (n,)."""
-    values = np.empty((store.rows(), *store.layout.arrays[0].row), np.float32)
+    """All embeddings (n, features), and which of them are finite (n,)."""
+    values = np.empty(store.array("embedding").shape, np.float32)
     for start, stop, part in store.read_spans("embedding"):
         values[start:stop] = part
     return values, np.asarray(np.isfinite(values).all(axis=1))
@@ -269,8 +270,7 @@ def _spread(values: npt.NDArray[np.float32]) -> tuple[Any, Any, Any, float]:
     # n centred embeddings span n - 1 dimensions; what is beyond is rounding.
     variances = np.linalg.eigvalsh(products)[::-1][: len(values) - 1].clip(0)
     singular = np.sqrt(variances)
-    share = singular[singular > 0] / max(float(singular.sum()), np.finfo(float).tiny)
-    return norms, distances, singular, float(np.exp(-(share * np.log(share)).sum()))
+    return norms, distances, singular, effective_rank(singular)
 
 
 def nearest(dataset: Dataset, row: int, count: int) -> list[Neighbour]:

@@ -13,7 +13,6 @@ from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 
 EMBEDDING_SIZE = 1000
-EMBEDDING_FLOPS = 26e9  # of the network that computes one, forward, per image
 
 _ENCODER_BASE = "64/2 128 128/2 256 256/2 512 512 256"
 _DECODER_BASE = "128 ^ 64 ^ 32 16 2 ^"

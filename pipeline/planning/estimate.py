@@ -16,9 +16,8 @@ from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
 from pipeline.networks import notation
-from pipeline.networks.notation import EMBEDDING_FLOPS
 from pipeline.planning.settings import stage_settings
 
 EFFICIENCY = 0.75  # of the matrix product's rate that networks reach, measured on two CPU types
@@ -68,6 +67,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     seconds = disk = 0.0
     memory = 0.6e9
     share = config.split.train
+    network = registry.get(config.embedding.network)
     recognised = stage_settings(config, "references")["recognition"] is not None
     rules = [rule for rule, _ in jobs]
     for rule, name in jobs:
@@ -77,11 +77,11 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
             if config.datasets[config.dataset].kind == "folder":
                 disk += 3 * PIXELS * images
         elif rule == "embed":
-            seconds += 25 + images * EMBEDDING_FLOPS / rate
-            disk += 4000 * images + 0.25e9
+            seconds += 25 + images * network.flops / rate
+            disk += network.bytes_per_image() * images + 4 * network.parameters
             memory = max(memory, 2.5e9)
         elif rule == "references":
-            seconds += 0.25 * images + recognised * 5 * images * EMBEDDING_FLOPS / rate
+            seconds += 0.25 * images + recognised * 5 * images * network.flops / rate
         elif rule in ("train", "evaluate") and name:
             flops = notation.forward_flops(Run.parse(name).architecture, 224, config.architectures)
             if rule == "train":
@@ -91,7 +91,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
                 decoded = 3 * PIXELS * images * (share + config.split.validation)
                 memory = max(memory, 2e9 + min(decoded, config.training.memory_gib * 2**30))
             else:
-                seconds += 10 + images * (0.15 + flops / rate) + recognised * 3 * images * EMBEDDING_FLOPS / rate
+                seconds += 10 + images * (0.15 + flops / rate) + recognised * 3 * images * network.flops / rate
     free = shutil.disk_usage(_existing(Path(config.data))).free
     if disk > free:
         raise InputError(

@@ -13,7 +13,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
 from pipeline.dataset.sources.folder import EXTENSIONS
-from pipeline.embedding import recipe
+from pipeline.embedding import registry
 from pipeline.planning import estimate
 
 RUN = "arch3_lr1e-4"
@@ -142,7 +142,7 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
         "colorize": colorize,
         "threads": min(os.cpu_count() or 1, MOST_THREADS),
         "most_threads": MOST_THREADS,
-        "official": recipe.OFFICIAL_FILE,
+        "official": registry.get(schema.DEFAULT_NETWORK).weights_file,
         "run": RUN,
         "seen": f"{epochs * _train(found):,}",
         "train": f"{_train(found):,}",

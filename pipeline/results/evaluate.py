@@ -49,7 +49,7 @@ def evaluate(
     resolved: Mapping[str, Any],
     replace: bool = False,
     threads: int = 2,
-    embedding: schema.Embedding | None = None,
+    embedding: schema.Embedding = schema.Embedding(),
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     progress: Progress | None = None,
 ) -> Path:

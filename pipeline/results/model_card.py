@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pipeline.config import schema
 from pipeline.core import files
-from pipeline.embedding import of_run, recipe
+from pipeline.embedding import of_run, recipe, registry
 from pipeline.evaluation import bootstrap, paired, predictors, scores
 from pipeline.networks import notation
 from pipeline.core.errors import InputError
@@ -110,6 +110,7 @@ def _view(run: RunResults, compared: list[dict[str, str]]) -> dict[str, Any]:
         "front": Markup(_front_matter(run, diverged)),  # noqa: S704 - YAML
         "diverged": diverged,
         "weights": weights,
+        "embedding_network": registry.of_record(made) if named.embedding else None,
         "weights_digest": of_run.digest(info["embedding_weights"] or {}) if named.embedding else None,
         "architecture": architecture,
         "parameters": notation.parameters(named.architecture, architecture, embedding=named.embedding),

@@ -3,7 +3,8 @@
 import math
 from typing import NamedTuple
 
-from pipeline.evaluation import predictors, scores
+from pipeline.embedding import registry
+from pipeline.evaluation import frechet, predictors, scores
 from pipeline.evaluation.paired import signed
 
 
@@ -32,7 +33,11 @@ MEASURES = {
     "delta_cf_set": Measure("ΔCF of the set", 2, "difference of the sets' mean colourfulness; lower is better"),
     "mse": Measure("MSE", 1, "mean squared error of a and b; lower is better"),
     "loss": Measure("loss", 1, "MSE and the l2 penalty; what training minimises"),
-    "frechet_inception_resnet_v2": Measure("Fréchet distance", 2, "of Inception-ResNet-v2 features; lower is better"),
+    **{
+        frechet.metric(entry.name): Measure("Fréchet distance", 2, f"of {entry.label} features; lower is better")
+        for entry in registry.ENTRIES.values()
+        if entry.features
+    },
     "recognised_top1": Measure("recognised, top 1", 4, "share of images taken for what the true one is"),
     "recognised_top5": Measure("recognised, top 5", 4, "share of images taken for what the true one is"),
 }  # fmt: skip

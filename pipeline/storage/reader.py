@@ -17,7 +17,7 @@ import zarr
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.storage.layouts import StoreLayout
+from pipeline.storage.layouts import ArrayLayout, StoreLayout, on_disk
 from pipeline.storage.shards import ROWS_PER_CHUNK, chunk_checksums, configuring
 
 FORMAT = 2
@@ -36,6 +36,11 @@ class StoreReader:
     layout: StoreLayout
     # What was found to be whole: the manifest, by its fingerprint, and of each shard a bit per chunk.
     _checked: dict[object, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def arrays(self) -> tuple[ArrayLayout, ...]:
+        """The arrays of the layout; where it names none, those that are on disk."""
+        return self.layout.arrays or _on_disk(self.path, _stamp(self.path))
 
     @property
     def manifest_path(self) -> Path:
@@ -100,11 +105,11 @@ class StoreReader:
 
     def rows(self) -> int:
         """The number of images."""
-        return int(self.array(self.layout.arrays[0].name).shape[0])
+        return int(self.array(self.arrays[0].name).shape[0])
 
     def rows_per_shard(self) -> int:
         """The number of images in a shard."""
-        array = self.array(self.layout.arrays[0].name)
+        array = self.array(self.arrays[0].name)
         return int((array.shards or array.chunks)[0])
 
     def shard_count(self) -> int:
@@ -135,7 +140,7 @@ class StoreReader:
             return [0]
         found = []
         for shard in range(self.shard_count()):
-            paths = [self.record_path(shard), *(self.shard_file(array.name, shard) for array in self.layout.arrays)]
+            paths = [self.record_path(shard), *(self.shard_file(array.name, shard) for array in self.arrays)]
             if not all(path.exists() for path in paths):
                 found.append(shard)
         return found
@@ -233,18 +238,18 @@ class StoreReader:
 
     def shard_file(self, name: str, shard: int) -> Path:
         """The file that holds one shard of one array."""
-        layout = next(array for array in self.layout.arrays if array.name == name)
-        return self.path / name / "c" / str(shard) / "/".join("0" for _ in layout.row)
+        layout = next(array for array in self.arrays if array.name == name)
+        return self.path / name / "c" / str(shard) / "/".join("0" for _ in layout.dimensions[1:])
 
     def _shard_digests(self, shard: int) -> dict[str, str]:
-        return {array.name: files.digest_file(self.shard_file(array.name, shard)) for array in self.layout.arrays}
+        return {array.name: files.digest_file(self.shard_file(array.name, shard)) for array in self.arrays}
 
     def record_path(self, shard: int) -> Path:
         """The file of a shard's record."""
         return self.records / f"{shard:06d}.json"
 
     def _metadata_files(self) -> list[Path]:
-        return [self.path / "zarr.json", *(self.path / array.name / "zarr.json" for array in self.layout.arrays)]
+        return [self.path / "zarr.json", *(self.path / array.name / "zarr.json" for array in self.arrays)]
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -253,6 +258,11 @@ def _stamp(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _on_disk(path: Path, stamp: tuple[int, ...]) -> tuple[ArrayLayout, ...]:
+    return on_disk(path)
 
 
 @lru_cache(maxsize=16)

@@ -61,7 +61,7 @@ class Store(StoreReader):
         self._write_metadata(rows_per_shard, described)
         shards = -(-rows // rows_per_shard)
         # What is beyond the last shard, and what was half-written when the process was killed.
-        for folder in (self.records, *(self.path / array.name / "c" for array in self.layout.arrays)):
+        for folder in (self.records, *(self.path / array.name / "c" for array in self.arrays)):
             for path in folder.glob("*"):
                 if not path.stem.isdecimal() or int(path.stem) >= shards:
                     files.remove(path)
@@ -74,7 +74,7 @@ class Store(StoreReader):
         sealed = {**described, files.CHECKSUM: files.fingerprint(described)}
         memory = MemoryStore(made)
         zarr.open_group(memory, mode="w", zarr_format=3, attributes={ATTRIBUTE: sealed})
-        for array in self.layout.arrays:
+        for array in self.arrays:
             create_array(memory, array.name, array, described["rows"], rows_per_shard)
         for path in reversed(self._metadata_files()):
             content = made[path.relative_to(self.path).as_posix()].to_bytes()
@@ -100,7 +100,7 @@ class Store(StoreReader):
         self.record_path(shard).unlink(missing_ok=True)
         self._checked.clear()
         digests, checksums = {}, {}
-        for array in self.layout.arrays:
+        for array in self.arrays:
             dtype = np.dtype(array.dtype).newbyteorder("<")
             rows = values[array.name].astype(dtype, casting="same_kind", copy=False)
             if rows.shape != (expected := (stop - start, *array.row)):

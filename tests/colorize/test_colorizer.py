@@ -144,7 +144,7 @@ def test_the_network_sees_white_through_transparency(keras, made_run):
 
     def embed(lightness):
         seen.append(lightness)
-        return np.zeros((1, 1000), np.float32)
+        return {"embedding": np.zeros((1, 1000), np.float32)}
 
     own = Colorizer.load(made_run)
     levels, alpha = np.zeros((30, 30), np.uint8), np.zeros((30, 30), np.uint8)
@@ -175,7 +175,12 @@ def test_what_is_no_photograph_is_refused(keras, colorizer, array):
 
 def embedded(tmp_path, weights, digest=None, settings=None):
     record = {
-        "embedding": {"weights": "random", "seed": 0, "activation": "logits", "precision": "float32"},
+        "embedding": {
+            "network": "InceptionResNetV2",
+            "weights": "random",
+            "activation": "logits",
+            "precision": "float32",
+        },
         "fingerprints": {"embeddings": "abc"},
         "configuration": {"data": str(tmp_path / "data"), "dataset": "tiny", "embedding": {"weights": "random"}},
         **(settings or {}),
@@ -190,11 +195,12 @@ def embedded(tmp_path, weights, digest=None, settings=None):
 
 
 def test_the_embedding_network_is_found_and_known_by_its_digest(keras, tmp_path, monkeypatch):
-    from pipeline.embedding import inception, of_run
+    from pipeline.embedding import network as networks
+    from pipeline.embedding import of_run
 
     loaded = []
-    monkeypatch.setattr(inception, "build_network", lambda settings, weights: loaded.append(weights))
-    monkeypatch.setattr(inception, "EmbeddingNetwork", lambda network, batch_size: batch_size)
+    monkeypatch.setattr(networks, "build_network", lambda settings, weights: loaded.append(weights))
+    monkeypatch.setattr(networks, "EmbeddingNetwork", lambda entry, network, batch_size: batch_size)
     digest = files.digest_bytes(b"own")
     record = embedded(tmp_path, b"own", digest)
     assert of_run.load(tmp_path / "results" / "r", record) == 1
@@ -226,7 +232,13 @@ def test_other_pretrained_weights_than_the_runs_are_refused(tmp_path):
 
     mine = tmp_path / "mine.h5"
     mine.write_bytes(b"else")
-    told = {"weights": "imagenet", "md5": "123", "activation": "logits", "precision": "float32"}
+    told = {
+        "network": "InceptionResNetV2",
+        "weights": "imagenet",
+        "md5": "123",
+        "activation": "logits",
+        "precision": "float32",
+    }
     record = embedded(tmp_path, None, settings={"embedding": told})
     with pytest.raises(InputError, match=f"digest 123; those at hand .*have {files.digest_file(mine, 'md5')}"):
         of_run.load(tmp_path / "results" / "r", record, mine)

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 from skimage.color import deltaE_ciede2000
-from tiny import ROOT, tree
+from tiny import INCEPTION, ROOT, tree
 
 from pipeline.colorize import export
 from pipeline.colorize.export import Form
@@ -40,7 +40,7 @@ def embed(_started):
     """An embedding network of one convolution."""
     import keras
 
-    from pipeline.embedding.inception import EmbeddingNetwork
+    from pipeline.embedding.network import EmbeddingNetwork
 
     layers = [
         keras.Input((299, 299, 3)),
@@ -48,7 +48,7 @@ def embed(_started):
         keras.layers.GlobalAveragePooling2D(),
         keras.layers.Dense(1000, kernel_initializer=keras.initializers.HeNormal(2)),
     ]
-    return EmbeddingNetwork(keras.Sequential(layers), 1)
+    return EmbeddingNetwork(INCEPTION, keras.Sequential(layers), 1)
 
 
 def make_run(folder, *, embedding=True):
@@ -60,7 +60,9 @@ def make_run(folder, *, embedding=True):
     saving.save(model, folder / "model.keras")
     record = {
         "run": folder.name,
-        "embedding": {"weights": "random", "seed": 0, "activation": "logits"} if embedding else {"weights": "none"},
+        "embedding": {"network": INCEPTION.record, "weights": "random", "activation": "logits"}
+        if embedding
+        else {"weights": "none"},
         "embedding_weights": None,
         "fingerprints": {"images": "abc"},
     }
@@ -136,7 +138,8 @@ def cases(run, embed):
     found = []
     for size in SIZES:
         lightness = RNG.integers(0, 256, size, dtype=np.uint8)
-        found.append((lightness, embed(lightness), expected(run, lightness, embed(lightness))))
+        embedding = embed(lightness)["embedding"]
+        found.append((lightness, embedding, expected(run, lightness, embedding)))
     return found
 
 
@@ -171,8 +174,8 @@ def test_the_loss_is_the_mean_ciede2000_from_the_float32_network(keras, run, mad
     _, photographs = export.sample()
     losses = []
     for lightness in photographs[:, None]:
-        given = {"lightness": lightness, **({"embedding": embed(lightness)} if form.embedding_is_input else {})}
-        found, wanted = answer(**given), expected(run, lightness, embed(lightness))
+        given = {"lightness": lightness, **(embed(lightness) if form.embedding_is_input else {})}
+        found, wanted = answer(**given), expected(run, lightness, embed(lightness)["embedding"])
         pictures = [np.dstack([lightness[0] / 2.55, ab[0] - 128.0]) for ab in (found, wanted)]
         losses.append(deltaE_ciede2000(*pictures).mean())
     told = files.read_json(export.record_of(path))["check"]
@@ -332,16 +335,17 @@ def test_the_documented_code_runs(keras, run, made, tmp_path, monkeypatch):
 
 @pytest.mark.long
 def test_the_real_embedding_network_goes_along(keras, tmp_path):
-    from pipeline.embedding import inception, recipe
+    from pipeline.embedding import network as networks
+    from pipeline.embedding import recipe
 
     settings = schema.Embedding(batch_size=1)
     saved = tmp_path / "data" / "tiny" / "embedding_network.weights.h5"
     saved.parent.mkdir(parents=True)
-    inception.load(settings, saved)
+    networks.load(settings, saved)
     run = make_run(tmp_path / "results" / RUN)
     record = yaml.safe_load((run / "run.yaml").read_text())
     record["embedding"] = {**recipe.settings(settings, 8), "precision": "float32"}
-    record["embedding_weights"] = inception.weights_facts(saved)
+    record["embedding_weights"] = networks.weights_facts(saved)
     record["configuration"] = {"data": str(tmp_path / "data"), "dataset": "tiny", "embedding": {"weights": "random"}}
     (run / "run.yaml").write_text(yaml.safe_dump(record))
     files.write_listing(run)

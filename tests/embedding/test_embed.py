@@ -15,14 +15,18 @@ from pipeline.storage.layouts import EMBEDDINGS
 from pipeline.storage.store import Store
 
 
+def numbers(lightness):
+    return lightness.reshape(len(lightness), -1)[:, ::50][:, :1000]
+
+
 @pytest.fixture
 def embedded(keras, dataset, tmp_path, monkeypatch):
     """A store of some numbers of each L as embeddings, and how to do it again: how many shards that writes."""
     from pipeline.embedding import embed
 
-    def network(embedding, saved):
+    def network(embedding, saved, outputs):
         files.write_json(saved.with_name("embedding_network.json"), {"weights": "random", "sha256": "x"})
-        return lambda lightness: lightness.reshape(len(lightness), -1)[:, ::50][:, :1000].astype(np.float32)
+        return lambda lightness: {"embedding": numbers(lightness).astype(np.float32)}
 
     monkeypatch.setattr(embed, "_network", network)
     store = Store(tmp_path / "embeddings.zarr", EMBEDDINGS)
@@ -37,7 +41,7 @@ def embedded(keras, dataset, tmp_path, monkeypatch):
 def test_every_row_is_the_networks_answer_to_its_image(embedded, dataset):
     store, _ = embedded
     lightness = dataset.images.read("L", 0, 15)
-    np.testing.assert_array_equal(store.read("embedding", 0, 15), lightness.reshape(15, -1)[:, ::50][:, :1000])
+    np.testing.assert_array_equal(store.read("embedding", 0, 15), numbers(lightness))
     manifest = store.manifest()
     assert manifest["images"] == dataset.images.manifest()["fingerprint"]
     assert manifest["weights"] == {"weights": "random", "sha256": "x"}
@@ -61,7 +65,7 @@ def test_a_shard_is_read_while_another_is_computed(embedded, dataset, monkeypatc
             assert reads.acquire(timeout=60) and reads.acquire(timeout=60)
         computed.append(len(lightness))
         computing.release()
-        return np.ones((len(lightness), 1000), np.float32)
+        return {"embedding": np.ones((len(lightness), 1000), np.float32)}
 
     computed = []
     for shard in range(2):
@@ -83,7 +87,7 @@ def test_after_an_interrupt_no_other_shard_is_computed(embedded, dataset, monkey
         end = time.monotonic() + 60
         while not tasks.ending() and time.monotonic() < end:
             time.sleep(0.01)
-        return np.ones((len(lightness), 1000), np.float32)
+        return {"embedding": np.ones((len(lightness), 1000), np.float32)}
 
     for shard in range(2):
         store.shard_file("embedding", shard).unlink()
@@ -115,7 +119,7 @@ def test_only_lost_and_changed_shards_are_computed_again(embedded, dataset):
     dataset.images.write_shard(0, {"L": 255 - lightness, "ab": ab}, **facts)
     dataset.images.complete({}, **listed)
     assert again() == 1
-    np.testing.assert_array_equal(store.read("embedding", 0, 8), (255 - lightness).reshape(8, -1)[:, ::50][:, :1000])
+    np.testing.assert_array_equal(store.read("embedding", 0, 8), numbers(255 - lightness))
 
 
 def test_a_lost_record_of_the_weights_is_made_again(embedded):
@@ -153,7 +157,10 @@ def test_random_weights_are_named_loudly(embedded, caplog):
 def test_embeddings_that_are_all_alike_are_a_warning_with_the_usual_cause(embedded, monkeypatch, caplog):
     from pipeline.embedding import embed
 
-    monkeypatch.setattr(embed, "_network", lambda *_: lambda lightness: np.ones((len(lightness), 1000), np.float32))
+    def network(lightness):
+        return {"embedding": np.ones((len(lightness), 1000), np.float32)}
+
+    monkeypatch.setattr(embed, "_network", lambda *_: network)
     embedded[0].shard_file("embedding", 0).unlink()
     embedded[0].shard_file("embedding", 1).unlink()
     embedded[1]()

@@ -2,18 +2,19 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
-from tiny import DOT, Dataset, photographs, python
+from tiny import DOT, INCEPTION, Dataset, photographs, python
 
 from pipeline.config.runs import Run
 from pipeline.config.schema import Config, Embedding, Evaluation
 from pipeline.core.errors import InputError
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
 from pipeline.evaluation import frechet, measures, metrics, recognition, scores
 from pipeline.evaluation.frechet import Moments
 from pipeline.evaluation.recognition import Recognition, agreement, first_class
@@ -99,9 +100,9 @@ def test_fewer_images_of_the_same_kind_lie_farther_apart():
         return frechet.distance(moments(x[:n]), moments(x[-n:]))
 
     assert distance(20) > 2 * distance(200) > 4 * distance(2000) > 0
-    assert "n = 300 alone; n is not above the 1536 features" in frechet.remark(300)
-    assert frechet.remark(1536).endswith("may be bias")
-    assert frechet.remark(1537) == ("a distance between sets of pictures, comparable at n = 1537 alone")
+    assert "n = 300 alone; n is not above the 1536 features" in frechet.remark(300, FRECHET)
+    assert frechet.remark(1536, FRECHET).endswith("may be bias")
+    assert frechet.remark(1537, FRECHET) == ("a distance between sets of pictures, comparable at n = 1537 alone")
 
 
 @given(st.data(), st.sampled_from([0.0, 1e6]))
@@ -198,7 +199,7 @@ def truth(lightness, ab):
 
 def measured(true, answers, lightness, ab, size):
     """The recognition of answers in batches of `size`, and their measures."""
-    found = Recognition(projection, PARTITIONS, true)
+    found = Recognition(projection, PARTITIONS, FRECHET, true)
     columns = {answer: {} for answer in answers}
     for start in range(0, len(lightness), size):
         here = slice(start, start + size)
@@ -318,9 +319,10 @@ def test_only_the_official_imagenet_weights_recognise(tmp_path, monkeypatch):
         assert recipe.recognition(embedding) is None
         assert recognition.load_network(embedding) is None
     downloaded = recipe.recognition(Embedding(weights="imagenet"))
-    assert downloaded["md5"] == recipe.OFFICIAL_MD5 and downloaded["precision"] == "float32"
+    assert downloaded["md5"] == INCEPTION.weights_md5 and downloaded["precision"] == "float32"
     assert recipe.recognition(Embedding(weights="imagenet", activation="softmax")) == downloaded
-    monkeypatch.setattr(recipe, "OFFICIAL_MD5", "900150983cd24fb0d6963f7d28e17f72")
+    official = replace(INCEPTION, weights_md5="900150983cd24fb0d6963f7d28e17f72")
+    monkeypatch.setitem(registry.ENTRIES, INCEPTION.name, official)
     recipe._md5.cache_clear()
     assert recipe.recognition(Embedding(weights=str(path))) == recipe.recognition(Embedding(weights="imagenet"))
 
@@ -353,9 +355,9 @@ def pictures(n):
 
 @pytest.mark.parametrize(("first", "last"), [(0, 3), (2, 5), (3, 4), (1, 11), (4, 4)])
 def test_a_picture_has_the_same_numbers_however_the_work_is_cut(small, first, last):
-    from pipeline.embedding.inception import FeatureNetwork
+    from pipeline.embedding.network import FeatureNetwork
 
-    network, rgb = FeatureNetwork(small, 4), pictures(11)
+    network, rgb = FeatureNetwork(INCEPTION, small, 4), pictures(11)
     features, logits = network(rgb)
     assert (features.shape, features.dtype) == ((11, 8), np.float32)
     assert (logits.shape, logits.dtype) == ((11, 1000), np.float32)
@@ -365,13 +367,13 @@ def test_a_picture_has_the_same_numbers_however_the_work_is_cut(small, first, la
 
 
 def test_pictures_are_resized_and_scaled_as_keras_says_and_features_are_what_the_head_is_given(small, keras):
-    from pipeline.embedding.inception import FeatureNetwork, Photograph
+    from pipeline.embedding.network import FeatureNetwork, Photograph
 
     rgb = pictures(2)
     resized = keras.ops.image.resize(rgb.astype(np.float32), (299, 299), data_format="channels_last")
     expected = keras.applications.inception_resnet_v2.preprocess_input(np.array(resized))
-    np.testing.assert_allclose(np.asarray(Photograph(dtype="float32")(rgb)), expected, atol=1e-6)
-    features, logits = FeatureNetwork(small, 2)(rgb)
+    np.testing.assert_allclose(np.asarray(Photograph(INCEPTION, dtype="float32")(rgb)), expected, atol=1e-6)
+    features, logits = FeatureNetwork(INCEPTION, small, 2)(rgb)
     kernel, bias = (np.asarray(variable) for variable in small.layers[-1].weights)
     np.testing.assert_allclose(logits, features @ kernel + bias, rtol=1e-4, atol=1e-5)
     map_ = keras.Model(small.inputs, small.layers[1].output)(expected)
@@ -379,16 +381,18 @@ def test_pictures_are_resized_and_scaled_as_keras_says_and_features_are_what_the
 
 
 def test_gray_pictures_have_the_embeddings_of_their_lightness(small):
-    from pipeline.embedding.inception import EmbeddingNetwork, FeatureNetwork
+    from pipeline.embedding.network import EmbeddingNetwork, FeatureNetwork
 
     lightness, _ = photographs(3)
     gray = lab.gray_levels()[lightness][..., None].repeat(3, axis=-1)
-    _, logits = FeatureNetwork(small, 2)(gray)
-    np.testing.assert_allclose(logits, EmbeddingNetwork(small, 2)(lightness), rtol=1e-5, atol=1e-5)
+    _, logits = FeatureNetwork(INCEPTION, small, 2)(gray)
+    np.testing.assert_allclose(
+        logits, EmbeddingNetwork(INCEPTION, small, 2)(lightness)["embedding"], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_features_are_computed_in_float32_and_as_logits_whatever_embeddings_are(keras, monkeypatch):
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
 
     asked = []
 
@@ -397,7 +401,7 @@ def test_features_are_computed_in_float32_and_as_logits_whatever_embeddings_are(
         given_ = keras.Input((299, 299, 3))
         return keras.Model(given_, keras.layers.Dense(1000)(keras.layers.GlobalAveragePooling2D()(given_)))
 
-    monkeypatch.setattr(inception, "build_network", network)
+    monkeypatch.setattr(networks, "build_network", network)
     keras.config.set_dtype_policy("mixed_bfloat16")
     embedding = Embedding(weights="imagenet", activation="softmax", precision="mixed_bfloat16", batch_size=2)
     loaded = recognition.load_network(embedding)
@@ -410,16 +414,16 @@ def test_features_are_computed_in_float32_and_as_logits_whatever_embeddings_are(
 
 @pytest.mark.long
 def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, tmp_path):
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
 
     saved = tmp_path / "embedding_network.weights.h5"
-    embeddings = inception.load(Embedding(batch_size=4), saved)
-    network = inception.load_features(Embedding(weights=str(saved), batch_size=4, activation="softmax"))
-    lightness = inception.calibration_images()[:5]
+    embeddings = networks.load(Embedding(batch_size=4), saved)
+    network = networks.load_features(Embedding(weights=str(saved), batch_size=4, activation="softmax"))
+    lightness = networks.calibration_images()[:5]
     gray = lab.gray_levels()[lightness][..., None].repeat(3, axis=-1)
     features, logits = network(gray)
-    assert features.shape == (5, frechet.FEATURES) and logits.shape == (5, 1000)
-    expected = embeddings(lightness)
+    assert features.shape == (5, INCEPTION.features) and logits.shape == (5, 1000)
+    expected = embeddings(lightness)["embedding"]
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert (features >= 0).all() and features.std(axis=0).mean() > 0
     for whole, part in zip((features, logits), network(gray[1:3]), strict=True):

@@ -6,13 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import ROOT, pixels, python, refused
+from tiny import INCEPTION, ROOT, pixels, python, refused
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.figures import caches
 from pipeline.images import lab
 from pipeline.inspection import views
+from pipeline.storage.store import Store
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -23,7 +24,7 @@ def opened(dataset):
 
 def embed(dataset, values):
     """The dataset with these embeddings."""
-    store = dataset.embeddings
+    store = Store(dataset.embeddings.path, INCEPTION.layout())
     for shard in range(store.shard_count()):
         kept = {key: store.record(shard)[key] for key in ("settings", "input")}
         store.write_shard(shard, {"embedding": values[slice(*store.span(shard))].astype(np.float32)}, **kept)
@@ -281,7 +282,7 @@ def test_what_makes_no_sense_is_refused_and_writes_nothing(inspect, prepared, tm
 
 
 def test_stores_that_do_not_belong_together_are_refused(inspect, dataset):
-    dataset.embeddings.complete({"images": "0" * 64})
+    Store(dataset.embeddings.path, INCEPTION.layout()).complete({"images": "0" * 64})
     refused(inspect(dataset.images.path, "--plot", "x.png"), "embeddings.zarr: expected embeddings of the 15 images")
 
 

@@ -90,7 +90,7 @@ def read_everything(dataset, run):
         store = Store(path, layout)
         store.manifest()
         store.attributes()
-        for array in layout.arrays:
+        for array in store.arrays:
             for _ in store.read_spans(array.name):
                 pass
     from pipeline.evaluation.baselines import read_baselines

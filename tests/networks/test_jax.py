@@ -28,7 +28,7 @@ import keras
 import numpy as np
 
 from pipeline.networks import builder
-from pipeline.embedding import inception
+from pipeline.embedding import network as networks
 from pipeline.training import train
 from pipeline.config.runs import Run
 
@@ -37,7 +37,7 @@ build = builder.build
 
 def build_with_weights_of_numpy(*arguments, **options):
     model = build(*arguments, **options)
-    inception.randomize(model, seed=0)
+    networks.randomize(model, seed=0)
     np.savez(directory / "start.npz", *model.get_weights())
     return model
 
@@ -78,11 +78,11 @@ from pipeline.config import schema
 backend.start(2)
 import numpy as np
 
-from pipeline.embedding import inception
+from pipeline.embedding import network as networks
 
 folder, out = map(Path, sys.argv[1:])
-network = inception.load(schema.Embedding(batch_size=4), folder / "embedding_network.weights.h5")
-np.save(out, network(np.load(folder / "lightness.npy")))
+network = networks.load(schema.Embedding(batch_size=4), folder / "embedding_network.weights.h5")
+np.save(out, network(np.load(folder / "lightness.npy"))["embedding"])
 """
 WITHOUT_TENSORFLOW = """
 import runpy

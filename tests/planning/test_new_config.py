@@ -5,7 +5,7 @@ import shlex
 import pytest
 import yaml
 from click.testing import CliRunner
-from tiny import ROOT, refused
+from tiny import INCEPTION, ROOT, refused
 
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths
@@ -76,7 +76,7 @@ def test_what_the_comments_say_of_the_networks_is_true():
         assert row.split("|")[5].strip() in new_config.TEMPLATE
 
 
-@pytest.mark.parametrize("weights", ["imagenet", new_config.recipe.OFFICIAL_FILE])
+@pytest.mark.parametrize("weights", ["imagenet", INCEPTION.weights_file])
 def test_the_other_weights_are_a_line_to_uncomment(call, tmp_path, weights):
     call("my-photos", "--from", photographs(tmp_path / "p", 3))
     text = (tmp_path / "work" / "my-photos.yaml").read_text()

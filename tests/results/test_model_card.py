@@ -8,6 +8,7 @@ import pytest
 import yaml
 from fake_results import NASTY_ID
 from markdown_it import MarkdownIt
+from tiny import INCEPTION
 
 from pipeline.core import files
 from pipeline.embedding import recipe
@@ -20,7 +21,7 @@ from pipeline.config.runs import Run
 RUN = "base_lr1e-4"
 DIGEST = "5" * 64
 RANDOM = {**recipe.settings(Embedding(), 64)}
-IMAGENET = {**RANDOM, "weights": "imagenet", "md5": recipe.OFFICIAL_MD5}
+IMAGENET = {**RANDOM, "weights": "imagenet", "md5": INCEPTION.weights_md5}
 for key in ("seed", "recipe"):
     del IMAGENET[key]
 CLAIMS = ("better", "worse", "paler", "stronger")
@@ -119,7 +120,7 @@ def test_a_card_says_what_the_network_is_and_how_it_was_made(tmp_path):
         "training 0, split 4, evaluation 0",
         "Test RMSE 12.0: the mean colour has 16.5.",
         "Kaggle's page of the dataset has its terms",
-        "Keras' ImageNet weights of Inception-ResNet-v2, which are not in this folder",
+        "the ImageNet weights of Inception-ResNet-v2, which are not in this folder",
         "Made with deepcolor 0.1.0, keras 3.15.1; Keras on tensorflow, 2 threads.",
         "snakemake --cores 4 again/results/base_lr1e-4 --configfile again.yaml",
         "The colours are guesses, not evidence.",

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from tiny import photographs, tree
+from tiny import INCEPTION, photographs, tree
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.inspection.describe import describe, open_store
-from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 MADE = {"settings": {"seed": 1, "network": {"weights": "random"}}, "versions": {}}
 ROWS = 19  # two shards of 8 and one of 3
 VALUES = np.random.default_rng(0).normal(size=(64, 1000)).astype(np.float32)
+
+VECTORS = INCEPTION.layout()
 
 
 def fill(store, shards=None, **facts):
@@ -26,7 +28,7 @@ def fill(store, shards=None, **facts):
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "embeddings.zarr", EMBEDDINGS)
+    made = Store(tmp_path / "embeddings.zarr", VECTORS)
     made.create(ROWS, 8, MADE)
     fill(made, input="x")
     return made
@@ -77,13 +79,13 @@ def shard_files(store):
 
 
 def test_the_bytes_are_those_that_zarr_itself_writes_whatever_is_read_meanwhile(tmp_path):
-    store = Store(tmp_path / "embeddings.zarr", EMBEDDINGS)
+    store = Store(tmp_path / "embeddings.zarr", VECTORS)
     values = VALUES.round(1)  # can be compressed
     store.create(57, 32, MADE)  # the last shard lacks a chunk, and rows of another one
     store.write_shard(0, {"embedding": values[:32]})
     with ThreadPoolExecutor(8) as pool:
         for _ in range(64):
-            pool.submit(lambda: Store(store.path, EMBEDDINGS).read("embedding", 0, 32))
+            pool.submit(lambda: Store(store.path, VECTORS).read("embedding", 0, 32))
         pool.submit(store.write_shard, 1, {"embedding": values[32:57]}).result()
     assert shard_files(store) == written_by_zarr(store, tmp_path, embedding=values[:57])
 
@@ -102,10 +104,10 @@ def test_the_bytes_of_images_are_those_that_zarr_itself_writes(tmp_path):
 def test_several_that_write_one_shards_file_do_not_meet(tmp_path, monkeypatch):
     """As a worker of a cluster may that was given up."""
     monkeypatch.setattr(files, "write_json", lambda path, value: None)  # the record
-    store = Store(tmp_path / "embeddings.zarr", EMBEDDINGS)
+    store = Store(tmp_path / "embeddings.zarr", VECTORS)
     store.create(64, 64, MADE)
     with ThreadPoolExecutor(4) as pool:
-        calls = [pool.submit(Store(store.path, EMBEDDINGS).write_shard, 0, {"embedding": VALUES}) for _ in range(40)]
+        calls = [pool.submit(Store(store.path, VECTORS).write_shard, 0, {"embedding": VALUES}) for _ in range(40)]
         told = [call.result()["files"] for call in calls]
     content = store.shard_file("embedding", 0).read_bytes()
     assert all(each == {"embedding": files.digest_bytes(content)} for each in told)
@@ -140,7 +142,7 @@ def test_a_missing_shard_is_an_error_and_not_fill_values(store):
         with pytest.raises(
             InputError, match=r"c/1/0 \(embedding of images 8 to 15\) is missing; run `python -m stages verify`"
         ):
-            Store(store.path, EMBEDDINGS).read("embedding", start, stop)
+            Store(store.path, VECTORS).read("embedding", start, stop)
     with pytest.raises(InputError, match=r"c/1/0 \(embedding of images 8 to 15\) is missing"):
         list(store.read_spans("embedding"))
     assert [store.intact(shard) for shard in range(3)] == [True, False, True]
@@ -172,7 +174,7 @@ def test_one_flipped_bit_anywhere_never_gives_other_values(store):
 def refuses_or_gives_what_was_written(store, row):
     """Whether one row, which shares a shard with others, is refused."""
     try:
-        values = Store(store.path, EMBEDDINGS).read("embedding", row, row + 1)
+        values = Store(store.path, VECTORS).read("embedding", row, row + 1)
     except InputError:
         return True
     np.testing.assert_array_equal(values, VALUES[row : row + 1])
@@ -191,7 +193,7 @@ def test_rows_of_a_part_of_a_shard_are_compared_with_their_chunks_alone(store):
     other = store.shard_file("embedding", 1)
     path.write_bytes(other.read_bytes())  # whole, but another shard's
     with pytest.raises(InputError, match="is damaged"):
-        Store(store.path, EMBEDDINGS).read("embedding", 5, 6)
+        Store(store.path, VECTORS).read("embedding", 5, 6)
 
 
 def test_records_without_checksums_of_chunks_have_the_whole_file_compared(store):
@@ -205,7 +207,7 @@ def test_records_without_checksums_of_chunks_have_the_whole_file_compared(store)
     path.write_bytes(content)
     np.testing.assert_array_equal(store.read("embedding", 6, 8), VALUES[6:8])  # the file is not read again
     with pytest.raises(InputError, match="is damaged"):
-        Store(store.path, EMBEDDINGS).read("embedding", 5, 6)
+        Store(store.path, VECTORS).read("embedding", 5, 6)
 
 
 @pytest.mark.parametrize("cut", [0, 100])
@@ -254,7 +256,7 @@ def test_the_manifest_wants_every_shard_and_names_the_bytes(store, tmp_path):
     assert (manifest["rows"], manifest["shards"], manifest["images"]) == (ROWS, 3, "abc")
     assert manifest["settings"] == MADE["settings"]
     assert manifest["metadata"]["zarr.json"] == files.digest_file(store.path / "zarr.json")
-    twin = Store(tmp_path / "twin.zarr", EMBEDDINGS)
+    twin = Store(tmp_path / "twin.zarr", VECTORS)
     twin.create(ROWS, 8, MADE)
     fill(twin)
     twin.complete({})
@@ -309,7 +311,7 @@ def test_other_versions_are_taken_and_noted(store):
 
 
 def test_a_store_whose_making_was_cut_off_is_taken_up(tmp_path, store):
-    part = Store(tmp_path / "part.zarr", EMBEDDINGS)
+    part = Store(tmp_path / "part.zarr", VECTORS)
     part.path.mkdir()
     (part.path / "zarr.json").write_bytes((store.path / "zarr.json").read_bytes())
     part.create(ROWS, 8, MADE)
@@ -354,7 +356,7 @@ def test_what_is_no_store_of_ours_is_refused_and_left_alone(tmp_path, kind, repl
     foreign(path, kind)
     before = {entry: entry.read_bytes() for entry in path.rglob("*") if entry.is_file()}
     with pytest.raises(InputError, match=r"embeddings\.zarr"):
-        Store(path, EMBEDDINGS).create(5, 8, MADE, replace=replace)
+        Store(path, VECTORS).create(5, 8, MADE, replace=replace)
     with pytest.raises(InputError, match=r"embeddings\.zarr"):
         open_store(path)
     assert {entry: entry.read_bytes() for entry in path.rglob("*") if entry.is_file()} == before
@@ -364,6 +366,6 @@ def test_a_store_of_the_other_kind_is_refused(store):
     with pytest.raises(InputError, match="expected a store of images, received one of embeddings"):
         Store(store.path, IMAGES).create(5, 8, MADE, replace=True)
     assert store.finished(0)
-    assert open_store(store.path) == store
+    assert open_store(store.path).read("embedding", 0, ROWS).tobytes() == VALUES[:ROWS].tobytes()
     with pytest.raises(InputError, match="no zarr store"):
         Store(store.path.with_name("absent.zarr"), IMAGES).rows()

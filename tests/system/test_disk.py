@@ -69,9 +69,13 @@ def disk(tmp_path):
     subprocess.run(["umount", "-l", made.path], check=True)
 
 
-def stub_network(embedding, saved):
+def stub_network(embedding, saved, outputs):
     files.write_json(saved.with_name("embedding_network.json"), recipe.weights(embedding))
-    return lambda lightness: np.tile(lightness.mean(axis=(1, 2))[:, None], 1000).astype(np.float32)
+
+    def network(lightness):
+        return {"embedding": np.tile(lightness.mean(axis=(1, 2))[:, None], 1000).astype(np.float32)}
+
+    return network
 
 
 @pytest.fixture

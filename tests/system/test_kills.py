@@ -28,17 +28,17 @@ WITHOUT_NETWORK = """
 import sys
 import numpy as np
 from pipeline.embedding import embed
-from pipeline.embedding import inception
+from pipeline.embedding import network as networks
 from pipeline.embedding import recipe
 
 def answers(lightness):
     for _ in lightness:
         sum(i * i for i in range(100_000))  # takes its time
-    return lightness.reshape(len(lightness), -1)[:, ::50][:, :1000].astype(np.float32)
+    return {"embedding": lightness.reshape(len(lightness), -1)[:, ::50][:, :1000].astype(np.float32)}
 
 embed._network = lambda *_: answers
-inception.weights_known = lambda *_: True
-inception.weights_facts = lambda *_: {"weights": "random"}
+networks.weights_known = lambda *_: True
+networks.weights_facts = lambda *_: {"weights": "random"}
 sys.argv[0] = "stages"
 from stages.__main__ import main
 main(prog_name="python -m stages")

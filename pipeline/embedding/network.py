@@ -1,8 +1,8 @@
-"""Keras' Inception-ResNet-v2 with its 1000-way head: embeddings of gray photographs, and features of coloured ones."""
+"""Embedding networks at work: batches of one size, and where their weights come from."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,76 +11,82 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import schema
+from pipeline.config.paths import DatasetFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
+from pipeline.embedding.registry import Entry
 from pipeline.images.lab import UInt8, gray_levels
 from pipeline.networks import backend, saving
+from pipeline.storage.layouts import VECTOR
 
-SIDE = 299
-MOSTLY_CONSTANT = 0.05
+Outputs = dict[str, npt.NDArray[np.float32]]
 
 log = logging.getLogger("deepcolor")
 
 
-class GrayPhotograph(keras.layers.Layer):
-    """L (batch, H, W) uint8 to the network's input (batch, 299, 299, 3) float32 in -1..1."""
-
-    def call(self, lightness: Any) -> Any:
-        """See `recipe.PREPROCESSING`."""
-        levels = keras.ops.convert_to_tensor(gray_levels().astype(np.float32))
-        gray = keras.ops.expand_dims(keras.ops.take(levels, keras.ops.cast(lightness, "int32")), -1)
-        return keras.ops.concatenate([_scaled(gray)] * 3, axis=-1)
-
-
 class Photograph(keras.layers.Layer):
-    """SRGB (batch, H, W, 3) uint8 to the network's input (batch, 299, 299, 3) float32 in -1..1."""
+    """SRGB (batch, H, W, 3) uint8 to what an entry's network takes, (batch, side, side, 3) float32."""
+
+    def __init__(self, entry: Entry, **options: Any) -> None:
+        super().__init__(**options)
+        self._entry = entry
 
     def call(self, rgb: Any) -> Any:
-        """See `recipe.PREPROCESSING`, from sRGB on."""
-        return _scaled(keras.ops.cast(rgb, "float32"))
+        """See `recipe.settings`, key preprocessing, from sRGB on."""
+        return self._entry.preprocess(self._resized(keras.ops.cast(rgb, "float32")))
+
+    def _resized(self, levels: Any) -> Any:
+        size = (self._entry.side, self._entry.side)
+        return keras.ops.image.resize(levels, size, interpolation="bilinear", data_format="channels_last")
 
 
-def _scaled(levels: Any) -> Any:
-    """Levels 0..255 (batch, H, W, channels) float32 as the network takes them, in -1..1 and at its size."""
-    resized = keras.ops.image.resize(levels, (SIDE, SIDE), interpolation="bilinear", data_format="channels_last")
-    return resized / 127.5 - 1.0
+class GrayPhotograph(Photograph):
+    """L (batch, H, W) uint8 to what an entry's network takes, (batch, side, side, 3) float32."""
+
+    def call(self, lightness: Any) -> Any:
+        """See `recipe.settings`, key preprocessing."""
+        levels = keras.ops.convert_to_tensor(gray_levels().astype(np.float32))
+        gray = keras.ops.expand_dims(keras.ops.take(levels, keras.ops.cast(lightness, "int32")), -1)
+        return self._entry.preprocess(keras.ops.concatenate([self._resized(gray)] * 3, axis=-1))
 
 
 class EmbeddingNetwork:
     """Computes embeddings in batches of one size, so that an image's embedding does not depend on its neighbours.
 
     Attributes:
-        model: from L (batch, H, W) uint8 to embeddings (batch, 1000).
+        model: from L (batch, H, W) uint8 to a dict of outputs, by name as in `Entry.outputs`.
     """
 
-    def __init__(self, network: keras.Model, batch_size: int) -> None:
+    def __init__(self, entry: Entry, network: keras.Model, batch_size: int, outputs: Iterable[str] = (VECTOR,)) -> None:
         lightness = keras.Input((None, None), dtype="uint8")
-        gray = GrayPhotograph(dtype="float32")(lightness)
-        self.model = keras.Model(lightness, network(gray, training=False))
+        found = network(GrayPhotograph(entry, dtype="float32")(lightness), training=False)
+        named = found if isinstance(found, dict) else {VECTOR: found}
+        self.model = keras.Model(lightness, {name: named[name] for name in outputs})
         self._batch_size = batch_size
 
-    def __call__(self, lightness: UInt8) -> npt.NDArray[np.float32]:
-        """Embeddings (n, 1000) float32 of L (n, H, W) uint8."""
-        found = []
+    def __call__(self, lightness: UInt8) -> Outputs:
+        """Outputs (n, ...) float32 by name, of L (n, H, W) uint8."""
+        found: dict[str, list[npt.NDArray[np.float32]]] = {}
         for rows, batch in _batches(lightness, self._batch_size):
-            embeddings = self.model.predict_on_batch(batch)
-            found.append(np.asarray(embeddings)[: len(rows)].astype(np.float32))
-        return np.concatenate(found)
+            for name, values in self.model.predict_on_batch(batch).items():
+                found.setdefault(name, []).append(np.asarray(values)[: len(rows)].astype(np.float32))
+        return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 class FeatureNetwork:
     """Computes features and logits in batches of one size, so that an image's do not depend on its neighbours."""
 
-    def __init__(self, network: keras.Model, batch_size: int) -> None:
+    def __init__(self, entry: Entry, network: keras.Model, batch_size: int) -> None:
         rgb = keras.Input((None, None, 3), dtype="uint8")
-        both = keras.Model(network.inputs, [network.layers[-1].input, network.output])
-        self._model = keras.Model(rgb, both(Photograph(dtype="float32")(rgb), training=False))
+        output = network.output[VECTOR] if isinstance(network.output, dict) else network.output
+        both = keras.Model(network.inputs, [network.layers[-1].input, output])
+        self._model = keras.Model(rgb, both(Photograph(entry, dtype="float32")(rgb), training=False))
         self._batch_size = batch_size
 
     def __call__(self, rgb: UInt8) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """What the last layer is given, features (n, 1536) float32, averaged over the picture, and logits (n, 1000).
+        """What the last layer is given, features (n, `Entry.features`) float32, and logits (n, classes).
 
         Args:
             rgb: (n, H, W, 3) uint8, sRGB; n may be 0.
@@ -100,40 +106,42 @@ def _batches(images: UInt8, size: int) -> Iterator[tuple[range, UInt8]]:
         yield rows, np.pad(images[rows.start : rows.stop], padding, mode="edge")
 
 
+def _facts_of(saved: Path) -> Path:
+    return DatasetFiles(saved.parent).network_manifest
+
+
 def weights_facts(saved: Path) -> dict[str, Any]:
     """What `load` recorded of the weights that it loaded last: their kind and digest."""
-    return files.read_json(_description(saved))
+    return files.read_json(_facts_of(saved))
 
 
 def weights_known(embedding: schema.Embedding, saved: Path) -> bool:
     """Whether there is what `load` leaves, whole: the description, and the network where its weights are random."""
     if embedding.weights == "random":
         return _is_saved(recipe.weights(embedding), saved)
-    return bool(files.read_if_whole(_description(saved))) and not saved.exists()
+    return bool(files.read_if_whole(_facts_of(saved))) and not saved.exists()
 
 
-def _description(saved: Path) -> Path:
-    return saved.with_name(saved.name.removesuffix(".weights.h5") + ".json")
-
-
-def load(embedding: schema.Embedding, saved: Path) -> EmbeddingNetwork:
+def load(embedding: schema.Embedding, saved: Path, outputs: Iterable[str] = (VECTOR,)) -> EmbeddingNetwork:
     """Load, download or make the embedding network that the settings name.
 
     Args:
         embedding: the settings.
-        saved: where a network of random weights is kept, and found again; a JSON file beside it tells the weights'
+        saved: where a network of random weights is kept, and found again; a JSON file beside it records the weights'
             kind and digest, whatever they are.
+        outputs: which of the network's outputs to compute.
 
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
     kind = recipe.weights(embedding)
     if embedding.weights == "random":
-        return EmbeddingNetwork(_random_network(embedding, kind, saved), embedding.batch_size)
-    network = _trained_network(embedding, kind)
-    saved.unlink(missing_ok=True)
-    files.write_json(_description(saved), kind)
-    return EmbeddingNetwork(network, embedding.batch_size)
+        network = _random_network(embedding, kind, saved)
+    else:
+        network = _trained_network(embedding, kind)
+        saved.unlink(missing_ok=True)
+        files.write_json(_facts_of(saved), kind)
+    return EmbeddingNetwork(registry.get(embedding.network), network, embedding.batch_size, outputs)
 
 
 def load_features(embedding: schema.Embedding) -> FeatureNetwork:
@@ -148,38 +156,46 @@ def load_features(embedding: schema.Embedding) -> FeatureNetwork:
     """
     logits = embedding.model_copy(update={"activation": "logits"})
     with backend.policy("float32"):
-        return FeatureNetwork(_trained_network(logits, recipe.weights(logits)), embedding.batch_size)
+        network = _trained_network(logits, recipe.weights(logits))
+        return FeatureNetwork(registry.get(embedding.network), network, embedding.batch_size)
+
+
+def build_network(embedding: schema.Embedding, weights: Path | str | None) -> keras.Model:
+    """The network that the settings name, with the head that they ask for.
+
+    Args:
+        embedding: the settings.
+        weights: a file; "imagenet" for the official weights; None leaves the network untrained.
+    """
+    official = weights if weights == "imagenet" else None
+    network = registry.get(embedding.network).build(official, embedding.activation)
+    if weights and not official:
+        network.load_weights(weights)
+    return network
 
 
 def _trained_network(embedding: schema.Embedding, kind: dict[str, Any]) -> keras.Model:
-    if kind["weights"] == "file":
+    entry = registry.get(embedding.network)
+    if kind["weights"] == "file" and entry.weights_md5:
         log.warning(
             "embedding: %s has MD5 %s, the official ImageNet file has %s; its embeddings are named by that digest",
-            embedding.weights, kind["md5"], recipe.OFFICIAL_MD5,
+            embedding.weights, kind["md5"], entry.weights_md5,
         )  # fmt: skip
-    weights = embedding.weights if embedding.weights == "imagenet" else str(Path(embedding.weights).expanduser())
+    weights = embedding.weights if embedding.weights == "imagenet" else Path(embedding.weights).expanduser()
     try:
         return build_network(embedding, weights)
     except Exception as error:  # Keras raises bare Exception for a failed download
-        raise InputError(_cannot_load(embedding.weights, error)) from error
+        raise InputError(_cannot_load(entry, embedding.weights, error)) from error
 
 
-def build_network(embedding: schema.Embedding, weights: str | None) -> keras.Model:
-    """Inception-ResNet-v2 with the head that the settings ask for; weights: `imagenet`, a file's path, or None."""
-    activation = None if embedding.activation == "logits" else "softmax"
-    return keras.applications.InceptionResNetV2(weights=weights, classifier_activation=activation)
-
-
-def _cannot_load(weights: str, error: Exception) -> str:
+def _cannot_load(entry: Entry, weights: str, error: Exception) -> str:
     if weights == "imagenet":
         return (
             f"embedding.weights: the ImageNet weights could not be downloaded ({error}); on a machine without network, "
-            f"copy {recipe.OFFICIAL_FILE} there and set embedding.weights to its path"
+            f"copy {entry.weights_file} there and set embedding.weights to its path"
         )
-    return (
-        f"embedding.weights: {weights} does not hold the weights of Inception-ResNet-v2 with its 1000-way head "
-        f"({error}); expected {recipe.OFFICIAL_FILE}"
-    )
+    expected = f"; expected {entry.weights_file}" if entry.weights_file else ""
+    return f"embedding.weights: {weights} does not hold the weights of {entry.label} ({error}){expected}"
 
 
 def _random_network(embedding: schema.Embedding, kind: dict[str, Any], saved: Path) -> keras.Model:
@@ -188,13 +204,11 @@ def _random_network(embedding: schema.Embedding, kind: dict[str, Any], saved: Pa
             made = _make_random(embedding, kind, saved)
         if keras.config.dtype_policy().name == "float32":
             return made
-    network = build_network(embedding, None)
-    network.load_weights(saved)
-    return network
+    return build_network(embedding, saved)
 
 
 def _is_saved(kind: dict[str, Any], saved: Path) -> bool:
-    facts = files.read_if_whole(_description(saved))
+    facts = files.read_if_whole(_facts_of(saved))
     if {key: facts.get(key) for key in kind} != kind or saved.name not in facts.get("files", {}):
         return False
     return not any(files.damaged(saved.parent, facts["files"]))
@@ -204,9 +218,9 @@ def _make_random(embedding: schema.Embedding, kind: dict[str, Any], saved: Path)
     log.info("embedding: making a network with random weights, seed %d", embedding.seed)
     network = build_network(embedding, None)
     randomize(network, embedding.seed)
-    calibrate(network, calibration_images())
+    calibrate(registry.get(embedding.network), network, calibration_images())
     saving.save_weights(network, saved)
-    files.write_json(_description(saved), {**kind, "files": {saved.name: files.digest_file(saved)}})
+    files.write_json(_facts_of(saved), {**kind, "files": {saved.name: files.digest_file(saved)}})
     return network
 
 
@@ -227,7 +241,7 @@ def randomize(network: keras.Model, seed: int) -> None:
             variable.assign(draws.uniform(-limit, limit, variable.shape).astype(np.float32))
 
 
-def calibrate(network: keras.Model, lightness: UInt8) -> None:
+def calibrate(entry: Entry, network: keras.Model, lightness: UInt8) -> None:
     """Set the batch-norm statistics to those of these images, L (n, H, W) uint8.
 
     Without it the logits of a fresh network hardly differ between photographs.
@@ -235,10 +249,11 @@ def calibrate(network: keras.Model, lightness: UInt8) -> None:
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    # Layer by layer, each result kept no longer than another layer wants it: together they take 6 GB for 16 images.
-    first, *layers = network.layers
+    # Layer by layer, each result kept no longer than another layer wants it: for Inception-ResNet-v2 they take 6 GB
+    # together, for 16 images.
+    layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
     wanted = Counter(id(tensor) for layer in layers for tensor in keras.tree.flatten(layer.input))
-    values = {id(first.output): GrayPhotograph(dtype="float32")(lightness)}
+    values = {id(network.inputs[0]): GrayPhotograph(entry, dtype="float32")(lightness)}
     for layer in layers:
         given = keras.tree.map_structure(lambda tensor: values[id(tensor)], layer.input)
         values[id(layer.output)] = layer(given, training=True)
@@ -246,24 +261,3 @@ def calibrate(network: keras.Model, lightness: UInt8) -> None:
             wanted[id(tensor)] -= 1
             if not wanted[id(tensor)]:
                 del values[id(tensor)]
-
-
-def spread(embeddings: npt.NDArray[np.float32]) -> dict[str, float]:
-    """How much embeddings (n, 1000) differ between images.
-
-    Returns:
-        ``std``: standard deviation over images, mean over features; ``relative``: that, divided by the root mean
-        square of all values; ``effective_rank``: exp of the entropy of the normalised singular values of the centred
-        embeddings (Roy and Vetterli 2007), 1 where all differences lie on one line.
-    """
-    values = embeddings.astype(np.float64)
-    centred = values - values.mean(axis=0)
-    std = float(centred.std(axis=0).mean())
-    rms = float(np.sqrt(np.mean(values**2)))
-    singular = np.linalg.svd(centred, compute_uv=False)
-    share = singular[singular > 0] / max(singular.sum(), np.finfo(float).tiny)
-    return {
-        "std": std,
-        "relative": std / rms if rms else 0.0,
-        "effective_rank": float(np.exp(-(share * np.log(share)).sum())),
-    }

@@ -1,15 +1,17 @@
 """The embedding network: its gray photographs, its batches, its random weights, and files that do not fit."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 from skimage.color import lab2rgb
-from tiny import photographs
+from tiny import INCEPTION, photographs
 
 from pipeline.config.schema import Embedding
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.embedding import recipe
+from pipeline.embedding import recipe, registry
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,7 @@ def small(_started):
     """An embedding network of one convolution: batches and padding without the 56 million weights."""
     import keras
 
-    from pipeline.embedding.inception import EmbeddingNetwork
+    from pipeline.embedding.network import EmbeddingNetwork
 
     network = keras.Sequential(
         [
@@ -27,16 +29,16 @@ def small(_started):
             keras.layers.Dense(1000, kernel_initializer=keras.initializers.HeNormal(2)),
         ]
     )
-    return EmbeddingNetwork(network, 4)
+    return EmbeddingNetwork(INCEPTION, network, 4)
 
 
 @pytest.fixture(scope="session")
 def random_network(_started, tmp_path_factory):
     """The real network with random weights of seed 0, made once, and where it was saved."""
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
 
     saved = tmp_path_factory.mktemp("network") / "embedding_network.weights.h5"
-    return inception.load(Embedding(batch_size=4), saved), saved
+    return networks.load(Embedding(batch_size=4), saved), saved
 
 
 def resized(gray, row, column):
@@ -52,10 +54,10 @@ def resized(gray, row, column):
 
 
 def test_the_gray_photograph_is_lab_to_srgb_resized_and_scaled(keras):
-    from pipeline.embedding.inception import GrayPhotograph
+    from pipeline.embedding.network import GrayPhotograph
 
     lightness = np.random.default_rng(0).integers(0, 256, (2, 224, 224), dtype=np.uint8)
-    got = np.asarray(GrayPhotograph(dtype="float32")(lightness))
+    got = np.asarray(GrayPhotograph(INCEPTION, dtype="float32")(lightness))
     assert (got.shape, got.dtype) == ((2, 299, 299, 3), np.float32)
     lab = np.stack([lightness / 2.55, np.zeros(lightness.shape), np.zeros(lightness.shape)], axis=-1)
     gray = np.rint(255 * np.clip(lab2rgb(lab), 0, 1))[..., 0]
@@ -66,10 +68,10 @@ def test_the_gray_photograph_is_lab_to_srgb_resized_and_scaled(keras):
 
 
 def test_black_is_minus_one_white_is_one_and_gray_is_not_luma(keras):
-    from pipeline.embedding.inception import GrayPhotograph
+    from pipeline.embedding.network import GrayPhotograph
 
     flat = np.array([0, 255, 137], np.uint8)[:, None, None].repeat(224, 1).repeat(224, 2)
-    got = np.asarray(GrayPhotograph(dtype="float32")(flat))
+    got = np.asarray(GrayPhotograph(INCEPTION, dtype="float32")(flat))
     np.testing.assert_array_equal(got[0], -1)
     np.testing.assert_array_equal(got[1], 1)
     # L8 = 137 is L* 53.7, which is the sRGB gray 128 or 129.
@@ -79,72 +81,46 @@ def test_black_is_minus_one_white_is_one_and_gray_is_not_luma(keras):
 @pytest.mark.parametrize(("first", "last"), [(0, 3), (2, 5), (3, 4), (1, 11)])
 def test_an_embedding_does_not_depend_on_its_batch(small, first, last):
     lightness, _ = photographs(11)
-    whole = small(lightness)
+    whole = small(lightness)["embedding"]
     assert (whole.shape, whole.dtype) == ((11, 1000), np.float32)
     assert len(np.unique(whole[:, 0])) == 11
-    assert small(lightness[first:last]).tobytes() == whole[first:last].tobytes()
-
-
-def test_embeddings_that_are_all_alike_have_no_spread(keras):
-    from pipeline.embedding.inception import MOSTLY_CONSTANT, spread
-
-    row = np.random.default_rng(0).normal(size=1000).astype(np.float32)
-    alike = row + np.random.default_rng(1).normal(0, 1e-4, (30, 1000)).astype(np.float32)
-    assert spread(alike)["relative"] < 1e-3 < MOSTLY_CONSTANT
-    assert spread(np.tile(row, (5, 1)))["std"] == pytest.approx(0, abs=1e-7)
-    assert spread(np.zeros((4, 1000), np.float32)) == {"std": 0.0, "relative": 0.0, "effective_rank": 1.0}
-    different = np.random.default_rng(1).normal(size=(30, 1000)).astype(np.float32)
-    assert spread(different)["relative"] == pytest.approx(1, abs=0.05) and spread(different)["effective_rank"] > 25
-
-
-@pytest.mark.parametrize(
-    ("weights", "rank"), [((1, 0, 0), 1.0), ((1, 1, 0), 2.0), ((1, 1, 1), 3.0), ((3, 1, 0), 1.7548)]
-)
-def test_the_effective_rank_of_known_directions(keras, weights, rank):
-    from pipeline.embedding.inception import spread
-
-    # Columns of a Hadamard matrix: centred and orthogonal.
-    signs = np.array([[1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).T
-    values = np.zeros((4, 1000), np.float32)
-    values[:, :3] = signs * weights
-    found = spread(values + 5)
-    assert found["effective_rank"] == pytest.approx(rank, abs=1e-3)
-    assert found["std"] == pytest.approx(sum(weights) / 1000)
+    assert small(lightness[first:last])["embedding"].tobytes() == whole[first:last].tobytes()
 
 
 def test_random_weights_tell_photographs_apart(random_network):
-    from pipeline.embedding.inception import MOSTLY_CONSTANT, calibration_images, spread, weights_facts
+    from pipeline.embedding.network import calibration_images, weights_facts
+    from pipeline.embedding.spread import MOSTLY_CONSTANT, spread
 
     network, saved = random_network
     facts = weights_facts(saved)
     assert facts["weights"] == "random" and facts["recipe"] == recipe.RANDOM_RECIPE
     assert facts["files"] == {saved.name: files.digest_file(saved)}
-    embeddings = network(calibration_images()[:7])
+    embeddings = network(calibration_images()[:7])["embedding"]
     found = spread(embeddings)
     assert found["relative"] > MOSTLY_CONSTANT and found["effective_rank"] > 2
-    assert network(calibration_images()[2:5]).tobytes() == embeddings[2:5].tobytes()
+    assert network(calibration_images()[2:5])["embedding"].tobytes() == embeddings[2:5].tobytes()
 
 
 @pytest.mark.long
 def test_a_seed_is_one_network(random_network, tmp_path):
     import keras
 
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
 
     keras.utils.clear_session()
     twin = tmp_path / "embedding_network.weights.h5"
-    inception.load(Embedding(batch_size=4), twin)
+    networks.load(Embedding(batch_size=4), twin)
     with h5py.File(random_network[1]) as one, h5py.File(twin) as two:
         names = []
         one.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
         assert len(names) > 800
         for name in names:
             np.testing.assert_array_equal(one[name][()], two[name][()], err_msg=name)
-    assert inception.weights_facts(twin)["seed"] == 0
+    assert networks.weights_facts(twin)["seed"] == 0
 
 
 def test_another_seed_draws_other_kernels(keras):
-    from pipeline.embedding.inception import randomize
+    from pipeline.embedding.network import randomize
 
     def kernels(seed):
         network = keras.Sequential(
@@ -162,21 +138,21 @@ def test_another_seed_draws_other_kernels(keras):
 
 
 def test_calibration_gives_every_batch_norm_the_statistics_of_its_input(keras):
-    from pipeline.embedding.inception import GrayPhotograph, calibrate
+    from pipeline.embedding.network import GrayPhotograph, calibrate
 
     given = keras.Input((299, 299, 3))
     inner = keras.layers.Conv2D(4, 9, strides=8, kernel_initializer=keras.initializers.HeNormal(1))(given)
     network = keras.Model(given, keras.layers.BatchNormalization(epsilon=1e-9)(inner))
     lightness, _ = photographs(6)
-    calibrate(network, lightness)
-    out = np.asarray(network(GrayPhotograph(dtype="float32")(lightness), training=False))
+    calibrate(INCEPTION, network, lightness)
+    out = np.asarray(network(GrayPhotograph(INCEPTION, dtype="float32")(lightness), training=False))
     np.testing.assert_allclose(out.mean(axis=(0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(out.std(axis=(0, 1, 2)), 1, atol=1e-3)
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5", None])
 def test_a_file_of_other_weights_is_refused(keras, tmp_path, content, monkeypatch):
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
 
     path = tmp_path / "weights.h5"
     if content is None:
@@ -191,34 +167,34 @@ def test_a_file_of_other_weights_is_refused(keras, tmp_path, content, monkeypatc
         model.load_weights(weights)
         return model
 
-    monkeypatch.setattr(inception, "build_network", network)
+    monkeypatch.setattr(networks, "build_network", network)
     with pytest.raises(InputError) as caught:
-        inception.load(Embedding(weights=str(path)), tmp_path / "x.weights.h5")
-    assert not (tmp_path / "x.json").exists()
-    assert str(path) in str(caught.value) and recipe.OFFICIAL_FILE in str(caught.value)
+        networks.load(Embedding(weights=str(path)), tmp_path / "x.weights.h5")
+    assert not (tmp_path / "embedding_network.json").exists()
+    assert str(path) in str(caught.value) and INCEPTION.weights_file in str(caught.value)
     assert "does not hold the weights of Inception-ResNet-v2" in str(caught.value)
 
 
 @pytest.mark.long
 def test_a_file_of_another_network_is_refused_by_the_real_one(keras, tmp_path):
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
     from pipeline.networks import builder
 
     path = tmp_path / "other.weights.h5"
     builder.build("arch3").save_weights(path)
     with pytest.raises(InputError, match=r"other\.weights\.h5 does not hold the weights of Inception-ResNet-v2"):
-        inception.load(Embedding(weights=str(path)), tmp_path / "x")
+        networks.load(Embedding(weights=str(path)), tmp_path / "x")
 
 
 def test_a_download_that_fails_names_the_way_without_network(keras, tmp_path, monkeypatch):
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
 
     def fails(**options):
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "InceptionResNetV2", fails)
-    with pytest.raises(InputError, match="could not be downloaded .*URL fetch failure.*copy " + recipe.OFFICIAL_FILE):
-        inception.load(Embedding(weights="imagenet"), tmp_path / "x")
+    with pytest.raises(InputError, match="could not be downloaded .*URL fetch failure.*copy " + INCEPTION.weights_file):
+        networks.load(Embedding(weights="imagenet"), tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +213,7 @@ def test_weights_are_identified_by_what_they_are_and_not_where(tmp_path, monkeyp
     path.write_bytes(b"abc")
     md5 = "900150983cd24fb0d6963f7d28e17f72"
     assert recipe.weights(Embedding(weights=str(path))) == {"weights": "file", "md5": md5}
-    monkeypatch.setattr(recipe, "OFFICIAL_MD5", md5)
+    monkeypatch.setitem(registry.ENTRIES, INCEPTION.name, replace(INCEPTION, weights_md5=md5))
     assert recipe.weights(Embedding(weights=str(path))) == recipe.weights(Embedding(weights="imagenet"))
     assert recipe.weights(Embedding(seed=3))["seed"] == 3
     assert recipe.label(recipe.settings(Embedding(), 8)).startswith("RANDOM")
@@ -248,17 +224,18 @@ def test_weights_are_identified_by_what_they_are_and_not_where(tmp_path, monkeyp
 def test_a_legacy_file_that_fits_is_taken_with_a_warning_and_gives_its_networks_answers(keras, tmp_path, caplog):
     from keras.src.legacy.saving import legacy_h5_format
 
-    from pipeline.embedding import inception
+    from pipeline.embedding import network as networks
 
     network = keras.applications.InceptionResNetV2(weights=None, classifier_activation=None)
-    inception.randomize(network, 3)
+    networks.randomize(network, 3)
     path = tmp_path / "weights.h5"
     with h5py.File(path, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, network)
     saved = tmp_path / "embedding_network.weights.h5"
-    loaded = inception.load(Embedding(weights=str(path), batch_size=2), saved)
-    assert "has MD5" in caplog.text and recipe.OFFICIAL_MD5 in caplog.text
-    assert inception.weights_facts(saved) == {"weights": "file", "md5": files.digest_file(path, "md5")}
+    loaded = networks.load(Embedding(weights=str(path), batch_size=2), saved)
+    assert "has MD5" in caplog.text and INCEPTION.weights_md5 in caplog.text
+    assert networks.weights_facts(saved) == {"weights": "file", "md5": files.digest_file(path, "md5")}
     assert not saved.exists()
     lightness = photographs(2)[0]
-    np.testing.assert_array_equal(loaded(lightness), inception.EmbeddingNetwork(network, 2)(lightness))
+    expected = networks.EmbeddingNetwork(INCEPTION, network, 2)(lightness)
+    np.testing.assert_array_equal(loaded(lightness)["embedding"], expected["embedding"])

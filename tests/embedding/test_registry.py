@@ -1,0 +1,80 @@
+"""The registry of embedding networks: what stores and runs record of the paper's, and what it refuses."""
+
+from dataclasses import replace
+
+import pytest
+from tiny import INCEPTION, python
+
+from pipeline.config.schema import Config, Embedding
+from pipeline.core.errors import InputError
+from pipeline.embedding import recipe, registry
+
+MINE = replace(
+    INCEPTION, name="mine", recorded="", label="Mine", side=32, outputs={"embedding": (24,), "map": (8, 8, 4)}
+)
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    monkeypatch.setattr(registry, "ENTRIES", dict(registry.ENTRIES))
+    registry.register(MINE)
+
+
+def test_the_papers_network_is_recorded_as_ever():
+    preprocessing = (
+        "L alone through CIE Lab to gray sRGB 0..255, bilinear to 299x299, three equal channels, x / 127.5 - 1 "
+        "(Keras' preprocess_input)"
+    )
+    assert recipe.settings(Embedding(weights="imagenet"), 64) == {
+        "network": "InceptionResNetV2", "weights": "imagenet", "md5": "e693bd0210a403b3192acc6073ad2e96",
+        "activation": "logits", "precision": "float32", "batch_size": 16, "images_per_shard": 64,
+        "preprocessing": preprocessing,
+    }  # fmt: skip
+    assert recipe.recognition(Embedding(weights="imagenet"))["preprocessing"] == (
+        "sRGB 0..255, bilinear to 299x299, x / 127.5 - 1 (Keras' preprocess_input)"
+    )
+    assert "network" not in Config().model_dump()["embedding"]
+    (array,) = INCEPTION.layout().arrays
+    assert (array.name, array.row, array.dtype) == ("embedding", (1000,), "float32")
+
+
+def test_another_network_is_recorded_by_its_name_with_what_is_stored_of_it(mine):
+    embedding = Embedding(network="mine")
+    assert Config(embedding=embedding).model_dump()["embedding"]["network"] == "mine"
+    made = recipe.settings(embedding, 64)
+    assert made["network"] == "mine" and "32x32" in made["preprocessing"] and "outputs" not in made
+    assert recipe.settings(embedding, 64, ("embedding", "map"))["outputs"] == ["embedding", "map"]
+    assert recipe.label(made).startswith("Mine, RANDOM")
+    assert registry.of_record(made) is MINE
+    arrays = {array.name: (array.row, array.dtype) for array in MINE.layout(("embedding", "map")).arrays}
+    assert arrays == {"embedding": ((24,), "float32"), "map": ((8, 8, 4), "float16")}
+    assert (MINE.bytes_per_image(), MINE.bytes_per_image(("map",))) == (96, 512)
+
+
+def test_an_unknown_network_is_refused_with_those_that_are_known(mine):
+    with pytest.raises(InputError, match=r"embedding\.network: .*inception_resnet_v2, mine.*'other'"):
+        recipe.settings(Embedding(network="other"), 64)
+    with pytest.raises(InputError, match=r"InceptionResNetV2, mine.*DEEPCOLOR_PLUGINS"):
+        registry.of_record({"network": "other"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"side": 33}, {"name": "yours", "recorded": "InceptionResNetV2"}, {"name": "yours", "outputs": {"map": (8, 8, 4)}},
+     {"name": "yours", "outputs": {"embedding": (8, 8, 4)}}],
+)  # fmt: skip
+def test_a_name_that_is_taken_and_outputs_without_a_vector_are_refused(mine, changes):
+    with pytest.raises(InputError, match=r"embedding network (mine|yours)"):
+        registry.register(replace(MINE, **changes))
+    registry.register(MINE)  # twice is once
+
+
+def test_official_weights_are_refused_where_there_are_none(mine):
+    registry.ENTRIES["mine"] = replace(MINE, weights_file="", weights_md5="")
+    with pytest.raises(InputError, match=r"embedding\.weights"):
+        recipe.weights(Embedding(network="mine", weights="imagenet"))
+
+
+def test_the_registry_and_the_recipe_never_import_keras():
+    done = python("-c", "import sys, pipeline.embedding.recipe; sys.exit('keras' in sys.modules)")
+    assert done.returncode == 0, done.stderr
