@@ -24,6 +24,7 @@ def run_settings(
     """
     return {
         "run": run.name,
+        **({"experiment": run.as_experiment()} if run.experiment else {}),
         "architecture": architecture.model_dump(),
         "training": training.model_dump(include={"precision", "start_at", "patience"}),
         "dataset": dataset,

@@ -1,21 +1,31 @@
-"""Run names: the name is the experiment.
+"""Run names. A run is a point of the paper's grid, which its name spells out, or an experiment of the configuration.
 
-``<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]``, for example ``base_lr1e-4`` or
-``base_lr1e-3_l2-1e-1_bs50_s1``; ``_noembed`` is the same network without the embedding. Every
-experiment has one spelling: a number is its shortest mantissa, ``e`` and a plain exponent (``1e-4``, ``2.5e-4``,
-``1e0``; zero is ``0``), and a part that has its default value is left out.
+A name of the grid is ``<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]``, for example
+``base_lr1e-4`` or ``base_lr1e-3_l2-1e-1_bs50_s1``; ``_noembed`` is the same network without the embedding. Every point
+has one name: a number is its shortest mantissa, ``e`` and a plain exponent (``1e-4``, ``2.5e-4``, ``1e0``; zero is
+``0``), and a part that has its default value is left out.
+
+An experiment has the name that it has in the configuration; ``<experiment>_s<seed>`` is the same with another seed.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.config.schema import Config
 
 DEFAULT_L2 = "1e-2"
 DEFAULT_BATCH_SIZE = 5
 DEFAULT_SEED = 0
+LARGEST = 1e6  # learning rates and l2 are below
+LARGEST_BATCH = 1_000_000
 LONGEST = 200  # a file's name has at most 255 bytes
+RESERVED = ("report", "compare")  # the page's folder in results/, and a page in it that is no run's
 FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]"
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
@@ -24,6 +34,7 @@ _NAME = re.compile(
     r"(?:_bs(?P<batch>[0-9]+))?(?:_s(?P<seed>[0-9]+))?(?P<noembed>_noembed)?",
     re.ASCII,
 )
+_SEEDED = re.compile(r"(?P<experiment>.+)_s(?P<seed>0|[1-9][0-9]*)", re.ASCII)
 
 
 def spell(number: str | float) -> str:
@@ -38,19 +49,23 @@ def spell(number: str | float) -> str:
     return f"{mantissa}e{exponent + len(digits) - 1}"
 
 
-def _in_order(name: str) -> str:
-    """The name with its parts in the order of the form, as far as they can be told."""
+def _match(name: str) -> re.Match[str] | None:
+    """The parts of a name of the grid, in whatever order."""
     first, *parts = name.split("_")
     kinds = ("lr", "l2-", "bs", "s", "noembed")
     places = {part: next((i for i, kind in enumerate(kinds) if part.startswith(kind)), len(kinds)) for part in parts}
-    return "_".join([first, *sorted(parts, key=places.__getitem__)])
+    return _NAME.fullmatch(name) or _NAME.fullmatch("_".join([first, *sorted(parts, key=places.__getitem__)]))
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training experiment, as its name says it.
+    """One training run.
 
     `learning_rate` and `l2` keep their canonical spelling, so that a name never passes through binary floats.
+
+    Attributes:
+        experiment: the experiment's name in the configuration; empty for a point of the grid.
+        unnamed_seed: the seed that the name leaves out.
     """
 
     architecture: str
@@ -59,34 +74,29 @@ class Run:
     batch_size: int = DEFAULT_BATCH_SIZE
     seed: int = DEFAULT_SEED
     embedding: bool = True
+    experiment: str = ""
+    unnamed_seed: int | None = DEFAULT_SEED
 
     @property
     def name(self) -> str:
         """The canonical name."""
-        parts = [f"{self.architecture}_lr{self.learning_rate}"]
-        if self.l2 != DEFAULT_L2:
-            parts.append(f"l2-{self.l2}")
-        if self.batch_size != DEFAULT_BATCH_SIZE:
-            parts.append(f"bs{self.batch_size}")
-        if self.seed != DEFAULT_SEED:
-            parts.append(f"s{self.seed}")
-        if not self.embedding:
-            parts.append("noembed")
+        parts = [self.experiment or f"{self.architecture}_lr{self.learning_rate}"]
+        if not self.experiment:
+            parts += [f"l2-{self.l2}"] * (self.l2 != DEFAULT_L2)
+            parts += [f"bs{self.batch_size}"] * (self.batch_size != DEFAULT_BATCH_SIZE)
+        parts += [f"s{self.seed}"] * (self.seed != self.unnamed_seed)
+        parts += ["noembed"] * (not self.embedding and not self.experiment)
         return "_".join(parts)
 
     @classmethod
     def parse(cls, name: str) -> "Run":
-        """Read a canonical name.
+        """Read a name of the grid.
 
         Raises:
-            InputError: the name is not one, or spells its experiment another way.
+            InputError: the name is not one, or is not the canonical one.
         """
-        if len(name) > LONGEST:
-            raise InputError(
-                f"run name {name[:40]!r} … cannot be read: expected at most {LONGEST} characters, received "
-                f"{len(name)}; write it as in base_lr1e-4"
-            )
-        match = _NAME.fullmatch(name) or _NAME.fullmatch(_in_order(name))
+        _refuse_long(name)
+        match = _match(name)
         if match is None:
             raise InputError(
                 f"run name {name!r}: expected {FORM}, for example base_lr1e-4 or base_lr1e-3_l2-1e-1_bs50_s1"
@@ -103,12 +113,95 @@ class Run:
             rate, l2 = float(run.learning_rate), float(run.l2)
         except (ArithmeticError, ValueError):
             raise InputError(f"run name {name!r}: a number in it cannot be read; write it as in base_lr1e-4") from None
-        if not 0 < rate < 1e6 or not 0 <= l2 < 1e6:
+        if not 0 < rate < LARGEST or not 0 <= l2 < LARGEST:
             raise InputError(f"run name {name!r}: expected a learning rate over 0, an l2 of 0 or more, both under 1e6")
-        if not 0 < run.batch_size <= 1_000_000:
-            raise InputError(f"run name {name!r}: expected a batch size of 1 to 1000000, received {run.batch_size}")
-        if run.seed >= 2**32:
-            raise InputError(f"run name {name!r}: expected a seed under 2**32, received {run.seed}")
-        if run.name != name:
-            raise InputError(f"run name {name!r}: this experiment is spelt {run.name!r}; ask for that")
-        return run
+        if not 0 < run.batch_size <= LARGEST_BATCH:
+            raise InputError(
+                f"run name {name!r}: expected a batch size of 1 to {LARGEST_BATCH}, received {run.batch_size}"
+            )
+        return _checked(run, name)
+
+    def as_experiment(self) -> dict[str, Any]:
+        """What an experiment's name does not say, as JSON values."""
+        told = asdict(self)
+        del told["unnamed_seed"]
+        return {"name": told.pop("experiment"), **told}
+
+    @classmethod
+    def of_settings(cls, settings: Mapping[str, Any]) -> "Run":
+        """The run that recorded settings are of; see `pipeline.config.run_settings`.
+
+        Raises:
+            InputError: they name no run.
+        """
+        name = str(settings.get("run"))
+        if "experiment" not in settings:
+            return cls.parse(name)
+        try:
+            told = dict(settings["experiment"])
+            experiment = told.pop("name")
+            unnamed = told["seed"] if name == experiment else None
+            return cls(**told, experiment=experiment, unnamed_seed=unnamed)
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"run {name!r}: the settings of its experiment cannot be read; train it again") from None
+
+
+def find(config: "Config", name: str) -> Run:
+    """The run of that name: an experiment of the configuration, one with another seed, or a point of the grid.
+
+    Raises:
+        InputError: there is none, or the name is not the canonical one.
+    """
+    _refuse_long(name)
+    known = config.experiments
+    match = _SEEDED.fullmatch(name)
+    seeded = match if match and match["experiment"] in known else None
+    experiment = seeded["experiment"] if seeded else name
+    if experiment not in known:
+        if known and _match(name) is None:
+            raise InputError(f"run name {name!r}: expected one of {', '.join(known)}, or {FORM} as in base_lr1e-4")
+        return Run.parse(name)
+    told = known[experiment]
+    run = Run(
+        architecture=told.architecture,
+        learning_rate=spell(told.learning_rate),
+        l2=spell(told.l2),
+        batch_size=told.batch_size,
+        seed=int(seeded["seed"]) if seeded else told.seed,
+        embedding=told.embedding,
+        experiment=experiment,
+        unnamed_seed=told.seed,
+    )
+    return _checked(run, name)
+
+
+def layered(config: "Config", run: Run) -> "Config":
+    """The configuration of one run: its own settings over those of all runs, and no experiments."""
+    changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
+    return config.model_copy(update={"training": config.training.model_copy(update=changes), "experiments": {}})
+
+
+def taken(name: str, experiments: Container[str]) -> str:
+    """Why an experiment cannot have this name; empty if it can."""
+    if name in RESERVED:
+        return "the folder of results uses this name"
+    if _match(name):
+        return f"this is a run name of the form {FORM}"
+    match = _SEEDED.fullmatch(name)
+    return f"this is {match['experiment']} with another seed" if match and match["experiment"] in experiments else ""
+
+
+def _refuse_long(name: str) -> None:
+    if len(name) > LONGEST:
+        raise InputError(
+            f"run name {name[:40]!r} … cannot be read: expected at most {LONGEST} characters, received "
+            f"{len(name)}; write it as in base_lr1e-4"
+        )
+
+
+def _checked(run: Run, name: str) -> Run:
+    if run.seed >= 2**32:
+        raise InputError(f"run name {name!r}: expected a seed under 2**32, received {run.seed}")
+    if run.name != name:
+        raise InputError(f"run name {name!r}: the canonical run name is {run.name!r}")
+    return run

@@ -7,8 +7,9 @@ import reprlib
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
+from pipeline.config import runs
 from pipeline.core.machine import Precision, fastest_precision
 from pipeline.core.tasks import check_scheduler
 
@@ -44,6 +45,7 @@ def _precision(value: Any) -> Any:
 Place = Annotated[str, AfterValidator(_path)]
 Real = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
+ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 PrecisionOrAuto = Annotated[Precision, BeforeValidator(_precision)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -157,6 +159,22 @@ class Training(Section):
     memory_gib: Annotated[Real, Field(ge=0)] = 8.0
 
 
+class Experiment(Section):
+    """A run with settings of its own: what a run's name says of others, and changes of `training`."""
+
+    architecture: Name
+    learning_rate: Annotated[Real, Field(gt=0, lt=runs.LARGEST)]
+    l2: Annotated[Real, Field(ge=0, lt=runs.LARGEST)] = float(runs.DEFAULT_L2)
+    batch_size: Annotated[int, Field(ge=1, le=runs.LARGEST_BATCH)] = runs.DEFAULT_BATCH_SIZE
+    seed: Seed = runs.DEFAULT_SEED
+    embedding: bool = True
+    training: Training = Training()
+
+    @field_serializer("training")
+    def _changes(self, training: Training) -> dict[str, Any]:
+        return training.model_dump(exclude_unset=True)  # read again, the rest is still the configuration's
+
+
 class Evaluation(Section):
     """What is evaluated, and how much is drawn."""
 
@@ -182,6 +200,8 @@ class Config(Section):
     embedding: Embedding = Embedding()
     split: Split = Split()
     architectures: dict[Name, Architecture] = {}
+    # Left out where there are none, as in the records of runs from before there were experiments.
+    experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda given: not given)] = {}
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
 
@@ -189,6 +209,13 @@ class Config(Section):
     def _dataset_is_there(self) -> "Config":
         if self.dataset not in self.datasets:
             raise ValueError(f"dataset: expected one of {', '.join(self.datasets)}, received {self.dataset!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _experiments_have_names_of_their_own(self) -> "Config":
+        for name in self.experiments:
+            if reason := runs.taken(name, self.experiments):
+                raise ValueError(f"experiments.{name}: {reason}; choose another name")
         return self
 
 

@@ -13,7 +13,7 @@ from pipeline import WORKFLOW
 from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of
 from pipeline.config.run_settings import run_settings
-from pipeline.config.runs import Run
+from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
 from pipeline.core.conflicts import refuse_other
@@ -94,9 +94,9 @@ def check_data(config: Config) -> None:
     """Refuse to work on stores or a split made with other settings, or of more images; note shards that were lost.
 
     Raises:
-        InputError: names the store and what differs.
+        InputError: names the store and what differs, or an architecture that cannot be built.
     """
-    for name in config.architectures:
+    for name in (*config.architectures, *(own.architecture for own in config.experiments.values())):
         notation.resolve(name, config.architectures)
     places = Paths(config)
     for store in (places.images, places.embeddings):
@@ -128,7 +128,8 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     Raises:
         InputError: gives the right name, or what differs.
     """
-    run = Run.parse(name)
+    run = find(config, name)
+    config = layered(config, run)
     new = run_settings(
         run,
         config.training,

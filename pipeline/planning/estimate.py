@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from pipeline.config.paths import Paths, RunFiles, scratch_of
-from pipeline.config.runs import Run
+from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -83,13 +83,15 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
         elif rule == "references":
             seconds += 0.25 * images + recognised * 5 * images * network.flops / rate
         elif rule in ("train", "evaluate") and name:
-            flops = notation.forward_flops(Run.parse(name).architecture, 224, config.architectures)
+            run = find(config, name)
+            training = layered(config, run).training
+            flops = notation.forward_flops(run.architecture, 224, config.architectures)
             if rule == "train":
-                epochs = max(config.training.epochs - epochs_done(config, name), 0)
+                epochs = max(training.epochs - epochs_done(config, name), 0)
                 seconds += 10 + epochs * images * flops * (3 * share + config.split.validation) / rate
                 disk += 0.35e9
                 decoded = 3 * PIXELS * images * (share + config.split.validation)
-                memory = max(memory, 2e9 + min(decoded, config.training.memory_gib * 2**30))
+                memory = max(memory, 2e9 + min(decoded, training.memory_gib * 2**30))
             else:
                 seconds += 10 + images * (0.15 + flops / rate) + recognised * 3 * images * network.flops / rate
     free = shutil.disk_usage(_existing(Path(config.data))).free

@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import ROOT
@@ -37,7 +38,7 @@ def written(tmp_path, text):
 def test_the_default_file_says_every_key_with_the_models_default():
     values = read_yaml(DEFAULT)
     assert parse_config(values) == Config()
-    assert keys(values) == keys(Config().model_dump())
+    assert keys(values) == keys(Config().model_dump()) | {"experiments"}
 
 
 def test_the_papers_file_asks_for_the_papers_experiment():
@@ -213,3 +214,13 @@ def test_any_values_are_a_configuration_or_are_refused(values):
     except InputError:
         return
     assert parse_config(config.model_dump()) == config
+
+
+def test_the_commented_experiment_of_the_default_file_can_be_uncommented():
+    text = DEFAULT.read_text(encoding="utf-8")
+    before, example = text.split("experiments: {}", 1)
+    example, after = example.split("\ntraining: ", 1)
+    lines = [line.replace("# ", "", 1) for line in example.splitlines()[1:]]
+    config = parse_config(yaml.safe_load("\n".join([f"{before}experiments:", *lines, f"training: {after}"])))
+    assert config.experiments["wide"].architecture == "base"
+    assert config.experiments["wide"].training.model_dump(exclude_unset=True) == {"epochs": 20}

@@ -82,7 +82,7 @@ def test_a_number_that_is_not_finite_has_none(number):
     ],
 )
 def test_another_spelling_is_refused_with_the_right_one(name, right):
-    with pytest.raises(InputError, match=re.escape(f"{name!r}: this experiment is spelt '{right}'")) as caught:
+    with pytest.raises(InputError, match=re.escape(f"{name!r}: the canonical run name is '{right}'")) as caught:
         Run.parse(name)
     assert Run.parse(right).name == right
     assert "\n" not in str(caught.value)

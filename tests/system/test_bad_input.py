@@ -590,7 +590,7 @@ NAMES = {
     "nothing": ("", "expected <architecture>_lr"),
     "misspelt": ("bas_lr1e-4", "architecture 'bas': expected one of base, arch1, arch2, arch3"),
     "upper case": ("BASE_LR1e-4", "expected <architecture>_lr"),
-    "another spelling": ("base_lr0.0001", "is spelt 'base_lr1e-4'"),
+    "another spelling": ("base_lr0.0001", "'base_lr1e-4'"),
     "outside": ("../base_lr1e-4", "expected <architecture>_lr"),
     "dots": ("..", "expected <architecture>_lr"),
     "absolute": ("/tmp/base_lr1e-4", "expected <architecture>_lr"),
