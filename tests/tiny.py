@@ -1,5 +1,6 @@
 """Tiny real inputs: a few photograph-like arrays, and a whole dataset made of them through the library itself."""
 
+import csv
 import subprocess
 import sys
 import time
@@ -173,6 +174,17 @@ def literal(lightness, ab, answer):
         "chroma_ratio": mean.pop("chroma") / mean.pop("chroma_true"),
         **mean,
     }
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def value(rows, partition, answer, metric):
+    """One number of rows of scores."""
+    (found,) = [r for r in rows if (r["partition"], r["answer"], r["metric"]) == (partition, answer, metric)]
+    return float(found["value"])
 
 
 def tree(folder):

@@ -91,11 +91,6 @@ def recognition(embedding: schema.Embedding) -> dict[str, Any] | None:
     }
 
 
-def references(seed: int, embedding: schema.Embedding) -> dict[str, Any]:
-    """What decides the scores of the answers that need no network, besides images and split."""
-    return {"seed": seed, "recognition": recognition(embedding)}
-
-
 def label(made_with: dict[str, Any]) -> str:
     """The weights in a few words, for logs, tables and figures; of another network than the default, its name too."""
     kind = made_with.get("weights")

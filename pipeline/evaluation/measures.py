@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from skimage.color import rgb2lab
+import skimage  # its parts load when they are used: planning a workflow does not wait for them
 
 from pipeline.evaluation import metrics
 from pipeline.images import lab
@@ -49,7 +49,7 @@ class Truth:
     @cached_property
     def lab(self) -> Values:
         """CIE Lab (k, H, W, 3) float64 of `rgb`: colours outside sRGB are already clipped."""
-        return np.asarray(rgb2lab(self.rgb))
+        return np.asarray(skimage.color.rgb2lab(self.rgb))
 
     @cached_property
     def colourfulness(self) -> Values:
@@ -94,7 +94,7 @@ def _measure_finite(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict
     rgb = lab.to_rgb(truth.lightness, predicted_ab)
     rgb_mse = metrics.rgb_squared_error(rgb, truth.rgb)
     # Not -1, which numpy cannot tell where there is no image at all.
-    difference = metrics.ciede2000_map(np.asarray(rgb2lab(rgb)), truth.lab).reshape(
+    difference = metrics.ciede2000_map(np.asarray(skimage.color.rgb2lab(rgb)), truth.lab).reshape(
         len(rgb), math.prod(truth.lightness.shape[1:])
     )
     credit = metrics.auc_credit(predicted_ab, truth.ab)

@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import structural_similarity
+import skimage  # its parts load when they are used: planning a workflow does not wait for them
 
 from pipeline.images.lab import NEUTRAL
 
@@ -113,7 +112,7 @@ def ssim(rgb_predicted: UInt8, rgb_true: UInt8) -> Values:
     """
     _same_shape(rgb_predicted, rgb_true)
     values = [
-        structural_similarity(
+        skimage.metrics.structural_similarity(
             predicted,
             true,
             gaussian_weights=True,
@@ -134,7 +133,7 @@ def ciede2000(rgb_predicted: UInt8, rgb_true: UInt8) -> Values:
         rgb_predicted: (n, H, W, 3) uint8.
         rgb_true: (n, H, W, 3) uint8.
     """
-    return ciede2000_of_lab(rgb2lab(rgb_predicted), rgb2lab(rgb_true))
+    return ciede2000_of_lab(skimage.color.rgb2lab(rgb_predicted), skimage.color.rgb2lab(rgb_true))
 
 
 def ciede2000_of_lab(lab_predicted: Values, lab_true: Values) -> Values:
@@ -156,7 +155,7 @@ def ciede2000_map(lab_predicted: Values, lab_true: Values) -> Values:
     differences = np.empty(lab_true.shape[:-1], np.float64)
     # One image at a time: the formula makes some thirty temporary arrays.
     for i, (predicted, true) in enumerate(zip(lab_predicted, lab_true, strict=True)):
-        differences[i] = deltaE_ciede2000(predicted, true)
+        differences[i] = skimage.color.deltaE_ciede2000(predicted, true)
     return differences
 
 

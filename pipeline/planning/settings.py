@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.config.schema import Config
 from pipeline.dataset import ingest
 from pipeline.embedding import recipe
+from pipeline.evaluation import baselines
 
 
 def stage_settings(config: Config, stage: str) -> dict[str, Any]:
@@ -17,5 +18,5 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
     if stage == "split":
         return config.split.model_dump()
     if stage == "references":
-        return recipe.references(config.evaluation.seed, config.embedding)
+        return baselines.settings(config.evaluation.seed, config.embedding)
     return config.evaluation.model_dump()

@@ -17,7 +17,7 @@ from pipeline.networks import notation
 from pipeline.core.errors import InputError
 from pipeline.results.read import RunResults, read_run
 from pipeline.results.page_views import cell
-from pipeline.results.vocabulary import ANSWERS, MEASURES
+from pipeline.results.vocabulary import MEASURES, answers as labels
 from pipeline.config.runs import Run
 from pipeline.config.partitions import PARTITIONS
 
@@ -119,7 +119,7 @@ def _view(run: RunResults, compared: list[dict[str, str]]) -> dict[str, Any]:
         "partitions": [(name, run.counts.get(name, "0"), run.groups.get(name, 0)) for name in PARTITIONS],
         "tables": tables,
         "intervals": any("(" in text for _, _, rows in tables for _, texts in rows for text in texts),
-        "paper": any(ANSWERS[scores.PAPER] in headings for _, headings, _ in tables),
+        "paper": any(labels()[scores.PAPER] in headings for _, headings, _ in tables),
         "meanings": [MEASURES[name] for name in MEASURED if ("test", scores.MODEL, name) in run.scores],
         "limits": _limits(run, compared, weights),
         "worst": _worst(run),
@@ -155,7 +155,7 @@ def _table(run: RunResults, partition: str) -> tuple[list[str], list[tuple[str, 
         cells = [cell(run.scores.get((partition, answer, metric)), metric) for answer in answers]
         if (partition, scores.MODEL, metric) in run.scores:
             rows.append((MEASURES[metric].label, [f"{c.text} ({c.note})" if c.note else c.text for c in cells]))
-    return [ANSWERS[answer] for answer in answers], rows
+    return [labels()[answer] for answer in answers], rows
 
 
 def _limits(run: RunResults, compared: list[dict[str, str]], weights: str) -> list[str]:

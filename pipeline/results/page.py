@@ -12,12 +12,12 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.core import files, locks
-from pipeline.evaluation import scores
+from pipeline.evaluation import predictors, scores
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.results.read import RunResults, pictures, read_runs
 from pipeline.results.page_views import Cell, PARTITIONS, badges, cell, run_view, script_data
-from pipeline.results.vocabulary import ANSWERS, MEASURES, REFERENCES, number
+from pipeline.results.vocabulary import MEASURES, answers, number
 
 TEMPLATES = Path(__file__).with_name("templates")
 STRIP = 6  # test images of a run that the overview shows
@@ -163,7 +163,7 @@ def _templates() -> Environment:
     )
     environment.filters["part"] = lambda name: quote(str(name), safe="")
     environment.filters["picture"] = lambda row: f"{row:06d}.jpg"
-    environment.globals.update(badges=badges, answers=ANSWERS, measures=MEASURES)
+    environment.globals.update(badges=badges, answers=answers(), measures=MEASURES)
     return environment
 
 
@@ -221,8 +221,8 @@ def _tables(runs: Iterable[RunResults]) -> list[Table]:
                 runs=ranked,
                 rows=[(run, _overview(run)) for run in ranked],
                 references=[
-                    (label, [cell(example.scores.get((p, answer, m)), m) for _, p, m in OVERVIEW])
-                    for answer, label in REFERENCES.items()
+                    (baseline.meaning, [cell(example.scores.get((p, answer, m)), m) for _, p, m in OVERVIEW])
+                    for answer, baseline in predictors.BASELINES.items()
                     if any((p, answer, m) in example.scores for _, p, m in OVERVIEW)
                 ],
                 strip=_strip(sorted({row for run in ranked for row in run.images.rows})),

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from pipeline.evaluation import scores
 from pipeline.evaluation.paired import HURDLES, ONE_COLOUR
 from pipeline.results.read import OF_AN_IMAGE, RunResults, Score
-from pipeline.results.vocabulary import ANSWERS, MEASURES, number
+from pipeline.results.vocabulary import MEASURES, number
+from pipeline.results.vocabulary import answers as known_answers
 
 PARTITIONS = ("test", "validation", "train")  # the one that counts comes first
 MISSING = "–"
@@ -69,7 +70,7 @@ def run_view(run: RunResults) -> dict[str, Any]:
     scored = []
     for partition in PARTITIONS:
         mine = {(answer, metric): s for (p, answer, metric), s in run.scores.items() if p == partition}
-        answers = _ordered({answer for answer, _ in mine}, ANSWERS)
+        answers = _ordered({answer for answer, _ in mine}, known_answers())
         metrics = _ordered({metric for _, metric in mine}, MEASURES)
         rows = [(m, [cell(mine.get((a, m)), m) for a in answers]) for m in metrics]
         if rows:
@@ -77,7 +78,7 @@ def run_view(run: RunResults) -> dict[str, Any]:
     differences = []
     for partition in PARTITIONS:
         found = run.differences.get(partition, {})
-        pairs = sorted(found, key=lambda pair: tuple(_place(answer, ANSWERS) for answer in pair))
+        pairs = sorted(found, key=lambda pair: tuple(_place(answer, known_answers()) for answer in pair))
         metrics = _ordered({metric for values in found.values() for metric in values}, MEASURES)
         rows = []
         for metric in metrics:

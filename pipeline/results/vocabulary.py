@@ -41,24 +41,17 @@ MEASURES = {
     "recognised_top1": Measure("recognised, top 1", 4, "share of images taken for what the true one is"),
     "recognised_top5": Measure("recognised, top 5", 4, "share of images taken for what the true one is"),
 }  # fmt: skip
-ANSWERS = {
-    scores.MODEL: "this run",
-    scores.EMBEDDING_SHUFFLED: "this run, another image's embedding",
-    scores.EMBEDDING_MEAN: "this run, the mean embedding",
-    predictors.GRAY: "gray",
-    predictors.MEAN: "mean colour",
-    predictors.MAJORITY: "majority",
-    predictors.SHUFFLED: "another image's colours",
-    predictors.CEILING: "ceiling (truth at 112×112)",
-    scores.PAPER: "the paper",
-}
-REFERENCES = {
-    predictors.GRAY: "gray everywhere",
-    predictors.MEAN: "the training images' mean colour",
-    predictors.MAJORITY: "the more frequent channel",
-    predictors.SHUFFLED: "another image's colours",
-    predictors.CEILING: "the truth at the networks' resolution",
-}
+
+
+def answers() -> dict[str, str]:
+    """What answers are called, in the order of tables."""
+    return {
+        scores.MODEL: "this run",
+        scores.EMBEDDING_SHUFFLED: "this run, another image's embedding",
+        scores.EMBEDDING_MEAN: "this run, the mean embedding",
+        **{name: baseline.label for name, baseline in predictors.BASELINES.items()},
+        scores.PAPER: "the paper",
+    }
 
 
 def number(value: float, metric: str, *, sign: bool = False) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tiny import MEASURED, Dataset, literal, shown, tree
+from tiny import MEASURED, Dataset, literal, shown, tree, value
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -38,11 +38,6 @@ def own(referenced, tmp_path):
 @pytest.fixture(scope="module")
 def rows(referenced):
     return files.read_csv(referenced.references, scores.COLUMNS)
-
-
-def value(rows, partition, answer, metric):
-    (found,) = [r for r in rows if (r["partition"], r["answer"], r["metric"]) == (partition, answer, metric)]
-    return float(found["value"])
 
 
 def by_loop(ab):

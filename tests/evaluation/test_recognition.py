@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
-from tiny import DOT, INCEPTION, Dataset, photographs, python
+from tiny import DOT, INCEPTION, Dataset, photographs, python, rows_of, value
+from tiny_training import DOT_RUN as RUN
+from tiny_training import run_training
 
 from pipeline.config.runs import Run
 from pipeline.config.schema import Config, Embedding, Evaluation
@@ -432,8 +434,6 @@ def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, t
 
 @pytest.mark.long
 def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras, prepared, tmp_path, monkeypatch):
-    from test_evaluate import RUN, rows_of, train, value
-
     from pipeline.evaluation.baselines import score_baselines
     from pipeline.results import evaluate
 
@@ -441,7 +441,7 @@ def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras,
     imagenet = Embedding(weights="imagenet")
     dataset = Dataset(shutil.copytree(prepared.folder, tmp_path / "data" / "tiny"))
     score_baselines(dataset.images, dataset.splits, dataset.references, embedding=imagenet)
-    train(dataset, tmp_path / "models" / RUN)
+    run_training(dataset, tmp_path / "models" / RUN)
     out = evaluate.evaluate(
         Run.parse(RUN), *dataset.sources, dataset.references, tmp_path / "models" / RUN, Evaluation(batch_size=3),
         resolved=Config().model_dump(), more_architectures=DOT, embedding=imagenet,

@@ -1,19 +1,19 @@
 """Evaluation: every number recomputed from the saved model and the stores, by other code."""
 
 import contextlib
-import csv
 import shutil
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from tiny import DOT, MEASURED, Dataset, literal, shown, tree, write_embeddings
+from tiny import DOT, MEASURED, Dataset, literal, rows_of, shown, tree, value, write_embeddings
 
 from pipeline.config import paper
 from pipeline.core import files
 from pipeline.dataset import splits
 from pipeline.evaluation import paired, predictors, scores
+from pipeline.evaluation.baselines import read_baselines, score_baselines
 from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
 from pipeline.config.schema import Config, Evaluation, Training
@@ -95,16 +95,6 @@ def undrawn(monkeypatch):
 
     for name in ("pictures.predictions", "pictures.errors", "colours.chroma", "learning.curves"):
         monkeypatch.setattr(f"pipeline.figures.{name}", touch)
-
-
-def rows_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def value(rows, partition, answer, metric):
-    (found,) = [r for r in rows if (r["partition"], r["answer"], r["metric"]) == (partition, answer, metric)]
-    return float(found["value"])
 
 
 def split_of(dataset):
@@ -562,3 +552,54 @@ def test_scores_of_an_earlier_state_of_the_run_are_not_collected(own, tmp_path, 
     with pytest.raises(InputError, match=rf"received those of an earlier state, after \d+; evaluate {RUN} again"):
         collect(directory, tmp_path / "results", RUN)
     assert not (tmp_path / "results").exists()
+
+
+def warm(known):
+    """A baseline of our own: a sepia that is stronger where it is lighter."""
+    return lambda batch: 128 + batch.truth.lightness[..., None] / 255.0 * [10, 20]
+
+
+def test_a_baseline_from_outside_is_scored_compared_and_shown(own, undrawn, monkeypatch, tmp_path):
+    from pipeline.results import page
+
+    dataset, directory = own
+    before = rows_of(dataset.references)
+    monkeypatch.setattr(predictors, "BASELINES", dict(predictors.BASELINES))
+    predictors.register(predictors.Baseline("sepia", "sepia tone", "sepia everywhere", warm))
+    with pytest.raises(InputError, match=r"more: None, now \['sepia'\]"):
+        score_baselines(dataset.images, dataset.splits, dataset.references, batch_size=3)
+    with pytest.raises(InputError, match=r"\(settings\.more: None, now \['sepia'\]\); run baselines again"):
+        evaluate(dataset, directory)
+    score_baselines(dataset.images, dataset.splits, dataset.references, batch_size=3, replace=True)
+
+    after = rows_of(dataset.references)
+    lightness, ab, _ = dataset.arrays("test")
+    answer = np.stack([128 + lightness / 255 * 10, 128 + lightness / 255 * 20], axis=-1)
+    for metric, number in literal(lightness, ab, answer).items():
+        assert value(after, "test", "sepia", metric) == pytest.approx(number, rel=1e-9), metric
+    assert [row for row in after if row["answer"] != "sepia"] == before
+    read = read_baselines(dataset.references, dataset.images, dataset.splits, 0)
+    assert read.answers["sepia"]["mse"].shape == (15,)
+
+    out = evaluate(dataset, directory)
+    rows = rows_of(out / "metrics.csv")
+    assert [r for r in rows if r["answer"] == "sepia"] == [{**r, "run": RUN} for r in after if r["answer"] == "sepia"]
+    compared = [r for r in rows_of(out / "differences.csv") if (r["partition"], r["against"]) == ("test", "sepia")]
+    assert {r["metric"] for r in compared} >= {"rmse", "ciede2000", "accuracy", "ssim"}
+    (rmse,) = [float(r["value"]) for r in compared if r["metric"] == "rmse"]
+    both = [value(rows, "test", answer, "rmse") for answer in ("model", "sepia")]
+    assert rmse == pytest.approx(both[0] - both[1], rel=1e-9)
+    results = tmp_path / "results"
+    collect(directory, results, RUN)
+    assert "sepia" in {row["answer"] for row in rows_of(results / "summary.csv")}
+    page.write_report(results, {"tiny": dataset.folder / "pictures"})
+    assert "sepia everywhere" in (results / "index.html").read_text()
+    assert "sepia tone" in (results / "report" / f"{RUN}.html").read_text()
+    monkeypatch.undo()  # a page needs no baseline of those that it shows
+    page.write_report(results, {"tiny": dataset.folder / "pictures"})
+    assert "sepia" in (results / "report" / f"{RUN}.html").read_text()
+
+
+def test_a_name_is_of_one_baseline():
+    with pytest.raises(ValueError, match="'gray'"):
+        predictors.register(predictors.Baseline("gray", "gray", "gray", warm))
