@@ -30,7 +30,9 @@ def weights(embedding: schema.Embedding) -> dict[str, Any]:
     """
     entry = registry.get(embedding.network)
     if embedding.weights == "random":
-        return {"weights": "random", "seed": embedding.seed, "recipe": RANDOM_RECIPE}
+        # A seed of another network gives other weights; records of the default one, the first, do not name it.
+        named = {} if embedding.network == schema.DEFAULT_NETWORK else {"network": entry.record}
+        return {"weights": "random", "seed": embedding.seed, "recipe": RANDOM_RECIPE, **named}
     if embedding.weights == "imagenet":
         if not entry.weights_md5:
             raise InputError(

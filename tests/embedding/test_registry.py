@@ -46,6 +46,7 @@ def test_another_network_is_recorded_by_its_name_with_what_is_stored_of_it(mine)
     assert recipe.settings(embedding, 64, ("embedding", "map"))["outputs"] == ["embedding", "map"]
     assert recipe.label(made).startswith("Mine, RANDOM")
     assert registry.of_record(made) is MINE
+    assert recipe.weights(embedding) != recipe.weights(Embedding())  # the same seed
     arrays = {array.name: (array.row, array.dtype) for array in MINE.layout(("embedding", "map")).arrays}
     assert arrays == {"embedding": ((24,), "float32"), "map": ((8, 8, 4), "float16")}
     assert (MINE.bytes_per_image(), MINE.bytes_per_image(("map",))) == (96, 512)
