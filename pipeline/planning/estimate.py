@@ -1,10 +1,11 @@
-"""What the work will take: time, disk and memory."""
+"""Estimates of what the work costs: time, disk and memory."""
 
 import contextlib
 import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,28 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
 from pipeline.embedding import recipe, registry
+from pipeline.images import lab
 from pipeline.networks import notation
 from pipeline.planning.settings import stage_settings
 
 EFFICIENCY = 0.75  # of the matrix product's rate that networks reach, measured on two CPU types
+BYTES = 3 * lab.SIZE**2  # of an image's L and ab
 
 
-PIXELS = 224 * 224
+@dataclass
+class _Cost:
+    """Seconds, floating-point operations and bytes of disk that jobs need, and the most bytes of memory at a time."""
+
+    seconds: float = 0.0
+    flops: float = 0.0
+    disk: float = 0.0
+    memory: float = 0.6e9
+
+    def add(self, seconds: float, flops: float = 0.0, disk: float = 0.0, memory: float = 0.0) -> None:
+        self.seconds += seconds
+        self.flops += flops
+        self.disk += disk
+        self.memory = max(self.memory, memory)
 
 
 def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
@@ -39,7 +55,7 @@ def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
 
 
 def count_images(config: Config) -> int:
-    """How many images the dataset has; of a folder, how many it had or, at first, has at most."""
+    """How many images the dataset has; of a folder not yet ingested, the number of its files."""
     places = Paths(config)
     source = config.datasets[config.dataset]
     if source.kind != "folder":
@@ -51,7 +67,7 @@ def count_images(config: Config) -> int:
 
 
 def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
-    """What the jobs will take in time, disk and memory, as lines of text.
+    """Time, disk and memory that the jobs need, as lines of text.
 
     Args:
         config: the configuration.
@@ -63,53 +79,54 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     images = count_images(config)
     if not jobs:
         return []
-    rate = EFFICIENCY * matrix_rate() * min(1.0, config.threads / (os.cpu_count() or 1))
-    seconds = disk = 0.0
-    memory = 0.6e9
-    share = config.split.train
-    network = registry.get(config.embedding.network)
-    recognised = stage_settings(config, "references")["recognition"] is not None
     rules = [rule for rule, _ in jobs]
+    cost = _Cost()
     for rule, name in jobs:
-        if rule == "ingest":
-            seconds += 0.03 * images
-            disk += 0.6 * 3 * PIXELS * images
-            if config.datasets[config.dataset].kind == "folder":
-                disk += 3 * PIXELS * images
-        elif rule == "embed":
-            seconds += 25 + images * network.flops / rate
-            disk += network.bytes_per_image() * images + 4 * network.parameters
-            memory = max(memory, 2.5e9)
-        elif rule == "references":
-            seconds += 0.25 * images + recognised * 5 * images * network.flops / rate
-        elif rule in ("train", "evaluate") and name:
-            run = find(config, name)
-            training = layered(config, run).training
-            flops = notation.forward_flops(run.architecture, 224, config.architectures)
-            if rule == "train":
-                epochs = max(training.epochs - epochs_done(config, name), 0)
-                seconds += 10 + epochs * images * flops * (3 * share + config.split.validation) / rate
-                disk += 0.35e9
-                decoded = 3 * PIXELS * images * (share + config.split.validation)
-                memory = max(memory, 2e9 + min(decoded, training.memory_gib * 2**30))
-            else:
-                seconds += 10 + images * (0.15 + flops / rate) + recognised * 3 * images * network.flops / rate
+        _add(cost, config, rule, name, images)
+    rate = EFFICIENCY * matrix_rate() * min(1.0, config.threads / (os.cpu_count() or 1))
     free = shutil.disk_usage(_existing(Path(config.data))).free
-    if disk > free:
+    if cost.disk > free:
         raise InputError(
-            f"{config.data}: this work needs about {disk / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free; "
+            f"{config.data}: this work needs about {cost.disk / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free; "
             "free some, or set data and root to a larger disk"
         )
+    counts = ", ".join(f"{rules.count(rule)} {rule}" for rule in dict.fromkeys(rules))
+    duration = _duration(cost.seconds + cost.flops / rate)
     lines = [
-        f"{images} images; {len(jobs)} jobs ({', '.join(f'{rules.count(r)} {r}' for r in dict.fromkeys(rules))})",
-        f"about {_duration(seconds)} on this machine's CPU (a GPU is faster), {disk / 1e9:.1f} GB of disk "
-        f"({free / 1e9:.0f} GB free), {memory / 1e9:.1f} GB of memory",
+        f"{images} images; {len(jobs)} jobs ({counts})",
+        f"about {duration} on this machine's CPU (a GPU is faster), {cost.disk / 1e9:.1f} GB of disk "
+        f"({free / 1e9:.0f} GB free), {cost.memory / 1e9:.1f} GB of memory",
     ]
-    if memory > psutil.virtual_memory().total:
+    if cost.memory > psutil.virtual_memory().total:
         lines.append("warning: this machine has less memory than that; lower training.memory_gib")
     if "embed" in rules:
         lines.append(f"the weights of the embedding network are {recipe.label(stage_settings(config, 'embed'))}")
     return lines
+
+
+def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) -> None:
+    """Add one job; `name` is its run, where it has one."""
+    network = registry.get(config.embedding.network)
+    recognition = network.flops * (stage_settings(config, "references")["recognition"] is not None)
+    if rule == "ingest":
+        copies = 1.6 if config.datasets[config.dataset].kind == "folder" else 0.6
+        cost.add(0.03 * images, disk=copies * BYTES * images)
+    elif rule == "embed":
+        disk = network.bytes_per_image() * images + 4 * network.parameters
+        cost.add(25, images * network.flops, disk, 2.5e9)
+    elif rule == "references":
+        cost.add(0.25 * images, 5 * images * recognition)
+    elif rule in ("train", "evaluate") and name:
+        run = find(config, name)
+        training, split = layered(config, run).training, config.split
+        flops = images * notation.forward_flops(run.architecture, lab.SIZE, config.architectures)
+        if rule == "evaluate":
+            cost.add(10 + 0.15 * images, flops + 3 * images * recognition)
+            return
+        epochs = max(training.epochs - epochs_done(config, name), 0)
+        decoded = BYTES * images * (split.train + split.validation)
+        memory = 2e9 + min(decoded, training.memory_gib * 2**30)
+        cost.add(10, epochs * flops * (3 * split.train + split.validation), 0.35e9, memory)
 
 
 def epochs_done(config: Config, name: str) -> int:
