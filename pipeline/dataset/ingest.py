@@ -60,7 +60,7 @@ def ingest(
     identity = files.fingerprint(made_with)
     arguments = [(source, store, shard, identity) for shard in range(store.shard_count())]
     written = run_tasks(
-        _ingest_shard, arguments, what="ingest, shards", scheduler=scheduler, workers=workers, target=store.path,
+        _ingest_shard, arguments, what="ingest, shards", scheduler=scheduler, workers=workers,
         progress=progress,
     )  # fmt: skip
     beside = DatasetFiles.beside(store)

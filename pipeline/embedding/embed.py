@@ -121,7 +121,7 @@ def embed(
     common = (embedding, saved, backend.facts(), network.weights_facts(saved))
     arguments = [(images, store, shard, facts, *common) for shard, facts in unfinished]
     run_tasks(
-        _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=2, target=store.path,
+        _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=2,
         networks=True, progress=progress,
     )  # fmt: skip
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)

@@ -16,6 +16,7 @@ import yaml
 from image_files import put
 from tiny import ROOT, photographs, python, tree, write_kaggle
 
+from pipeline.core import cluster as core_cluster
 from pipeline.core import tasks
 from pipeline.core.errors import InputError
 
@@ -183,7 +184,7 @@ def test_a_killed_worker_and_one_that_joins_late_give_the_same_bytes(cluster, st
 
 
 @pytest.mark.long
-def test_a_scheduler_that_is_killed_and_started_anew_is_waited_for(tmp_path, stage, local):
+def test_after_a_scheduler_is_killed_and_started_anew_the_same_command_goes_on(tmp_path, stage, local):
     cluster = Cluster(tmp_path)
     try:
         cluster.worker("--no-nanny", preload=HOLD)
@@ -191,17 +192,17 @@ def test_a_scheduler_that_is_killed_and_started_anew_is_waited_for(tmp_path, sta
         cluster.held()
         cluster.scheduler.kill()
         cluster.scheduler.wait()
-        line = next(line for line in process.stdout if "is gone" in line)
-        assert f"the dask scheduler at {cluster.address} is gone; waiting up to 60 s" in line
+        line = only_error(process)
+        assert cluster.address in line and "run the same command again" in line
         cluster.start_scheduler()
         cluster.worker()
-        finish(process)
+        finish(stage.start(cluster))
         assert stage.made() == local.made()
     finally:
         cluster.close()
 
 
-def test_a_stage_that_is_told_to_stop_leaves_quietly_and_the_next_waits_for_what_it_left(cluster, stage, local):
+def test_a_stage_that_is_told_to_stop_leaves_quietly_and_the_next_goes_on(cluster, stage, local):
     cluster.worker("--no-nanny", preload=HOLD)
     process = stage.start(cluster)
     cluster.held()
@@ -211,9 +212,8 @@ def test_a_stage_that_is_told_to_stop_leaves_quietly_and_the_next_waits_for_what
     assert printed.startswith("ingest: stopped; ") and printed.count("\n") == 1
     assert time.monotonic() - began < 10
     again = stage.start(cluster)
-    assert "waiting for what an earlier call left at work on tcp://" in again.stdout.readline()
     cluster.folder.joinpath("go").touch()
-    assert "(4 written, 1 unchanged)" in finish(again)
+    finish(again)
     assert stage.made() == local.made()
 
 
@@ -232,7 +232,7 @@ def test_a_worker_with_another_version_is_refused_even_if_it_joins_late(cluster,
 def test_a_worker_that_cannot_import_deepcolor_is_named(cluster, stage, tmp_path):
     cluster.worker(path=tmp_path)
     line = only_error(stage.start(cluster))
-    assert re.search(r"cannot import DeepColor \(No module named 'pipeline'\): tcp://127\.0\.0\.1:\d+; start", line)
+    assert re.search(r"tcp://127\.0\.0\.1:\d+ cannot import this DeepColor \(No module named 'pipeline'\)", line)
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
@@ -241,7 +241,7 @@ def test_a_worker_that_does_not_see_the_files_is_refused(cluster, stage):
     # The same path is another folder in every process.
     process = stage.start(cluster, "made", "--set", f"data=/proc/self/cwd/{stage.folder / 'made'}")
     line = only_error(process)
-    assert re.search(r"images\.zarr: expected a file system that \S+ and the workers share, but the worker tcp", line)
+    assert re.search(r"images\.zarr: the worker tcp://\S+ on \S+ does not see this path", line)
 
 
 @pytest.mark.long
@@ -258,11 +258,11 @@ def test_photographs_are_judged_and_read_on_the_cluster(cluster, stage, tmp_path
 
 
 def test_an_address_without_a_scheduler_gets_one_line(monkeypatch):
-    monkeypatch.setattr(tasks, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(core_cluster, "CONNECT_SECONDS", 0.5)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
-        with pytest.raises(InputError, match=rf"there is no answer from a dask scheduler at {address} \("):
+        with pytest.raises(InputError, match=rf"scheduler: .*{address} \("):
             tasks.run_tasks(print, [()], what="x", scheduler=address)
     with pytest.raises(InputError, match=r"none://host:1 \(.*none"):
         tasks.run_tasks(print, [()], what="x", scheduler="none://host:1")
@@ -283,24 +283,10 @@ def test_local_calls_do_not_import_distributed():
 
 
 @pytest.mark.long
-def test_a_scheduler_that_does_not_come_back_ends_the_stage(tmp_path, stage):
-    cluster = Cluster(tmp_path)
-    try:
-        cluster.worker("--no-nanny", preload=HOLD)
-        process = stage.start(cluster)
-        cluster.held()
-        cluster.scheduler.kill()
-        *_, last = finish(process, 2, seconds=90).splitlines()
-        assert last.startswith("error: scheduler: there is no answer") and "what is finished is kept" in last
-    finally:
-        cluster.close()
-
-
-@pytest.mark.long
 def test_a_task_that_ends_every_worker_ends_the_stage(cluster, stage):
     cluster.worker("--nworkers", "1", preload=DIES)
     line = only_error(stage.start(cluster))
-    assert "the same task ended 4 workers" in line and "too little memory?" in line
+    assert "the same task ended 4 workers" in line
 
 
 @pytest.mark.long
