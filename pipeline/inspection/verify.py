@@ -156,7 +156,7 @@ def _count(part: Part, manifest: Mapping[str, Any]) -> int:
 def _sealed(part: Part) -> list[Path]:
     """Files of a run that tell by themselves whether they are whole."""
     folder = part.manifest.parent
-    names = ("checkpoint*.npz", "settings.json") if part.manifest.name == "training.json" else ()
+    names = ("checkpoint*.npz", "checkpoint.json", "settings.json") if part.manifest.name == "training.json" else ()
     return sorted(path for name in names for path in folder.glob(name))
 
 

@@ -1,14 +1,12 @@
 """Checkpoints: everything that training needs to go on as if it had never stopped."""
 
-import hashlib
 import json
 import logging
-import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +14,6 @@ import numpy.typing as npt
 from pipeline.core import files
 
 log = logging.getLogger("deepcolor")
-
-_LENGTH = struct.Struct("<H")
-_SEAL = _LENGTH.size + 64  # bytes at the end of a checkpoint: the length of the zip file's comment, and a SHA-256
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -38,16 +33,23 @@ _PARTS = ("model", "optimizer", "metrics", "best")
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the one before stays as ``<name>.previous.npz`` until the new one is whole."""
+    """Write a checkpoint; the one before stays as ``<name>.previous.npz`` until the new one is whole.
+
+    Their digests, with a few earlier ones, are written before any file is renamed: whenever the process is killed, the
+    digests of the files that it leaves are known.
+    """
     arrays = {
         **{name: array for part in _PARTS for name, array in _named(part, getattr(checkpoint, part)).items()},
         "counts": np.array([len(getattr(checkpoint, part)) for part in _PARTS]),
         "state": np.frombuffer(files.canonical_json(checkpoint.state).encode(), np.uint8),
     }
+    known = files.read_if_whole(digests(path)).get("sha256") or [
+        files.digest_file(each) for each in (path, previous(path)) if each.exists() and whole(each)
+    ]
     with files.written_whole(path) as temporary:
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-        _seal(temporary)
+        files.write_json(digests(path), {"sha256": [files.digest_file(temporary), *known[:7]]})
         if path.exists():
             path.replace(previous(path))
 
@@ -57,34 +59,23 @@ def previous(path: Path) -> Path:
     return path.with_suffix(".previous.npz")
 
 
-def _seal(path: Path) -> None:
-    """Put the digest of a zip file into its comment, which is the end of the file."""
-    with path.open("r+b") as file:
-        file.seek(-_LENGTH.size, 2)  # the length of the comment, of which there is none yet
-        end = file.tell()
-        file.seek(0)
-        digest = _digest(file, end)
-        file.seek(end)
-        file.write(_LENGTH.pack(len(digest)) + digest)
+def digests(path: Path) -> Path:
+    """The file with the digests of a checkpoint and of the one before it."""
+    return path.with_name(f"{path.name.removesuffix('.npz').removesuffix('.previous')}.json")
 
 
 def whole(path: Path) -> bool:
-    """Whether a checkpoint holds the bytes that were written."""
-    with path.open("rb") as file:
-        end = file.seek(0, 2) - _SEAL
-        if end < 0:
-            return False
-        file.seek(0)
-        digest = _digest(file, end)
-        return file.read() == _LENGTH.pack(len(digest)) + digest
+    """Whether a checkpoint holds the bytes that were written; by its zip file's checksums where no digest is known.
 
-
-def _digest(file: IO[bytes], size: int) -> bytes:
-    sha = hashlib.sha256()
-    while size and (part := file.read(min(size, 1 << 20))):
-        sha.update(part)
-        size -= len(part)
-    return sha.hexdigest().encode()
+    DeepColor 0.1.0 wrote no digests beside its checkpoints.
+    """
+    if known := files.read_if_whole(digests(path)):
+        return files.digest_file(path) in known["sha256"]
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except zipfile.BadZipFile:
+        return False
 
 
 def load(path: Path) -> Checkpoint | None:

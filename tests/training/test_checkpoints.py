@@ -1,5 +1,7 @@
 """Checkpoints: whole, or noticed."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,9 @@ def assert_equal(found, expected):
 def test_the_newest_checkpoint_comes_back_and_the_one_before_is_kept(two):
     assert_equal(checkpoints.load(two), checkpoint(2))
     assert_equal(checkpoints.load(checkpoints.previous(two)), checkpoint(1))
-    assert sorted(path.name for path in two.parent.iterdir()) == ["checkpoint.npz", "checkpoint.previous.npz"]
+    assert sorted(path.name for path in two.parent.iterdir()) == [
+        "checkpoint.json", "checkpoint.npz", "checkpoint.previous.npz"
+    ]  # fmt: skip
 
 
 def test_many_arrays_keep_their_order(tmp_path):
@@ -67,3 +71,46 @@ def test_any_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, caplog):
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
         assert checkpoints.load(path) is None
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_a_process_killed_between_any_two_renames_leaves_whole_checkpoints(two, monkeypatch, after):
+    """The third checkpoint is being written: its digest first, then the renames."""
+    real, renamed = type(two).replace, []
+
+    def replace(source, target):
+        if len(renamed) == after:
+            raise SystemExit
+        renamed.append(target)
+        return real(source, target)
+
+    monkeypatch.setattr(type(two), "replace", replace)
+    with pytest.raises(SystemExit):
+        checkpoints.save(two, checkpoint(3))
+    monkeypatch.undo()
+    left = [path for path in (two, checkpoints.previous(two)) if path.exists()]
+    assert left and all(map(checkpoints.whole, left))
+    assert_equal(checkpoints.load(two), checkpoint(2))
+    checkpoints.save(two, checkpoint(3))
+    assert_equal(checkpoints.load(two), checkpoint(3))
+
+
+def test_a_checkpoint_without_digests_is_taken_if_the_zip_files_checksums_hold(two):
+    """As DeepColor 0.1.0 wrote them, with a digest in the zip file's comment."""
+    checkpoints.digests(two).unlink()
+    with zipfile.ZipFile(two, "a") as file:
+        file.comment = b"0" * 64
+    assert checkpoints.whole(two)
+    assert_equal(checkpoints.load(two), checkpoint(2))
+    content = bytearray(two.read_bytes())
+    content[content.index(np.full(6, 2, np.float32).tobytes())] ^= 1
+    two.write_bytes(content)
+    assert not checkpoints.whole(two)
+    assert_equal(checkpoints.load(two), checkpoint(1))
+    checkpoints.save(two, checkpoint(3))
+    assert checkpoints.whole(two) and not checkpoints.whole(checkpoints.previous(two))
+
+
+def test_a_damaged_file_of_digests_does_not_take_the_checkpoints_along(two):
+    checkpoints.digests(two).write_bytes(b"{}")
+    assert_equal(checkpoints.load(two), checkpoint(2))

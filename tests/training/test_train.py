@@ -257,7 +257,8 @@ def test_little_memory_gives_the_same_weights(train, three_epochs):
     directory = train(epochs=3, memory_gib=0.0)
     assert_same(directory, three_epochs)
     assert {path.name for path in directory.iterdir()} == {
-        "settings.json", "checkpoint.npz", "checkpoint.previous.npz", "times.csv", "training.json", *WEIGHTS
+        "settings.json", "checkpoint.json", "checkpoint.npz", "checkpoint.previous.npz", "times.csv", "training.json",
+        *WEIGHTS,
     }  # fmt: skip
 
 
