@@ -80,10 +80,10 @@ def test_few_groups_come_as_near_to_the_shares_as_they_can(sizes, seed):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 8), min_size=40, max_size=120), st.integers(0, 3))
-def test_many_small_groups_come_within_one_image_of_the_shares(sizes, seed):
+def test_many_small_groups_miss_the_shares_by_less_than_one_group(sizes, seed):
     drawn = counts(splits.split(grouped(sizes), Split(seed=seed)))
     for name, share in SHARES.items():
-        assert abs(drawn[name] - share * sum(sizes)) <= 1
+        assert abs(drawn[name] - share * sum(sizes)) <= max(sizes)
 
 
 def test_one_large_group_goes_where_it_belongs():
