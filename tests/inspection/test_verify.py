@@ -125,7 +125,7 @@ def test_no_stage_reads_a_flipped_bit(wholes, tmp_path):
 
 def test_damage_is_named_with_its_images_and_made_good_by_ingest(tmp_path):
     dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
-    source = tiny.config.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
+    source = tiny.schema.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
     whole = written(dataset.folder)
     flip(dataset.images.shard_file("ab", 1), 999)
     dataset.images.shard_file("L", 2).unlink()
@@ -146,7 +146,7 @@ def test_damage_is_named_with_its_images_and_made_good_by_ingest(tmp_path):
 @pytest.mark.parametrize("name", ["zarr.json", "L/zarr.json", "ab/zarr.json"])
 def test_damaged_metadata_are_made_again_and_no_shard_with_them(tmp_path, name):
     dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
-    source = tiny.config.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
+    source = tiny.schema.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
     whole = written(dataset.folder)
     path = dataset.images.path / name
     for bit in bits(path, 12):
