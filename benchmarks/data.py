@@ -23,8 +23,9 @@ from pipeline.core.machine import keep_freed
 from pipeline.dataset.ingest import ingest as ingest_images
 from pipeline.dataset.sources.sample import sample_photographs
 from pipeline.embedding import registry
-from pipeline.images.lab import SIZE, from_rgb
-from pipeline.images.photographs import centre_square, decode_photograph, read_bytes
+from pipeline.images import prepare
+from pipeline.images.lab import SIZE
+from pipeline.images.photographs import Photograph, decode, read_bytes
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.shards import ROWS_PER_CHUNK
 from pipeline.storage.store import Store
@@ -133,16 +134,16 @@ def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[L
     width, height = Image.open(paths[0]).size
     what = f"ingest, {len(paths)} JPEGs of {width}x{height}, {threads} thread{'s' if threads > 1 else ''}"
 
-    def decode(path: Path) -> np.ndarray:
-        return decode_photograph(read_bytes(path), at_least=SIZE)
+    def open_(path: Path) -> Photograph:
+        return decode(read_bytes(path), at_least=SIZE)
 
     def work(part: list[Path], path: Path) -> None:
-        lightness, ab = zip(*(from_rgb(centre_square(decode(each))) for each in part), strict=True)
+        lightness, ab = zip(*(prepare.centre_square(open_(each)) for each in part), strict=True)
         compress(np.stack(lightness), path.with_suffix(".L"))
         compress(np.stack(ab), path.with_suffix(".ab"))
 
     def decoding() -> None:
-        in_threads(decode, [(path,) for path in paths], threads)
+        in_threads(open_, [(path,) for path in paths], threads)
 
     def least() -> None:
         files.remove(bare)

@@ -18,7 +18,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from pipeline.colorize.upsampling import Upsampling
 from pipeline.dataset.sources.sample import sample_photographs
-from pipeline.images.photographs import open_photograph
+from pipeline.images import prepare
+from pipeline.images.photographs import decode, read_bytes
 
 FACTORS = (4, 8, 16)
 LIBRARY = hasattr(cv2, "ximgproc")  # OpenCV's contrib build
@@ -57,7 +58,7 @@ def photographs(folders):
     more = sorted(path for folder in folders for path in Path(folder).glob("*.jpg"))
     random.Random(0).shuffle(more)
     for number, path in enumerate(paths + more):
-        rgb = open_photograph(path)[:512, :512]
+        rgb = prepare.srgb(decode(read_bytes(path)))[:512, :512]
         lab = rgb2lab(rgb).astype(np.float32)
         if np.hypot(lab[..., 1], lab[..., 2]).mean() >= 6:
             yield lab

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.images.formats import MAX_MEGAPIXELS
 from stages import common
 
 SHOWN = 20  # failures that are printed; the report has all
@@ -20,7 +21,11 @@ SHOWN = 20  # failures that are printed; the report has all
 @click.option("--ab-only", is_flag=True, help="Write the a and b alone, as NumPy files.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option(
-    "--max-megapixels", default=300.0, show_default=True, type=common.POSITIVE, help="Refuse larger photographs."
+    "--max-megapixels",
+    default=MAX_MEGAPIXELS,
+    show_default=True,
+    type=common.POSITIVE,
+    help="Refuse larger photographs.",
 )
 @click.option(
     "--embedding-weights",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.images.formats import MAX_MEGAPIXELS
 from stages import common
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-megapixels",
     type=common.POSITIVE,
-    help="Refuse larger photographs. Default: as the configuration's folder of photographs has it, else 300.",
+    help="Refuse larger photographs. Default: as the configuration's folder of photographs has it, else "
+    f"{MAX_MEGAPIXELS:g}.",
 )
 @click.option(
     "--max-megabytes",
@@ -76,7 +78,7 @@ def command(
         config = common.load(configs, assignments)
         if max_megapixels is None:
             source = config.datasets[config.dataset]
-            max_megapixels = source.max_megapixels if isinstance(source, FolderSource) else 300.0
+            max_megapixels = source.max_megapixels if isinstance(source, FolderSource) else MAX_MEGAPIXELS
         found = [runs.read(folder) for folder in folders] or runs.finished(Paths(config).results)
         app.serve(
             found,

@@ -20,11 +20,10 @@ from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import files_below
-from pipeline.dataset.sources.folder import EXTENSIONS
 from pipeline.images import originals, writing
+from pipeline.images.formats import EXTENSIONS, MAX_MEGAPIXELS, UnreadablePhotograph
 from pipeline.images.lab import UInt8
 from pipeline.images.light import Levels
-from pipeline.images.photographs import UnreadablePhotograph
 
 REPORT = "colorize.csv"
 COLUMNS = (
@@ -51,7 +50,7 @@ class Options:
     compare: bool = False
     ab_only: bool = False
     overwrite: bool = False
-    max_megapixels: float = 300.0
+    max_megapixels: float = MAX_MEGAPIXELS
 
 
 @dataclass
@@ -227,7 +226,7 @@ class _Work:
 
     def _coloured(self, source: Path, name: str, row: Row, before: Row) -> Row:
         """Write what is asked for; what there is to report of it."""
-        original = originals.read(source, self._options.max_megapixels)
+        original = originals.read(source, self._options.max_megapixels, self._colorizer.size)
         output = self._output(source, name, original)
         self._claim(output)
         also = [f"{output}.compare.jpg"] if self._options.compare else []
@@ -246,14 +245,14 @@ class _Work:
         if original.levels.ndim == 3 and _in_colour(original.levels):
             remarks.append("was in colour: its own colours are replaced")
         if not self._options.ab_only:
-            rgb = self._colorizer(original.levels, original.alpha)
+            rgb = self._colorizer(original.levels, original.alpha, original.reduced)
             with files.written_whole(self._out / output) as temporary:
                 writing.write(temporary, original, rgb, self._note)
             if also:
                 with files.written_whole(self._out / also[0]) as temporary:
                     _compare(temporary, original.levels, rgb)
         else:
-            ab = self._colorizer.ab(original.levels, original.alpha)
+            ab = self._colorizer.ab(original.levels, original.alpha, original.reduced)
             with files.written_whole(self._out / output) as temporary:
                 temporary.write_bytes(files.npy(ab))
         size = (self._out / output).stat().st_size

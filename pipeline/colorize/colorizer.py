@@ -8,21 +8,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from pipeline.colorize import recolour
 from pipeline.colorize.upsampling import Upsampling
 from pipeline.config.paths import ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.images import light
+from pipeline.images import light, prepare
 from pipeline.images.lab import NEUTRAL, SIZE, UInt8
 from pipeline.images.light import Levels
+from pipeline.images.photographs import Photograph
 from pipeline.results.record import read_record
 from pipeline.storage.layouts import VECTOR
 
-MOST_SQUARES = 16  # a long picture is shown to the network with at most the pixels of so many squares
-_MULTIPLE = 8  # the networks take heights and widths of so many pixels
 
 
 class Colorizer:
@@ -32,6 +30,7 @@ class Colorizer:
 
     Attributes:
         run: the run's name.
+        size: the photograph's shorter side, in pixels, as the network sees it.
         identity: of what decides the colours besides the photograph and the number of threads.
     """
 
@@ -60,8 +59,8 @@ class Colorizer:
         Raises:
             InputError: size or saturation is out of range.
         """
-        if not _MULTIPLE <= size <= 4096:
-            raise InputError(f"--size: expected a number of pixels in 8..4096, received {size}")
+        if not prepare.MULTIPLE <= size <= 4096:
+            raise InputError(f"--size: expected a number of pixels in {prepare.MULTIPLE}..4096, received {size}")
         if not (math.isfinite(saturation) and 0 <= saturation <= 10):
             raise InputError(f"--saturation: expected a factor in 0..10, received {saturation}")
         import keras
@@ -71,7 +70,7 @@ class Colorizer:
         self._networks = identity
         self._network = network
         self._embed = embed
-        self._size = size
+        self.size = size
         self._saturation = saturation
         self._threads = threads
         # Every value then stands for two by two equal ones.
@@ -129,18 +128,20 @@ class Colorizer:
             self._embed,
             run=self.run,
             identity=self._networks,
-            size=self._size,
+            size=self.size,
             saturation=saturation,
             threads=self._threads,
         )
 
-    def __call__(self, photograph: Levels, alpha: Levels | None = None) -> Levels:
+    def __call__(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> Levels:
         """Colour a photograph.
 
         Args:
             photograph: (H, W) gray or (H, W, 3) sRGB, uint8 (0..255) or uint16 (0..65535); of colours, the lightness
                 counts.
             alpha: (H, W) of the same type: where it is low, the network sees white.
+            reduced: the same photograph as its file is decoded for a network, where that is not at full size; see
+                `pipeline.images.originals.Original`.
 
         Returns:
             SRGB (H, W, 3) of the same type. Its L* is the photograph's; what would lie outside sRGB has less chroma.
@@ -149,12 +150,12 @@ class Colorizer:
             InputError: the array is no photograph.
         """
         _check(photograph)
-        return recolour.recolour(photograph, self._colours(photograph, alpha).rows, self._threads)
+        return recolour.recolour(photograph, self._colours(photograph, alpha, reduced).rows, self._threads)
 
-    def ab(self, photograph: Levels, alpha: Levels | None = None) -> UInt8:
+    def ab(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> UInt8:
         """The colours alone, (H, W, 2) uint8 as in `pipeline.images.lab`, before any goes to fit into sRGB."""
         _check(photograph)
-        colours = self._colours(photograph, alpha)
+        colours = self._colours(photograph, alpha, reduced)
         out = np.empty((*photograph.shape[:2], 2), np.uint8)
 
         def strip(start: int, stop: int) -> None:
@@ -165,20 +166,20 @@ class Colorizer:
         light.in_strips(strip, photograph.shape, self._threads)
         return out
 
-    def _colours(self, photograph: Levels, alpha: Levels | None) -> Upsampling:
+    def _colours(self, photograph: Levels, alpha: Levels | None, reduced: Levels | None) -> Upsampling:
         """The network's a* and b*, to be had at the photograph's size."""
         from pipeline.networks import builder
 
         height, width = photograph.shape[:2]
-        seen = light.lightness(photograph, self._threads)
-        if alpha is not None:
-            _lay_over_white(seen, alpha, self._threads)
-        shown = network_shape(height, width, self._size)
-        small = _resized(seen, *shown)
-        # As in training, where the embedding network is given a square of 224 pixels.
-        embedding = None if self._embed is None else self._embed(_resized(seen, SIZE, SIZE)[None])[VECTOR]
-        del seen
-        padded = np.pad(small, [(0, -side % _MULTIPLE) for side in shown], mode="edge")
+        seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
+        shown = prepare.network_shape(height, width, self.size)
+        small = prepare.lightness(seen, shown)
+        embedding = None
+        if self._embed is not None:
+            # As in training, where the embedding network is given a square of 224 pixels.
+            square = small if shown == (SIZE, SIZE) else prepare.lightness(seen, (SIZE, SIZE))
+            embedding = self._embed(square[None])[VECTOR]
+        padded = prepare.padded(small)
         given = builder.inputs(self._network, padded[None], embedding)
         ab = np.asarray(self._network.predict_on_batch(given), np.float32)[0]
         ab = np.clip(np.nan_to_num(ab, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL), 0, 255) - np.float32(NEUTRAL)
@@ -191,19 +192,6 @@ class Colorizer:
         return Upsampling(values, guide, (height, width), extent=(shown[0] / step, shown[1] / step))
 
 
-def network_shape(height: int, width: int, size: int = SIZE) -> tuple[int, int]:
-    """Height and width at which the network sees a photograph, before both are brought to a multiple of 8.
-
-    The shorter side is `size`, smaller where the picture is longer than `MOST_SQUARES` squares in a row.
-    """
-    most = MOST_SQUARES * size * size
-    shorter, longer = min(height, width), max(height, width)
-    scale = min(size / shorter, math.sqrt(most / (shorter * longer)))
-    short = max(1, round(shorter * scale))
-    long = max(1, min(round(longer * scale), most // max(short, _MULTIPLE)))
-    return (short, long) if height <= width else (long, short)
-
-
 def _check(photograph: Any) -> None:
     received = f"{getattr(photograph, 'shape', '')} {getattr(photograph, 'dtype', type(photograph).__name__)}".strip()
     if (
@@ -214,20 +202,3 @@ def _check(photograph: Any) -> None:
         or 0 in photograph.shape
     ):
         raise InputError(f"photograph: expected (H, W) or (H, W, 3) of uint8 or uint16, received {received}")
-
-
-def _lay_over_white(lightness: UInt8, alpha: Levels, threads: int) -> None:
-    full = np.iinfo(alpha.dtype).max
-
-    def strip(start: int, stop: int) -> None:
-        opaque = alpha[start:stop] * np.float32(1 / full)
-        lightness[start:stop] = np.rint(255 - (255 - lightness[start:stop].astype(np.float32)) * opaque)
-
-    light.in_strips(strip, lightness.shape, threads)
-
-
-def _resized(lightness: UInt8, height: int, width: int) -> UInt8:
-    if lightness.shape == (height, width):
-        return lightness
-    # The gap: what is much too large is first averaged, which takes a fifth of the time.
-    return np.array(Image.fromarray(lightness).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0))

@@ -20,7 +20,7 @@ from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
 from pipeline.embedding import registry
 from pipeline.evaluation import metrics
-from pipeline.images import lab
+from pipeline.images import lab, prepare
 from pipeline.images.lab import UInt8
 from pipeline.results.record import read_record
 from pipeline.storage.layouts import VECTOR
@@ -214,8 +214,8 @@ def _cases(network: Any, embed: Any, lightness: UInt8) -> Iterator[_Case]:
     for batch in (*whole, *(each[None, -height:, :width] for each in lightness)):
         embedding = None if embed is None else embed(batch)[VECTOR]
         rows, columns = batch.shape[1:]
-        padded = np.pad(batch, [(0, 0), (0, -rows % 8), (0, -columns % 8)], mode="edge")
-        ab = np.asarray(network.predict_on_batch(builder.inputs(network, padded, embedding)), np.float32)
+        given = builder.inputs(network, prepare.padded(batch), embedding)
+        ab = np.asarray(network.predict_on_batch(given), np.float32)
         yield _Case(batch, embedding, ab[:, :rows, :columns])
 
 

@@ -15,7 +15,7 @@ from pipeline.dataset import splits
 from pipeline.dataset.index import image_digest, read_index
 from pipeline.dataset.sources import folder, sample
 from pipeline.images import lab
-from pipeline.images.photographs import UnreadablePhotograph
+from pipeline.images.formats import UnreadablePhotograph
 from pipeline.results.record import read_record
 from pipeline.storage.store import Store
 

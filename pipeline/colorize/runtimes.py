@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from pipeline.images.prepare import MULTIPLE
 from pipeline.networks.backend import quiet
 from pipeline.networks.layers import UpsamplingConvolution
 from pipeline.storage.layouts import VECTOR
 
 Answer = Callable[..., npt.NDArray[np.float32]]
 
-MULTIPLE = 8  # the networks take heights and widths of so many pixels
 SIGNATURE = "serving_default"
 OPSET = 15  # of ONNX; a newer one would add nothing that is used here
 DIMENSIONS = ("batch", "height", "width")

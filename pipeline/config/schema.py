@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pipeline.config import runs
 from pipeline.core.machine import Precision, fastest_precision
 from pipeline.core.tasks import check_scheduler
+from pipeline.images.formats import MAX_MEGAPIXELS
 
 _WORD = re.compile(r"[+-]?[0-9]{1,18}|true|false|null", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
@@ -99,7 +100,7 @@ class FolderSource(Section):
     kind: Literal["folder"] = "folder"
     path: Place
     gray_below: Annotated[Real, Field(ge=0)] = 2.0
-    max_megapixels: Annotated[Real, Field(gt=0)] = 300.0
+    max_megapixels: Annotated[Real, Field(gt=0)] = MAX_MEGAPIXELS
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]

@@ -1,12 +1,16 @@
-"""Colour profiles of photographs with 16 bits, which Pillow's colour management reduces to 8."""
+"""From a photograph's colour profile to sRGB: with 8 bits by Pillow, with 16, which Pillow would reduce, here."""
 
+import contextlib
+import io
 import struct
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageCms
 
-from pipeline.images.light import Float, Levels, encoded, in_strips, linear_light
+from pipeline.images.formats import UnreadablePhotograph
+from pipeline.images.light import Float, Levels, eight_bits, encoded, in_strips, linear_light
 
 # From XYZ under D50, the white of every profile, to linear sRGB (adapted by Bradford's method).
 _FROM_D50 = np.array([
@@ -16,14 +20,59 @@ _FROM_D50 = np.array([
 ])  # fmt: skip
 _SAME = 2e-3  # profiles that say sRGB differ by their rounding
 _GRID = np.linspace(0, 1, 2**16)
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+THREADS = 2
 
 
-def to_srgb(levels: npt.NDArray[np.uint16], profile: bytes, threads: int = 2) -> npt.NDArray[np.uint16] | None:
-    """Photograph (H, W) or (H, W, 3) uint16 from its profile's space to sRGB, of the same shape.
+def to_srgb(levels: Levels, profile: bytes | None) -> tuple[Levels, str]:
+    """Levels (H, W) or (H, W, 3), uint8 or uint16, in sRGB, and a remark where that cost depth."""
+    if not profile:
+        return levels, ""
+    if levels.dtype == np.uint16:
+        converted = _with_16_bits(levels, profile)
+        if converted is not None:
+            return converted, ""
+    found = picture_to_srgb(Image.fromarray(eight_bits(levels)), profile)
+    if levels.dtype == np.uint8:
+        return found, ""
+    return found.astype(np.uint16) * 257, "its colour profile was applied with 8 bits"
 
-    Returns:
-        None where the profile is not made of curves and a matrix (a table, as printers have) or is damaged.
+
+def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
+    """A picture in mode L, RGB, CMYK or LAB as sRGB (H, W), of mode L, or (H, W, 3) uint8.
+
+    A broken profile, or one of another colour space, is as good as none.
     """
+    if picture.mode == "LAB":
+        return np.array(_by_profile(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))))
+    converted = picture if picture.mode == "L" else None
+    if profile:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if _MODES.get(embedded.profile.xcolor_space.strip()) == picture.mode:
+                converted = _by_profile(picture, embedded)
+    if converted is None:
+        converted = picture.convert("RGB")
+    # Of a gray profile's three equal channels one is enough.
+    return np.array(converted.getchannel(0) if picture.mode == "L" else converted)
+
+
+def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    converted = ImageCms.profileToProfile(
+        picture,
+        profile,
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if converted is None:
+        raise UnreadablePhotograph("its colour profile gives no picture")
+    return converted
+
+
+def _with_16_bits(levels: Levels, profile: bytes) -> npt.NDArray[np.uint16] | None:
+    """None where the profile is not made of curves and a matrix (a table, as printers have) or is damaged."""
     try:
         space, tags = profile[16:20].decode("ascii").strip(), _tags(profile)
         if space == "GRAY" and levels.ndim == 2:
@@ -39,10 +88,10 @@ def to_srgb(levels: npt.NDArray[np.uint16], profile: bytes, threads: int = 2) ->
     own = linear_light("uint16")
     if np.allclose(mixing, np.eye(3), atol=_SAME) and all(np.allclose(curve, own, atol=_SAME) for curve in curves):
         return levels
-    return _converted(levels, curves, mixing, threads)
+    return _converted(levels, curves, mixing)
 
 
-def _converted(levels: Levels, curves: list[Float], matrix: Float, threads: int) -> npt.NDArray[np.uint16]:
+def _converted(levels: Levels, curves: list[Float], matrix: Float) -> npt.NDArray[np.uint16]:
     out = np.empty(levels.shape, np.uint16)
 
     def strip(start: int, stop: int) -> None:
@@ -51,7 +100,7 @@ def _converted(levels: Levels, curves: list[Float], matrix: Float, threads: int)
             mixed = sum(share * channel for share, channel in zip(shares, linear, strict=True))
             out[start:stop, :, number] = encoded(np.asarray(mixed, np.float32), "uint16")
 
-    in_strips(strip, levels.shape, threads)
+    in_strips(strip, levels.shape, THREADS)
     return out
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,18 +25,12 @@ _TO_Y = np.array([0.2126729, 0.7151522, 0.0721750])
 KNEE = 6 / 29
 
 
-def lightness(levels: Levels, threads: int = 2) -> UInt8:
-    """L (H, W) uint8, 8-bit units, of a photograph (H, W) or (H, W, 3), uint8 or uint16."""
-    if levels.dtype == np.uint8 and levels.ndim == 2:
-        found: UInt8 = _eight_bit_lightness(luminance_of(np.arange(256, dtype=np.uint8))[1])[levels]
-        return found
-    out = np.empty(levels.shape[:2], np.uint8)
-
-    def strip(start: int, stop: int) -> None:
-        out[start:stop] = _eight_bit_lightness(luminance_of(levels[start:stop])[1])
-
-    in_strips(strip, levels.shape, threads)
-    return out
+def eight_bits(levels: Levels) -> UInt8:
+    """Levels of uint8 or uint16 as uint8, rounded."""
+    # Levels divided by 257 are never halfway; OpenCV needs no copy of them in float32.
+    if levels.dtype == np.uint8:
+        return levels
+    return np.asarray(cv2.convertScaleAbs(levels, alpha=1 / 257), np.uint8).reshape(levels.shape)
 
 
 def lightness_of(levels: Levels) -> Float:
@@ -99,9 +94,3 @@ def _compression() -> Float:
     """f(Y) at every step of linear light."""
     y = (np.arange(_STEPS + 1) / _STEPS) ** 2
     return np.where(y > KNEE**3, np.cbrt(y), y / (3 * KNEE**2) + 4 / 29).astype(np.float32)
-
-
-def _eight_bit_lightness(f: Float) -> UInt8:
-    levels: Any = np.clip(np.rint(2.55 * (116 * f - 16)), 0, 255)
-    found: UInt8 = levels.astype(np.uint8)
-    return found

@@ -12,8 +12,8 @@ from pipeline.config.partitions import PARTITIONS
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
-from pipeline.dataset.sources.folder import EXTENSIONS
 from pipeline.embedding import registry
+from pipeline.images.formats import EXTENSIONS
 from pipeline.planning import estimate
 
 RUN = "arch3_lr1e-4"

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.core.errors import InputError
-from pipeline.dataset.sources.folder import EXTENSIONS
+from pipeline.images.formats import EXTENSIONS, MAX_MEGAPIXELS
 from pipeline.results import page as report
 from pipeline.serve.guard import OwnPagesOnly, is_own, problem
 from pipeline.serve.queue import SENDING, Desk, Gone, Limits, Made, Photograph, Refused, Settings
@@ -48,7 +48,7 @@ def serve(
     port: int,
     limits: Limits,
     *,
-    max_megapixels: float = 300.0,
+    max_megapixels: float = MAX_MEGAPIXELS,
     embedding_weights: Path | None = None,
     threads: int = 2,
     skip_unusable: bool = False,

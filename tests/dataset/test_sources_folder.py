@@ -13,14 +13,19 @@ from pipeline.config.schema import FolderSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources import folder
 from pipeline.dataset.sources.open import open_source
-from pipeline.images.lab import from_rgb
-from pipeline.images.photographs import centre_square, decode_photograph
+from pipeline.images.photographs import Photograph, decode
+from pipeline.images.prepare import centre_square
 
 
 def opened(tmp_path, limit=None, scheduler="synchronous", workers=1, **settings):
     root = tmp_path / "photographs"
     values = FolderSource(kind="folder", path=str(root), **settings)
     return open_source(values, limit=limit, scratch=tmp_path / "scratch", scheduler=scheduler, workers=workers)
+
+
+def square(seed=0):
+    """What ingest makes of a `picture`."""
+    return centre_square(Photograph(picture(seed=seed)))
 
 
 def ids(source):
@@ -41,9 +46,9 @@ def decoded(monkeypatch):
 
     def counted(data, *args, **kwargs):
         calls.append(len(data))
-        return decode_photograph(data, *args, **kwargs)
+        return decode(data, *args, **kwargs)
 
-    monkeypatch.setattr(folder, "decode_photograph", counted)
+    monkeypatch.setattr(folder, "decode", counted)
     return calls
 
 
@@ -54,7 +59,7 @@ def test_photographs_are_sorted_by_path_and_cut_to_the_centre(tmp_path, root):
     assert ids(source) == ["B.PNG", "a b.png", "b.png", "b/a.png", "photo.JPG"]
     assert source.info(3, 4)[0].group == source.info(3, 4)[0].source == "b/a.png"
     lightness, ab = source.read(0, 5)
-    expected = from_rgb(centre_square(picture(seed=1)))
+    expected = square(1)
     np.testing.assert_array_equal(lightness[0], expected[0])
     np.testing.assert_array_equal(ab[0], expected[1])
     assert lightness.shape == (5, 224, 224)
@@ -141,7 +146,7 @@ def test_slices_cross_chunks(tmp_path, root, monkeypatch, scheduler):
     assert [info.id for info in source.info(1, 5)] == ["1.png", "2.png", "4.png", "5.png"]
     whole = source.read(0, 6)
     for number, seed in enumerate([0, 1, 2, 4, 5, 6]):
-        np.testing.assert_array_equal(whole[0][number], from_rgb(centre_square(picture(seed=seed)))[0])
+        np.testing.assert_array_equal(whole[0][number], square(seed)[0])
     np.testing.assert_array_equal(source.read(2, 5)[1], whole[1][2:5])
 
 
@@ -209,7 +214,7 @@ def test_what_changes_is_judged_again(tmp_path, root, monkeypatch, decoded, chan
     assert after.input_digest(0, 2) == digests[0]
     assert (after.input_digest(2, 4) != digests[1]) == (change in ("content", "name"))
     seed = 9 if change == "content" else 2
-    np.testing.assert_array_equal(after.read(2, 3)[0][0], from_rgb(centre_square(picture(seed=seed)))[0])
+    np.testing.assert_array_equal(after.read(2, 3)[0][0], square(seed)[0])
 
 
 def test_a_killed_scan_goes_on_where_it_was(tmp_path, root, monkeypatch):
@@ -221,9 +226,9 @@ def test_a_killed_scan_goes_on_where_it_was(tmp_path, root, monkeypatch):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return decode_photograph(data, *args, **kwargs)
+        return decode(data, *args, **kwargs)
 
-    monkeypatch.setattr(folder, "decode_photograph", killed)
+    monkeypatch.setattr(folder, "decode", killed)
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path)
     source = opened(tmp_path)
@@ -248,4 +253,4 @@ def test_pixels_of_an_earlier_scan_are_never_taken_for_those_of_this_one(tmp_pat
         patch.setattr(folder, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         opened(tmp_path)
     put(root, "a.png")
-    np.testing.assert_array_equal(opened(tmp_path).read(0, 1)[0][0], from_rgb(centre_square(picture()))[0])
+    np.testing.assert_array_equal(opened(tmp_path).read(0, 1)[0][0], square()[0])

@@ -12,7 +12,9 @@ import tifffile
 from image_files import RGB, encoded, picture, put
 from PIL import Image, ImageCms
 
-from pipeline.images.photographs import UnreadablePhotograph, centre_square, decode_photograph, open_photograph
+from pipeline.images import prepare
+from pipeline.images.formats import UnreadablePhotograph
+from pipeline.images.photographs import decode, read_bytes
 
 KINDS = {
     "PNG": (RGB, "PNG", {}, 0),
@@ -31,9 +33,13 @@ KINDS = {
 }  # fmt: skip
 
 
+def decoded(data, *arguments, **options):
+    return prepare.srgb(decode(data, *arguments, **options))
+
+
 @pytest.mark.parametrize(("image", "kind", "options", "tolerance"), KINDS.values(), ids=KINDS)
 def test_every_format_gives_its_colours(image, kind, options, tolerance):
-    pixels = decode_photograph(encoded(image, kind, **options))
+    pixels = decoded(encoded(image, kind, **options))
     assert pixels.dtype == np.uint8
     assert pixels.shape == RGB.shape
     error = np.abs(pixels.astype(int) - RGB)
@@ -77,11 +83,11 @@ SIXTEEN = {
 @pytest.mark.parametrize(("data", "gray"), SIXTEEN.values(), ids=SIXTEEN)
 def test_sixteen_bits_are_scaled_to_eight(data, gray):
     expected = DEEP[..., [0, 0, 0] if gray else [0, 1, 2]] / 257
-    assert np.abs(decode_photograph(data) - expected).max() <= 1
+    assert np.abs(decoded(data) - expected).max() <= 1
 
 
 def test_one_bit_is_black_and_white():
-    pixels = decode_photograph(encoded(Image.fromarray(np.eye(8, dtype=bool))))
+    pixels = decoded(encoded(Image.fromarray(np.eye(8, dtype=bool))))
     np.testing.assert_array_equal(pixels, np.repeat(np.eye(8, dtype=np.uint8)[..., None] * 255, 3, axis=-1))
 
 
@@ -101,12 +107,12 @@ def transparent(mode):
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_lies_over_white(mode):
     data, expected = transparent(mode)
-    np.testing.assert_array_equal(decode_photograph(data), expected)
+    np.testing.assert_array_equal(decoded(data), expected)
 
 
 def test_half_transparency_is_mixed_with_white():
     data = encoded(np.dstack([RGB, np.full(RGB.shape[:2], 51, np.uint8)]))
-    assert np.abs(decode_photograph(data) - (0.2 * RGB + 0.8 * 255)).max() <= 1
+    assert np.abs(decoded(data) - (0.2 * RGB + 0.8 * 255)).max() <= 1
 
 
 TURNED = {1: RGB, 2: RGB[:, ::-1], 3: RGB[::-1, ::-1], 4: RGB[::-1], 5: RGB.swapaxes(0, 1), 6: np.rot90(RGB, -1),
@@ -119,14 +125,14 @@ def test_photographs_are_turned_upright(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(kind, {})
-    pixels = decode_photograph(encoded(RGB, kind, exif=exif, **options))
+    pixels = decoded(encoded(RGB, kind, exif=exif, **options))
     assert pixels.shape == TURNED[orientation].shape
     assert np.abs(pixels.astype(int) - TURNED[orientation]).max() <= (12 if kind == "JPEG" else 0)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_broken_exif_is_ignored():
-    pixels = decode_photograph(encoded(RGB, "PNG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01"))
+    pixels = decoded(encoded(RGB, "PNG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01"))
     np.testing.assert_array_equal(pixels, RGB)
 
 
@@ -135,15 +141,13 @@ def test_the_embedded_colour_profile_is_applied():
     exchanged = profile.replace(b"rXYZ", b"????", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"????", b"bXYZ", 1)
     for data in (encoded(RGB, icc_profile=exchanged),
                  encoded(np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)]), icc_profile=exchanged)):  # fmt: skip
-        assert np.abs(decode_photograph(data).astype(int) - RGB[..., ::-1]).max() <= 2
+        assert np.abs(decoded(data).astype(int) - RGB[..., ::-1]).max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["broken", "of another colour space"])
 def test_a_useless_colour_profile_is_ignored(kind):
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    np.testing.assert_array_equal(
-        decode_photograph(encoded(RGB, icc_profile=lab[:90] if kind == "broken" else lab)), RGB
-    )
+    np.testing.assert_array_equal(decoded(encoded(RGB, icc_profile=lab[:90] if kind == "broken" else lab)), RGB)
 
 
 UNREADABLE = {
@@ -162,7 +166,7 @@ UNREADABLE = {
 @pytest.mark.parametrize(("data", "detail"), UNREADABLE.values(), ids=UNREADABLE)
 def test_what_cannot_be_read_says_why_in_a_line_without_addresses(data, detail):
     with pytest.raises(UnreadablePhotograph, match=detail) as caught:
-        decode_photograph(data)
+        decoded(data)
     assert caught.value.reason == "unreadable"
     assert "0x" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -173,36 +177,28 @@ def test_too_many_pixels_are_refused_before_decoding():
     bomb[16:24] = struct.pack(">II", 50_000, 50_000)
     bomb[29:33] = struct.pack(">I", zlib.crc32(bytes(bomb[12:29])))
     with pytest.raises(UnreadablePhotograph, match="50000 x 50000 pixels are more than 300 megapixels") as caught:
-        decode_photograph(bytes(bomb))
+        decoded(bytes(bomb))
     assert caught.value.reason == "too large"
     with pytest.raises(UnreadablePhotograph, match=r"0\.002 megapixels"):
-        decode_photograph(encoded(RGB), max_megapixels=0.002)
+        decoded(encoded(RGB), max_megapixels=0.002)
 
 
 def test_the_limit_is_ours_and_pillows_own_stays_as_it_was(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    np.testing.assert_array_equal(decode_photograph(encoded(RGB)), RGB)
+    np.testing.assert_array_equal(decoded(encoded(RGB)), RGB)
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_a_large_jpeg_is_decoded_smaller_but_at_least_twice_as_large_as_needed():
     data = encoded(picture(1000, 800), "JPEG", quality=95)
-    assert decode_photograph(data).shape == (800, 1000, 3)
-    assert decode_photograph(data, at_least=100).shape == (200, 250, 3)
-    assert decode_photograph(data, at_least=101).shape == (400, 500, 3)
-
-
-def test_the_centre_square_is_the_middle_of_the_resized_photograph():
-    rgb = np.random.default_rng(0).integers(0, 256, (448, 900, 3), dtype=np.uint8)
-    resized = Image.fromarray(rgb).resize((450, 224), Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(centre_square(rgb), np.asarray(resized.crop((113, 0, 337, 224))))
-    assert centre_square(rgb[:30, :20]).shape == (224, 224, 3)
-    assert centre_square(np.zeros((1, 100_000, 3), np.uint8)).shape == (224, 224, 3)
+    assert decoded(data).shape == (800, 1000, 3)
+    assert decoded(data, at_least=100).shape == (200, 250, 3)
+    assert decoded(data, at_least=101).shape == (400, 500, 3)
 
 
 def test_a_file_is_read_whatever_its_extension(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(encoded(RGB, "WEBP", lossless=True))
-    np.testing.assert_array_equal(open_photograph(tmp_path / "photo.jpg"), RGB)
+    np.testing.assert_array_equal(decoded(read_bytes(tmp_path / "photo.jpg")), RGB)
 
 
 def test_a_file_too_long_to_be_a_photograph_is_not_read(tmp_path, monkeypatch):
@@ -210,7 +206,7 @@ def test_a_file_too_long_to_be_a_photograph_is_not_read(tmp_path, monkeypatch):
     os.truncate(tmp_path / "film.jpg", 10**8)
     monkeypatch.setattr(Path, "read_bytes", None)
     with pytest.raises(UnreadablePhotograph, match="a file of 100 MB; at most 1 megapixels") as caught:
-        open_photograph(tmp_path / "film.jpg", max_megapixels=1)
+        read_bytes(tmp_path / "film.jpg", max_megapixels=1)
     assert caught.value.reason == "too large"
 
 
@@ -222,4 +218,4 @@ def test_a_file_that_cannot_be_opened_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "read_bytes", denied)
     with pytest.raises(UnreadablePhotograph, match=r"^cannot be read: Permission denied$"):
-        open_photograph(tmp_path / "a.png")
+        read_bytes(tmp_path / "a.png")

@@ -32,7 +32,9 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.dataset.sources.open import open_source
-from pipeline.images.photographs import UnreadablePhotograph, decode_photograph
+from pipeline.images import prepare
+from pipeline.images.formats import UnreadablePhotograph
+from pipeline.images.photographs import decode
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
@@ -153,7 +155,7 @@ IMAGES_OF_ALL_KINDS = [
 @given(content=st.binary(max_size=300) | damaged(IMAGES_OF_ALL_KINDS, 0, 600))
 def test_photographs(content):
     with read_or_refused(UnreadablePhotograph):
-        pixels = decode_photograph(content, max_megapixels=4.0, at_least=224)
+        pixels = prepare.srgb(decode(content, max_megapixels=4.0, at_least=224))
         assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size <= 12e6
 
 

@@ -29,10 +29,11 @@ from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import ImageInfo, Remark, existing_folder, files_below
-from pipeline.images.lab import ENCODING, SIZE, UInt8, from_rgb, mean_chroma
-from pipeline.images.photographs import UnreadablePhotograph, centre_square, check_file, decode_photograph, read_bytes
+from pipeline.images import prepare
+from pipeline.images.formats import EXTENSIONS, UnreadablePhotograph
+from pipeline.images.lab import ENCODING, SIZE, UInt8, mean_chroma
+from pipeline.images.photographs import check_file, decode, read_bytes
 
-EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 FILES_PER_CHUNK = 64
 _PLAIN = ("hidden", "not a photograph")  # remarks that explain themselves
 
@@ -233,13 +234,13 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, tuple[UIn
     try:
         data = read_bytes(root / path, settings.max_megapixels)
         digest = digest_bytes(data)
-        rgb = decode_photograph(data, settings.max_megapixels, at_least=SIZE)
+        photograph = decode(data, settings.max_megapixels, at_least=SIZE)
     except UnreadablePhotograph as error:
         return Verdict(path, str(error) if digest is None else digest, error.reason, str(error)), None
     except MemoryError:
         where = escaped(str(root / path))
         raise InputError(f"{where}: expected a photograph that fits in memory; lower max_megapixels") from None
-    lightness, ab = from_rgb(centre_square(rgb))
+    lightness, ab = prepare.centre_square(photograph)
     chroma = mean_chroma(ab)
     if chroma < settings.gray_below:
         detail = f"mean chroma {chroma:.2f} is below gray_below = {settings.gray_below:g}"

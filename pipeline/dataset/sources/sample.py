@@ -13,8 +13,10 @@ from PIL import Image
 from pipeline.core.errors import InputError
 from pipeline.core.files import digest_bytes, digest_file, fingerprint
 from pipeline.dataset.sources.base import ImageInfo, Remark
-from pipeline.images.lab import ENCODING, SIZE, UInt8, from_rgb
-from pipeline.images.photographs import UnreadablePhotograph, open_photograph
+from pipeline.images import prepare
+from pipeline.images.formats import UnreadablePhotograph
+from pipeline.images.lab import ENCODING, SIZE, UInt8
+from pipeline.images.photographs import Photograph, decode, read_bytes
 
 NAMES = (
     "astronaut.png",
@@ -105,7 +107,7 @@ class SamplePhotographs:
         """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8."""
         cuts = self._cuts[start:stop]
         lightness, ab = np.empty((len(cuts), SIZE, SIZE), np.uint8), np.empty((len(cuts), SIZE, SIZE, 2), np.uint8)
-        opened: tuple[Path, Image.Image] | None = None
+        opened: tuple[Path, Photograph] | None = None
         for row, cut in enumerate(cuts):
             if opened is None or opened[0] != cut.photograph:
                 opened = cut.photograph, _open(cut.photograph)
@@ -122,19 +124,20 @@ def first_cut(photograph: Path) -> tuple[UInt8, UInt8] | None:
     Raises:
         UnreadablePhotograph: says why.
     """
-    rgb = open_photograph(photograph)
-    cut = next(_cuts_of(photograph, rgb.shape[1], rgb.shape[0]), None)
-    return _encoded(Image.fromarray(rgb), cut) if cut else None
+    whole = decode(read_bytes(photograph))
+    height, width = whole.levels.shape[:2]
+    cut = next(_cuts_of(photograph, width, height), None)
+    return _encoded(whole, cut) if cut else None
 
 
-def _encoded(photograph: Image.Image, cut: Cut) -> tuple[UInt8, UInt8]:
-    reduced = photograph.resize((cut.width, cut.height), Image.Resampling.LANCZOS)
-    return from_rgb(np.asarray(reduced.crop((cut.x, cut.y, cut.x + SIZE, cut.y + SIZE))))
+def _encoded(photograph: Photograph, cut: Cut) -> tuple[UInt8, UInt8]:
+    reduced = prepare.resized(photograph, cut.height, cut.width)
+    return prepare.encoded(reduced[cut.y : cut.y + SIZE, cut.x : cut.x + SIZE])
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path) -> Photograph:
     try:
-        return Image.fromarray(open_photograph(path))
+        return decode(read_bytes(path))
     except UnreadablePhotograph as error:
         raise InputError(f"{path}: expected a photograph, received: {error}; install scikit-image again") from None
 
