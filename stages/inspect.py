@@ -38,8 +38,8 @@ def command(
 ) -> None:
     """Show what STORE, for example data/sample/images.zarr, holds.
 
-    STORE is a path or a URL that fsspec reads. Without --sheet, --plot and --neighbours every shard is checked and
-    described. These use the images and the embeddings of one folder, whichever is named, and replace the PNG.
+    Without --sheet, --plot and --neighbours every shard is checked and described. These use the images and the
+    embeddings of one folder, whichever is named, and replace the PNG.
     """
     _refuse_useless(sheet, rows is not None or ids or partition, neighbours, to or count, plot, to)
     if sheet or plot or neighbours:
@@ -86,12 +86,14 @@ def _look(
     to: Path | None,
 ) -> dict[str, Any]:
     """Draw what is asked for, say so on standard error, and return it as JSON values."""
+    from pipeline.inspection import dataset as datasets
+    from pipeline.inspection import neighbours as near
     from pipeline.inspection import views
 
-    dataset = views.open_dataset(store)
+    dataset = datasets.open_dataset(store)
     told: dict[str, Any] = {}
     if sheet:
-        rows = views.select(dataset, *chosen)
+        rows = datasets.select(dataset, *chosen)
         shown = views.draw_sheet(dataset, rows, sheet)
         part = f" of {len(rows)}, evenly chosen" if len(shown) < len(rows) else ""
         click.echo(f"inspect: {sheet} shows {len(shown)} {'image' if len(rows) == 1 else 'images'}{part}", err=True)
@@ -101,12 +103,12 @@ def _look(
         click.echo(f"inspect: {plot} shows the spread of values", err=True)
     if neighbours:
         row = dataset.row(neighbours)
-        found = views.nearest(dataset, row, count)
+        found = near.nearest(dataset, row, count)
         names = [{"id": dataset.index[each.row]["id"]} if dataset.index else {} for each in found]
         nearest = [{**asdict(each), **name} for each, name in zip(found, names, strict=True)]
         told["neighbours"] = {"row": row, "nearest": nearest}
         if to:
-            views.draw_neighbours(dataset, row, found, to)
+            near.draw_neighbours(dataset, row, found, to)
             click.echo(f"inspect: {to} shows the {len(found)} nearest", err=True)
     return told
 
@@ -117,12 +119,9 @@ def _show(described: dict[str, Any]) -> None:
 
     console = Console(soft_wrap=True)
     state = "complete" if described["complete"] else "NOT COMPLETE"
-    there = "finished"
-    if not described["checked"]:
-        state, there = "not checked against its records", "there"
     console.print(
         f"{described['path']}: {described['kind']}, {state}, "
-        f"{described['shards_finished']} of {described['shards']} shards {there}"
+        f"{described['shards_finished']} of {described['shards']} shards finished"
     )
     for name, array in described["arrays"].items():
         table = Table(title=name, title_justify="left", show_header=False, box=None)

@@ -22,7 +22,6 @@ from pipeline.results.record import read_record
 from pipeline.storage.layouts import VECTOR
 
 
-
 class Colorizer:
     """Puts a trained network's colours on photographs; lightness, size and depth stay the photograph's own.
 

@@ -7,20 +7,22 @@ import numpy as np
 import zarr
 
 from pipeline.core.errors import InputError
-from pipeline.inspection.remote import RemoteStore, is_url, open_remote
 from pipeline.storage.layouts import LAYOUTS
 from pipeline.storage.reader import ATTRIBUTE
 from pipeline.storage.store import Store
 
 
 def open_store(path: Path | str) -> Store:
-    """The DeepColor store at `path`, or at a URL, of whatever kind.
+    """The DeepColor store at `path`, of whatever kind.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or `path` is a URL.
     """
-    if is_url(str(path)):
-        return open_remote(str(path))
+    if "://" in str(path):
+        raise InputError(
+            f"{path}: expected a path, received a URL; copy the store here, or open it in Python with "
+            f'zarr.open_group("{path}", mode="r")'
+        )
     path = Path(path)
     try:
         attributes = zarr.open_group(path, mode="r", zarr_format=3).attrs.asdict().get(ATTRIBUTE)
@@ -41,11 +43,9 @@ def open_store(path: Path | str) -> Store:
 def describe(store: Store) -> dict[str, Any]:
     """Shapes, layout, sizes, value ranges and attributes, as JSON values.
 
-    Reads the whole store once, a shard at a time. Value ranges are those of the finished shards. Of a store over a
-    network, whose records are not asked, shards that are there count as finished, and ``checked`` is false.
+    Reads the whole store once, a shard at a time. Value ranges are those of the finished shards.
     """
-    remote = isinstance(store, RemoteStore)
-    manifest = store.manifest() if remote or store.manifest_path.exists() else {}
+    manifest = store.manifest() if store.manifest_path.exists() else {}
     shards = range(store.shard_count())
     there = [shard for shard in shards if store.intact(shard)]
     arrays = {}
@@ -63,10 +63,9 @@ def describe(store: Store) -> dict[str, Any]:
             **_value_range(store, layout.name, there),
         }
     return {
-        "path": store.url if isinstance(store, RemoteStore) else str(store.path),
+        "path": str(store.path),
         "kind": store.layout.kind,
-        "complete": bool(manifest) if manifest or not remote else None,
-        "checked": not remote,
+        "complete": bool(manifest),
         "shards_finished": len(there),
         "shards": len(shards),
         "arrays": arrays,
@@ -76,8 +75,6 @@ def describe(store: Store) -> dict[str, Any]:
 
 
 def _bytes(store: Store, name: str, shard: int) -> int:
-    if isinstance(store, RemoteStore):
-        return store.shard_size(name, shard) or 0
     path = store.shard_file(name, shard)
     return path.stat().st_size if path.exists() else 0
 

@@ -14,6 +14,7 @@ from pipeline.dataset.sources.open import open_source
 from pipeline.images import lab, prepare
 from pipeline.images.photographs import Photograph, decode
 from pipeline.images.prepare import network_shape
+from pipeline.storage.layouts import VECTOR
 
 
 def grained(height, width, seed=0):
@@ -56,7 +57,7 @@ def test_ingest_stores_the_lightness_that_colorize_and_exports_see(keras, made_r
 
     def embed(lightness):
         seen.append(lightness)  # for a square, it is what the network sees too
-        return np.zeros((1, 1000), np.float32)
+        return {VECTOR: np.zeros((1, 1000), np.float32)}
 
     watched = Colorizer(Colorizer.load(made_run)._network, embed)
     assert colorize_files([tmp_path / "in"], tmp_path / "out", lambda: watched).failed == {}

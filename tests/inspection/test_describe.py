@@ -12,14 +12,15 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.figures import caches
 from pipeline.images import lab
-from pipeline.inspection import views
+from pipeline.inspection import neighbours, views
+from pipeline.inspection.dataset import Dataset, open_dataset, select
 from pipeline.storage.store import Store
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
 def opened(dataset):
-    return views.open_dataset(str(dataset.images.path))
+    return open_dataset(str(dataset.images.path))
 
 
 def embed(dataset, values):
@@ -64,11 +65,11 @@ def test_a_sheet_holds_gray_and_true_pixels_from_either_store(inspect, prepared,
 def test_images_are_chosen_by_row_id_or_partition(prepared):
     dataset = opened(prepared)
     ids = [row["id"] for row in dataset.index]
-    assert views.select(dataset) == list(range(15))
-    assert views.select(dataset, "3, 0-2,14") == [3, 0, 1, 2, 14]
-    assert views.select(dataset, ids=[ids[4], ids[2], "7"]) == [4, 2, 7]
+    assert select(dataset) == list(range(15))
+    assert select(dataset, "3, 0-2,14") == [3, 0, 1, 2, 14]
+    assert select(dataset, ids=[ids[4], ids[2], "7"]) == [4, 2, 7]
     for partition in ("train", "validation", "test"):
-        assert views.select(dataset, partition=partition) == prepared.rows(partition).tolist()
+        assert select(dataset, partition=partition) == prepared.rows(partition).tolist()
 
 
 @pytest.mark.parametrize("rows", ["15", "5-4", "-1", "x", "", "1,,2", "0-99999999999", "٣"])
@@ -189,7 +190,7 @@ def test_equal_embeddings_have_no_spectrum_and_no_neighbours(drawn, dataset, tmp
     assert views.draw_contents(alike, tmp_path / "x.png")["embeddings"] == 15
     assert [text.get_text() for text in drawn[0].axes[-1].texts] == ["all embeddings are equal"]
     with pytest.raises(InputError, match="differs from the mean of all"):
-        views.nearest(alike, 0, 3)
+        neighbours.nearest(alike, 0, 3)
 
 
 # Neighbours.
@@ -202,7 +203,7 @@ def test_neighbours_are_the_nearest_by_cosine_less_the_mean(dataset):
     centred = values - values.mean(axis=0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     distances = 1 - unit @ unit[2]
-    found = views.nearest(embed(dataset, values), 2, 8)
+    found = neighbours.nearest(embed(dataset, values), 2, 8)
     assert [each.row for each in found] == np.argsort(distances)[1:9].tolist() and found[0].row == 9
     np.testing.assert_allclose([each.distance for each in found], np.sort(distances)[1:9], atol=1e-4)
 
@@ -214,18 +215,18 @@ def test_neighbours_leave_out_what_is_not_finite_and_flag_what_is_trivial(datase
     index = [{**row} for row in made.index]
     index[1]["group"] = index[5]["group"] = index[0]["group"]
     index[5]["digest"] = index[0]["digest"]
-    made = views.Dataset(made.name, made.images, made.embeddings, index)
-    found = views.nearest(made, 0, 99)
+    made = Dataset(made.name, made.images, made.embeddings, index)
+    found = neighbours.nearest(made, 0, 99)
     assert sorted(each.row for each in found) == sorted(set(range(15)) - {0, 4})
     relations = {each.row: each.relation for each in found if each.relation}
-    assert relations == {1: views.SAME_GROUP, 5: views.SAME_IMAGE}
+    assert relations == {1: neighbours.SAME_GROUP, 5: neighbours.SAME_IMAGE}
     with pytest.raises(InputError, match="row 4: expected an embedding of finite numbers"):
-        views.nearest(made, 4, 3)
+        neighbours.nearest(made, 4, 3)
 
 
 def test_neighbours_are_listed_and_drawn(inspect, prepared):
     name = opened(prepared).index[3]["id"]
-    expected = views.nearest(opened(prepared), 3, 2)
+    expected = neighbours.nearest(opened(prepared), 3, 2)
     result = inspect(prepared.images.path, "--neighbours", name, "--count", "2", "--to", "near.png")
     lines = result.stdout.splitlines()
     ids = [opened(prepared).index[each.row]["id"] for each in expected]
@@ -245,9 +246,9 @@ def test_neighbours_are_listed_and_drawn(inspect, prepared):
 def test_the_figure_of_neighbours_says_what_distance_and_which_weights(drawn, prepared, tmp_path):
     dataset = opened(prepared)
     index = [{**row, "group": "one"} for row in dataset.index]
-    dataset = views.Dataset("tiny", dataset.images, dataset.embeddings, index)
-    (found,) = views.nearest(dataset, 3, 1)
-    views.draw_neighbours(dataset, 3, [found], tmp_path / "x.png")
+    dataset = Dataset("tiny", dataset.images, dataset.embeddings, index)
+    (found,) = neighbours.nearest(dataset, 3, 1)
+    neighbours.draw_neighbours(dataset, 3, [found], tmp_path / "x.png")
     text = " ".join(each.get_text() for each in drawn[0].texts)
     assert "1 − cosine" in text and "less their mean" in text and "RANDOM" in text and index[3]["id"] in text
     name, row = index[found.row]["id"], found.row
@@ -281,6 +282,11 @@ def test_what_makes_no_sense_is_refused_and_writes_nothing(inspect, prepared, tm
     assert not list(tmp_path.iterdir())
 
 
+def test_a_url_is_refused_in_a_line_that_shows_how_to_open_it(inspect):
+    url = "https://example.org/images.zarr"
+    refused(inspect(url), url, f'zarr.open_group("{url}"')
+
+
 def test_stores_that_do_not_belong_together_are_refused(inspect, dataset):
     Store(dataset.embeddings.path, INCEPTION.layout()).complete({"images": "0" * 64})
     refused(inspect(dataset.images.path, "--plot", "x.png"), "embeddings.zarr: expected embeddings of the 15 images")
@@ -311,7 +317,7 @@ def test_the_page_shows_the_script_and_what_it_prints(prepared):
         return [re.sub(r"[\w.-]*\d[\w.-]*", "#", re.sub(r"[\[\]()]", " ", line)).split() for line in text.splitlines()]
 
     assert plain(done.stdout) == plain(shown)
-    near = views.nearest(opened(prepared), 3, 3)
+    near = neighbours.nearest(opened(prepared), 3, 3)
     index = opened(prepared).index
     line = f"nearest to {index[3]['id']} are {' '.join(index[each.row]['id'] for each in near)}"
     assert line in done.stdout.splitlines()
