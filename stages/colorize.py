@@ -55,9 +55,10 @@ def command(
 
     if compare and ab_only:
         raise InputError("--compare: expected a photograph to compare, received --ab-only; leave one of them out")
-    from pipeline.colorize.batch import REPORT, Options, colorize_files
+    from pipeline.colorize.batch import Options, colorize_files
     from pipeline.colorize.colorizer import Colorizer
     from pipeline.colorize.membership import Membership
+    from pipeline.colorize.report import REPORT
 
     def load() -> Colorizer:
         return Colorizer.load(

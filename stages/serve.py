@@ -64,7 +64,7 @@ def command(
         from pipeline.core.errors import InputError
 
         try:
-            from pipeline.serve import app, runs
+            from pipeline.serve import runs, server
         except ModuleNotFoundError as error:
             missing = str(error.name).partition(".")[0]
             if missing not in ("starlette", "uvicorn", "anyio", "h11"):
@@ -80,12 +80,11 @@ def command(
             source = config.datasets[config.dataset]
             max_megapixels = source.max_megapixels if isinstance(source, FolderSource) else MAX_MEGAPIXELS
         found = [runs.read(folder) for folder in folders] or runs.finished(Paths(config).results)
-        app.serve(
+        server.serve(
             found,
             host,
             port,
-            Limits(upload_bytes=round(max_megabytes * 1e6)),
-            max_megapixels=max_megapixels,
+            Limits(upload_bytes=round(max_megabytes * 1e6), max_megapixels=max_megapixels),
             embedding_weights=embedding_weights,
             threads=threads,
             skip_unusable=not folders,

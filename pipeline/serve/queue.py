@@ -6,56 +6,51 @@ import secrets
 import shutil
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.core import files
+from pipeline.images.formats import MAX_MEGAPIXELS
+from pipeline.serve.photograph import (
+    BEFORE,
+    DONE,
+    FAILED,
+    SOURCE,
+    WAITING,
+    WORKING,
+    Made,
+    Photograph,
+    Settings,
+    plain_name,
+)
 from pipeline.serve.worker import Coloured, Failed, Job, Tell
 
-SOURCE, BEFORE = "photograph", "before.jpg"
-SENDING, WAITING, WORKING, DONE, FAILED = "sending", "waiting", "working", "done", "failed"
-LONGEST_NAME = 150  # characters; file systems take 255 bytes
 PAUSE = 5.0  # seconds between two looks for what is to go
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the desk takes.
+    """What is taken.
 
     Attributes:
         photographs: how many there may be at once, on all pages together.
         upload_bytes: of one photograph's file.
+        max_megapixels: of one photograph.
         total_bytes: of all files, results too; what is being made when it is reached may go beyond it.
         seconds: after which a photograph goes whose page has not asked for it.
     """
 
     photographs: int = 20
     upload_bytes: int = 500_000_000
+    max_megapixels: float = MAX_MEGAPIXELS
     total_bytes: int = 8_000_000_000
     seconds: float = 1800.0
 
 
-class Settings(NamedTuple):
-    """The number of a run, and what its a and b are multiplied by."""
-
-    run: int
-    saturation: float
-
-
-class Made(NamedTuple):
-    """A coloured photograph and how it came about; `number` tells it from those before it."""
-
-    number: int
-    settings: Settings
-    coloured: Coloured
-    seconds: float
-
-
 class Refused(Exception):
-    """The desk does not take this; the message is a sentence."""
+    """This is not taken; the message is a sentence."""
 
 
 class Gone(Exception):
@@ -63,46 +58,7 @@ class Gone(Exception):
 
 
 @dataclass(eq=False)
-class Photograph:
-    """A photograph on the desk; `key`, which nobody can guess, is all that it takes to see it."""
-
-    key: str
-    name: str
-    folder: Path
-    seen: float
-    state: str = SENDING
-    step: str = ""
-    since: float = 0.0
-    wanted: Settings = field(default_factory=lambda: Settings(0, 1.0))
-    made: Made | None = None
-    problem: str = ""
-    count: int = 0
-
-    def tell(self, step: str) -> None:
-        """Say what is being done."""
-        self.step = step
-
-    @property
-    def source(self) -> Path:
-        """The file as it came."""
-        return self.folder / SOURCE
-
-    @property
-    def before(self) -> Path:
-        """A reduced JPEG of it, once that is made."""
-        return self.folder / BEFORE
-
-    def target(self, number: int) -> Path:
-        """The folder of a result."""
-        return self.folder / f"{number}"
-
-    def after(self, number: int) -> Path:
-        """A reduced JPEG of a result."""
-        return self.folder / f"{number}.jpg"
-
-
-@dataclass(eq=False)
-class Desk:
+class Queue:
     """Takes photographs, has them coloured one after the other in a thread of its own, and forgets them in time.
 
     Attributes:
@@ -118,12 +74,12 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self._there: dict[str, Photograph] = {}
-        self._queue: list[Photograph] = []
+        self._photographs: dict[str, Photograph] = {}
+        self._waiting: list[Photograph] = []
         self._current: Photograph | None = None
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
         self._thread.start()
 
     def add(self, name: str) -> Photograph:
@@ -134,13 +90,13 @@ class Desk:
         """
         with self._changed:
             self._forget()
-            if len(self._there) >= self.limits.photographs:
+            if len(self._photographs) >= self.limits.photographs:
                 raise Refused(f"at most {self.limits.photographs} photographs are taken at once; remove some first")
             self._refuse_full()
             key = secrets.token_urlsafe(16)
             photograph = Photograph(key, plain_name(name), self.folder / key, time.monotonic())
             photograph.folder.mkdir(parents=True)
-            self._there[key] = photograph
+            self._photographs[key] = photograph
             return photograph
 
     def keep(self, photograph: Photograph) -> None:
@@ -162,11 +118,11 @@ class Desk:
             photograph = self._get(key)
             photograph.wanted = settings
             if photograph.made and photograph.made.settings == settings and photograph is not self._current:
-                self._queue = [other for other in self._queue if other is not photograph]
+                self._waiting = [other for other in self._waiting if other is not photograph]
                 photograph.state = DONE
                 return
-            if photograph not in self._queue:
-                self._queue.append(photograph)
+            if photograph not in self._waiting:
+                self._waiting.append(photograph)
             if photograph is not self._current:
                 photograph.state = WAITING
             self._changed.notify_all()
@@ -185,8 +141,8 @@ class Desk:
     def tell(self, keys: Iterable[str]) -> list[dict[str, Any]]:
         """How it stands with photographs, those that are there; asking keeps them."""
         with self._changed:
-            self._forget(keep := [key for key in keys if key in self._there])
-            return [self._told(self._there[key]) for key in keep]
+            self._forget(keep := [key for key in keys if key in self._photographs])
+            return [self._told(self._photographs[key]) for key in keep]
 
     def close(self) -> None:
         """Take no more work; the thread ends when what it is doing does."""
@@ -195,26 +151,26 @@ class Desk:
             self._changed.notify_all()
         self._thread.join(10)
 
-    def __enter__(self) -> "Desk":
+    def __enter__(self) -> "Queue":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
     def _get(self, key: str) -> Photograph:
-        if key not in self._there:
+        if key not in self._photographs:
             raise Gone
-        return self._there[key]
+        return self._photographs[key]
 
     def _told(self, photograph: Photograph) -> dict[str, Any]:
         made = photograph.made
-        waiting = photograph in self._queue and photograph is not self._current
+        waiting = photograph in self._waiting and photograph is not self._current
         return {
             "key": photograph.key,
             "state": photograph.state,
             "step": photograph.step,
             "seconds": time.monotonic() - photograph.since if photograph is self._current else 0,
-            "ahead": self._queue.index(photograph) + (self._current is not None) if waiting else 0,
+            "ahead": self._waiting.index(photograph) + (self._current is not None) if waiting else 0,
             "run": photograph.wanted.run,
             "saturation": photograph.wanted.saturation,
             "problem": photograph.problem,
@@ -232,16 +188,16 @@ class Desk:
     def _forget(self, asked: Iterable[str] = ()) -> None:
         now = time.monotonic()
         for key in asked:
-            self._there[key].seen = now
-        for photograph in list(self._there.values()):
+            self._photographs[key].seen = now
+        for photograph in list(self._photographs.values()):
             if now - photograph.seen > self.limits.seconds:
                 self._drop(photograph.key)
 
     def _drop(self, key: str) -> None:
-        photograph = self._there.pop(key, None)
+        photograph = self._photographs.pop(key, None)
         if photograph is None:
             return
-        self._queue = [other for other in self._queue if other is not photograph]
+        self._waiting = [other for other in self._waiting if other is not photograph]
         if photograph is not self._current:
             shutil.rmtree(photograph.folder, ignore_errors=True)
 
@@ -257,12 +213,12 @@ class Desk:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._queue and not self._closed:
+                while not self._waiting and not self._closed:
                     self._forget()
                     self._changed.wait(PAUSE)
                 if self._closed:
                     return
-                photograph = self._queue.pop(0)
+                photograph = self._waiting.pop(0)
                 settings = photograph.wanted
                 photograph.count += 1
                 photograph.state, photograph.step, photograph.since = WORKING, "", time.monotonic()
@@ -292,10 +248,10 @@ class Desk:
     def _finish(
         self, photograph: Photograph, number: int, settings: Settings, coloured: Coloured | None, problem: str
     ) -> None:
-        if photograph.key not in self._there:
+        if photograph.key not in self._photographs:
             shutil.rmtree(photograph.folder, ignore_errors=True)
             return
-        if photograph in self._queue:  # it is wanted otherwise by now
+        if photograph in self._waiting:  # it is wanted otherwise by now
             photograph.state = WAITING
         else:
             seconds = time.monotonic() - photograph.since
@@ -308,14 +264,3 @@ class Desk:
             for path in photograph.folder.iterdir():
                 if path.name not in kept:
                     files.remove(path)
-
-
-def plain_name(name: str) -> str:
-    """A file's name without folders or what cannot be seen, never empty."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    seen = "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else "_" for c in last).strip()
-    if len(seen) > LONGEST_NAME:
-        stem, dot, suffix = seen.rpartition(".")
-        kept = dot + suffix if stem and len(suffix) < 10 else ""
-        seen = seen[: LONGEST_NAME - len(kept)] + kept
-    return "photograph" if seen.strip(".") == "" else seen

@@ -57,7 +57,7 @@ class Failed(Exception):
     """A photograph was not coloured; the message is a sentence for whoever brought it."""
 
 
-class ColouringProcess:
+class Worker:
     """The process; a context that ends it. It is made anew when it ended by itself.
 
     Meant for one thread, except for `stop`. When this process is killed, the other one removes `scratch` and ends.
@@ -72,7 +72,7 @@ class ColouringProcess:
         self._connection: Any = None
         self._stopped = False
 
-    def __enter__(self) -> "ColouringProcess":
+    def __enter__(self) -> "Worker":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -187,7 +187,8 @@ def _why(error: Exception) -> str:
 
 
 def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixels: float) -> Coloured:
-    from pipeline.colorize.batch import COLUMNS, REPORT, Options, colorize_files
+    from pipeline.colorize.batch import Options, colorize_files
+    from pipeline.colorize.report import COLUMNS, REPORT
     from pipeline.core import files
 
     if not job.before.exists():
@@ -208,18 +209,14 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
 
 def _reduce(source: Path, target: Path, max_megapixels: float) -> tuple[int, int]:
     """Write a reduced picture, transparency over white; width and height of the whole one."""
-    import numpy as np
     from PIL import Image
 
-    from pipeline.colorize.batch import reduced
+    from pipeline.colorize.reduced import reduced
     from pipeline.core import files
     from pipeline.images import originals
 
     original = originals.read(source, max_megapixels)
-    small = reduced(original.levels)
-    if original.alpha is not None:
-        opaque = reduced(original.alpha) / np.float32(255)
-        small = np.rint(255 - (255 - small) * opaque).astype(np.uint8)
     with files.written_whole(target) as temporary:
-        Image.fromarray(small).save(temporary, "JPEG", quality=QUALITY, subsampling=0)
+        small = Image.fromarray(reduced(original.levels, original.alpha))
+        small.save(temporary, "JPEG", quality=QUALITY, subsampling=0)
     return original.levels.shape[1], original.levels.shape[0]

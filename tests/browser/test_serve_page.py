@@ -85,8 +85,8 @@ def test_what_stands_in_the_way_is_one_line(call, made, tmp_path):
 def test_a_missing_extra_is_named(call, monkeypatch, package):
     for module in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.delitem(sys.modules, "pipeline.serve.app")
-    monkeypatch.delattr("pipeline.serve.app")
+    monkeypatch.delitem(sys.modules, "pipeline.serve.server")
+    monkeypatch.delattr("pipeline.serve.server")
     monkeypatch.setitem(sys.modules, package, None)
     told = call()
     assert f"received no {package}; in DeepColor's folder: pip install '.[serve]'" in told

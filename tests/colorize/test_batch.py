@@ -16,7 +16,8 @@ from PIL import Image
 from skimage.color import lab2rgb
 from tiny import ROOT, gray_photograph, star
 
-from pipeline.colorize.batch import COLUMNS, REPORT, Options, colorize_files
+from pipeline.colorize.batch import Options, colorize_files
+from pipeline.colorize.report import COLUMNS, REPORT
 from pipeline.core import files
 from pipeline.core.errors import InputError
 
@@ -100,7 +101,7 @@ def test_nothing_is_overwritten_unless_asked(keras, colorizer, folder, tmp_path)
 def test_what_failed_half_way_is_done_again(keras, colorizer, folder, tmp_path, monkeypatch):
     from pipeline.colorize import batch
 
-    monkeypatch.setattr(batch, "_compare", lambda *given: 1 / 0)
+    monkeypatch.setattr(batch, "write_comparison", lambda *given: 1 / 0)
     outcome = colour([folder], tmp_path / "out", colorizer, compare=True)
     assert set(outcome.failed.values()) == {"ZeroDivisionError: division by zero"} and len(outcome.failed) == 3
     monkeypatch.undo()

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 from tiny import make_dataset
 
-from pipeline.colorize.batch import REPORT, colorize_files
+from pipeline.colorize.batch import colorize_files
 from pipeline.colorize.membership import Membership
+from pipeline.colorize.report import REPORT
 from pipeline.config import schema
 from pipeline.core import files
 from pipeline.dataset import splits

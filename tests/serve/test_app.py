@@ -19,10 +19,12 @@ from PIL import Image
 from tiny import ROOT, until
 
 from pipeline.core.errors import InputError
-from pipeline.serve.app import Limited, configured, make_app
-from pipeline.serve.queue import Desk, Limits, plain_name
+from pipeline.serve.app import make_app
+from pipeline.serve.photograph import plain_name
+from pipeline.serve.queue import Limits, Queue
 from pipeline.serve.runs import ServedRun
-from pipeline.serve.worker import Coloured, ColouringProcess, Failed, Job
+from pipeline.serve.server import configured
+from pipeline.serve.worker import Coloured, Failed, Job, Worker
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 NASTY = '<img src=x onerror=alert(1)> "Oma\'s" Bild é 100%.jpg'
@@ -65,8 +67,8 @@ class Site:
     def __init__(self, folder, limits, painter=None):
         self.folder = folder
         self.painter = painter or Painter()
-        self.desk = Desk(folder, self.painter, [run.folder for run in RUNS], limits)
-        app = make_app(self.desk, RUNS, Limited(limits, 300.0))
+        self.queue = Queue(folder, self.painter, [run.folder for run in RUNS], limits)
+        app = make_app(self.queue, RUNS)
         self.server = uvicorn.Server(configured(app))
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -77,7 +79,7 @@ class Site:
         self.painter.go.set()
         self.server.should_exit = True
         self.thread.join(10)
-        self.desk.close()
+        self.queue.close()
 
     def ask(self, method, path, body=None, headers=None):
         """Status, headers and body of an answer."""
@@ -354,7 +356,7 @@ def test_a_process_that_ends_takes_one_photograph_along_and_comes_again(tmp_path
     Image.effect_noise((4000, 4000), 80).save(tmp_path / "large.png", compress_level=1)
     (tmp_path / "bad").write_bytes(b"no photograph")
     names = ("before.jpg", "1", "1.jpg")
-    with ColouringProcess(tmp_path / "scratch", max_megapixels=20) as process:
+    with Worker(tmp_path / "scratch", max_megapixels=20) as process:
 
         def end(step):
             os.kill(process._process.pid, signal.SIGKILL)
@@ -379,10 +381,10 @@ def test_photographs_go_also_when_the_program_is_killed_or_its_terminal_closed(t
     scratch = tmp_path / "scratch"
     (scratch / "photograph").mkdir(parents=True)
     code = (
-        "import signal, sys, time; from pathlib import Path; from pipeline.serve.worker import ColouringProcess\n"
+        "import signal, sys, time; from pathlib import Path; from pipeline.serve.worker import Worker\n"
         "if __name__ == '__main__':\n"
         "    signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # which nohup has ignored
-        "    process = ColouringProcess(Path(sys.argv[1]), max_megapixels=1); process._start()\n"
+        "    process = Worker(Path(sys.argv[1]), max_megapixels=1); process._start()\n"
         "    print(flush=True); time.sleep(60)"
     )
     (tmp_path / "main.py").write_text(code)

@@ -1,0 +1,35 @@
+"""Small pictures of photographs, for people to look at."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pipeline.images.lab import UInt8
+from pipeline.images.light import Levels, eight_bits
+
+LONGEST_SIDE = 1600  # pixels
+QUALITY = 95
+
+
+def reduced(levels: Levels, alpha: Levels | None = None) -> UInt8:
+    """A photograph (H, W) or (H, W, 3) of 8 or 16 bits as (h, w, 3) uint8, at most `LONGEST_SIDE` pixels long.
+
+    Where `alpha` (H, W) is low, it lies over white.
+    """
+    height, width = levels.shape[:2]
+    scale = min(1, LONGEST_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = eight_bits(np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA)))
+    colours = small if small.ndim == 3 else np.dstack([small] * 3)
+    if alpha is None:
+        return colours
+    opaque = eight_bits(np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA))) / np.float32(255)
+    return np.asarray(np.rint(255 - (255 - colours) * opaque[..., None]), np.uint8)
+
+
+def write_comparison(path: Path, before: Levels, after: Levels) -> None:
+    """Write a JPEG of a photograph before and after, side by side."""
+    halves = np.hstack([reduced(before), reduced(after)])
+    Image.fromarray(halves).save(path, "JPEG", quality=QUALITY, subsampling=0)
