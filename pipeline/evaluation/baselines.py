@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def score_baselines(
             threads=threads,
             accuracy_only=[name for name, baseline in predictors.BASELINES.items() if not baseline.is_colour],
             recognition=recognised,
-            each=_pictures(folder, data),
+            each=partial(_write_pictures, data, folder),
             progress=progress,
         )
     chosen = scores.samples(data.partitions, data.groups, seed)
@@ -111,18 +112,15 @@ def score_baselines(
     files.write_json(where.manifest, manifest)
 
 
-def _pictures(folder: Path, data: Dataset) -> Any:
-    """Writes the test images of each batch, in colour and in gray."""
+def _write_pictures(data: Dataset, folder: Path, batch: Batch, answers: Mapping[str, Ab], pool: Executor) -> None:
+    """Write a batch's test images, in colour and in gray."""
 
-    def each(batch: Batch, answers: Mapping[str, Ab], pool: Executor) -> None:
-        def write(place: int) -> None:
-            lightness, name = batch.truth.lightness[place], jpeg.name(int(batch.rows[place]))
-            jpeg.write_jpeg(folder / "true" / name, lab.to_rgb(lightness, batch.truth.ab[place]))
-            jpeg.write_jpeg(folder / "gray" / name, lab.gray_levels()[lightness])
+    def write(place: int) -> None:
+        lightness, name = batch.truth.lightness[place], jpeg.name(int(batch.rows[place]))
+        jpeg.write_jpeg(folder / "true" / name, lab.to_rgb(lightness, batch.truth.ab[place]))
+        jpeg.write_jpeg(folder / "gray" / name, lab.gray_levels()[lightness])
 
-        list(pool.map(write, data.places(batch, "test")))
-
-    return each
+    list(pool.map(write, data.places(batch, "test")))
 
 
 @dataclass(frozen=True)
