@@ -1,1 +1,1 @@
-"""What is asked for."""
+"""The configuration: its schema, run names, and where files lie."""

@@ -1,1 +1,1 @@
-"""What stands in the way of the work, and what it will take."""
+"""Before any work: checks, and estimates of time, disk and memory."""

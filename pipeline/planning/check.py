@@ -1,4 +1,4 @@
-"""Before any work: what stands in its way, and what it will take."""
+"""Checks before any work starts: everything that would make it fail, or mix up results."""
 
 import contextlib
 import itertools
@@ -30,15 +30,15 @@ log = logging.getLogger("deepcolor")
 
 
 def stage_environment(config: Config) -> dict[str, str]:
-    """The environment of stage commands: the configuration, who calls, and the Python that runs Snakemake."""
+    """The environment of stage commands: the configuration, the calling process, and the Python that runs Snakemake."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {VARIABLE: config.model_dump_json(), WORKFLOW: locks.name_of(os.getpid()), "PATH": path}
 
 
 def source_files(config: Config) -> list[str]:
-    """The files or the folder that the dataset is made from, where it has any.
+    """The files or the folder that the dataset is made from; none where it has none.
 
-    A folder that is missing is left to ingest, which says so in one line.
+    Nor where they are missing: ingest reports that in one line.
     """
     path = getattr(config.datasets[config.dataset], "path", None)
     if path is None or not Path(path).exists():
@@ -49,9 +49,9 @@ def source_files(config: Config) -> list[str]:
 
 
 def _note_changes(config: Config, store: Store) -> None:
-    """Note that photographs changed since they were ingested: of a folder, Snakemake itself sees no more than its list.
+    """Note that photographs changed since ingest; of a folder, Snakemake itself only sees changes of the list of files.
 
-    A time to come, as a camera with a wrong clock gives it, does not count: it would be newer for ever.
+    A modification time in the future, as a camera with a wrong clock writes it, does not count: it would stay newer.
     """
     source, manifest = config.datasets[config.dataset], store.manifest_path
     if source.kind != "folder" or not manifest.exists() or _is_outdated(config, store):
@@ -63,24 +63,24 @@ def _note_changes(config: Config, store: Store) -> None:
         with contextlib.suppress(OSError):
             if made < path.stat().st_mtime <= now:
                 changed = escaped(str(path))
-                log.info("%s was changed after it was ingested; the photographs are looked at again", changed)
+                log.info("%s changed after it was ingested; checking the photographs again", changed)
                 lost.note(store.path, [f"changed: {changed}"])
                 return
 
 
 def _is_outdated(config: Config, store: Store) -> bool:
-    """Whether ingest will be run because what it was made from, or a note, is newer."""
+    """Whether Snakemake will run ingest, because its source or a note is newer."""
     made = store.manifest_path.stat().st_mtime if store.manifest_path.exists() else 0.0
     return any(Path(path).stat().st_mtime > made for path in (*source_files(config), *lost.notes(store.path)))
 
 
 def _note_losses(store: Store) -> None:
-    """Bring the note of lost shards up to date; one that no job has seen yet is taken back if the shards are there."""
+    """Write a note where shards are missing; take back one that no job has seen yet if they are there after all."""
     if not store.manifest_path.exists():
         return
     note = lost.path_of(store.path)
     if missing := store.missing_shards():
-        log.warning("%s is not complete any more (shards %s); they are made again", store.path, missing)
+        log.warning("%s is no longer complete (shards %s); making them again", store.path, missing)
         lost.note(store.path, [f"{lost.MISSING}: shards {missing}"])
     elif (
         note.exists()
@@ -91,10 +91,10 @@ def _note_losses(store: Store) -> None:
 
 
 def check_data(config: Config) -> None:
-    """Refuse to work on stores or a split made with other settings, or of more images; note shards that were lost.
+    """Refuse stores, a split or baselines made with other settings or from more images; note shards that were lost.
 
     Raises:
-        InputError: names the store and what differs, or an architecture that cannot be built.
+        InputError: names the file and what differs, or an architecture that cannot be built.
     """
     for name in (*config.architectures, *(own.architecture for own in config.experiments.values())):
         notation.resolve(name, config.architectures)
@@ -120,13 +120,13 @@ def check_data(config: Config) -> None:
 
 
 def check_run(config: Config, name: str) -> dict[str, Any]:
-    """Refuse a name that is no run, and a run whose name stands for another one already.
+    """Refuse an unknown run name, and one that already stands for a run with other settings.
 
     Returns:
-        What decides the run's numbers, as JSON values.
+        The settings that decide the run's numbers, as JSON values.
 
     Raises:
-        InputError: gives the right name, or what differs.
+        InputError: gives the canonical name, or what differs.
     """
     run = find(config, name)
     config = layered(config, run)
@@ -159,7 +159,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
 
 
 def _fingerprints(places: Paths) -> dict[str, str]:
-    """The bytes that a run would be trained on now, as far as they are made."""
+    """Fingerprints of what a run would be trained on now, as far as it exists."""
     manifests = {
         "images": files.read_if_whole(places.images.manifest_path).get("fingerprint"),
         "embeddings": files.read_if_whole(places.embeddings.manifest_path).get("fingerprint"),

@@ -1,4 +1,4 @@
-"""A configuration for a folder of photographs: commented, and with epochs that suit their number."""
+"""A new configuration for a folder of photographs, with comments and a number of epochs that fits them."""
 
 import json
 import os
@@ -24,8 +24,8 @@ OURS = {"models", "results", "logs"}  # what stages write below `root`
 RULES = ("ingest", "embed", "split", "references", "train", "evaluate", "collect")
 
 TEMPLATE = """\
-# Photographs of your own: {count} files below {folder_comment}
-# Only what differs from config/config.yaml, or what you may want to change; that file has every key.
+# Your own photographs: {count} files in {folder_comment}
+# Only what differs from config/config.yaml, and what you may want to change; that file has all keys.
 #
 #   {workflow}
 #   {colorize}
@@ -37,57 +37,57 @@ datasets:
   {name}:
     kind: folder                # JPEG, PNG, WebP, TIFF, BMP and GIF, in subfolders too
     path: {folder}
-    gray_below: 2.0             # a photograph with less mean chroma (CIE Lab units) counts as gray and is left out
-    max_megapixels: 300         # a larger picture is left out
+    gray_below: 2.0             # photographs with less mean chroma (CIE Lab units) count as gray and are left out
+    max_megapixels: 300         # larger pictures are left out
 
-limit: null                     # a number takes the first so many photographs only, for a trial
+limit: null                     # for a trial, a number of photographs to use
 
-root: {name:<25} # models/, results/ and logs/ of these photographs lie below this folder
-data: data                      # the stores come into data/{name}/
+root: {name:<25} # models/, results/ and logs/ of these photographs are created in this folder
+data: data                      # the stores are created in data/{name}/
 
-threads: {threads:<22} # of TensorFlow: as many as this machine has processors, at most {most_threads}
+threads: {threads:<22} # TensorFlow threads: this machine's processors, at most {most_threads}
 
-# The embedding network should know what is in a picture; with random weights it knows nothing of pictures, was never
-# trained, and its 1000 numbers tell images apart without meaning. That is the default because it needs no download.
+# The embedding network should recognise what is in a picture. With random weights it does not: it was never trained,
+# and its 1000 numbers only tell images apart. They are the default because they need no download.
 embedding:
   weights: random
-  # weights: imagenet           # trained to tell 1000 kinds of things; Keras downloads 225 MB, once
-  # weights: {official}  # the same file, fetched elsewhere
+  # weights: imagenet           # trained on 1000 kinds of things; Keras downloads 225 MB once
+  # weights: {official}  # the same file, downloaded elsewhere
 
 split:                          # shares of the photographs; they add up to 1
-  train: 0.6                    # learned from
-  validation: 0.2               # choose the best epoch
-  test: 0.2                     # scored, and shown in results
-  seed: 4                       # another number is another draw
+  train: 0.6                    # to learn from
+  validation: 0.2               # to choose the best epoch
+  test: 0.2                     # scored and shown in results/
+  seed: 4                       # another seed, another draw
 
-# {run}: the smallest of the paper's four networks (249,170 parameters, 0.9 GFLOP a picture; base has 6,606,994
-# and 14.7), so the first result comes soonest; at the learning rate of the paper's best test accuracy, which was
-# base's. Any other is asked for by name, as {name}/results/base_lr1e-4; docs/networks.md has them all.
+# {run} is the smallest of the paper's four networks (249,170 parameters, 0.9 GFLOP per picture; base has 6,606,994
+# and 14.7), so its results come soonest. Its learning rate is that of the paper's best test accuracy, which base
+# reached. Train any other by its name, for example {name}/results/base_lr1e-4; docs/networks.md lists them.
 #
-# Epochs: training sees {train} photographs in each, {seen} in all. The aim is {aim} in all, however many there are,
-# within {fewest} to {most} epochs: a few photographs seen very often are learned by heart. More epochs continue a
-# finished run.
+# Epochs: one epoch shows {train} photographs, all epochs together {seen}. The aim is {aim} in total, within
+# {fewest} to {most} epochs, because a few photographs seen very often are learned by heart. A finished run continues
+# when you raise the number of epochs.
 training:
   epochs: {epochs:<21} # at most
-  patience: {patience:<19} # stop after so many epochs without a better validation MSE; null never stops early
-  precision: float32            # auto takes mixed_bfloat16 where this machine computes in it, which is faster there
+  patience: {patience:<19} # stop after this many epochs without a better validation MSE; null never stops early
+  precision: float32            # auto uses mixed_bfloat16 where that is faster
 
 evaluation:
-  weights: best                 # the epoch with the lowest validation MSE, or last
+  weights: best                 # best (lowest validation MSE) or last
   pictures: 8                   # rows of predictions.png
 """
 
 
 @dataclass(frozen=True)
 class NewConfig:
-    """A configuration as text, and what one wants to know of it.
+    """A configuration as text, with what `python -m stages new` prints about it.
 
     Attributes:
         text: YAML with comments.
         photographs: how many files look like photographs.
         epochs: of training.
-        plan: what it will take on this machine, in one line.
-        commands: from the configuration to coloured pictures.
+        plan: time, disk and memory that it needs on this machine, in one line.
+        commands: how to train, and how to colorize photographs.
     """
 
     text: str
@@ -104,9 +104,9 @@ def epochs_for(photographs: int) -> int:
 
 
 def new_config(name: str, folder: Path, place: Path) -> NewConfig:
-    """A configuration named `name` of the photographs below a folder, to be used in the folder `place`.
+    """A configuration `name` for the photographs in a folder, to be used in the folder `place`.
 
-    Files are counted by their extension; which of them can be used is found by ingest.
+    Counts files by their extension; ingest finds out which of them it can read.
 
     Raises:
         InputError: the name or the folder cannot be used, or there are too few photographs.
@@ -122,7 +122,7 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
         if written.resolve().is_relative_to(folder):
             raise InputError(
                 f"{written}: expected a place outside the photographs, received one in {escaped(str(folder))}, where "
-                "what is written would be taken for photographs; name another folder, or do this elsewhere"
+                "DeepColor's own files would be ingested as photographs; name another folder, or work elsewhere"
             )
     found = sum(Path(file).suffix.lower() in EXTENSIONS for file in files_below(folder)[0])
     if found < len(PARTITIONS):
@@ -180,7 +180,7 @@ def _train(photographs: int) -> int:
 
 
 def _parsed(text: str, folder: Path) -> schema.Config:
-    """What the text says, if it says what is meant: a folder's name may hold what YAML cannot."""
+    """The configuration that the text stands for; refused where YAML cannot hold the folder's name."""
     try:
         text.encode("utf-8")
         parsed = loading.parse_config(yaml.safe_load(text))
