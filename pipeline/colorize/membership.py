@@ -14,6 +14,7 @@ from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.dataset.index import image_digest, read_index
 from pipeline.dataset.sources import folder, sample
+from pipeline.dataset.sources.scratch import known_files
 from pipeline.images import lab
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.results.record import read_record
@@ -76,7 +77,6 @@ class _Images:
         """See `Membership`."""
         if known := self.by_file.get(files.digest_file(photograph)) if self.by_file else None:
             return known
-        picture: tuple[lab.UInt8, lab.UInt8] | None
         if isinstance(self.source, schema.SampleSource):
             gray_below = float(schema.FolderSource.model_fields["gray_below"].default)
             picture = sample.first_cut(photograph)
@@ -85,9 +85,9 @@ class _Images:
             _, picture = folder.judge(photograph.parent, photograph.name, self.source)
             if picture is None:
                 return UNKNOWN
-        if picture and (known := self.by_picture.get(image_digest(*picture))):
+        if picture is not None and (known := self.by_picture.get(image_digest(picture[..., 0], picture[..., 1:]))):
             return known
-        gray = picture is not None and lab.mean_chroma(picture[1]) < gray_below
+        gray = picture is not None and lab.mean_chroma(picture[..., 1:]) < gray_below
         return NONE if self.comparable and not gray else UNKNOWN
 
 
@@ -109,7 +109,7 @@ def _read(result: Path) -> _Images:
     partitions = [row["partition"] for row in table]
     by_file: dict[str, str] = {}
     if kind is schema.FolderSource:
-        known = folder.known_files(scratch_of(images))
+        known = known_files(scratch_of(images))
         for shard in range(images.shard_count()):
             shard_record = images.record(shard) or {}
             start, stop = shard_record["rows"]

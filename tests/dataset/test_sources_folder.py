@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.config.schema import FolderSource
 from pipeline.core.errors import InputError
-from pipeline.dataset.sources import folder
+from pipeline.dataset.sources import folder, scratch
 from pipeline.dataset.sources.open import open_source
 from pipeline.images.photographs import Photograph, decode
 from pipeline.images.prepare import centre_square
@@ -250,7 +250,7 @@ def test_pixels_of_an_earlier_scan_are_never_taken_for_those_of_this_one(tmp_pat
     opened(tmp_path)
     put(root, "a.png", seed=5)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(folder, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(scratch, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         opened(tmp_path)
     put(root, "a.png")
     np.testing.assert_array_equal(opened(tmp_path).read(0, 1)[0][0], square()[0])

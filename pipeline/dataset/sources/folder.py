@@ -1,8 +1,6 @@
 """Any tree of photographs: each is decoded once, judged, and kept as pixels in scratch files until read."""
 
-import contextlib
 import itertools
-import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,22 +11,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.schema import FolderSource as Settings
-from pipeline.core import versions
 from pipeline.core.errors import InputError
-from pipeline.core.files import (
-    digest_bytes,
-    digest_file,
-    fingerprint,
-    npy,
-    read_json,
-    remove,
-    write_json,
-    written_whole,
-)
+from pipeline.core.files import digest_bytes, digest_file, fingerprint, remove
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import ImageInfo, Remark, existing_folder, files_below
+from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.images import prepare
 from pipeline.images.formats import EXTENSIONS, UnreadablePhotograph
 from pipeline.images.lab import ENCODING, SIZE, UInt8, mean_chroma
@@ -39,21 +28,11 @@ _PLAIN = ("hidden", "not a photograph")  # remarks that explain themselves
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is known about one file: `digest` of its bytes, or why they are not read; no `reason` means it is used."""
-
-    path: str
-    digest: str
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
 class PhotographFolder:
     """See `pipeline.dataset.sources.base.Source`; `counts` are the photographs used of each chunk of files."""
 
     root: Path
-    scratch: Path
+    scratch: Scratch
     settings: Settings
     counts: tuple[int, ...]
     n: int
@@ -65,7 +44,7 @@ class PhotographFolder:
         """What was left out, by path; with a limit, no photographs beyond the last one taken."""
         found = [*self.passed_over]
         taken = 0
-        for verdict in itertools.chain.from_iterable(_verdicts(self.scratch, c) for c in range(len(self.counts))):
+        for verdict in itertools.chain.from_iterable(map(self.scratch.verdicts, range(len(self.counts)))):
             if taken == self.limit:
                 break
             if verdict.reason:
@@ -100,17 +79,16 @@ class PhotographFolder:
         lightness, ab = np.empty(shape, np.uint8), np.empty((*shape, 2), np.uint8)
         place = 0
         for chunk, rows in itertools.groupby(self._rows(start, stop), key=lambda row: row[0]):
-            part = _open_part(self.scratch, chunk, self.settings)
+            pixels = self.scratch.pixels(chunk)
             for _, row, verdict in rows:
-                lightness[place], ab[place] = self._decode(verdict) if part is None else _unpacked(part[row])
+                image = self._decode(verdict) if pixels is None else pixels[row]
+                lightness[place], ab[place] = image[..., 0], image[..., 1:]
                 place += 1
         return lightness, ab
 
     def close(self) -> None:
         """Remove the scratch pixels; what is known about the files stays, and spares the next opening the decoding."""
-        for pattern in ("*.npy", ".*.tmp.*"):
-            for path in self.scratch.glob(pattern):
-                path.unlink(missing_ok=True)
+        self.scratch.remove_pixels()
 
     def _rows(self, start: int, stop: int) -> Iterator[tuple[int, int, Verdict]]:
         """(chunk, row among the chunk's used photographs, verdict) of the images start..stop."""
@@ -118,13 +96,13 @@ class PhotographFolder:
         ends = list(itertools.accumulate(self.counts))
         while start < stop:
             chunk = bisect_right(ends, start)
-            used = [verdict for verdict in _verdicts(self.scratch, chunk) if not verdict.reason]
+            used = [verdict for verdict in self.scratch.verdicts(chunk) if not verdict.reason]
             before, last = ends[chunk] - self.counts[chunk], min(stop, ends[chunk])
             for number in range(start, last):
                 yield chunk, number - before, used[number - before]
             start = last
 
-    def _decode(self, verdict: Verdict) -> tuple[UInt8, UInt8]:
+    def _decode(self, verdict: Verdict) -> UInt8:
         again, image = judge(self.root, verdict.path, self.settings)
         if image is None or again.digest != verdict.digest:
             where = escaped(str(self.root / verdict.path))
@@ -135,15 +113,6 @@ class PhotographFolder:
 def input_digest(rows: Iterable[tuple[str, str]]) -> str:
     """What stands for some photographs and the way they are cut: of each its id and the digest of its file."""
     return fingerprint([ENCODING, SIZE, [list(row) for row in rows]])
-
-
-def known_files(scratch: Path) -> dict[str, str]:
-    """The digest of each photograph's file by its id, as far as `scratch` still tells; see `input_digest`."""
-    found = {}
-    for path in sorted(scratch.glob("*.json")):
-        with contextlib.suppress(InputError):
-            found.update({escaped(known.path): known.digest for known in _read(path)[0] if not known.reason})
-    return found
 
 
 def open_folder(
@@ -160,6 +129,7 @@ def open_folder(
     Raises:
         InputError: there is no such folder, or no photograph in it can be used.
     """
+    store = Scratch(scratch, settings)
     root = existing_folder(Path(settings.path), f"photographs ({', '.join(EXTENSIONS)})")
     files, unlisted = files_below(root)
     photographs, passed_over = [], unlisted
@@ -173,12 +143,12 @@ def open_folder(
     while len(counts) < len(chunks) and (limit is None or sum(counts) < limit):
         batch = len(chunks) if limit is None else max(workers, -((sum(counts) - limit) // FILES_PER_CHUNK))
         numbers = range(len(counts), min(len(counts) + batch, len(chunks)))
-        todo = [(root, scratch, number, chunks[number], settings) for number in numbers]
+        todo = [(root, store, number, chunks[number]) for number in numbers]
         counts += run_tasks(
             _scan, todo, what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress
         )
     n = sum(counts) if limit is None else min(sum(counts), limit)
-    source = PhotographFolder(root, scratch, settings, tuple(counts), n, limit, tuple(passed_over))
+    source = PhotographFolder(root, store, settings, tuple(counts), n, limit, tuple(passed_over))
     if n == 0:
         reasons = Counter(remark.reason for remark in source.remarks)
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "no files"
@@ -191,41 +161,20 @@ def open_folder(
     return source
 
 
-def _scan(root: Path, scratch: Path, chunk: int, paths: list[str], settings: Settings) -> int:
+def _scan(root: Path, scratch: Scratch, chunk: int, paths: list[str]) -> int:
     """Judge a chunk of files, unless that is done; how many of them are used."""
-    known = _known(scratch, chunk, settings)
-    if (
-        known is not None
-        and [v.path for v in known] == paths
-        and all(v.digest == _digest(root / v.path, settings) for v in known)
-    ):
-        return sum(not verdict.reason for verdict in known)
-    pixels = np.empty((len(paths), 3 * SIZE**2), np.uint8)
-    verdicts = []
-    used = 0
-    for path in paths:
-        verdict, image = judge(root, path, settings)
-        verdicts.append(verdict)
-        if image is not None:
-            for room, values in zip(_unpacked(pixels[used]), image, strict=True):
-                room[:] = values
-            used += 1
-    for old in scratch.glob(f"{chunk:06d}-*.npy"):
-        old.unlink(missing_ok=True)
-    part = None
-    if used:
-        content = npy(pixels[:used])
-        with written_whole(_part_path(scratch, chunk, verdicts, settings)) as temporary:
-            temporary.write_bytes(content)
-        part = digest_bytes(content)
-    # Rows as ASCII, for names that are not UTF-8.
-    rows = [json.dumps([v.path, v.digest, v.reason, v.detail]) for v in verdicts]
-    write_json(_verdict_path(scratch, chunk), {"judged_by": _judged_by(settings), "files": rows, "pixels": part})
-    return used
+    settings = scratch.settings
+    verdicts = scratch.known(chunk)
+    if verdicts is None or [(v.path, v.digest) for v in verdicts] != [(p, _digest(root / p, settings)) for p in paths]:
+        judged = [judge(root, path, settings) for path in paths]
+        verdicts = [verdict for verdict, _ in judged]
+        used = [image for _, image in judged if image is not None]
+        scratch.write(chunk, verdicts, np.array(used, np.uint8).reshape(-1, SIZE, SIZE, 3))
+    return sum(not verdict.reason for verdict in verdicts)
 
 
-def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, tuple[UInt8, UInt8] | None]:
-    """The verdict on one file below `root` and, if it is used, its L (224, 224) and ab (224, 224, 2) uint8.
+def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | None]:
+    """The verdict on one file below `root` and, if it is used, its Lab (224, 224, 3) uint8.
 
     Raises:
         InputError: it does not fit in memory.
@@ -245,7 +194,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, tuple[UIn
     if chroma < settings.gray_below:
         detail = f"mean chroma {chroma:.2f} is below gray_below = {settings.gray_below:g}"
         return Verdict(path, digest, "gray", detail), None
-    return Verdict(path, digest, "", ""), (lightness, ab)
+    return Verdict(path, digest), np.dstack([lightness, ab])
 
 
 def _digest(path: Path, settings: Settings) -> str:
@@ -256,57 +205,3 @@ def _digest(path: Path, settings: Settings) -> str:
         return str(error)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-
-
-def _judged_by(settings: Settings) -> dict[str, Any]:
-    # Other versions may read more, or otherwise.
-    return {
-        "gray_below": settings.gray_below,
-        "max_megapixels": settings.max_megapixels,
-        "size": SIZE,
-        "encoding": ENCODING,
-        **{name: versions.versions()[name] for name in versions.DECODED_BY},
-    }
-
-
-def _verdict_path(scratch: Path, chunk: int) -> Path:
-    return scratch / f"{chunk:06d}.json"
-
-
-def _read(path: Path) -> tuple[list[Verdict], dict[str, Any]]:
-    value = read_json(path)
-    return [Verdict(*json.loads(row)) for row in value["files"]], value
-
-
-def _verdicts(scratch: Path, chunk: int) -> list[Verdict]:
-    return _read(_verdict_path(scratch, chunk))[0]
-
-
-def _known(scratch: Path, chunk: int, settings: Settings) -> list[Verdict] | None:
-    try:
-        verdicts, value = _read(_verdict_path(scratch, chunk))
-    except InputError:  # none yet, or damaged: judged again
-        return None
-    return verdicts if value["judged_by"] == _judged_by(settings) else None
-
-
-def _unpacked(pixels: UInt8) -> tuple[UInt8, UInt8]:
-    """L (224, 224) and ab (224, 224, 2), views of where they lie one after the other, (n,)."""
-    return pixels[: SIZE**2].reshape(SIZE, SIZE), pixels[SIZE**2 :].reshape(SIZE, SIZE, 2)
-
-
-def _part_path(scratch: Path, chunk: int, verdicts: list[Verdict], settings: Settings) -> Path:
-    # Named after what it was made from: a part and a verdict of different scans never meet.
-    rows = [[escaped(verdict.path), verdict.digest] for verdict in verdicts]
-    made_from = fingerprint([_judged_by(settings), "L, ab", rows])
-    return scratch / f"{chunk:06d}-{made_from[:16]}.npy"
-
-
-def _open_part(scratch: Path, chunk: int, settings: Settings) -> Any:
-    """The pixels of a chunk's used photographs, mapped; None if there are none any more, or damaged ones."""
-    verdicts, value = _read(_verdict_path(scratch, chunk))
-    path = _part_path(scratch, chunk, verdicts, settings)
-    with contextlib.suppress(OSError):
-        if digest_file(path) == value["pixels"]:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-    return None

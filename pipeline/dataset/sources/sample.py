@@ -118,8 +118,8 @@ class SamplePhotographs:
         """Nothing to remove."""
 
 
-def first_cut(photograph: Path) -> tuple[UInt8, UInt8] | None:
-    """The first image that would be cut from a photograph, any: L (224, 224) and ab (224, 224, 2); None if too small.
+def first_cut(photograph: Path) -> UInt8 | None:
+    """The first image that would be cut from a photograph, any: Lab (224, 224, 3) uint8; None if it is too small.
 
     Raises:
         UnreadablePhotograph: says why.
@@ -127,7 +127,7 @@ def first_cut(photograph: Path) -> tuple[UInt8, UInt8] | None:
     whole = decode(read_bytes(photograph))
     height, width = whole.levels.shape[:2]
     cut = next(_cuts_of(photograph, width, height), None)
-    return _encoded(whole, cut) if cut else None
+    return np.dstack(_encoded(whole, cut)) if cut else None
 
 
 def _encoded(photograph: Photograph, cut: Cut) -> tuple[UInt8, UInt8]:
