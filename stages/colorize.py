@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.images.formats import MAX_MEGAPIXELS
+from pipeline.images.lab import SIZE
 from stages import common
 
 SHOWN = 20  # failures that are printed; the report has all
@@ -15,7 +16,7 @@ SHOWN = 20  # failures that are printed; the report has all
 @click.argument("photographs", nargs=-1, required=True, type=common.PATH)
 @click.option("--run", required=True, type=common.PATH, help="The run's results: results/<run>.")
 @click.option("--out", required=True, type=common.PATH, help="Where the coloured photographs go.")
-@click.option("--size", default=224, show_default=True, help="Shorter side, in pixels, that the network sees.")
+@click.option("--size", default=SIZE, show_default=True, help="Shorter side, in pixels, that the network sees.")
 @click.option("--saturation", default=1.0, show_default=True, help="What the colours are multiplied by.")
 @click.option("--compare", is_flag=True, help="Beside each, a picture of before and after.")
 @click.option("--ab-only", is_flag=True, help="Write the a and b alone, as NumPy files.")

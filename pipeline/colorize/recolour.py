@@ -1,4 +1,8 @@
-"""Colours under a photograph's own lightness, at its full size and depth, in strips."""
+"""Colours under a photograph's own lightness, at its full size and depth, in strips.
+
+With Y the luminance and f CIE Lab's compression of it (L* = 116 f(Y) - 16), a colour is f(X) = f(Y) + a*/500 and
+f(Z) = f(Y) - b*/200; sRGB, D65.
+"""
 
 from collections.abc import Callable
 
@@ -9,17 +13,12 @@ from pipeline.images.light import KNEE, Float, Levels, gamma_of, in_strips, lumi
 
 Chroma = Callable[[int, Float], list[Float]]
 
-
 _FROM_XYZ = np.array([
     [3.2404542, -1.5371385, -0.4985314],
     [-0.9692660, 1.8760108, 0.0415560],
     [0.0556434, -0.2040259, 1.0572252],
 ])  # fmt: skip
-
-
 _WHITE_X, _WHITE_Z = 0.95047, 1.08883
-
-
 _TINY = np.float32(1e-12)
 
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from pipeline.images import writing
 from pipeline.images.lab import UInt8
 from pipeline.images.light import Levels, eight_bits
 
 LONGEST_SIDE = 1600  # pixels
-QUALITY = 95
 
 
 def reduced(levels: Levels, alpha: Levels | None = None) -> UInt8:
@@ -32,4 +32,4 @@ def reduced(levels: Levels, alpha: Levels | None = None) -> UInt8:
 def write_comparison(path: Path, before: Levels, after: Levels) -> None:
     """Write a JPEG of a photograph before and after, side by side."""
     halves = np.hstack([reduced(before), reduced(after)])
-    Image.fromarray(halves).save(path, "JPEG", quality=QUALITY, subsampling=0)
+    Image.fromarray(halves).save(path, "JPEG", quality=writing.QUALITY, subsampling=0)

@@ -1,8 +1,4 @@
-"""Colours under a photograph's own lightness, at its full size and depth, in strips.
-
-With Y the luminance and f CIE Lab's compression of it (L* = 116 f(Y) - 16), a colour is f(X) = f(Y) + a*/500 and
-f(Z) = f(Y) - b*/200; sRGB, D65.
-"""
+"""Light and lightness of sRGB levels of 8 and 16 bits, by tables, and photographs gone through in strips."""
 
 import os
 from collections.abc import Callable, Sequence
