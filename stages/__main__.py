@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from stages.common import refuse_usage
+from stages.command import refuse_usage
 
 NAMES = (
     "new",
@@ -28,14 +28,14 @@ NAMES = (
 
 
 class Stages(click.Group):
-    """Imports a stage only when it is asked for."""
+    """Imports a stage only when it is called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The stages in the order of the data flow."""
         return list(NAMES)
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
-        """Read what stands before the stage's name."""
+        """Read the options before the stage's name."""
         try:
             return super().make_context(*arguments, **more)
         except click.exceptions.NoArgsIsHelpError:
@@ -62,9 +62,9 @@ class Stages(click.Group):
 
 @click.command(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """The stages of the DeepColor pipeline, in the order in which data flows through them.
+    """The stages of the DeepColor pipeline, in the order of the data flow.
 
-    Every stage goes on where it was interrupted, and does only what is missing.
+    An interrupted stage continues where it stopped; finished work is not repeated.
     """
 
 

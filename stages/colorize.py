@@ -1,4 +1,4 @@
-"""Stage: photographs are coloured by a trained run."""
+"""Stage: a trained run colourizes photographs."""
 
 import sys
 from pathlib import Path
@@ -8,19 +8,20 @@ import click
 from pipeline.images.formats import MAX_MEGAPIXELS
 from pipeline.images.lab import SIZE
 from stages import common
+from stages.command import Stage
 
 SHOWN = 20  # failures that are printed; the report has all
 
 
-@click.command("colorize", cls=common.Stage)
+@click.command("colorize", cls=Stage)
 @click.argument("photographs", nargs=-1, required=True, type=common.PATH)
 @click.option("--run", required=True, type=common.PATH, help="The run's results: results/<run>.")
-@click.option("--out", required=True, type=common.PATH, help="Where the coloured photographs go.")
-@click.option("--size", default=SIZE, show_default=True, help="Shorter side, in pixels, that the network sees.")
-@click.option("--saturation", default=1.0, show_default=True, help="What the colours are multiplied by.")
-@click.option("--compare", is_flag=True, help="Beside each, a picture of before and after.")
-@click.option("--ab-only", is_flag=True, help="Write the a and b alone, as NumPy files.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--out", required=True, type=common.PATH, help="Folder for the coloured photographs.")
+@click.option("--size", default=SIZE, show_default=True, help="Shorter side, in pixels, of the network's input.")
+@click.option("--saturation", default=1.0, show_default=True, help="Factor for the strength of the colours.")
+@click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
+@click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
     "--max-megapixels",
     default=MAX_MEGAPIXELS,
@@ -28,12 +29,8 @@ SHOWN = 20  # failures that are printed; the report has all
     type=common.POSITIVE,
     help="Refuse larger photographs.",
 )
-@click.option(
-    "--embedding-weights",
-    type=common.PATH,
-    help="The embedding network's weights. Default: those of the run's dataset.",
-)
-@click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads to compute with.")
+@common.weights_option
+@common.threads_option
 def command(
     photographs: tuple[Path, ...],
     run: Path,
@@ -47,10 +44,10 @@ def command(
     embedding_weights: Path | None,
     threads: int,
 ) -> None:
-    """Colour PHOTOGRAPHS, files or folders, by a trained run.
+    """Colourize PHOTOGRAPHS, files or folders, with a trained run.
 
-    What is coloured already is left as it is. OUT/colorize.csv tells of every file. The status is 0 where all are
-    coloured, 1 where some failed.
+    Photographs that are already in OUT are skipped. OUT/colorize.csv lists the outcome of each file. The exit status
+    is 0 if none failed, otherwise 1.
     """
     from pipeline.core.errors import InputError
 
@@ -84,7 +81,3 @@ def command(
             err=True,
         )
     sys.exit(1 if outcome.failed else 0)
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m stages.colorize")

@@ -1,46 +1,33 @@
-"""What all stage commands share: the configuration options, messages, and errors in one line."""
+"""The options that stages share, and what they select: `stage` makes a command whose function receives a `Work`."""
 
-import contextlib
-import errno
+import functools
 import json
-import logging
 import math
 import os
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline import WORKFLOW
-from pipeline.core import machine
 from pipeline.core.errors import InputError
+from stages.command import Stage
 
 if TYPE_CHECKING:
+    from pipeline.config.runs import Run
     from pipeline.config.schema import Config
     from pipeline.core.machine import Precision
     from pipeline.core.progress import Progress
     from pipeline.storage.store import Store
 
-# What decides how much memory a stage takes.
-LESS_MEMORY = {
-    "ingest": "workers or images_per_shard",
-    "embed": "embedding.batch_size",
-    "references": "evaluation.batch_size",
-    "evaluate": "evaluation.batch_size",
-    "train": "training.memory_gib, or the run's batch size (_bs)",
-}
 DEFAULT_CONFIG = Path("config/config.yaml")
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Path(click.Path):
-    """A path; an empty one, as an unset variable of a shell gives it, is not the current folder."""
+    """A path. An empty one, from an unset variable of a shell, does not mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See the class."""
@@ -50,7 +37,7 @@ class _Path(click.Path):
 
 
 class _Positive(click.FloatRange):
-    """A number above 0 that is finite."""
+    """A finite number above 0."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See the class."""
@@ -60,151 +47,166 @@ class _Positive(click.FloatRange):
         return number
 
 
-PATH = _Path(path_type=Path, readable=False)  # what cannot be read is told by what reads it
+PATH = _Path(path_type=Path, readable=False)  # whether it can be read is up to the code that reads it
 POSITIVE = _Positive(0, min_open=True)
+# Options of stages that use a finished run.
+threads_option = click.option(
+    "--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Number of threads to compute with."
+)
+weights_option = click.option(
+    "--embedding-weights", type=PATH, help="The embedding network's weights. Default: those of the run's dataset."
+)
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-class Stage(click.Command):
-    """A command that ends with one line and status 2 on bad input, and with a hint where it is told to stop.
-
-    SIGTERM, as a cluster sends it, is taken as Ctrl-C is. The command also stops when the workflow that called it ends:
-    else a workflow that was killed would leave it at work, beside the next call's.
-    """
-
-    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
-        """Read the command line; see the class."""
-        try:
-            return super().make_context(*arguments, **more)
-        except click.UsageError as error:
-            refuse_usage(error)
-
-    def invoke(self, context: click.Context) -> Any:
-        """Run the command; see the class."""
-        _log_to_stderr()
-        machine.keep_freed()
-        try:
-            with _stopping():
-                return super().invoke(context)
-        except InputError as error:
-            _end(f"error: {error}", 2)
-        except Stopped:
-            _end(f"{self.name}: stopped; what is finished is kept, and the same command goes on from there", 143)
-        except KeyboardInterrupt:
-            _end(f"{self.name}: interrupted; what is finished is kept, and the same command goes on from there", 130)
-        except OSError as error:
-            what = error.strerror or str(error)
-            name = f"{error.filename}: " if error.filename else ""
-            place = "another --out" if self.name == "colorize" else "another place (data, root)"
-            _end(f"error: {name}{what}; {_remedy(error, place)}run the same command again", 2)
-        except Exception as error:
-            kind = type(error).__name__
-            if not isinstance(error, MemoryError) and "ResourceExhausted" not in kind:  # TensorFlow's
-                raise
-            what = (" ".join(str(error).split()) or kind)[:200]
-            less = LESS_MEMORY.get(self.name or "", "limit")
-            _end(f"error: {self.name}: out of memory ({what}); lower {less}, then run the same command again", 2)
-
-
-def refuse_usage(error: click.UsageError) -> NoReturn:
-    """End with one line on a command line that is not as expected."""
-    text = " ".join(error.format_message().split()).removesuffix(".")
-    _end(f"error: {text}; see {error.ctx.command_path if error.ctx else 'python -m stages'} --help", 2)
-
-
-def _remedy(error: OSError, place: str) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "make room there; what is finished is kept; "
-    if error.errno == errno.EFBIG:
-        return "that is more than one file may have here: raise the limit (ulimit -f); "
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"make it writable, or name {place}; "
-    if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
-        path = Path(os.fsdecode(error.filename))
-        found = next((place for place in (path, *path.parents) if place.is_file()), path)
-        return f"{found} is a file where a folder is needed: move it, or name {place}; "
-    return "mend that and "
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGTERM came, or the workflow ended."""
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[None]:
-    """Turn SIGTERM, and the workflow's end, into `Stopped` for the block."""
-    before = signal.signal(signal.SIGTERM, _stop)
-    if workflow := os.environ.get(WORKFLOW):
-        threading.Thread(target=_watch, args=[workflow], daemon=True).start()
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _stop(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is under way is to be saved
-    raise Stopped
-
-
-def _watch(workflow: str) -> None:
-    """Send this process SIGTERM once the workflow is gone."""
-    from pipeline.core.locks import is_gone
-
-    while not is_gone(workflow):
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _end(message: str, status: int) -> NoReturn:
-    click.echo(message, err=True)
-    sys.exit(status)
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LevelFormatter("%(message)s"))
-    logger = logging.getLogger("deepcolor")
-    logger.handlers = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-
-
-class _LevelFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
-
-
-def config_options(function: F) -> F:
-    """Add the options --config and --set; `load` reads them."""
-    function = click.option(
+CONFIG = {
+    "configs": click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        type=PATH,
+        help="Configuration file, merged over config/config.yaml. May be repeated; later files win.",
+    ),
+    "assignments": click.option(
         "--set",
         "assignments",
         multiple=True,
         metavar="KEY=VALUE",
         help="Change one setting, for example embedding.weights=imagenet. May be repeated.",
-    )(function)
-    return click.option(
-        "--config",
-        "configs",
-        multiple=True,
-        type=PATH,
-        help="Configuration file, over config/config.yaml. May be repeated; later ones win.",
-    )(function)
+    ),
+}
+# Options that change the configuration.
+CHANGES: dict[str, Decorator] = {
+    "dataset": click.option("--dataset", help="One of the configuration's datasets."),
+    "limit": click.option("--limit", type=click.IntRange(min=1), help="Use only the first images."),
+    "scheduler": click.option(
+        "--scheduler", help="Where dask runs the work: threads, synchronous, or a scheduler's address, tcp://host:port."
+    ),
+    "replace": click.option("--replace", is_flag=True, help="Replace existing output made with other settings."),
+}
+# Options that override a place of the configuration.
+PLACES: dict[str, Decorator] = {
+    name: click.option(f"--{name}", type=PATH, help=f"{what}  [default: from the configuration]")
+    for name, what in {
+        "images": "Store of images, ending in .zarr; index.csv and report.csv are beside it.",
+        "embeddings": "Store of embeddings, ending in .zarr.",
+        "splits": "CSV file of the split.",
+        "references": "CSV file of the baselines' scores; their other files are beside it.",
+        "model": "Folder of the trained run: weights, history, checkpoint.",
+        "results": "Folder of all results.",
+        "data": "Folder of all datasets.",
+    }.items()
+}
 
 
-replace_option = click.option(
-    "--replace", is_flag=True, help="Replace what is there, if it was made with other settings."
-)
+@dataclass
+class Work:
+    """What a stage works on: its configuration, its run, and the files that it reads and writes.
 
-scheduler_option = click.option(
-    "--scheduler", help="How dask runs the work: threads, synchronous, or the address of a scheduler, tcp://host:port."
-)
+    Attributes:
+        values: what the command line says, by option.
+    """
+
+    values: Mapping[str, Any]
+
+    @cached_property
+    def config(self) -> "Config":
+        """The configuration, with the changes that options ask for."""
+        changes = {key: self.values[key] for key in CHANGES if key in self.values}
+        return load(self.values["configs"], self.values["assignments"], **changes)
+
+    @property
+    def run_name(self) -> str:
+        """The argument RUN."""
+        name: str = self.values["run"]
+        return name
+
+    def given(self, name: str) -> Path | None:
+        """The path that an option names."""
+        return self.values.get(name)
+
+    @cached_property
+    def run(self) -> "Run":
+        """The run; refused here, before anything slow starts, if its name or architecture is unknown."""
+        from pipeline.config.runs import Run
+        from pipeline.networks.notation import resolve
+
+        run = Run.parse(self.run_name)
+        resolve(run.architecture, self.config.architectures)
+        return run
+
+    @property
+    def images(self) -> "Store":
+        """The store of images."""
+        from pipeline.config.paths import Paths
+        from pipeline.storage.layouts import IMAGES
+        from pipeline.storage.store import Store
+
+        return Store(path, IMAGES) if (path := self.given("images")) else Paths(self.config).images
+
+    @property
+    def embeddings(self) -> "Store":
+        """The store of embeddings."""
+        from pipeline.config.paths import Paths
+        from pipeline.storage.layouts import EMBEDDINGS
+        from pipeline.storage.store import Store
+
+        return Store(path, EMBEDDINGS) if (path := self.given("embeddings")) else Paths(self.config).embeddings
+
+    @property
+    def finished_stores(self) -> tuple["Store", "Store"]:
+        """Images and embeddings; refused here, before anything slow starts, unless both are finished."""
+        for store in (self.images, self.embeddings):
+            store.manifest()
+        return self.images, self.embeddings
+
+    @property
+    def model(self) -> Path:
+        """The folder of the trained run."""
+        from pipeline.config.paths import Paths
+
+        return self.given("model") or Paths(self.config).model(self.run_name)
+
+    def path(self, name: str) -> Path:
+        """A path from an option, or else the configuration's of that name."""
+        from pipeline.config.paths import Paths
+
+        default: Path = getattr(Paths(self.config), name)
+        return self.given(name) or default
+
+    def start_backend(self, precision: "Precision") -> None:
+        """Start Keras with the configured number of threads."""
+        from pipeline.networks import backend
+
+        backend.start(self.config.threads, precision)
 
 
-def path_option(name: str, help: str) -> Callable[[F], F]:  # noqa: A002
-    """An option that takes a path and defaults to the configuration's place."""
-    return click.option(name, type=PATH, help=f"{help} Default: where the configuration has it.")
+def stage(name: str, *options: str, run: bool = False) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function the command of a stage that works on a configuration.
+
+    Args:
+        name: the stage.
+        options: names of `CHANGES` and `PLACES` that the stage has, besides --config and --set.
+        run: whether it has the argument RUN.
+
+    Returns:
+        A decorator for a function of a `Work`, and of whatever more options it declares itself.
+    """
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @functools.wraps(function)
+        def call(**values: Any) -> None:
+            shared = {key: values.pop(key) for key in (*CONFIG, *options, *(["run"] if run else []))}
+            function(Work(shared), **values)
+
+        made: Callable[..., Any] = call
+        for option in reversed([*CONFIG, *options]):
+            made = {**CONFIG, **CHANGES, **PLACES}[option](made)
+        if run:
+            made = click.argument("run")(made)
+        return click.command(name, cls=Stage)(made)
+
+    return decorate
 
 
 def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any) -> "Config":
@@ -222,7 +224,7 @@ def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any
         except (ValueError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{loading.VARIABLE}: expected a configuration as JSON in this environment variable, received {error}; "
-                "unset it, or have the workflow set it"
+                "unset it; the workflow sets it for its stages"
             ) from None
     elif DEFAULT_CONFIG.exists():
         base = loading.read_yaml(DEFAULT_CONFIG)
@@ -230,18 +232,11 @@ def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any
     return loading.load_config(configs, assignments, base=base, changes=asked)
 
 
-def hold(path: Path) -> "contextlib.AbstractContextManager[None]":
+def hold(path: Path) -> AbstractContextManager[None]:
     """Hold the lock of what the stage writes; see `pipeline.core.locks.held`."""
     from pipeline.core.locks import held
 
     return held(path)
-
-
-def start_backend(config: "Config", precision: "Precision") -> None:
-    """Start Keras with the configured number of threads."""
-    from pipeline.networks import backend
-
-    backend.start(config.threads, precision)
 
 
 def progress() -> "Progress":
@@ -249,19 +244,3 @@ def progress() -> "Progress":
     from pipeline.core.progress import for_stderr
 
     return for_stderr()
-
-
-def image_store(path: Path | None, default: "Store") -> "Store":
-    """The store of images at a path, or the configuration's."""
-    from pipeline.storage.layouts import IMAGES
-    from pipeline.storage.store import Store
-
-    return Store(path, IMAGES) if path else default
-
-
-def embedding_store(path: Path | None, default: "Store") -> "Store":
-    """The store of embeddings at a path, or the configuration's."""
-    from pipeline.storage.layouts import EMBEDDINGS
-    from pipeline.storage.store import Store
-
-    return Store(path, EMBEDDINGS) if path else default

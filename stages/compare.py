@@ -1,4 +1,4 @@
-"""Stage: two runs side by side, on the same images."""
+"""Stage: two runs compared on the same images."""
 
 from pathlib import Path
 
@@ -6,9 +6,10 @@ import click
 
 from pipeline.config.partitions import PARTITIONS
 from stages import common
+from stages.command import Stage
 
 
-@click.command("compare", cls=common.Stage)
+@click.command("compare", cls=Stage)
 @click.argument("one", type=common.PATH)
 @click.argument("other", type=common.PATH)
 @click.option(
@@ -16,7 +17,7 @@ from stages import common
     type=click.Choice(PARTITIONS),
     default="test",
     show_default=True,
-    help="Which images.",
+    help="Images to compare on.",
 )
 def command(one: Path, other: Path, partition: str) -> None:
     """Print the paired comparison of two results, for example results/base_lr1e-4 results/base_lr1e-3.
@@ -44,7 +45,3 @@ def command(one: Path, other: Path, partition: str) -> None:
         console.print(f"Besides what their names say, they differ in: {'; '.join(differences)}.", markup=False)
     if reason:
         console.print(f"No intervals: {reason}. These images cannot tell whether a difference would hold on others.")
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m stages.compare")

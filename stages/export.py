@@ -6,38 +6,35 @@ from typing import TYPE_CHECKING
 import click
 
 from stages import common
+from stages.command import Stage
 
 if TYPE_CHECKING:
     from pipeline.colorize.export import Precision, Target
 
 
-@click.command("export", cls=common.Stage)
+@click.command("export", cls=Stage)
 @click.argument("run", type=common.PATH)
 @click.option(
-    "--to", "target", required=True, type=click.Choice(["saved_model", "onnx", "tflite"]), help="Which runtime's form."
+    "--to", "target", required=True, type=click.Choice(["saved_model", "onnx", "tflite"]), help="Format to write."
 )
-@click.option("--out", type=common.PATH, help="The file or folder to write. Default: exports/<run>, and so on.")
+@click.option("--out", type=common.PATH, help="File or folder to write. Default: exports/<run> with the extension of the format.")
 @click.option(
     "--precision",
     default="float32",
     show_default=True,
     type=click.Choice(["float32", "float16", "int8"]),
-    help="Of the weights; others than float32 for tflite alone.",
+    help="Type of the weights; float16 and int8 only with tflite.",
 )
 @click.option(
     "--embedding",
     default="inside",
     show_default=True,
     type=click.Choice(["inside", "input"]),
-    help="The embedding network inside, or its answer as a second input.",
+    help="Include the embedding network, or take the embedding as a second input.",
 )
-@click.option(
-    "--embedding-weights",
-    type=common.PATH,
-    help="The embedding network's weights. Default: those of the run's dataset.",
-)
-@click.option("--replace", is_flag=True, help="Replace an export that is there.")
-@click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads to compute with.")
+@common.weights_option
+@click.option("--replace", is_flag=True, help="Replace an existing export.")
+@common.threads_option
 def command(
     run: Path,
     target: "Target",
@@ -48,9 +45,9 @@ def command(
     replace: bool,
     threads: int,
 ) -> None:
-    """Export RUN, the folder results/<run>, as one file or folder that goes from L to ab.
+    """Export RUN, the folder results/<run>, as one file or folder that predicts ab from L.
 
-    It is kept only where its runtime answers as Keras does. Beside it, <name>.json tells what made it.
+    The export is kept only if its runtime gives the same answers as Keras. <name>.json beside it records its origin.
     """
     from pipeline.colorize import export
     from pipeline.core.errors import InputError
@@ -58,7 +55,7 @@ def command(
     form = export.Form(target, precision, embedding_is_input=embedding == "input")
     path = out or form.default_path(run)
     if not path.name:
-        raise InputError(f"--out: expected the name of a new file or folder, received {path}")
+        raise InputError(f"--out: expected the name of a file or folder, received {path}")
     with common.hold(path):
         made = export.export(run, path, form, embedding_weights=embedding_weights, replace=replace, threads=threads)
     check = made["check"]
@@ -67,10 +64,6 @@ def command(
     click.echo(
         f"export: on {len(check['photographs'])} sample photographs, a and b differ from Keras' by at most "
         f"{check['largest_difference']:.2g} of 255, mean CIEDE2000 {check['ciede2000'][0]:.2g} "
-        f"(tolerance: {measure} {tolerance:g}); {export.record_of(path)} tells more",
+        f"(tolerance: {measure} {tolerance:g}); {export.record_of(path)} has the details",
         err=True,
     )
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m stages.export")

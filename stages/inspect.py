@@ -1,4 +1,4 @@
-"""Stage: what is in a store."""
+"""Stage: the content of a store."""
 
 import json
 from dataclasses import asdict
@@ -9,20 +9,21 @@ import click
 
 from pipeline.config.partitions import PARTITIONS
 from stages import common
+from stages.command import Stage
 
 PNG = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("inspect", cls=common.Stage)
+@click.command("inspect", cls=Stage)
 @click.argument("store")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--sheet", type=PNG, help="Draw a contact sheet, gray and true, of at most 100 images into this PNG.")
-@click.option("--rows", metavar="ROWS", help="Images of the sheet by row: 0,5,10-20. Default: all.")
-@click.option("--id", "ids", multiple=True, metavar="ID", help="Image of the sheet by id. May be repeated.")
-@click.option("--partition", type=click.Choice(PARTITIONS), help="Images of the sheet: those of one partition.")
+@click.option("--rows", metavar="ROWS", help="Rows to draw on the sheet: 0,5,10-20. Default: all.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Id of an image to draw on the sheet. May be repeated.")
+@click.option("--partition", type=click.Choice(PARTITIONS), help="Draw only this partition on the sheet.")
 @click.option("--plot", type=PNG, help="Draw histograms of L, a and b, and the embeddings' norms and spectrum.")
-@click.option("--neighbours", default="", metavar="ID", help="Tell which images' embeddings are nearest to this one's.")
-@click.option("--count", type=click.IntRange(1, 99), help="How many neighbours. Default: 8.")
+@click.option("--neighbours", default="", metavar="ID", help="Find the images with the nearest embeddings.")
+@click.option("--count", type=click.IntRange(1, 99), help="Number of neighbours. Default: 8.")
 @click.option("--to", type=PNG, help="Draw the neighbours into this PNG.")
 def command(
     store: str,
@@ -36,10 +37,10 @@ def command(
     count: int | None,
     to: Path | None,
 ) -> None:
-    """Show what STORE, for example data/sample/images.zarr, holds.
+    """Describe STORE, for example data/sample/images.zarr, and check every shard.
 
-    Without --sheet, --plot and --neighbours every shard is checked and described. These use the images and the
-    embeddings of one folder, whichever is named, and replace the PNG.
+    --sheet, --plot and --neighbours use the images and the embeddings of one folder, whichever of them is named, and
+    replace existing PNG files.
     """
     _refuse_useless(sheet, rows is not None or ids or partition, neighbours, to or count, plot, to)
     if sheet or plot or neighbours:
@@ -137,7 +138,3 @@ def _show(described: dict[str, Any]) -> None:
         console.print(table)
     console.print("made by", style="italic")
     console.print_json(json.dumps(described.get("manifest", described["attributes"]), sort_keys=True))
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m stages.inspect")

@@ -1,40 +1,22 @@
-"""Stage: the scores of the answers that need no network."""
-
-from pathlib import Path
-
-import click
+"""Stage: the scores of the baselines, which need no network."""
 
 from stages import common
 
 
-@click.command("references", cls=common.Stage)
-@common.config_options
-@common.path_option("--images", "The store of images.")
-@common.path_option("--splits", "The split.")
-@common.path_option("--references", "The CSV file to write; more stands beside it.")
-@common.replace_option
-def command(
-    configs: tuple[Path, ...],
-    assignments: tuple[str, ...],
-    images: Path | None,
-    splits: Path | None,
-    references: Path | None,
-    replace: bool,
-) -> None:
-    """Score the answers that need no network: gray, the mean colour, another image's and so on."""
-    from pipeline.config.paths import Paths
+@common.stage("references", "images", "splits", "references", "replace")
+def command(work: common.Work) -> None:
+    """Score the baselines: gray, the mean colour, another image's colours, and so on."""
     from pipeline.embedding import recipe
     from pipeline.evaluation.baselines import score_baselines
 
-    config = common.load(configs, assignments, replace=replace)
-    places = Paths(config)
+    config = work.config
     if recipe.recognition(config.embedding):
-        common.start_backend(config, "float32")
-    target = references or places.references
+        work.start_backend("float32")
+    target = work.path("references")
     with common.hold(target):
         score_baselines(
-            common.image_store(images, places.images),
-            splits or places.splits,
+            work.images,
+            work.path("splits"),
             target,
             batch_size=config.evaluation.batch_size,
             seed=config.evaluation.seed,
@@ -43,7 +25,3 @@ def command(
             replace=config.replace,
             progress=common.progress(),
         )
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m stages.references")

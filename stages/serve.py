@@ -1,4 +1,4 @@
-"""Stage: a page in the browser that colours photographs."""
+"""Stage: a local web page that colourizes photographs."""
 
 import contextlib
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.serve.runs import ServedRun
 
 
-@click.command("serve", cls=common.Stage)
+@common.stage("serve")
 @click.option(
     "--run",
     "folders",
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     type=common.PATH,
     help="A run's results: results/<run>. May be repeated. Default: all finished runs of the configuration.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="An address that only this machine can reach.")
-@click.option("--port", default=8224, show_default=True, type=click.IntRange(0, 65535), help="0 for any free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--port", default=8224, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes any free one.")
 @click.option(
     "--max-megapixels",
     type=common.POSITIVE,
-    help="Refuse larger photographs. Default: as the configuration's folder of photographs has it, else "
-    f"{MAX_MEGAPIXELS:g}.",
+    help=f"Refuse larger photographs. Default: the limit of the configuration's dataset, or else {MAX_MEGAPIXELS:g}.",
 )
 @click.option(
     "--max-megabytes",
@@ -36,14 +35,10 @@ if TYPE_CHECKING:
     type=common.POSITIVE,
     help="Refuse larger files.",
 )
-@click.option(
-    "--embedding-weights",
-    type=common.PATH,
-    help="The embedding network's weights. Default: those of the runs' datasets.",
-)
-@click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads to compute with.")
-@common.config_options
+@common.weights_option
+@common.threads_option
 def command(
+    work: common.Work,
     folders: tuple[Path, ...],
     host: str,
     port: int,
@@ -51,15 +46,12 @@ def command(
     max_megabytes: float,
     embedding_weights: Path | None,
     threads: int,
-    configs: tuple[Path, ...],
-    assignments: tuple[str, ...],
 ) -> None:
-    """Serve a page on this machine that colours the photographs dropped on it.
+    """Serve a local web page that colourizes the photographs dropped on it.
 
     Nothing leaves the machine. Ctrl-C ends it.
     """
     with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-        from pipeline.config.paths import Paths
         from pipeline.config.schema import FolderSource
         from pipeline.core.errors import InputError
 
@@ -75,11 +67,10 @@ def command(
             ) from None
         from pipeline.serve.queue import Limits
 
-        config = common.load(configs, assignments)
         if max_megapixels is None:
-            source = config.datasets[config.dataset]
+            source = work.config.datasets[work.config.dataset]
             max_megapixels = source.max_megapixels if isinstance(source, FolderSource) else MAX_MEGAPIXELS
-        found = [runs.read(folder) for folder in folders] or runs.finished(Paths(config).results)
+        found = [runs.read(folder) for folder in folders] or runs.finished(work.path("results"))
         server.serve(
             found,
             host,
@@ -90,14 +81,10 @@ def command(
             skip_unusable=not folders,
             ready=_ready,
         )
-    click.echo("serve: ended, and all photographs are removed", err=True)
+    click.echo("serve: stopped; all uploaded photographs are deleted", err=True)
 
 
 def _ready(url: str, runs: "list[ServedRun]") -> None:
     for run in runs:
         click.echo(f"serve: {run.name}, embedding weights: {run.weights}", err=True)
     click.echo(f"serve: open {url} in a browser; Ctrl-C ends it", err=True)
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m stages.serve")

@@ -279,7 +279,7 @@ def test_a_call_that_is_killed_goes_on_and_ends_with_the_same_files(made_run, tm
     root.mkdir()
     for number in range(60):
         Image.fromarray(gray_photograph(600, 800, number)).save(root / f"{number}.png")
-    command = [sys.executable, "-m", "stages.colorize", str(root), "--run", str(made_run), "--out"]
+    command = [sys.executable, "-m", "stages", "colorize", str(root), "--run", str(made_run), "--out"]
     once, killed = tmp_path / "once", tmp_path / "killed"
     assert subprocess.run([*command, str(once)], cwd=ROOT).returncode == 0
     while len(list(killed.glob("*.png"))) < 55:

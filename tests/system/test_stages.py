@@ -62,11 +62,6 @@ print(sorted(set(heavy) & set(sys.modules)))
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("-m", "stages"), ("-m", "stages.ingest"), ("-m", "stages.inspect")])
-def test_stages_are_modules_that_python_runs(arguments):
-    done = python(*arguments, "--help")
-    assert done.returncode == 0 and done.stdout.startswith(f"Usage: python {' '.join(arguments)} ")
-
 
 def test_an_unknown_stage_is_refused(call):
     result = call("embedd")

@@ -99,7 +99,7 @@ def test_training_that_is_told_to_stop_saves_what_is_done_first(
     began = time.monotonic()
     rest = process.stdout.read()
     assert process.wait() == status and time.monotonic() - began < 10
-    assert f"train: {word}" in rest and "goes on from there" in rest and "Traceback" not in rest
+    assert f"train: {word}" in rest and "Traceback" not in rest
     epochs = checkpoints.load(tmp_path / "m" / "checkpoint.npz").state["epochs"]
     assert epochs >= 3
     done = python(*training, "--set", f"training.epochs={epochs + 1}")

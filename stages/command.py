@@ -1,0 +1,138 @@
+"""How a stage's command ends: bad input, a signal or a full disk give one line and a status, never a traceback."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from pipeline import WORKFLOW
+from pipeline.core import machine
+from pipeline.core.errors import InputError
+
+# The setting that lowers the memory that a stage needs.
+LESS_MEMORY = {
+    "ingest": "workers or images_per_shard",
+    "embed": "embedding.batch_size",
+    "references": "evaluation.batch_size",
+    "evaluate": "evaluation.batch_size",
+    "train": "training.memory_gib, or the run's batch size (_bs)",
+}
+
+
+class Stage(click.Command):
+    """A command with one line on standard error and status 2 for bad input.
+
+    SIGTERM, which a cluster sends, is handled like Ctrl-C. The command also stops when the workflow that called it is
+    gone: after a kill of the workflow it would otherwise keep writing beside the next call's stages.
+    """
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Read the command line."""
+        try:
+            return super().make_context(*arguments, **more)
+        except click.UsageError as error:
+            refuse_usage(error)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        _log_to_stderr()
+        machine.keep_freed()
+        try:
+            with _stopping():
+                return super().invoke(context)
+        except InputError as error:
+            _end(f"error: {error}", 2)
+        except KeyboardInterrupt as error:
+            word, status = ("stopped", 143) if isinstance(error, Stopped) else ("interrupted", 130)
+            _end(f"{self.name}: {word}; finished work is kept, and the same command continues from there", status)
+        except OSError as error:
+            what = error.strerror or str(error)
+            name = f"{error.filename}: " if error.filename else ""
+            place = "another --out" if self.name == "colorize" else "another place (data, root)"
+            _end(f"error: {name}{what}; {_remedy(error, place)}run the same command again", 2)
+        except Exception as error:
+            kind = type(error).__name__
+            if not isinstance(error, MemoryError) and "ResourceExhausted" not in kind:  # TensorFlow's
+                raise
+            what = (" ".join(str(error).split()) or kind)[:200]
+            less = LESS_MEMORY.get(self.name or "", "limit")
+            _end(f"error: {self.name}: out of memory ({what}); lower {less}, then run the same command again", 2)
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM came, or the workflow ended."""
+
+
+def refuse_usage(error: click.UsageError) -> NoReturn:
+    """End with one line about a command line that cannot be understood."""
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    _end(f"error: {text}; see {error.ctx.command_path if error.ctx else 'python -m stages'} --help", 2)
+
+
+def _remedy(error: OSError, place: str) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room there; finished work is kept; "
+    if error.errno == errno.EFBIG:
+        return "a file may not become that large here: raise the limit (ulimit -f); "
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"make it writable, or name {place}; "
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
+        path = Path(os.fsdecode(error.filename))
+        found = next((place for place in (path, *path.parents) if place.is_file()), path)
+        return f"{found} is a file where a folder is needed: move it, or name {place}; "
+    return "fix that and "
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[None]:
+    """Turn SIGTERM, and the end of the workflow, into `Stopped` for the block."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    if workflow := os.environ.get(WORKFLOW):
+        threading.Thread(target=_watch, args=[workflow], daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the saving
+    raise Stopped
+
+
+def _watch(workflow: str) -> None:
+    """Send this process SIGTERM once the workflow is gone."""
+    from pipeline.core.locks import is_gone
+
+    while not is_gone(workflow):
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end(message: str, status: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LevelFormatter("%(message)s"))
+    logger = logging.getLogger("deepcolor")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class _LevelFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
