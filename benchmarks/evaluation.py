@@ -60,8 +60,8 @@ def evaluate() -> list[Line]:
 def _evaluation(run: Run, settings: schema.Evaluation, folder: Path, n: int) -> Callable[[], object]:
     """The evaluation of a run that is trained on some of `n` images."""
     images, embeddings, split = datasets.synthetic(folder, n, SPLIT)
-    references, directory = folder / "references.csv", folder / RUN
-    score_baselines(images, split, references, batch_size=settings.batch_size, seed=0, threads=THREADS)
+    baselines, directory = folder / "baselines.csv", folder / RUN
+    score_baselines(images, split, baselines, batch_size=settings.batch_size, seed=0, threads=THREADS)
     train(run, images, embeddings, split, directory, schema.Training(epochs=1))
     return partial(
         evaluation.evaluate,
@@ -69,7 +69,7 @@ def _evaluation(run: Run, settings: schema.Evaluation, folder: Path, n: int) -> 
         images,
         embeddings,
         split,
-        references,
+        baselines,
         directory,
         settings,
         resolved={"evaluation": settings.model_dump()},

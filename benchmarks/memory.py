@@ -105,7 +105,7 @@ def peaks(folder: Path, n: int, before_embed: str = "", only: Collection[str] = 
         "ingest": ("-m", "stages", "ingest"),
         "embed": ("-c", before_embed + STUB, "embed"),
         "split": ("-m", "stages", "split"),
-        "references": ("-c", CORNERS, "references"),
+        "baselines": ("-c", CORNERS, "baselines"),
         "train": ("-m", "stages", "train", RUN),
         "train, memory_gib: 0": ("-m", "stages", "train", f"{RUN}_s1", "--set", "training.memory_gib=0"),
         "evaluate": ("-c", CORNERS, "evaluate", RUN),
@@ -125,7 +125,7 @@ def growth() -> list[Line]:
         few, many = (peaks(folder, n, spread) for n in (FEW, MANY))
     told = {
         "embed": f"With a stub in the place of the network, and the spread of {SPREAD} embeddings.",
-        "references": "With the scores of a corner of each image.",
+        "baselines": "With the scores of a corner of each image.",
         "evaluate": "With the scores of a corner of each image.",
         "train": "It holds the images to train and validate on, 80 % of them, up to memory_gib.",
         "train, memory_gib: 0": "Decoded images are mapped from a file.",
@@ -148,7 +148,7 @@ def growth() -> list[Line]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help="ingest, embed, split, references, train, …")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="ingest, embed, split, baselines, train, …")
     arguments = parser.parse_args()
     n = arguments.images
     with tempfile.TemporaryDirectory() as temporary:

@@ -12,7 +12,7 @@ NAMES = (
     "ingest",
     "embed",
     "split",
-    "references",
+    "baselines",
     "train",
     "evaluate",
     "collect",

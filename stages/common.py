@@ -91,7 +91,7 @@ PLACES: dict[str, Decorator] = {
         "images": "Store of images, ending in .zarr; index.csv and report.csv are beside it.",
         "embeddings": "Store of embeddings, ending in .zarr.",
         "splits": "CSV file of the split.",
-        "references": "CSV file of the baselines' scores; their other files are beside it.",
+        "baselines": "CSV file of the baselines' scores; their other files are beside it.",
         "model": "Folder of the trained run: weights, history, checkpoint.",
         "results": "Folder of all results.",
         "data": "Folder of all datasets.",

@@ -3,7 +3,7 @@
 from stages import common
 
 
-@common.stage("evaluate", "images", "embeddings", "splits", "references", "model", "replace", run=True)
+@common.stage("evaluate", "images", "embeddings", "splits", "baselines", "model", "replace", run=True)
 def command(work: common.Work) -> None:
     """Score RUN on train, validation and test images."""
     run, config = work.run, work.config
@@ -17,7 +17,7 @@ def command(work: common.Work) -> None:
             images,
             embeddings,
             work.path("splits"),
-            work.path("references"),
+            work.path("baselines"),
             work.model,
             config.evaluation,
             resolved=config.model_dump(),

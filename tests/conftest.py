@@ -47,7 +47,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def referenced(tmp_path_factory):
-    """3, 2 and 10 images to train, validate and test, with reference answers: read it, never write to it.
+    """3, 2 and 10 images to train, validate and test, with baselines: read it, never write to it.
 
     Ten images of the test partition have intervals. Colours change within squares of 2x2 pixels.
     """
@@ -57,7 +57,7 @@ def referenced(tmp_path_factory):
     arrays = [np.roll(array, (1, 1), (1, 2)) for array in tiny.photographs(15)]
     split = schema.Split(train=0.2, validation=0.13, test=0.67)
     dataset = tiny.make_dataset(tmp_path_factory.mktemp("referenced") / "data" / "tiny", arrays=arrays, split=split)
-    baselines.score_baselines(dataset.images, dataset.splits, dataset.references, batch_size=3)
+    baselines.score_baselines(dataset.images, dataset.splits, dataset.baselines, batch_size=3)
     return dataset
 
 

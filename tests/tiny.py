@@ -91,8 +91,8 @@ class Dataset:
         return self.folder / "splits.csv"
 
     @property
-    def references(self):
-        return self.folder / "references.csv"
+    def baselines(self):
+        return self.folder / "baselines.csv"
 
     @property
     def sources(self):

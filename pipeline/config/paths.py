@@ -53,7 +53,7 @@ class DatasetFiles:
     index = Under("index.csv")  # a row per image
     report = Under("report.csv")  # photographs that were left out, and duplicates
     splits = Under("splits.csv")
-    references = Under("references.csv")  # scores of the baselines
+    baselines = Under("baselines.csv")  # scores of the baselines; see `BaselineFiles`
     network = Under("embedding_network.weights.h5")  # the embedding network's weights, where they are random
     network_manifest = Under("embedding_network.json")  # kind and digest of these weights, whatever they are
 
@@ -66,11 +66,6 @@ class DatasetFiles:
     def embeddings(self) -> Store:
         """The store of embeddings."""
         return Store(self.directory / f"{EMBEDDINGS.kind}.zarr", EMBEDDINGS)
-
-    @property
-    def baselines(self) -> "BaselineFiles":
-        """The scores of the baselines, and what lies beside them."""
-        return BaselineFiles(self.references)
 
     @classmethod
     def beside(cls, store: Store) -> "DatasetFiles":

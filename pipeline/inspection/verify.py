@@ -19,7 +19,7 @@ from pipeline.training import checkpoints
 MANIFESTS = {
     **{f"{kind}{suffix}": f"{kind}.json" for kind in LAYOUTS for suffix in (".zarr", ".shards")},
     "splits.csv": "splits.json",
-    "references.csv": "references.json",
+    "baselines.csv": "baselines.json",
     DatasetFiles.network.name: DatasetFiles.network_manifest.name,
     "settings.json": "training.json",
     "run.yaml": files.LISTING,
@@ -61,7 +61,7 @@ class Part:
         manifest = self.manifest
         if manifest.stem in LAYOUTS:
             return manifest.with_suffix(".zarr")
-        if manifest.name in ("splits.json", "references.json"):
+        if manifest.name in ("splits.json", "baselines.json"):
             return manifest.with_suffix(".csv")
         if manifest.name == DatasetFiles.network_manifest.name:
             return manifest.with_name("embeddings.zarr")

@@ -108,7 +108,7 @@ def check_data(config: Config) -> None:
         places.images.path: (places.images.attributes().get("settings"), "ingest"),
         places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
     }
-    for path, stage in ((places.splits, "split"), (places.references, "references")):
+    for path, stage in ((places.splits, "split"), (places.baselines, "baselines")):
         made_with[path] = (files.read_if_whole(manifest_of(path)).get("settings"), stage)
     for path, (old, stage) in made_with.items():
         new = stage_settings(config, stage)

@@ -107,14 +107,14 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
 def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) -> None:
     """Add one job; `name` is its run, where it has one."""
     network = registry.get(config.embedding.network)
-    recognition = network.flops * (stage_settings(config, "references")["recognition"] is not None)
+    recognition = network.flops * (stage_settings(config, "baselines")["recognition"] is not None)
     if rule == "ingest":
         copies = 1.6 if config.datasets[config.dataset].kind == "folder" else 0.6
         cost.add(0.03 * images, disk=copies * BYTES * images)
     elif rule == "embed":
         disk = network.bytes_per_image() * images + 4 * network.parameters
         cost.add(25, images * network.flops, disk, 2.5e9)
-    elif rule == "references":
+    elif rule == "baselines":
         cost.add(0.25 * images, 5 * images * recognition)
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)

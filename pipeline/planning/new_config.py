@@ -21,7 +21,7 @@ SEEN = 60_000  # photographs that training sees, each once per epoch
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 200
 MOST_THREADS = 16
 OURS = {"models", "results", "logs"}  # what stages write below `root`
-RULES = ("ingest", "embed", "split", "references", "train", "evaluate", "collect")
+RULES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "collect")
 
 TEMPLATE = """\
 # Your own photographs: {count} files in {folder_comment}

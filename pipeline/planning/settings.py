@@ -17,6 +17,6 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
         return recipe.settings(config.embedding, config.images_per_shard)
     if stage == "split":
         return config.split.model_dump()
-    if stage == "references":
+    if stage == "baselines":
         return baselines.settings(config.evaluation.seed, config.embedding)
     return config.evaluation.model_dump()

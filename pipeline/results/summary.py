@@ -150,7 +150,7 @@ def _read(folder: Path) -> _Result:
         raise InputError(f"{name} has no rows")
     values, ends = {}, {}
     for line, row in enumerate(rows, start=2):
-        # A row of the dataset's references may be for all runs.
+        # A row of the dataset's baselines may be for all runs.
         row["run"] = row["run"] or folder.name
         if row["run"] != folder.name:
             raise InputError(f"{name}, line {line}: expected the run {folder.name}, received {row['run']!r}")

@@ -20,13 +20,13 @@ from pipeline.images import jpeg
 # Answers that need no network put one colour on every lightness.
 pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 
-WRITTEN = ("references.csv", "references_per_image.csv", "references.json", "pictures")
+WRITTEN = ("baselines.csv", "baselines_per_image.csv", "baselines.json", "pictures")
 
 
 def written(dataset):
-    """The bytes of what the references are, by path."""
+    """The bytes of what the baselines are, by path."""
     whole = tree(dataset.folder)
-    return {name: content for name, content in whole.items() if name.startswith(("references", "pictures"))}
+    return {name: content for name, content in whole.items() if name.startswith(("baselines", "pictures"))}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def own(referenced, tmp_path):
 
 @pytest.fixture(scope="module")
 def rows(referenced):
-    return files.read_csv(referenced.references, scores.COLUMNS)
+    return files.read_csv(referenced.baselines, scores.COLUMNS)
 
 
 def by_loop(ab):
@@ -100,7 +100,7 @@ def test_rows_are_of_no_run_and_say_why_there_is_no_interval(referenced, rows):
 
 
 def test_the_per_image_file_gives_the_same_metrics(referenced, rows):
-    read = per_image.read(referenced.folder / "references_per_image.csv")
+    read = per_image.read(referenced.folder / "baselines_per_image.csv")
     table = splits.read(referenced.splits, referenced.images.manifest()["fingerprint"])
     assert (read.ids, read.groups, read.partitions) == tuple(
         [r[k] for r in table] for k in ("id", "group", "partition")
@@ -132,30 +132,30 @@ def test_the_test_images_come_as_pictures_true_and_gray(referenced):
 def test_neither_batches_nor_threads_change_a_byte(referenced, own):
     before = written(own)
     assert before == written(referenced) and len(before) == 3 + 20
-    score_baselines(own.images, own.splits, own.references, batch_size=16, threads=1)
+    score_baselines(own.images, own.splits, own.baselines, batch_size=16, threads=1)
     assert written(own) == before
 
 
 def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
     before = written(own)
     with pytest.raises(
-        InputError, match=r"references\.csv was made with other settings \(seed: 0, now 1\); to replace"
+        InputError, match=r"baselines\.csv was made with other settings \(seed: 0, now 1\); to replace"
     ):
-        score_baselines(own.images, own.splits, own.references, seed=1)
+        score_baselines(own.images, own.splits, own.baselines, seed=1)
     assert written(own) == before
-    score_baselines(own.images, own.splits, own.references, seed=1, replace=True)
-    after = files.read_csv(own.references, scores.COLUMNS)
+    score_baselines(own.images, own.splits, own.baselines, seed=1, replace=True)
+    after = files.read_csv(own.baselines, scores.COLUMNS)
     assert value(after, "test", "shuffled", "rmse") != value(rows, "test", "shuffled", "rmse")
     assert value(after, "test", "mean", "rmse") == value(rows, "test", "mean", "rmse")
     ends = [[r["low"] for r in found if r["answer"] == "mean" and r["partition"] == "test"] for found in (rows, after)]
     assert ends[0] != ends[1]
     with pytest.raises(InputError, match="another split or seed"):
-        read_baselines(own.references, own.images, own.splits, 0)
-    read_baselines(own.references, own.images, own.splits, 1)
+        read_baselines(own.baselines, own.images, own.splits, 0)
+    read_baselines(own.baselines, own.images, own.splits, 1)
 
 
 def test_what_evaluation_reads_is_what_was_written(referenced, rows):
-    read = read_baselines(referenced.references, referenced.images, referenced.splits, 0)
+    read = read_baselines(referenced.baselines, referenced.images, referenced.splits, 0)
     assert read.rows == rows
     assert list(read.answers) == list(predictors.BUILT_IN)
     ab = referenced.arrays("validation")[1]
@@ -165,16 +165,16 @@ def test_what_evaluation_reads_is_what_was_written(referenced, rows):
     np.testing.assert_allclose(read.rarity["validation"], weights / (shares * weights).sum(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["references.csv", "references_per_image.csv"])
+@pytest.mark.parametrize("name", ["baselines.csv", "baselines_per_image.csv"])
 def test_a_changed_or_missing_file_is_refused(own, name):
     path = own.folder / name
     content = path.read_bytes()
     path.write_bytes(content.replace(b"gray", b"grey", 1))
     with pytest.raises(InputError, match=rf"{name} is damaged: .*; run `python -m stages verify`"):
-        read_baselines(own.references, own.images, own.splits, 0)
+        read_baselines(own.baselines, own.images, own.splits, 0)
     path.unlink()
     with pytest.raises(InputError, match=rf"{name} is missing"):
-        read_baselines(own.references, own.images, own.splits, 0)
+        read_baselines(own.baselines, own.images, own.splits, 0)
 
 
 def test_a_failure_leaves_no_references_that_are_taken_for_whole(own, monkeypatch):
@@ -185,13 +185,13 @@ def test_a_failure_leaves_no_references_that_are_taken_for_whole(own, monkeypatc
 
     monkeypatch.setattr(jpeg, "write_jpeg", fail)
     with pytest.raises(OSError, match="No space"):
-        score_baselines(own.images, own.splits, own.references)
+        score_baselines(own.images, own.splits, own.baselines)
     after = written(own)
-    assert {name for name in before if name not in after} == {"references.json"}
+    assert {name for name in before if name not in after} == {"baselines.json"}
     assert after == {name: before[name] for name in after}
     assert not [path for path in own.folder.iterdir() if path.name.startswith(".")]
-    with pytest.raises(InputError, match=r"references\.json does not exist"):
-        read_baselines(own.references, own.images, own.splits, 0)
+    with pytest.raises(InputError, match=r"baselines\.json does not exist"):
+        read_baselines(own.baselines, own.images, own.splits, 0)
 
 
 @settings(max_examples=200, deadline=None)

@@ -440,10 +440,10 @@ def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras,
     monkeypatch.setattr(recognition, "load_network", lambda embedding: projection)
     imagenet = Embedding(weights="imagenet")
     dataset = Dataset(shutil.copytree(prepared.folder, tmp_path / "data" / "tiny"))
-    score_baselines(dataset.images, dataset.splits, dataset.references, embedding=imagenet)
+    score_baselines(dataset.images, dataset.splits, dataset.baselines, embedding=imagenet)
     run_training(dataset, tmp_path / "models" / RUN)
     out = evaluate.evaluate(
-        Run.parse(RUN), *dataset.sources, dataset.references, tmp_path / "models" / RUN, Evaluation(batch_size=3),
+        Run.parse(RUN), *dataset.sources, dataset.baselines, tmp_path / "models" / RUN, Evaluation(batch_size=3),
         resolved=Config().model_dump(), more_architectures=DOT, embedding=imagenet,
     )  # fmt: skip
     lightness, ab, embeddings = dataset.arrays("validation")
@@ -472,6 +472,6 @@ def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras,
     # With other weights the same dataset has no such numbers, and references of the one do not serve the other.
     with pytest.raises(InputError, match="run baselines again"):
         evaluate.evaluate(
-            Run.parse(RUN), *dataset.sources, dataset.references, tmp_path / "models" / RUN, Evaluation(batch_size=3),
+            Run.parse(RUN), *dataset.sources, dataset.baselines, tmp_path / "models" / RUN, Evaluation(batch_size=3),
             resolved=Config().model_dump(), more_architectures=DOT, embedding=Embedding(), replace=True,
         )  # fmt: skip

@@ -42,7 +42,7 @@ def evaluate(dataset, directory, name=RUN, *, replace=False, threads=2, **option
 
     asked = Evaluation(**{"batch_size": 3, "pictures": 2, **options})
     return evaluate(
-        Run.parse(name), *dataset.sources, dataset.references, directory, asked,
+        Run.parse(name), *dataset.sources, dataset.baselines, directory, asked,
         resolved=Config(evaluation=asked).model_dump(), replace=replace, threads=threads, more_architectures=DOT,
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def plant(directory, model, which="best"):
 
 @pytest.fixture(scope="module")
 def evaluated(_started, _in_the_paper, referenced, tmp_path_factory):
-    """A dataset with references and an evaluated run, whose answers vary and depend on the embedding: read only."""
+    """A dataset with baselines and an evaluated run, whose answers vary and depend on the embedding: read only."""
     from pipeline.networks import builder
 
     root = tmp_path_factory.mktemp("evaluated")
@@ -144,7 +144,7 @@ def test_the_runs_own_numbers_are_those_of_the_saved_model(keras, evaluated, par
 def test_the_references_rows_are_the_datasets(evaluated):
     dataset, directory = evaluated
     rows = rows_of(directory / "evaluation" / "metrics.csv")
-    theirs = rows_of(dataset.references)
+    theirs = rows_of(dataset.baselines)
     assert [r for r in rows if r["answer"] in predictors.BUILT_IN] == [{**r, "run": RUN} for r in theirs]
     assert {r["answer"] for r in theirs} == set(predictors.BUILT_IN)
 
@@ -276,10 +276,10 @@ def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
     assert record["configuration"]["evaluation"]["batch_size"] == 16
 
 
-def test_another_seed_needs_other_references(own):
+def test_another_seed_needs_other_baselines(own):
     dataset, directory = own
     with pytest.raises(
-        InputError, match=r"references\.csv was made from .* another split or seed.*; run baselines again"
+        InputError, match=r"baselines\.csv was made from .* another split or seed.*; run baselines again"
     ):
         evaluate(dataset, directory, seed=1, replace=True)
 
@@ -468,12 +468,12 @@ def test_a_changed_or_missing_file_of_the_run_is_refused(own, name):
 
 def test_references_of_other_images_are_refused(own):
     dataset, directory = own
-    path = dataset.references.with_suffix(".json")
+    path = dataset.baselines.with_suffix(".json")
     files.write_json(path, {**files.read_json(path), "images": "others"})
     with pytest.raises(InputError, match=r"images: 'others', now '\w+'\); run baselines again"):
         evaluate(dataset, directory)
     path.unlink()
-    with pytest.raises(InputError, match=r"references\.json does not exist"):
+    with pytest.raises(InputError, match=r"baselines\.json does not exist"):
         evaluate(dataset, directory)
 
 

@@ -826,8 +826,8 @@ WRONG_TABLES = {
     "index, an endless field": ("index.csv", b'id,group,source,digest,flags\n"' + b"a" * 200_000, "split"),
     "index, NUL": ("index.csv", b"id,group,source,digest,flags\n" + b"\0" * 99, "split"),
     "index, a pipe": ("index.csv", pipe, "split"),
-    "split, cut": ("splits.csv", b"index,id,group,partition\n0,a,a,train\n", "references"),
-    "split, its manifest cut": ("splits.json", b'{"sha256": ', "references"),
+    "split, cut": ("splits.csv", b"index,id,group,partition\n0,a,a,train\n", "baselines"),
+    "split, its manifest cut": ("splits.json", b'{"sha256": ', "baselines"),
 }
 
 
@@ -866,7 +866,7 @@ def test_weights_that_are_no_file_are_refused(call, dataset, tmp_path, weights, 
         f'dataset: tiny\ndatasets: {{tiny: {{kind: sample}}}}\nembedding: {{weights: "{weights}"}}'.replace("\0", "\\0")
     )
     before = entries(tmp_path)
-    assert_refused(call(["references", "--config", "mine.yaml"]), "embedding.weights: ", said)
+    assert_refused(call(["baselines", "--config", "mine.yaml"]), "embedding.weights: ", said)
     assert entries(tmp_path) == before
 
 

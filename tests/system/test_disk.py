@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "embed", "split", "references", "train", "evaluate", "collect", "report")
+STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "collect", "report")
 OF_A_RUN = STAGES[4:7]
 LEFTOVERS = re.compile(r"\.tmp|\.partial$|\.new$|\.old$|\.holder$")
 
@@ -337,7 +337,7 @@ def test_a_shard_that_was_half_written_is_removed(call, run, tmp_path):
     ("stage", "broken", "setting"),
     [
         ("ingest", "pipeline.dataset.sources.arrays.np.array", "workers"),
-        ("references", "numpy.stack", "evaluation.batch_size"),
+        ("baselines", "numpy.stack", "evaluation.batch_size"),
     ],
 )
 def test_too_little_memory_is_one_line_too(call, run, tmp_path, monkeypatch, stage, broken, setting):

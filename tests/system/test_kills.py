@@ -16,10 +16,10 @@ from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "split", "embed", "references", "train", "evaluate", "collect", "report")
+STAGES = ("ingest", "split", "embed", "baselines", "train", "evaluate", "collect", "report")
 WRITES = {  # whose lock shows that a stage is at work
     "ingest": "data/tiny/images.zarr", "embed": "data/tiny/embeddings.zarr", "split": "data/tiny/splits.csv",
-    "references": "data/tiny/references.csv", "train": f"models/{RUN}", "evaluate": f"models/{RUN}",
+    "baselines": "data/tiny/baselines.csv", "train": f"models/{RUN}", "evaluate": f"models/{RUN}",
     "collect": f"results/{RUN}",
 }  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

@@ -33,7 +33,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     assert result.exit_code == 0
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
-    data = {"ingest", "embed", "split", "references"}
+    data = {"ingest", "embed", "split", "baselines"}
     runs = {"train", "evaluate", "collect", "report", "colorize", "export", "serve", "compare", "show"}
     assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
 
@@ -79,7 +79,7 @@ def test_an_unknown_stage_is_refused(call):
         (["ingest", "--set", "datasets.sample={kind: kaggle, path: nowhere}"], ["nowhere: expected a folder"]),
         (["embed"], ["images.json does not exist", "run its stage"]),
         (["split"], ["images.json does not exist"]),
-        (["references"], ["images.json does not exist", "run its stage"]),
+        (["baselines"], ["images.json does not exist", "run its stage"]),
         (["train", "base"], ["run name 'base': expected <architecture>_lr"]),
         (["train", "base_lr0.0001"], ["'base_lr1e-4'"]),
         (["train", "arch7_lr1e-4"], ["architecture 'arch7': expected one of base, arch1, arch2, arch3"]),
@@ -174,7 +174,7 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     assert "15 images in 2 shards (0 written, 2 unchanged)" in done("ingest")
     write_embeddings(Store(tmp_path / "data/kaggle/images.zarr", IMAGES), tmp_path / "data/kaggle/embeddings.zarr")
     assert "split: train 9, validation 3, test 3" in done("split")
-    done("references")
+    done("baselines")
     assert "epoch 2 of 2" in done("train", RUN)
     done("evaluate", RUN)
     assert f"{RUN}, test images:\n  RMSE " in done("collect", RUN)

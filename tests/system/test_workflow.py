@@ -118,8 +118,8 @@ DAMAGED = {
     "data/tiny/images.json": {"ingest"},
     "data/tiny/index.csv": {"ingest"},
     "data/tiny/splits.csv": {"split"},
-    "data/tiny/references_per_image.csv": {"references"},
-    "data/tiny/pictures/true/000009.jpg": {"references"},
+    "data/tiny/baselines_per_image.csv": {"baselines"},
+    "data/tiny/pictures/true/000009.jpg": {"baselines"},
     f"models/{RUN}/best.weights.h5": {"train"},
     f"models/{RUN}/training.json": {"train"},
     f"models/{RUN}/evaluation/model.keras": {"evaluate"},
@@ -184,7 +184,7 @@ def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):
 
 def test_another_seed_of_the_evaluation_is_refused_before_any_job(workflow):
     printed = workflow.run("--config", "evaluation={seed: 7}", status=2)
-    assert "references.csv was made with other settings (seed: 0, now 7)" in printed
+    assert "baselines.csv was made with other settings (seed: 0, now 7)" in printed
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-# From a source of images to stores, split and reference answers: once per dataset, for all runs.
+# From a source of images to stores, split and baselines: once per dataset, for all runs.
 # The stores themselves are no outputs, because Snakemake would delete what an interrupted job has finished.
 
 
@@ -63,24 +63,24 @@ rule split:
         "python -m stages split 2>&1 | tee -i {log}"
 
 
-rule references:
+rule baselines:
     input:
         rules.ingest.output,
         rules.split.output,
-        lost.notes(PATHS.references),
+        lost.notes(PATHS.baselines),
     output:
-        scores=f"{DATA}/references.csv",
-        per_image=f"{DATA}/references_per_image.csv",
+        scores=f"{DATA}/baselines.csv",
+        per_image=f"{DATA}/baselines_per_image.csv",
         pictures=directory(f"{DATA}/pictures"),
-        manifest=f"{DATA}/references.json",
+        manifest=f"{DATA}/baselines.json",
     log:
-        f"{LOGS}/{CONFIG.dataset}/references.log",
+        f"{LOGS}/{CONFIG.dataset}/baselines.log",
     benchmark:
-        f"{LOGS}/{CONFIG.dataset}/references.tsv"
+        f"{LOGS}/{CONFIG.dataset}/baselines.tsv"
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
     params:
-        settings=settings_of("references"),
+        settings=settings_of("baselines"),
     shell:
-        "python -m stages references 2>&1 | tee -i {log}"
+        "python -m stages baselines 2>&1 | tee -i {log}"

@@ -31,7 +31,7 @@ rule train:
 rule evaluate:
     input:
         rules.train.output,
-        rules.references.output,
+        rules.baselines.output,
         lost_of(f"{MODELS}/evaluation"),
     output:
         [

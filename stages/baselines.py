@@ -3,7 +3,7 @@
 from stages import common
 
 
-@common.stage("references", "images", "splits", "references", "replace")
+@common.stage("baselines", "images", "splits", "baselines", "replace")
 def command(work: common.Work) -> None:
     """Score the baselines: gray, the mean colour, another image's colours, and so on."""
     from pipeline.embedding import recipe
@@ -12,7 +12,7 @@ def command(work: common.Work) -> None:
     config = work.config
     if recipe.recognition(config.embedding):
         work.start_backend("float32")
-    target = work.path("references")
+    target = work.path("baselines")
     with common.hold(target):
         score_baselines(
             work.images,
