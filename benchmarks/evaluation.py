@@ -71,6 +71,7 @@ def _evaluation(run: Run, settings: schema.Evaluation, folder: Path, n: int) -> 
         split,
         baselines,
         directory,
+        folder / "results" / RUN,
         settings,
         resolved={"evaluation": settings.model_dump()},
         threads=THREADS,

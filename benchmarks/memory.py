@@ -109,7 +109,6 @@ def peaks(folder: Path, n: int, before_embed: str = "", only: Collection[str] = 
         "train": ("-m", "stages", "train", RUN),
         "train, memory_gib: 0": ("-m", "stages", "train", f"{RUN}_s1", "--set", "training.memory_gib=0"),
         "evaluate": ("-c", CORNERS, "evaluate", RUN),
-        "collect": ("-m", "stages", "collect", RUN),
         "verify": ("-m", "stages", "verify"),
     }
     chosen = {stage: command for stage, command in stages.items() if not only or stage in only}

@@ -4,9 +4,9 @@
 
 Calls Snakemake on two cores for `paper`, or for the runs named, and prints JSON: seconds of the whole and of its
 parts. Told as `share` of start-up is all but the preparation of the data, the epochs without tracing, scoring the
-images, and the results of evaluation: intervals, figures and the saved network. So checks of inputs, checkpoints and
-what `collect` copies count as start-up, too. Where Snakemake's times of neighbouring jobs overlap, the parts are more
-than the whole.
+images, and the results of evaluation: intervals, figures and the saved network. So checks of inputs, checkpoints, the
+model card and the summary count as start-up, too. Where Snakemake's times of neighbouring jobs overlap, the parts are
+more than the whole.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.measure import ROOT, THREADS, machine
 from pipeline.core.files import LISTING
 
-RUN_STAGES = ("train", "evaluate", "collect")
+RUN_STAGES = ("train", "evaluate")
 
 
 def rows(path: Path, delimiter: str) -> list[dict[str, str]]:
@@ -42,7 +42,7 @@ def parts(folder: Path, whole: float) -> dict[str, float]:
     for path in (folder / "logs").glob("*/evaluate.log"):
         found = re.findall(r"images: (\d+) of \1 in (\d+) s", path.read_text(encoding="utf-8"))
         scoring += sum(float(took) for _, took in found)
-        written = folder / "models" / path.parent.name / "evaluation"
+        written = folder / "results" / path.parent.name
         scored = max(picture.stat().st_mtime for picture in (written / "pictures").glob("*.jpg"))
         results += (written / LISTING).stat().st_mtime - scored
     return {
@@ -53,7 +53,6 @@ def parts(folder: Path, whole: float) -> dict[str, float]:
         "scoring": scoring,
         "results": results,
         "evaluate besides": told["evaluate"] - scoring - results,
-        "collect": told["collect"],
         "between jobs": whole - sum(jobs.values()),
     }
 

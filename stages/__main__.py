@@ -15,7 +15,7 @@ NAMES = (
     "baselines",
     "train",
     "evaluate",
-    "collect",
+    "summary",
     "report",
     "colorize",
     "export",

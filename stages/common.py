@@ -59,7 +59,7 @@ weights_option = click.option(
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-CONFIG = {
+CONFIG: dict[str, Decorator] = {
     "configs": click.option(
         "--config",
         "configs",

@@ -1,17 +1,21 @@
 """Stage: a trained run is scored and drawn."""
 
+import click
+
 from stages import common
 
 
-@common.stage("evaluate", "images", "embeddings", "splits", "baselines", "model", "replace", run=True)
+@common.stage("evaluate", "images", "embeddings", "splits", "baselines", "model", "results", "replace", run=True)
 def command(work: common.Work) -> None:
-    """Score RUN on train, validation and test images."""
+    """Score RUN on all partitions, draw its figures, write results/RUN and renew the summary of all runs."""
     run, config = work.run, work.config
     images, embeddings = work.finished_stores
     work.start_backend(config.training.precision)
     from pipeline.results.evaluate import evaluate
+    from pipeline.results.record import headline
 
-    with common.hold(work.model):
+    target = work.path("results") / run.name
+    with common.hold(work.model), common.hold(target):
         evaluate(
             run,
             images,
@@ -19,6 +23,7 @@ def command(work: common.Work) -> None:
             work.path("splits"),
             work.path("baselines"),
             work.model,
+            target,
             config.evaluation,
             resolved=config.model_dump(),
             replace=config.replace,
@@ -27,3 +32,4 @@ def command(work: common.Work) -> None:
             more_architectures=config.architectures,
             progress=common.progress(),
         )
+    click.echo(f"evaluate: {target} is complete\n{headline(target)}", err=True)

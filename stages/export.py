@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.option(
     "--to", "target", required=True, type=click.Choice(["saved_model", "onnx", "tflite"]), help="Format to write."
 )
-@click.option("--out", type=common.PATH, help="File or folder to write. Default: exports/<run> with the extension of the format.")
+@click.option(
+    "--out", type=common.PATH, help="File or folder to write. Default: exports/<run>, with the format's extension."
+)
 @click.option(
     "--precision",
     default="float32",

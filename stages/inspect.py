@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from pipeline.config.partitions import PARTITIONS
-from stages import common
 from stages.command import Stage
 
 PNG = click.Path(path_type=Path, dir_okay=False)

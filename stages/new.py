@@ -21,7 +21,7 @@ def command(name: str, folder: Path, replace: bool) -> None:
     made = new_config(name, folder.expanduser(), Path.cwd())
     path = Path(f"{name}.yaml")
     if path.is_dir() or (path.exists() and not replace):
-        raise InputError(f"{path}: this file exists; add --replace, or choose another name")
+        raise InputError(f"{path}: the file exists; add --replace, or choose another name")
     files.write_text(path, made.text)
     click.echo(
         f"new: {made.photographs} photographs found by their extension; {path} trains {made.epochs} epochs", err=True

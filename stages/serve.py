@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     help="A run's results: results/<run>. May be repeated. Default: all finished runs of the configuration.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
-@click.option("--port", default=8224, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes any free one.")
+@click.option("--port", default=8224, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option(
     "--max-megapixels",
     type=common.POSITIVE,

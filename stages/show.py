@@ -20,9 +20,9 @@ SHOWN = (
 @click.argument("result", type=common.PATH)
 def command(result: Path) -> None:
     """List the main files of RESULT, for example results/base_lr1e-4, and its scores."""
-    from pipeline.results.collect import headline
+    from pipeline.results.record import headline
 
-    figures = headline(result.parent, result.name)
+    figures = headline(result)
     click.echo()
     for name, meaning in SHOWN:
         click.echo(f"{result / name!s:45} {meaning}")

@@ -34,6 +34,11 @@ MEASURED = (
     "loss", "mse", "rmse", "accuracy", "psnr", "psnr_pooled", "ssim", "ciede2000", "ciede2000_p95", "auc",
     "auc_rebalanced", "colourfulness", "colourfulness_absolute", "delta_cf_images", "delta_cf_set", "chroma_ratio",
 )  # fmt: skip
+RESULT_FILES = {
+    *("metrics.csv", "per_image.csv", "differences.csv", "history.csv", "run.yaml", "files.json"),
+    *(f"{name}.{kind}" for name in ("curves", "predictions", "errors", "chroma") for kind in ("png", "svg")),
+    *("pictures", "model.keras", "model-card.md"),
+}
 
 
 def photographs(n, seed=0):

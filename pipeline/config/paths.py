@@ -110,7 +110,7 @@ class RunFiles:
     times = Under("times.csv")  # seconds per epoch: the only file that differs between equal runs
     summary = Under("training.json")  # how training ended; written last
     tensorboard = Under("tensorboard")
-    evaluation = Under("evaluation")  # scores and figures
+    evaluation = Under("evaluation")  # scores and figures of an earlier version, before they came to results/
 
     def weights(self, which: str) -> Path:
         """The "best" or the "last" weights."""
@@ -119,7 +119,7 @@ class RunFiles:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """``results/<run>/``: what one looks at of a run."""
+    """``results/<run>/``: scores, figures and model of a run; replaced as a whole."""
 
     directory: Path
 

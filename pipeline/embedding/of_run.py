@@ -37,7 +37,7 @@ def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -
     if expected is None:
         raise InputError(
             f"{ResultFiles(result).record}: expected the digest of the embedding network's weights, received none; "
-            "evaluate and collect the run again"
+            "evaluate the run again"
         )
     settings = schema.Embedding(
         network=registry.of_record(made).name,

@@ -72,7 +72,7 @@ class Part:
         """What a stage that writes it holds the lock of."""
         if self.target.name in ("summary.json", "report.json"):
             return self.target.with_suffix("")
-        return self.target.parent if self.target.name == "evaluation" else self.target
+        return self.target
 
     @property
     def store(self) -> Store | None:

@@ -21,7 +21,7 @@ SEEN = 60_000  # photographs that training sees, each once per epoch
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 200
 MOST_THREADS = 16
 OURS = {"models", "results", "logs"}  # what stages write below `root`
-RULES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "collect")
+RULES = ("ingest", "embed", "split", "baselines", "train", "evaluate")
 
 TEMPLATE = """\
 # Your own photographs: {count} files in {folder_comment}
@@ -193,7 +193,7 @@ def _parsed(text: str, folder: Path) -> schema.Config:
 
 
 def _plan(configuration: schema.Config) -> str:
-    jobs = [(rule, RUN if rule in ("train", "evaluate", "collect") else None) for rule in RULES]
+    jobs = [(rule, RUN if rule in ("train", "evaluate") else None) for rule in RULES]
     try:
         return estimate.plan(configuration, jobs)[1]
     except InputError as error:

@@ -1,6 +1,7 @@
-"""Evaluation of a trained run: its scores on every partition, and its figures."""
+"""Evaluation of a trained run: its scores on every partition, its figures, and all that ``results/<run>/`` holds."""
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -13,7 +14,7 @@ import yaml
 from skimage.color import rgb2lab
 
 from pipeline.config import paper, schema
-from pipeline.config.paths import RunFiles
+from pipeline.config.paths import ResultFiles, RunFiles
 from pipeline.config.runs import Run
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -33,7 +34,9 @@ from pipeline.figures import colours as colour_figures
 from pipeline.figures import learning, pictures
 from pipeline.images import jpeg, lab
 from pipeline.networks import builder, saving
+from pipeline.results import model_card
 from pipeline.results.record import refuse_other
+from pipeline.results.summary import write_summary
 from pipeline.storage.store import Store
 
 
@@ -44,6 +47,7 @@ def evaluate(
     split: Path,
     baselines_file: Path,
     directory: Path,
+    target: Path,
     evaluation: schema.Evaluation,
     *,
     resolved: Mapping[str, Any],
@@ -52,30 +56,28 @@ def evaluate(
     embedding: schema.Embedding = schema.Embedding(),
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     progress: Progress | None = None,
-) -> Path:
-    """Score a trained run on every partition and draw its figures.
+) -> None:
+    """Score a trained run on every partition, and draw its figures.
+
+    Nothing of what `target` held before is changed until all of it is made again; then it is replaced in one step.
 
     Args:
-        directory: ``models/<run>/``; scores and figures go to its folder `evaluation`.
+        directory: ``models/<run>/``.
+        target: ``results/<run>/``, see `ResultFiles`; the summary of all runs, beside it, is renewed.
         resolved: the whole configuration, for the record.
-        replace: whether an evaluation made with other settings may be replaced.
-        threads: so many images are measured side by side.
-
-    Returns:
-        The folder with `EVALUATED`; the listing of its files comes last.
+        replace: whether results made with other settings may be replaced.
+        threads: number of images that are measured at the same time.
 
     Raises:
-        InputError: the run was trained on other data, its files are not whole, or there is an evaluation with other
-            settings.
+        InputError: the run was trained on other data, its files are damaged, or there are results with other settings.
     """
     where = RunFiles(directory)
-    out = directory / "evaluation"
-    summary = files.read_json(where.summary)
+    trained = files.read_json(where.summary)
     if not replace:
-        refuse_other(out, summary["settings"], evaluation.model_dump(), summary["epochs"])
+        refuse_other(target, trained["settings"], evaluation.model_dump(), trained["epochs"])
     table = splits.read(split, images.manifest()["fingerprint"])
     check_stores(images, embeddings)
-    _check_run(summary, where, images, embeddings, split)
+    _check_run(trained, where, images, embeddings, split)
     baselines = read_baselines(baselines_file, images, split, evaluation.seed, embedding)
     model = builder.build(run.architecture, l2=float(run.l2), embedding=run.embedding, architectures=more_architectures)
     weights = where.weights(evaluation.weights)
@@ -83,12 +85,13 @@ def evaluate(
     data = Dataset(images, table, baselines.rarity, embeddings, stored(model))
     network = Network(model, data, evaluation.seed)
     recognised = Recognition.of(embedding, data.partitions, baselines.true)
-    label = recipe.label(summary["settings"]["embeddings"]) if run.embedding else "no embedding"
-    note = f"embedding weights: {label}" + ("" if summary["status"] == "finished" else f"; {summary['status']}")
-    (out / files.LISTING).unlink(missing_ok=True)
-
+    label = recipe.label(trained["settings"]["embeddings"]) if run.embedding else "no embedding"
+    note = f"embedding weights: {label}" + ("" if trained["status"] == "finished" else f"; {trained['status']}")
     colours = {name: statistics.no_colours() for name in ("predicted", "true")}
-    with files.new_folder(out / "pictures") as folder:
+
+    with files.new_folder(target) as out:
+        new = ResultFiles(out)
+        new.pictures.mkdir()
         found = score(
             data,
             network,
@@ -96,50 +99,54 @@ def evaluate(
             batch_size=evaluation.batch_size,
             threads=threads,
             recognition=recognised,
-            each=partial(_show, data, folder, colours),
+            each=partial(_show, data, new.pictures, colours),
             progress=progress,
         )
-    for columns in found.values():
-        columns["loss"] = columns["mse"] + network.penalty
-    settings = (
-        f"embedding weights: {label}; {evaluation.weights} weights of {summary['epochs']} epochs; {summary['status']}"
-    )
-    rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
-
-    files.write_csv(out / "metrics.csv", scores.COLUMNS, rows)
-    files.write_csv(out / "differences.csv", paired.COLUMNS, against)
-    per_image.write(out / "per_image.csv", run.name, data.name, table, found)
-    _draw_pictures(run, network, data, found[scores.MODEL], evaluation.pictures, out, note)
-    title = f"{run.name}: colours of the test images"
-    colour_figures.chroma(out / "chroma.png", colours["predicted"], colours["true"], title, note)
-    _draw_curves(run, where, rows, summary["status"], out, note)
-    saving.save(model, out / "model.keras")
-    record = {
-        "run": run.name,
-        "dataset": data.name,
-        "status": summary["status"],
-        "findings": paired.findings(summary["status"], rows, against, _only(colours["predicted"])),
-        "epochs": summary["epochs"],
-        "best_epoch": summary["best_epoch"],
-        "weights_evaluated": evaluation.weights,
-        "weights_sha256": files.digest_file(weights),
-        "embedding": embeddings.manifest()["settings"] if run.embedding else {"weights": "none"},
-        "embedding_weights": embeddings.manifest().get("weights") if run.embedding else None,
-        "seeds": {
-            "training": run.seed,
-            "split": splits.read_manifest(split)["settings"]["seed"],
-            "evaluation": evaluation.seed,
-        },
-        "fingerprints": summary["settings"]["fingerprints"],
-        "mean_ab": summary["mean_ab"],
-        "versions": summary["versions"],
-        "backend": summary["backend"],
-        "settings": summary["settings"],
-        "configuration": dict(resolved),
-    }
-    files.write_text(out / "run.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
-    files.write_listing(out)
-    return out
+        for columns in found.values():
+            columns["loss"] = columns["mse"] + network.penalty
+        settings = (
+            f"embedding weights: {label}; {evaluation.weights} weights of {trained['epochs']} epochs; "
+            f"{trained['status']}"
+        )
+        rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
+        files.write_csv(new.metrics, scores.COLUMNS, rows)
+        files.write_csv(new.differences, paired.COLUMNS, against)
+        per_image.write(new.per_image, run.name, data.name, table, found)
+        shutil.copyfile(where.history, new.history)
+        _draw_pictures(run, network, data, found[scores.MODEL], evaluation.pictures, new, note)
+        title = f"{run.name}: colours of the test images"
+        colour_figures.chroma(new.figure("chroma"), colours["predicted"], colours["true"], title, note)
+        _draw_curves(run, where, rows, trained["status"], new, note)
+        saving.save(model, new.model)
+        record = {
+            "run": run.name,
+            "dataset": data.name,
+            "status": trained["status"],
+            "findings": paired.findings(trained["status"], rows, against, _only(colours["predicted"])),
+            "epochs": trained["epochs"],
+            "best_epoch": trained["best_epoch"],
+            "weights_evaluated": evaluation.weights,
+            "weights_sha256": files.digest_file(weights),
+            "embedding": embeddings.manifest()["settings"] if run.embedding else {"weights": "none"},
+            "embedding_weights": embeddings.manifest().get("weights") if run.embedding else None,
+            "seeds": {
+                "training": run.seed,
+                "split": splits.read_manifest(split)["settings"]["seed"],
+                "evaluation": evaluation.seed,
+            },
+            "fingerprints": trained["settings"]["fingerprints"],
+            "mean_ab": trained["mean_ab"],
+            "versions": trained["versions"],
+            "backend": trained["backend"],
+            "settings": trained["settings"],
+            "configuration": dict(resolved),
+        }
+        files.write_text(new.record, yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
+        model_card.write(out, run.name, new.card)
+        files.write_listing(out)
+    if (where.evaluation / files.LISTING).exists():
+        files.remove(where.evaluation)
+    write_summary(target.parent)
 
 
 def _show(
@@ -192,15 +199,15 @@ def _only(counts: statistics.Counts) -> tuple[int, int] | None:
     return (int(found[0][0]), int(found[0][1])) if len(found) == 1 else None
 
 
-def _check_run(summary: Mapping[str, Any], where: RunFiles, images: Store, embeddings: Store, split: Path) -> None:
+def _check_run(trained: Mapping[str, Any], where: RunFiles, images: Store, embeddings: Store, split: Path) -> None:
     now = fingerprints(images, embeddings, split)
-    trained_on = summary["settings"]["fingerprints"]
+    trained_on = trained["settings"]["fingerprints"]
     if other := [f"{name} {trained_on[name]}, now {now[name]}" for name in now if now[name] != trained_on[name]]:
         raise InputError(
             f"{where.directory} was trained on other data: {'; '.join(other)}; "
             "train it again, or evaluate it on its own data"
         )
-    files.refuse_damaged(where.directory, summary["files"])
+    files.refuse_damaged(where.directory, trained["files"])
 
 
 def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
@@ -212,7 +219,7 @@ def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.int
 
 
 def _draw_pictures(
-    run: Run, network: Network, data: Dataset, measured: Columns, count: int, out: Path, note: str
+    run: Run, network: Network, data: Dataset, measured: Columns, count: int, new: ResultFiles, note: str
 ) -> None:
     """Draw predictions.png and errors.png of `count` test images."""
     test = np.flatnonzero(np.array(data.partitions) == "test")
@@ -230,17 +237,17 @@ def _draw_pictures(
         for row in shown
     ]
     title = f"{run.name}: test images, evenly from the smallest RMSE to the largest"
-    pictures.predictions(out / "predictions.png", lightness, predicted, ab, captions, title, note)
-    pictures.errors(out / "errors.png", lightness, predicted, ab, difference, captions, title, note)
+    pictures.predictions(new.figure("predictions"), lightness, predicted, ab, captions, title, note)
+    pictures.errors(new.figure("errors"), lightness, predicted, ab, difference, captions, title, note)
 
 
-def _draw_curves(run: Run, where: RunFiles, rows: Sequence[scores.Row], status: str, out: Path, note: str) -> None:
+def _draw_curves(run: Run, where: RunFiles, rows: Sequence[scores.Row], status: str, new: ResultFiles, note: str) -> None:
     columns = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
     history = [{name: float(row[name]) for name in columns} for row in files.read_csv(where.history, columns)]
     wanted = predictors.MAJORITY, "validation"
     majority = next((float(r["value"]) for r in rows if (r["answer"], r["partition"]) == wanted), math.nan)
     learning.curves(
-        out / "curves.png",
+        new.figure("curves"),
         history,
         run.name,
         majority,

@@ -1,22 +1,12 @@
-"""Results: all that one looks at of one run, in one folder, and the summary of all runs."""
+"""The record of a run's results: what made them, and what was found."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import loading
-from pipeline.core import conflicts, files, locks
+from pipeline.core import conflicts, files
 from pipeline.core.errors import InputError
-
-HISTORY = "history.csv"
-CARD = "model-card.md"
-FIGURES = ("curves", "predictions", "errors", "chroma")
-EVALUATED = (
-    *("metrics.csv", "per_image.csv", "differences.csv"),
-    *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
-    *("pictures", "model.keras", "run.yaml", files.LISTING),
-)
 
 
 def read_record(result: Path) -> dict[str, Any]:
@@ -58,7 +48,7 @@ def refuse_other(
     conflicts.refuse_other(result, before, now, more=fewer)
 
 
-
-
-
-
+def headline(result: Path) -> str:
+    """What the test images say of a run, a line each; see `pipeline.evaluation.paired.findings`."""
+    found = read_record(result).get("findings", [])
+    return "\n".join([f"{result.name}, test images:", *(f"  {sentence}" for sentence in found)])

@@ -16,6 +16,7 @@ from pipeline.evaluation import paired, predictors, scores
 from pipeline.figures import sweeps
 from pipeline.evaluation.bootstrap import FEWEST_GROUPS
 from pipeline.results.comparison import compare_runs, other_settings
+from pipeline.core import locks
 from pipeline.core.errors import InputError
 from pipeline.core.files import digest_file, read_csv, refuse_changed, write_csv, write_json, write_text
 from pipeline.config.runs import DEFAULT_SEED, Run
@@ -113,7 +114,7 @@ class _Result:
 
 def write_summary(results: Path) -> None:
     """Gather every ``results/<run>/metrics.csv`` and ``run.yaml`` into ``summary.csv``, ``summary.md`` and sweep.png,
-    and their digests into ``summary.json``.
+    and their digests into ``summary.json``. Runs that end at the same time take turns.
 
     Both rank by validation RMSE. A run without a readable metrics.csv is left out of both and named in
     summary.md; one without a readable run.yaml is listed with its numbers.
@@ -121,9 +122,14 @@ def write_summary(results: Path) -> None:
     Args:
         results: the folder that holds one folder per run, and gets both files.
     """
+    results.mkdir(parents=True, exist_ok=True)
+    with locks.in_turn(results / ".summary.lock"):
+        _write(results)
+
+
+def _write(results: Path) -> None:
     found, unreadable = [], []
-    entries = results.iterdir() if results.is_dir() else ()
-    folders = [path for path in entries if path.is_dir() and not path.name.startswith(".") and path.name != REPORT]
+    folders = [path for path in results.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name != REPORT]
     for folder in sorted(folders, key=lambda path: path.name):
         try:
             found.append(_read(folder))

@@ -42,9 +42,7 @@ def read(folder: Path) -> ServedRun:
     record = read_record(folder)
     model = ResultFiles(folder).model
     if not model.is_file():
-        raise InputError(
-            f"{folder}: expected a trained network, received no {model.name}; evaluate and collect the run"
-        )
+        raise InputError(f"{folder}: expected a trained network, received no {model.name}; evaluate the run")
     files.refuse_changed(model)
     made = record.get("embedding")
     if not isinstance(made, Mapping) or "weights" not in made:

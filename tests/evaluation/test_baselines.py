@@ -138,9 +138,7 @@ def test_neither_batches_nor_threads_change_a_byte(referenced, own):
 
 def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
     before = written(own)
-    with pytest.raises(
-        InputError, match=r"baselines\.csv was made with other settings \(seed: 0, now 1\); to replace"
-    ):
+    with pytest.raises(InputError, match=r"baselines\.csv was made with other settings \(seed: 0, now 1\); to replace"):
         score_baselines(own.images, own.splits, own.baselines, seed=1)
     assert written(own) == before
     score_baselines(own.images, own.splits, own.baselines, seed=1, replace=True)

@@ -442,8 +442,10 @@ def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras,
     dataset = Dataset(shutil.copytree(prepared.folder, tmp_path / "data" / "tiny"))
     score_baselines(dataset.images, dataset.splits, dataset.baselines, embedding=imagenet)
     run_training(dataset, tmp_path / "models" / RUN)
-    out = evaluate.evaluate(
-        Run.parse(RUN), *dataset.sources, dataset.baselines, tmp_path / "models" / RUN, Evaluation(batch_size=3),
+    places = tmp_path / "models" / RUN, tmp_path / "results" / RUN
+    out = places[1]
+    evaluate.evaluate(
+        Run.parse(RUN), *dataset.sources, dataset.baselines, *places, Evaluation(batch_size=3),
         resolved=Config().model_dump(), more_architectures=DOT, embedding=imagenet,
     )  # fmt: skip
     lightness, ab, embeddings = dataset.arrays("validation")
@@ -469,9 +471,9 @@ def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras,
         "model", "embedding-shuffled", "embedding-mean", "gray", "mean", "shuffled", "ceiling"
     }  # fmt: skip
     assert all(row["low"] == "" and f"n = {row['n']} alone" in row["settings"] for row in told)
-    # With other weights the same dataset has no such numbers, and references of the one do not serve the other.
+    # With other weights the same dataset has no such numbers, and baselines of the one do not serve the other.
     with pytest.raises(InputError, match="run baselines again"):
         evaluate.evaluate(
-            Run.parse(RUN), *dataset.sources, dataset.baselines, tmp_path / "models" / RUN, Evaluation(batch_size=3),
+            Run.parse(RUN), *dataset.sources, dataset.baselines, *places, Evaluation(batch_size=3),
             resolved=Config().model_dump(), more_architectures=DOT, embedding=Embedding(), replace=True,
         )  # fmt: skip

@@ -1,13 +1,12 @@
 """Evaluation: every number recomputed from the saved model and the stores, by other code."""
 
-import contextlib
 import shutil
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from tiny import DOT, MEASURED, Dataset, literal, rows_of, shown, tree, value, write_embeddings
+from tiny import DOT, MEASURED, RESULT_FILES, Dataset, literal, rows_of, shown, tree, value, write_embeddings
 
 from pipeline.config import paper
 from pipeline.core import files
@@ -18,8 +17,7 @@ from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
 from pipeline.config.schema import Config, Evaluation, Training
 from pipeline.core.errors import InputError
-from pipeline.results.collect import collect, headline
-from pipeline.results.record import CARD, EVALUATED
+from pipeline.results.record import headline
 from pipeline.config.runs import Run
 
 # Answers that need no network put one colour on every lightness.
@@ -37,14 +35,20 @@ def _in_the_paper():
         yield
 
 
+def result_of(directory):
+    """``results/<run>/`` of ``models/<run>/``."""
+    return directory.parents[1] / "results" / directory.name
+
+
 def evaluate(dataset, directory, name=RUN, *, replace=False, threads=2, **options):
     from pipeline.results.evaluate import evaluate
 
     asked = Evaluation(**{"batch_size": 3, "pictures": 2, **options})
-    return evaluate(
-        Run.parse(name), *dataset.sources, dataset.baselines, directory, asked,
+    evaluate(
+        Run.parse(name), *dataset.sources, dataset.baselines, directory, result_of(directory), asked,
         resolved=Config(evaluation=asked).model_dump(), replace=replace, threads=threads, more_architectures=DOT,
     )  # fmt: skip
+    return result_of(directory)
 
 
 def train(dataset, directory, name=RUN, epochs=2):
@@ -113,7 +117,7 @@ def saved_answer(dataset, directory, answer, partition):
     """What the whole saved model answers."""
     from pipeline.networks import saving
 
-    model = saving.load(directory / "evaluation" / "model.keras")
+    model = saving.load(result_of(directory) / "model.keras")
     embedding = given_embeddings(dataset)[answer][dataset.rows(partition)]
     return model, np.asarray(model.predict_on_batch([dataset.arrays(partition)[0][..., None], embedding]))
 
@@ -130,7 +134,7 @@ def test_the_runs_own_numbers_are_those_of_the_saved_model(keras, evaluated, par
     expected = literal(lightness, ab, said)
     kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel") and layer.name != "encoder_3"]
     expected["loss"] = expected["mse"] + 0.1 * sum(np.square(np.asarray(k, np.float64)).sum() for k in kernels)
-    rows = rows_of(directory / "evaluation" / "metrics.csv")
+    rows = rows_of(result_of(directory) / "metrics.csv")
     mine = [r for r in rows if (r["partition"], r["answer"]) == (partition, answer)]
     assert [r["metric"] for r in mine] == list(MEASURED) and set(expected) == set(MEASURED)
     for metric, number in expected.items():
@@ -143,14 +147,14 @@ def test_the_runs_own_numbers_are_those_of_the_saved_model(keras, evaluated, par
 
 def test_the_references_rows_are_the_datasets(evaluated):
     dataset, directory = evaluated
-    rows = rows_of(directory / "evaluation" / "metrics.csv")
+    rows = rows_of(result_of(directory) / "metrics.csv")
     theirs = rows_of(dataset.baselines)
     assert [r for r in rows if r["answer"] in predictors.BUILT_IN] == [{**r, "run": RUN} for r in theirs]
     assert {r["answer"] for r in theirs} == set(predictors.BUILT_IN)
 
 
 def test_rows_have_one_schema(evaluated):
-    rows = rows_of(evaluated[1] / "evaluation" / "metrics.csv")
+    rows = rows_of(result_of(evaluated[1]) / "metrics.csv")
     assert list(rows[0]) == list(scores.COLUMNS) == [
         "run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings"
     ]  # fmt: skip
@@ -173,8 +177,8 @@ def test_rows_have_one_schema(evaluated):
 
 def test_the_per_image_file_gives_the_metrics(evaluated):
     dataset, directory = evaluated
-    rows = rows_of(directory / "evaluation" / "metrics.csv")
-    images = rows_of(directory / "evaluation" / "per_image.csv")
+    rows = rows_of(result_of(directory) / "metrics.csv")
+    images = rows_of(result_of(directory) / "per_image.csv")
     table = split_of(dataset)
     of_image = {(r["answer"], r["metric"], int(r["row"])): r for r in images}
     assert len(of_image) == len(images) and {r["answer"] for r in images} == set(OWN)
@@ -200,7 +204,7 @@ def test_the_per_image_file_gives_the_metrics(evaluated):
 
 def test_differences_are_paired_with_every_other_answer(evaluated):
     _, directory = evaluated
-    rows, numbers = (rows_of(directory / "evaluation" / f"{name}.csv") for name in ("differences", "metrics"))
+    rows, numbers = (rows_of(result_of(directory) / f"{name}.csv") for name in ("differences", "metrics"))
     assert list(rows[0]) == list(paired.COLUMNS)
     assert {(r["run"], r["dataset"], r["answer"]) for r in rows} == {(RUN, "tiny", "model")}
     assert list(dict.fromkeys(r["against"] for r in rows)) == [*predictors.BUILT_IN, *OWN[1:]]
@@ -220,7 +224,7 @@ def test_differences_are_paired_with_every_other_answer(evaluated):
         else:
             assert (row["low"], row["high"], row["verdict"]) == ("", "", "no interval")
     of = {}
-    for row in rows_of(directory / "evaluation" / "per_image.csv"):
+    for row in rows_of(result_of(directory) / "per_image.csv"):
         if row["partition"] == "test" and row["metric"] == "mse":
             of.setdefault(row["answer"], {})[row["group"]] = float(row["value"])
     one, two = (np.array([of[answer][group] for group in sorted(of[answer])]) for answer in OWN[:2])
@@ -234,7 +238,7 @@ def test_differences_are_paired_with_every_other_answer(evaluated):
 def test_pictures_are_the_predicted_test_images(keras, evaluated):
     dataset, directory = evaluated
     rows = dataset.rows("test")
-    folder = directory / "evaluation" / "pictures"
+    folder = result_of(directory) / "pictures"
     assert sorted(path.name for path in folder.iterdir()) == sorted(jpeg.name(row) for row in rows)
     lightness, ab, _ = dataset.arrays("test")
     _, said = saved_answer(dataset, directory, "model", "test")
@@ -249,7 +253,7 @@ def test_pictures_are_the_predicted_test_images(keras, evaluated):
 def test_again_with_another_number_of_threads_every_byte_is_the_same(own, evaluated):
     dataset, directory = own
     before = tree(directory)
-    assert set(EVALUATED) == {path.name for path in (directory / "evaluation").iterdir()}
+    assert RESULT_FILES == {path.name for path in result_of(directory).iterdir()}
     evaluate(dataset, directory, threads=1)
     assert tree(directory) == before == tree(evaluated[1])
 
@@ -262,7 +266,7 @@ def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
     ):
         evaluate(dataset, directory, batch_size=16, pictures=1)
     assert tree(directory) == before
-    rows = rows_of(directory / "evaluation" / "metrics.csv")
+    rows = rows_of(result_of(directory) / "metrics.csv")
     after = rows_of(evaluate(dataset, directory, batch_size=16, pictures=1, replace=True) / "metrics.csv")
     assert len(after) == len(rows)
     for one, two in zip(rows, after, strict=True):
@@ -272,7 +276,7 @@ def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
             assert (one[name] == "") == (two[name] == "")
             if one[name]:
                 assert float(one[name]) == pytest.approx(float(two[name]), rel=1e-4, abs=1e-6), one
-    record = yaml.safe_load((directory / "evaluation" / "run.yaml").read_text())
+    record = yaml.safe_load((result_of(directory) / "run.yaml").read_text())
     assert record["configuration"]["evaluation"]["batch_size"] == 16
 
 
@@ -286,7 +290,7 @@ def test_another_seed_needs_other_baselines(own):
 
 def test_the_record_tells_what_the_run_was_made_of(evaluated):
     dataset, directory = evaluated
-    record = yaml.safe_load((directory / "evaluation" / "run.yaml").read_text())
+    record = yaml.safe_load((result_of(directory) / "run.yaml").read_text())
     assert list(record) == [
         "run", "dataset", "status", "findings", "epochs", "best_epoch", "weights_evaluated", "weights_sha256",
         "embedding", "embedding_weights", "seeds", "fingerprints", "mean_ab", "versions", "backend", "settings",
@@ -302,7 +306,7 @@ def test_the_record_tells_what_the_run_was_made_of(evaluated):
 
 
 def test_findings_are_those_of_the_files(evaluated):
-    out = evaluated[1] / "evaluation"
+    out = result_of(evaluated[1])
     told = yaml.safe_load((out / "run.yaml").read_text())["findings"]
     assert told == paired.findings("finished", rows_of(out / "metrics.csv"), rows_of(out / "differences.csv"))
     assert len(told) == 7 and told[-1].startswith("Does the embedding matter? RMSE ")
@@ -310,7 +314,7 @@ def test_findings_are_those_of_the_files(evaluated):
     assert told[0].startswith(f"RMSE {rmse:.2f}, ")
 
 
-def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn, tmp_path):
+def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
     from pipeline.networks import saving
 
     dataset, directory = own
@@ -336,9 +340,7 @@ def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn, 
     history = rows_of(directory.with_name(name) / "history.csv")
     assert value(rows, "validation", "model", "mse") == pytest.approx(float(history[-1]["val_mse"]), rel=1e-4)
     # Beside the run with the embedding.
-    results = tmp_path / "results"
-    for run in (RUN, name):
-        collect(directory.with_name(run), results, run)
+    results = out.parent
     compared = {row["metric"]: row for row in compare_runs(results / RUN, results / name)[0]}
     mine = rows_of(results / RUN / "metrics.csv")
     for metric in MEASURED:
@@ -377,7 +379,7 @@ def test_a_diverged_run_is_evaluated_as_what_it_is(own, weights):
     assert "no interval: not a finite number for every image or resample" in reasons
     # NaN counts as index 0: the share of pixels with a >= b, as in the paper's own diverged run.
     ab = dataset.arrays("test")[1]
-    said = saved_answer(dataset, out.parent, "model", "test")[1]
+    said = saved_answer(dataset, directory.with_name(name), "model", "test")[1]
     assert not np.isfinite(said).all(axis=(1, 2, 3)).any()
     assert np.isnan(said).all() == (weights == "NaN")
     # Which sums of huge weights are infinite instead depends on their order, and so on the processor.
@@ -385,15 +387,13 @@ def test_a_diverged_run_is_evaluated_as_what_it_is(own, weights):
     assert numbers < 0.1
     share = np.mean(ab[..., 0] >= ab[..., 1])
     assert value(rows, "test", "model", "accuracy") == pytest.approx(share, rel=1e-12, abs=numbers)
-    assert {path.name for path in out.iterdir()} == set(EVALUATED)
+    assert {path.name for path in out.iterdir()} == RESULT_FILES
     assert not list((out / "pictures").iterdir())
-    results = out.parents[2] / "results"
-    collect(out.parent, results, name)
-    assert "diverged" in (results / "summary.md").read_text()
-    assert "no answer: not a number" in (results / "summary.md").read_text()
+    assert "diverged" in (out.parent / "summary.md").read_text()
+    assert "no answer: not a number" in (out.parent / "summary.md").read_text()
 
 
-def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn, tmp_path):
+def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn):
     from pipeline.networks import builder
 
     dataset, directory = own
@@ -416,23 +416,21 @@ def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn,
     for row in dataset.rows("test"):
         with Image.open(out / "pictures" / jpeg.name(row)) as picture:
             assert np.ptp(np.asarray(picture).astype(int), axis=-1).max() <= 2
-    collect(directory, tmp_path / "results", RUN)
     assert (
         "| one colour everywhere; not better than the mean colour; not better than gray; "
-        in (tmp_path / "results" / "summary.md").read_text()
+        in (out.parent / "summary.md").read_text()
     )
-    assert all(f"  {sentence}" in headline(tmp_path / "results", RUN).splitlines() for sentence in findings)
+    assert all(f"  {sentence}" in headline(out).splitlines() for sentence in findings)
 
 
-def test_a_failure_leaves_no_evaluation_that_is_taken_for_whole(own, undrawn, monkeypatch, tmp_path):
+@pytest.mark.parametrize("broken", ["images.jpeg.write_jpeg", "results.model_card.write"])
+def test_a_failure_leaves_the_old_results(own, undrawn, monkeypatch, broken):
     dataset, directory = own
-    before = tree(directory / "evaluation" / "pictures")
-    monkeypatch.setattr(jpeg, "write_jpeg", lambda path, levels: 1 / 0)
-    with contextlib.suppress(ZeroDivisionError):
+    before = tree(result_of(directory).parent)
+    monkeypatch.setattr(f"pipeline.{broken}", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         evaluate(dataset, directory)
-    assert tree(directory / "evaluation" / "pictures") == before
-    with pytest.raises(InputError, match=rf"files\.json not there; train and evaluate {RUN} first"):
-        collect(directory, tmp_path / "results", RUN)
+    assert tree(result_of(directory).parent) == before
 
 
 def test_embeddings_of_other_images_are_refused(own):
@@ -477,81 +475,43 @@ def test_references_of_other_images_are_refused(own):
         evaluate(dataset, directory)
 
 
-def test_results_come_whole_and_once(own, tmp_path):
-    _, directory = own
-    results = tmp_path / "results"
-    (directory / "evaluation" / "pictures" / ".snakemake_timestamp").touch()
-    target = collect(directory, results, RUN)
-    assert target == results / RUN
-    assert {path.name for path in target.iterdir()} == {"history.csv", CARD, *EVALUATED}
+def test_results_come_whole_and_once(own, undrawn):
+    dataset, directory = own
+    old = directory / "evaluation" / files.LISTING  # where an earlier version put the scores first
+    files.write_json(old, {"files": {}})
+    (result_of(directory) / "stray").touch()
+    target = evaluate(dataset, directory)
+    assert not old.parent.exists()
+    assert {path.name for path in target.iterdir()} == RESULT_FILES
     listed = files.read_json(target / files.LISTING)["files"]
     assert listed == files.digests(target) and listed.keys() == tree(target).keys() - {files.LISTING}
-    for name, content in tree(target).items():
-        if name in (files.LISTING, CARD):
-            continue
-        origin = directory / name if name == "history.csv" else directory / "evaluation" / name
-        assert content == origin.read_bytes()
+    assert (target / "history.csv").read_bytes() == (directory / "history.csv").read_bytes()
     assert len(list((target / "pictures").iterdir())) == 10
-    before = tree(results)
-    (target / "stray").touch()
-    collect(directory, results, RUN)
-    assert tree(results) == before
-    assert sorted(path.name for path in results.iterdir()) == [
+    assert sorted(path.name for path in target.parent.iterdir()) == [
         ".summary.lock", RUN, "summary.csv", "summary.json", "summary.md", "sweep.png", "sweep.svg"
     ]  # fmt: skip
-    told = headline(results, RUN).splitlines()
+    told = headline(target).splitlines()
     assert told[0] == f"{RUN}, test images:" and told[1].startswith("  RMSE ")
 
 
-def test_results_of_other_evaluation_settings_are_replaced_only_if_asked(own, tmp_path):
-    _, directory = own
-    results = tmp_path / "results"
-    collect(directory, results, RUN)
-    path = directory / "evaluation" / "run.yaml"
-    record = yaml.safe_load(path.read_text())
-    record["configuration"]["evaluation"]["seed"] = 3
-    path.write_text(yaml.safe_dump(record))
-    with pytest.raises(InputError, match=r"run\.yaml is damaged"):
-        collect(directory, results, RUN)
-    files.write_listing(path.parent)
-    before = tree(results)
-    with pytest.raises(InputError, match=r"\(evaluation\.seed: 0, now 3\)"):
-        collect(directory, results, RUN)
-    assert tree(results) == before
-    collect(directory, results, RUN, replace=True)
-    assert yaml.safe_load((results / RUN / "run.yaml").read_text())["configuration"]["evaluation"]["seed"] == 3
+def test_damaged_results_are_no_reason_to_refuse_other_settings(own, undrawn):
+    dataset, directory = own
+    path = result_of(directory) / "run.yaml"
+    path.write_text(path.read_text().replace("pictures: 2", "pictures: 5"))
+    evaluate(dataset, directory)
+    assert yaml.safe_load(path.read_text())["configuration"]["evaluation"]["pictures"] == 2
 
 
-def test_what_is_no_result_is_not_told_of(tmp_path):
+def test_no_headline_without_results(tmp_path):
     with pytest.raises(InputError, match=r"base_lr1e-4: expected the results of a run, received no run\.yaml; name a"):
-        headline(tmp_path, "base_lr1e-4")
+        headline(tmp_path / "base_lr1e-4")
 
 
-def test_a_run_that_was_not_even_trained_is_refused_without_naming_every_file(tmp_path):
-    with pytest.raises(
-        InputError, match=r"training\.json and 16 more not there; train and evaluate base_lr1e-4 first$"
-    ):
-        collect(tmp_path / "models", tmp_path / "results", "base_lr1e-4")
-
-
-@pytest.mark.parametrize("name", ["curves.png", "per_image.csv", "pictures"])
-def test_a_run_that_was_not_evaluated_is_not_collected(own, tmp_path, name):
-    _, directory = own
-    files.remove(directory / "evaluation" / name)
-    with pytest.raises(InputError, match=rf"{name} not there; train and evaluate {RUN} first"):
-        collect(directory, tmp_path / "results", RUN)
-    assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.parametrize("change", [{"epochs": 99}, {"files": {"best.weights.h5": "0" * 64}}])
-def test_scores_of_an_earlier_state_of_the_run_are_not_collected(own, tmp_path, change):
-    _, directory = own
-    trained = files.read_json(directory / "training.json")
-    told = {**trained, **change, "files": trained["files"] | change.get("files", {})}
-    files.write_json(directory / "training.json", told)
-    with pytest.raises(InputError, match=rf"received those of an earlier state, after \d+; evaluate {RUN} again"):
-        collect(directory, tmp_path / "results", RUN)
-    assert not (tmp_path / "results").exists()
+def test_a_run_that_was_not_trained_is_refused(own):
+    dataset, directory = own
+    with pytest.raises(InputError, match=r"dot_lr1e-3.training\.json does not exist"):
+        evaluate(dataset, directory.with_name("dot_lr1e-3"), "dot_lr1e-3")
+    assert not result_of(directory).with_name("dot_lr1e-3").exists()
 
 
 def warm(known):
@@ -559,26 +519,26 @@ def warm(known):
     return lambda batch: 128 + batch.truth.lightness[..., None] / 255.0 * [10, 20]
 
 
-def test_a_baseline_from_outside_is_scored_compared_and_shown(own, undrawn, monkeypatch, tmp_path):
+def test_a_baseline_from_outside_is_scored_compared_and_shown(own, undrawn, monkeypatch):
     from pipeline.results import page
 
     dataset, directory = own
-    before = rows_of(dataset.references)
+    before = rows_of(dataset.baselines)
     monkeypatch.setattr(predictors, "BASELINES", dict(predictors.BASELINES))
     predictors.register(predictors.Baseline("sepia", "sepia tone", "sepia everywhere", warm))
     with pytest.raises(InputError, match=r"more: None, now \['sepia'\]"):
-        score_baselines(dataset.images, dataset.splits, dataset.references, batch_size=3)
+        score_baselines(dataset.images, dataset.splits, dataset.baselines, batch_size=3)
     with pytest.raises(InputError, match=r"\(settings\.more: None, now \['sepia'\]\); run baselines again"):
         evaluate(dataset, directory)
-    score_baselines(dataset.images, dataset.splits, dataset.references, batch_size=3, replace=True)
+    score_baselines(dataset.images, dataset.splits, dataset.baselines, batch_size=3, replace=True)
 
-    after = rows_of(dataset.references)
+    after = rows_of(dataset.baselines)
     lightness, ab, _ = dataset.arrays("test")
     answer = np.stack([128 + lightness / 255 * 10, 128 + lightness / 255 * 20], axis=-1)
     for metric, number in literal(lightness, ab, answer).items():
         assert value(after, "test", "sepia", metric) == pytest.approx(number, rel=1e-9), metric
     assert [row for row in after if row["answer"] != "sepia"] == before
-    read = read_baselines(dataset.references, dataset.images, dataset.splits, 0)
+    read = read_baselines(dataset.baselines, dataset.images, dataset.splits, 0)
     assert read.answers["sepia"]["mse"].shape == (15,)
 
     out = evaluate(dataset, directory)
@@ -589,8 +549,7 @@ def test_a_baseline_from_outside_is_scored_compared_and_shown(own, undrawn, monk
     (rmse,) = [float(r["value"]) for r in compared if r["metric"] == "rmse"]
     both = [value(rows, "test", answer, "rmse") for answer in ("model", "sepia")]
     assert rmse == pytest.approx(both[0] - both[1], rel=1e-9)
-    results = tmp_path / "results"
-    collect(directory, results, RUN)
+    results = out.parent
     assert "sepia" in {row["answer"] for row in rows_of(results / "summary.csv")}
     page.write_report(results, {"tiny": dataset.folder / "pictures"})
     assert "sepia everywhere" in (results / "index.html").read_text()

@@ -583,7 +583,7 @@ CASES |= {
     "--set into a number": (given("ingest", "--set", "limit.x=1"), "limit: ", "received {'x': 1}"),
     "data is a file": (given("ingest", "--set", "data=f", file="f"), "f/sample", "Not a directory"),
     "data below a file": (given("ingest", "--set", "data=f/x", file="f"), "f/x/sample", "Not a directory"),
-    "root is a file": (given("collect", "base_lr1e-4", "--set", "root=f", file="f"), "f/results", "Not a directory"),
+    "root is a file": (given("summary", "--set", "root=f", file="f"), "f/results", "Not a directory"),
     "data with too long a name": (given("ingest", "--set", f"data={'a' * 300}"), "a" * 300, "File name too long"),
 }  # fmt: skip
 NAMES = {

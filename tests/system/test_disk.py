@@ -29,8 +29,8 @@ pytestmark = [
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "collect", "report")
-OF_A_RUN = STAGES[4:7]
+STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "summary", "report")
+OF_A_RUN = STAGES[4:6]
 LEFTOVERS = re.compile(r"\.tmp|\.partial$|\.new$|\.old$|\.holder$")
 
 
@@ -234,7 +234,7 @@ def test_images_mapped_from_a_full_disk(keras, call, disk, run):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("stage", ["ingest", "train", "evaluate", "collect"])
+@pytest.mark.parametrize("stage", ["ingest", "train", "evaluate"])
 def test_a_process_on_a_full_disk_says_one_line_until_its_very_end(keras, call, disk, run, stage):
     before, after = run.before(stage, call), run.after(stage, call)
     for size in some(f"{stage} process", kib(after) - kib(before), 2):
@@ -309,8 +309,8 @@ def test_a_folder_that_may_not_be_written(call, run, tmp_path):
         ("train", "elsewhere", ("--set", "root=elsewhere")),
         ("train", "models", ()),
         ("train", f"models/{RUN}", ()),
-        pytest.param("collect", "results", (), marks=pytest.mark.long),
-        pytest.param("collect", f"results/{RUN}", (), marks=pytest.mark.long),
+        pytest.param("evaluate", "results", (), marks=pytest.mark.long),
+        pytest.param("evaluate", f"results/{RUN}", (), marks=pytest.mark.long),
         pytest.param("report", "results", (), marks=pytest.mark.long),
     ],
 )

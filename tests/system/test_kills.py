@@ -16,11 +16,10 @@ from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "split", "embed", "baselines", "train", "evaluate", "collect", "report")
+STAGES = ("ingest", "split", "embed", "baselines", "train", "evaluate", "summary", "report")
 WRITES = {  # whose lock shows that a stage is at work
     "ingest": "data/tiny/images.zarr", "embed": "data/tiny/embeddings.zarr", "split": "data/tiny/splits.csv",
-    "baselines": "data/tiny/baselines.csv", "train": f"models/{RUN}", "evaluate": f"models/{RUN}",
-    "collect": f"results/{RUN}",
+    "baselines": "data/tiny/baselines.csv", "train": f"models/{RUN}", "evaluate": f"results/{RUN}",
 }  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # The stages, with numbers of their own in the place of the network's answers.
@@ -68,7 +67,7 @@ class Chain:
         (self.states / "nothing").mkdir(parents=True)
 
     def start(self, stage):
-        run = [RUN] if stage in ("train", "evaluate", "collect") else []
+        run = [RUN] if stage in ("train", "evaluate") else []
         return subprocess.Popen(
             [sys.executable, *(["-c", WITHOUT_NETWORK] if stage == "embed" else ["-m", "stages"]), stage, *run]
             + ["--config", self.config],

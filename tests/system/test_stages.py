@@ -5,9 +5,8 @@ from importlib import import_module
 
 import pytest
 from click.testing import CliRunner
-from tiny import photographs, python, refused, tree, write_embeddings, write_kaggle
+from tiny import RESULT_FILES, photographs, python, refused, tree, write_embeddings, write_kaggle
 
-from pipeline.results.record import CARD, EVALUATED
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 from stages.__main__ import NAMES, main
@@ -34,7 +33,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
     data = {"ingest", "embed", "split", "baselines"}
-    runs = {"train", "evaluate", "collect", "report", "colorize", "export", "serve", "compare", "show"}
+    runs = {"train", "evaluate", "summary", "report", "colorize", "export", "serve", "compare", "show"}
     assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
 
 
@@ -62,7 +61,6 @@ print(sorted(set(heavy) & set(sys.modules)))
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
-
 def test_an_unknown_stage_is_refused(call):
     result = call("embedd")
     assert result.exit_code == 2 and "No such command 'embedd'" in result.stderr
@@ -86,8 +84,7 @@ def test_an_unknown_stage_is_refused(call):
         (["train", "base_lr1e-4"], ["images.json does not exist"]),
         (["evaluate", "base_lr1e-4_bs5"], ["'base_lr1e-4'"]),
         (["evaluate", "base_lr1e-4"], ["images.json does not exist"]),
-        (["collect", "../x"], ["run name '../x': expected <architecture>_lr"]),
-        (["collect", "base_lr1e-4"], ["train and evaluate base_lr1e-4 first"]),
+        (["evaluate", "../x"], ["run name '../x': expected <architecture>_lr"]),
         (["compare", "a", "b"], ["a: expected the results of a run, received no run.yaml"]),
         (["inspect", "nothing.zarr"], ["nothing.zarr: expected a zarr store of DeepColor"]),
         (["verify"], ["data: expected files that DeepColor wrote, received none"]),
@@ -176,10 +173,13 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     assert "split: train 9, validation 3, test 3" in done("split")
     done("baselines")
     assert "epoch 2 of 2" in done("train", RUN)
-    done("evaluate", RUN)
-    assert f"{RUN}, test images:\n  RMSE " in done("collect", RUN)
-    assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == {"history.csv", CARD, *EVALUATED}
-    assert RUN in (tmp_path / "results" / "summary.md").read_text()
+    assert f"{RUN}, test images:\n  RMSE " in done("evaluate", RUN)
+    assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == RESULT_FILES
+    summary = (tmp_path / "results" / "summary.md").read_text()
+    assert RUN in summary
+    (tmp_path / "results" / "summary.md").unlink()
+    done("summary")
+    assert (tmp_path / "results" / "summary.md").read_text() == summary
     result = call("train", RUN, *config, "--set", "training.epochs=1")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].startswith("error: ") and "epochs: 2, now 1" in result.stderr

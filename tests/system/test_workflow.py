@@ -10,12 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from tiny import DOT, ROOT, photographs, python, tree, write_embeddings, write_kaggle
+from tiny import DOT, RESULT_FILES, ROOT, photographs, python, tree, write_embeddings, write_kaggle
 
 from pipeline.config import loading, paper
 from pipeline.config.paths import Paths
 from pipeline.dataset.ingest import ingest
-from pipeline.results.record import CARD, EVALUATED
 
 RUN = "dot_lr1e-3_bs4"
 
@@ -75,7 +74,7 @@ def workflow(tmp_path_factory):
 def test_one_call_makes_the_results(workflow):
     result = workflow.folder / "results" / RUN
     names = {path.name for path in result.iterdir()}
-    assert names - {".snakemake_timestamp"} == {"history.csv", CARD, *EVALUATED}
+    assert names - {".snakemake_timestamp"} == RESULT_FILES
     record = yaml.safe_load((result / "run.yaml").read_text())
     assert record["epochs"] == 2 and record["configuration"]["dataset"] == "tiny"
     assert RUN in (workflow.folder / "results" / "summary.md").read_text()
@@ -88,12 +87,12 @@ def test_a_second_call_does_nothing_with_and_without_a_slash(workflow):
     assert "Nothing to be done" in workflow.run(target=f"{workflow.result(RUN)}/")
     assert tree(workflow.folder) == before
     asked = workflow.run("-n", target=f"{workflow.result(RUN + '_s1')}/")
-    assert workflow.jobs(asked) == {"train", "evaluate", "collect"}
+    assert workflow.jobs(asked) == {"train", "evaluate"}
 
 
 def test_stages_can_be_rerun_one_by_one(workflow):
-    assert {"split", "train", "evaluate", "collect"} <= workflow.jobs(workflow.run("-n", "-R", "split"))
-    assert workflow.jobs(workflow.run("-n", "-R", "train")) == {"train", "evaluate", "collect"}
+    assert {"split", "train", "evaluate"} <= workflow.jobs(workflow.run("-n", "-R", "split"))
+    assert workflow.jobs(workflow.run("-n", "-R", "train")) == {"train", "evaluate"}
     assert workflow.jobs(workflow.run("-n", "-R", "train", "--until", "train")) == {"train"}
     before = tree(workflow.places.model(RUN))
     workflow.run("-R", "train", "--until", "train")
@@ -101,6 +100,17 @@ def test_stages_can_be_rerun_one_by_one(workflow):
     assert {name: after[name] for name in after if name.endswith(("h5", "npz"))} == {
         name: before[name] for name in before if name.endswith(("h5", "npz"))
     }
+
+
+def test_old_results_stay_until_the_new_ones_are_whole(workflow):
+    result, weights = workflow.folder / "results" / RUN, workflow.places.model(RUN) / "best.weights.h5"
+    before, whole = tree(result), weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    printed = workflow.run("-R", "evaluate", status=1)
+    assert "best.weights.h5 is damaged" in printed and tree(result) == before
+    weights.write_bytes(whole)
+    workflow.run("-R", "evaluate")
+    assert tree(result) == before
 
 
 def test_a_lost_shard_is_made_again_and_no_other(workflow):
@@ -122,10 +132,10 @@ DAMAGED = {
     "data/tiny/pictures/true/000009.jpg": {"baselines"},
     f"models/{RUN}/best.weights.h5": {"train"},
     f"models/{RUN}/training.json": {"train"},
-    f"models/{RUN}/evaluation/model.keras": {"evaluate"},
-    f"results/{RUN}/metrics.csv": {"collect"},
-    f"results/{RUN}/files.json": {"collect"},
-    "results/summary.csv": {"collect"},
+    f"results/{RUN}/metrics.csv": {"evaluate"},
+    f"results/{RUN}/files.json": {"evaluate"},
+    "results/summary.csv": {"summary"},
+    "results/sweep.png": {"summary"},
 }
 MANIFESTS = {"data/tiny/images.json", f"models/{RUN}/training.json", f"results/{RUN}/files.json"}
 BELOW_A_DAMAGED_MANIFEST = {
@@ -162,6 +172,8 @@ def test_what_verify_finds_is_made_again_by_the_same_command(workflow, names):
     assert len(found.stdout.splitlines()) == len(told)
     printed = workflow.run()
     assert workflow.jobs(printed) >= set().union(*(DAMAGED[name] for name in names))
+    if names == ["results/summary.csv"]:
+        assert workflow.jobs(printed) == {"summary"}
     assert everything().keys() == before.keys()
     assert [name for name, content in everything().items() if content != before[name]] == []
     assert python("-m", "stages", "verify", workflow.folder).returncode == 0
@@ -175,7 +187,7 @@ def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):
     assert RUN in (workflow.folder / "results" / "index.html").read_text()
     assert "Nothing to be done" in workflow.run("-n", target="report")
     other = f"{RUN}_noembed"
-    assert workflow.jobs(workflow.run("-n", target=workflow.result(other))) == {"train", "evaluate", "collect"}
+    assert workflow.jobs(workflow.run("-n", target=workflow.result(other))) == {"train", "evaluate"}
     workflow.run(target=workflow.result(other))
     assert "With and without the embedding" in (workflow.folder / "results" / "summary.md").read_text()
     workflow.run(target="report")
@@ -252,7 +264,7 @@ def test_a_wrong_configuration_gets_one_line(workflow):
 
 def test_the_literal_target_works_on_the_default_configuration(tmp_path):
     printed = Workflow(tmp_path)("-n", "results/base_lr1e-4", "--config", f"data={tmp_path / 'none'}")
-    assert "collect" in printed or "Nothing to be done" in printed
+    assert "evaluate" in printed or "Nothing to be done" in printed
 
 
 def test_paper_asks_for_all_eleven_runs(workflow, tmp_path):

@@ -14,7 +14,14 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import canonical_json
 from pipeline.planning import check, estimate
 from pipeline.planning.settings import stage_settings
-from pipeline.results.record import EVALUATED, FIGURES
+from snakemake.persistence import FileBackupMixin
+
+# Snakemake copies an output marked `update` before its job, and back if that fails. `evaluate`, the only such rule, needs
+# no copy, because the stage replaces results in one step. And the copy would do harm: after a kill the next call fails
+# because it exists, and for a root such as ../../elsewhere it is not in .snakemake.
+FileBackupMixin.backup_output = lambda self, path: None
+FileBackupMixin.restore_output = lambda self, path: True
+FileBackupMixin.cleanup_backup = lambda self, path: None
 
 
 def or_stop(function, *arguments):
@@ -50,8 +57,22 @@ def settings_of_run(wildcards):
 
 
 def lost_of(folder):
-    """The input of a run's rule that says that what the rule makes, a path by run, was lost."""
+    """The input of a run's rule by which what it made, a path by run, is made again where it was damaged or lost."""
     return lambda wildcards: lost.notes(Path(folder.format(run=wildcards.run)))
+
+
+def summary_marker():
+    """A file that stands for the summary: made by `summary`, an ancient input of `evaluate`.
+
+    So any run that is asked for renews a lost summary too. The file always exists, and is older than any note at first:
+    then Snakemake evaluates nothing because of it.
+    """
+    path = Path(".snakemake", "summary", *PATHS.results.absolute().parts[1:], "renewed")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (1, 1))
+    return str(path)
 
 
 def announce(workflow):

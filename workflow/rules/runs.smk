@@ -1,9 +1,5 @@
-# One run: trained, evaluated, collected. What training makes lies beside its one output, so that Snakemake, which deletes
+# One run: trained, then evaluated. What training makes lies beside its one output, so that Snakemake, which deletes
 # outputs before their job, never deletes a checkpoint or weights; the output holds their digests.
-
-
-# What Snakemake's own report shows of a run.
-SHOWN = [f"{name}.png" for name in FIGURES]
 
 
 rule train:
@@ -28,27 +24,23 @@ rule train:
         "python -m stages train {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
 
+# `update` keeps the old results until the stage replaces them, in one step.
 rule evaluate:
     input:
         rules.train.output,
         rules.baselines.output,
-        lost_of(f"{MODELS}/evaluation"),
+        lost_of(f"{RESULTS}/{{run}}"),
+        ancient(summary_marker()),
     output:
-        [
-            f"{MODELS}/evaluation/{name}"
-            for name in EVALUATED
-            if name not in ("pictures", *SHOWN)
-        ],
-        [
+        update(
             report(
-                f"{MODELS}/evaluation/{name}",
-                caption=f"../report/{name}.rst",
+                directory(f"{RESULTS}/{{run}}"),
+                patterns=["{figure}.png"],
+                caption="../report/figures.rst",
                 category="{run}",
-                labels={"figure": Path(name).stem},
+                labels={"figure": "{figure}"},
             )
-            for name in SHOWN
-        ],
-        directory(f"{MODELS}/evaluation/pictures"),
+        ),
     log:
         f"{LOGS}/{{run}}/evaluate.log",
     benchmark:
@@ -62,25 +54,22 @@ rule evaluate:
         "python -m stages evaluate {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
 
-rule collect:
+# Every evaluation renews the summary; this is for one that was damaged or lost.
+rule summary:
     input:
-        rules.evaluate.output,
-        lost_of(f"{RESULTS}/{{run}}"),
         lost.notes(PATHS.results / "summary.json"),
     output:
-        directory(f"{RESULTS}/{{run}}"),
+        touch(summary_marker()),
     log:
-        f"{LOGS}/{{run}}/collect.log",
-    benchmark:
-        f"{LOGS}/{{run}}/collect.tsv"
+        f"{LOGS}/summary.log",
     conda:
         "../../environment.yml"
     shell:
-        "python -m stages collect {wildcards.run:q} 2>&1 | tee -i {log:q}"
+        "python -m stages summary 2>&1 | tee -i {log:q}"
 
 
-# The page of all results that are there. What it shows is not told to Snakemake, because it may be of other settings
-# than these; the summary is renewed with every run. The folder beside index.html is replaced as a whole by the stage.
+# The page of all results. Snakemake does not know what it shows, which may be of other settings than these; the summary
+# is renewed with every run. The stage replaces the folder beside index.html as a whole.
 rule report:
     input:
         (
