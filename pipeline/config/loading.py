@@ -11,14 +11,6 @@ from pipeline.config.schema import Config, shown
 from pipeline.core.errors import InputError
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
-
-
-LONGEST_FILE = 2**20  # bytes; PyYAML takes seconds for as much
-
-
-MOST_VALUES = 10_000
-
-
 MOST_PROBLEMS = 10
 
 
@@ -60,10 +52,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise InputError(f"{path}: expected a YAML file, received a pipe or device; save it as a file")
-        with path.open("rb") as file:
-            text = file.read(LONGEST_FILE + 1).decode("utf-8")
-        if len(text) > LONGEST_FILE:
-            raise InputError(f"{path}: expected a YAML file of at most {LONGEST_FILE} bytes, received more; shorten it")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(
             f"{path}: there is no such configuration file; config/config.yaml is the default one"
@@ -80,15 +69,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _yaml(text: str, expected: str) -> Any:
     try:
-        value = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
-        _count(value)
-        return value
+        return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
     except Exception as error:  # besides its own, PyYAML lets through what int, float, date and deep nesting raise
         raise InputError(f"{expected}, received: {str(error) or type(error).__name__}; correct that") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """Besides, refuses a key that is there twice, and merge keys (<<) that multiply."""
+    """Refuses a key that is there twice."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
@@ -99,22 +86,6 @@ class _Loader(yaml.SafeLoader):
                     raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} twice", problem_mark=key.start_mark)
                 keys.add(key.value)
         return node
-
-    def flatten_mapping(self, node: Any) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MOST_VALUES:
-            raise yaml.YAMLError("too many merged keys")
-
-
-def _count(value: Any) -> None:
-    """Refuse aliases that stand for very many values, or for themselves."""
-    waiting, count = [value], 0
-    while waiting:
-        inner = waiting.pop()
-        count += 1
-        if count > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES} values")
-        waiting += inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
