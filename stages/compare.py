@@ -27,7 +27,7 @@ def command(one: Path, other: Path, partition: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.evaluation.paired import signed
+    from pipeline.evaluation.vocabulary import signed
     from pipeline.results.comparison import compare_runs, other_settings
     from pipeline.results.record import read_record
 

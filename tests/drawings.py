@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from pipeline.config.runs import Run
 from pipeline.figures import style
 from pipeline.figures.sweeps import SweepPoint
 from pipeline.images import lab
@@ -51,10 +52,9 @@ def cloud(a: float, b: float, spread: float, pixels: int = 5000) -> np.ndarray:
     return counted(np.clip(ab.round(), 0, 255).astype(int))
 
 
-def point(run: str = "run", **changes) -> SweepPoint:
-    scores = {"accuracy": (0.55, 0.54, 0.57), "ciede2000": (11.0, 10.5, 11.75)}
-    settings = {"architecture": "base", "learning_rate": 1e-3, "l2": 0.01, "batch_size": 10, "seed": 0}
-    return SweepPoint(**{"run": run, "dataset": "photographs", "embedding": True, **settings, **scores, **changes})
+def point(name="run", accuracy=(0.55, 0.54, 0.57), ciede2000=(11.0, 10.5, 11.75), **settings) -> SweepPoint:
+    run = Run(**{"architecture": "base", "learning_rate": "1e-3", "batch_size": 10, **settings})
+    return SweepPoint(name, run, (accuracy, ciede2000))
 
 
 def find(picture: np.ndarray, tile: np.ndarray) -> list[tuple[int, int]]:

@@ -135,16 +135,14 @@ def add_run(
     write_csv(folder / "history.csv", "epoch,loss", [(1, 300.0)])
     ids = ids or [f"holiday in the mountains/photograph {i}.jpg" for i in range(images)]
     per_image = []
-    for i in range(images):
-        row = 3 + 2 * i
-        for answer in answers:
-            for metric, (value, _) in list(METRICS.items())[:7]:
-                value = math.nan if diverged else value * (0.5 + ((7 * i + len(run)) % images) / images) * worse
-                per_image.append((run, dataset, "test", ids[i], i // 2, row, answer, metric, value))
-        per_image.append((run, dataset, "train", "other", 99, row + 1, "model", "ciede2000", 1.0))
-        if diverged:
-            continue
-        path = folder / "pictures" / f"{row:06d}.jpg"
+    for answer in answers:
+        for metric, (value, _) in list(METRICS.items())[:7]:
+            for i in range(images):
+                of_image = math.nan if diverged else value * (0.5 + ((7 * i + len(run)) % images) / images) * worse
+                per_image.append((run, dataset, "test", ids[i], i // 2, 3 + 2 * i, answer, metric, of_image))
+            per_image.append((run, dataset, "train", "other", 99, 4, answer, metric, 1.0))
+    for i in range(0 if diverged else images):
+        path = folder / "pictures" / f"{3 + 2 * i:06d}.jpg"
         if source:
             os.link(source, path)
         else:

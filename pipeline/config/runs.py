@@ -25,7 +25,7 @@ DEFAULT_SEED = 0
 LARGEST = 1e6  # learning rates and l2 are below
 LARGEST_BATCH = 1_000_000
 LONGEST = 200  # a file's name has at most 255 bytes
-RESERVED = ("report", "compare")  # the page's folder in results/, and a page in it that is no run's
+RESERVED = ("report",)  # the page's folder in results/
 FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]"
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"

@@ -18,6 +18,11 @@ def metric(network: str) -> str:
     return f"{_METRIC}{network}"
 
 
+def network(metric: str) -> str:
+    """The embedding network whose features a distance is of."""
+    return metric.removeprefix(_METRIC)
+
+
 def is_distance(metric: str) -> bool:
     """Whether a metric is a Fréchet distance."""
     return metric.startswith(_METRIC)
@@ -120,7 +125,7 @@ def distances(one: Moments, others: Mapping[str, Moments]) -> dict[str, float]:
 
 def remark(n: int, metric: str) -> str:
     """Why a distance of n pictures has no interval, and what it may be compared with, in words."""
-    features = registry.get(metric.removeprefix(_METRIC)).features
+    features = registry.get(network(metric)).features
     bias = f"; n is not above the {features} features: much of it may be bias" if n <= features else ""
     return f"a distance between sets of pictures, comparable at n = {n} alone{bias}"
 

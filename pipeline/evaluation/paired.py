@@ -8,17 +8,15 @@ import numpy as np
 
 from pipeline.evaluation import bootstrap, scores
 from pipeline.evaluation.measures import Values
-from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN, SHUFFLED
-from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, better
+from pipeline.evaluation.predictors import BASELINES, GRAY, MAJORITY, MEAN, SHUFFLED
+from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL
+from pipeline.evaluation.vocabulary import heading, signed, term
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "against", "metric", "value", "low", "high", "verdict")
-# What a run must beat in the test images to have learned something: metric, answer, and what is said if it does not.
-HURDLES = (
-    ("rmse", MEAN, "not better than the mean colour"),
-    ("rmse", GRAY, "not better than gray"),
-    ("ciede2000", GRAY, "CIEDE2000 not better than gray"),
-    ("accuracy", MAJORITY, "accuracy not better than majority"),
-)
+# What a run must beat on the test images to have learned something: metric and answer.
+HURDLES = (("rmse", MEAN), ("rmse", GRAY), ("ciede2000", GRAY), ("accuracy", MAJORITY))
+# What the findings compare.
+_FOUND = (*HURDLES[:3], ("ciede2000", SHUFFLED), HURDLES[3])
 ONE_COLOUR = "The network answers one colour everywhere"  # how that finding begins
 ALL_BUT_GRAY = 0.1  # of the truth's mean chroma
 SAME = 1e-5  # relative; less is rounding: a network's answers are float32, a baseline's float64
@@ -45,7 +43,7 @@ def difference_rows(run: str, dataset: str, over: scores.Summed, chosen: Sequenc
         for sample in chosen:
             here = over[sample.partition]
             for metric in here[MODEL]:
-                if (way := better(metric)) is None or metric not in here[against]:
+                if (way := term(metric).better) is None or metric not in here[against]:
                     continue
                 value, low, high = compare(here[MODEL][metric], here[against][metric])
                 verdict = bootstrap.verdict(low, high, way)
@@ -59,16 +57,6 @@ def compare(one: Values, other: Values) -> tuple[float, float | None, float | No
     """A metric of one answer minus that of another, over the resamples, and its interval; 0 where they are `SAME`."""
     with np.errstate(invalid="ignore"):
         return bootstrap.interval(np.where(np.isclose(one, other, rtol=SAME, atol=0), 0.0, one - other))
-
-
-_TOLD = (
-    # metric, its name in a sentence, decimals, against, that answer's name in a sentence
-    ("rmse", "RMSE", 2, MEAN, "the training images' mean colour"),
-    ("rmse", "RMSE", 2, GRAY, "gray"),
-    ("ciede2000", "CIEDE2000", 2, GRAY, "gray"),
-    ("ciede2000", "CIEDE2000", 2, SHUFFLED, "another image's colours"),
-    ("accuracy", "accuracy", 4, MAJORITY, "always answering the more frequent channel"),
-)
 
 
 def findings(
@@ -93,56 +81,60 @@ def findings(
     if only_colour:
         a, b = only_colour
         sentences.append(f"{ONE_COLOUR}, a = {a}, b = {b}: it has learned no colours.")
-    for metric, name, digits, against, other in _TOLD:
-        if (against, metric) in found:
-            numbers = f"{name} {value[MODEL, metric]:.{digits}f}, {value[against, metric]:.{digits}f} for {other}"
-            sentences.append(f"{numbers}: {_judged(found[against, metric], digits)}.")
+    for metric, against in _FOUND:
+        if row := found.get((against, metric)):
+            numbers = _numbers(metric, value[MODEL, metric], value[against, metric])
+            sentences.append(f"{numbers} for {BASELINES[against].meaning}: {_judged(row)}.")
     ratio = value.get((MODEL, "chroma_ratio"), math.nan)
     if ratio < ALL_BUT_GRAY:
         sentences.append(f"The colours are all but gray: {ratio:.0%} of the true pictures' chroma.")
     elif math.isfinite(ratio):
         sentences.append(f"The colours have {ratio:.0%} of the true pictures' chroma.")
     if row := found.get((EMBEDDING_SHUFFLED, "rmse")):
-        with_others = f"RMSE {value[EMBEDDING_SHUFFLED, 'rmse']:.2f} with other images' embeddings"
-        own = f"{value[MODEL, 'rmse']:.2f} with its own"
-        sentences.append(f"Does the embedding matter? {with_others}, {own}: {_judged(row, 2)}.")
+        numbers = _numbers("rmse", value[MODEL, "rmse"], value[EMBEDDING_SHUFFLED, "rmse"])
+        sentences.append(f"Does the embedding matter? {numbers} with another image's embedding: {_judged(row)}.")
     return sentences
 
 
-def signed(value: float, digits: int) -> str:
-    """A difference with its sign; what would be told as 0 in these decimals, and is not, gets as many as it needs."""
-    if value and math.isfinite(value) and not float(f"{value:.{digits}f}"):
-        return str(np.format_float_positional(value, precision=1, fractional=False, trim="-", sign=True))
-    return f"{value:+.{digits}f}"
+def _numbers(metric: str, own: float, other: float) -> str:
+    label, digits, _, _ = term(metric)
+    return f"{label} {own:.{digits}f} against {other:.{digits}f}"
 
 
-def _judged(row: Mapping[str, Any], digits: int) -> str:
-    difference = float(row["value"])
+def _judged(row: Mapping[str, Any]) -> str:
+    difference, digits = float(row["value"]), term(row["metric"]).digits
     if row["verdict"] != "no interval":
         low, high = (signed(float(row[end]), digits) for end in ("low", "high"))
         return f"{row['verdict']} (difference {signed(difference, digits)}, 95 % interval {low} to {high})"
     if difference == 0:
         return "no difference"
-    lower_is_better = better(row["metric"]) == "lower"
-    way = "better" if (difference < 0) == lower_is_better else "worse"
-    return f"{way} on these images, with no interval to tell it from chance"
+    return f"{'better' if _gains(row) else 'worse'} on these images, but without an interval this may be chance"
+
+
+def _gains(row: Mapping[str, Any]) -> bool:
+    """Whether the value alone is better; false for NaN."""
+    return bool(float(row["value"]) * (-1 if term(row["metric"]).better == "lower" else 1) > 0)
+
+
+def missed(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The `HURDLES` that a run does not clear on the test images, in words. Without an interval the value decides."""
+    found = {(r["metric"], r["against"]): r for r in differences if r["partition"] == "test" and r["answer"] == MODEL}
+    return [
+        f"{term(metric).label} no better than {heading(against)}"
+        for metric, against in HURDLES
+        if (row := found.get((metric, against)))
+        and not (row["verdict"] == "better" or (row["verdict"] == "no interval" and _gains(row)))
+    ]
 
 
 def remark(differences: Sequence[Mapping[str, Any]]) -> str:
     """A few words on the test images for a table: empty only if the model is shown to clear all `HURDLES`."""
-    found = {(r["against"], r["metric"]): r for r in differences if r["partition"] == "test"}
-    if (MEAN, "rmse") not in found:
+    found = {(r["metric"], r["against"]): r for r in differences if r["partition"] == "test" and r["answer"] == MODEL}
+    if ("rmse", MEAN) not in found:
         return "not compared"
-    if not math.isfinite(float(found[MEAN, "rmse"]["value"])):
+    if not math.isfinite(float(found["rmse", MEAN]["value"])):
         return "no answer: not a number"
-    missed, unsure = [], False
-    for metric, against, text in HURDLES:
-        row = found.get((against, metric))
-        if row is None or row["verdict"] == "better":
-            continue
-        value = float(row["value"])
-        if row["verdict"] == "no interval" and (value < 0 if better(metric) == "lower" else value > 0):
-            unsure = True
-        else:
-            missed.append(text)
-    return "; ".join(missed + ["better, but not told from chance"] * (unsure and not missed))
+    if texts := missed(differences):
+        return "; ".join(texts)
+    unsure = any(found[hurdle]["verdict"] == "no interval" for hurdle in HURDLES if hurdle in found)
+    return "better, but without an interval this may be chance" if unsure else ""

@@ -73,13 +73,26 @@ def read(path: Path, answers: Iterable[str] | None = None) -> PerImage:
 
     wanted = None if answers is None else set(answers)
     images: dict[str, list[Any]] = {"partition": [], "id": [], "group": [], "row": []}
+    few = ("run", "dataset", "partition", "answer", "metric")  # columns of few different texts
     seen: dict[tuple[str, str], int] = {}
     found: dict[str, dict[str, list[Values]]] = {}
     try:
-        # Values are read as text, because Python's float loses no bit and pandas' own may.
-        types = {**dict.fromkeys(COLUMNS, str), "row": int}
-        for chunk in pd.read_csv(path, dtype=types, keep_default_na=False, chunksize=CHUNK):
-            for key, part in chunk[list(COLUMNS)].groupby(["answer", "metric"], sort=False):
+        types: dict[str, Any] = {
+            **dict.fromkeys(COLUMNS, str),
+            **dict.fromkeys(few, "category"),
+            "row": int,
+            "value": float,
+        }
+        for chunk in pd.read_csv(
+            path,
+            usecols=COLUMNS,
+            dtype=types,
+            keep_default_na=False,
+            na_values={"value": ["nan"]},
+            float_precision="round_trip",  # loses no bit, as pandas' own may
+            chunksize=CHUNK,
+        ):
+            for key, part in chunk.groupby(["answer", "metric"], sort=False, observed=True):
                 answer, metric = map(str, key)
                 start = seen.get((answer, metric), 0)
                 seen[answer, metric] = start + len(part)
@@ -88,11 +101,13 @@ def read(path: Path, answers: Iterable[str] | None = None) -> PerImage:
                         values += part[name].tolist()
                 if images["row"][start : start + len(part)] != part["row"].tolist():
                     raise ValueError(f"{answer}, {metric} is of other images than the rows before")
-                numbers = np.array(part["value"].astype(float), np.float64)
                 if wanted is None or answer in wanted:
+                    numbers = part["value"].to_numpy(np.float64)
                     found.setdefault(answer, {}).setdefault(metric, []).append(numbers)
         if len(set(seen.values())) > 1:
             raise ValueError("not every answer and metric has all images")
+        if len(set(images["row"])) < len(images["row"]) or min(images["row"], default=0) < 0:
+            raise ValueError("rows that are negative or stand there twice")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, KeyError) as error:

@@ -5,9 +5,9 @@ is a number of one image; a *metric* is a number of a set of images, made from t
 resample of images gives it as readily as the images themselves.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from pipeline.config import paper
 from pipeline.config.partitions import PARTITIONS
 from pipeline.evaluation import bootstrap, frechet, metrics
 from pipeline.evaluation.measures import Columns, Values
-from pipeline.evaluation.predictors import GRAY, MEAN
 from pipeline.evaluation.recognition import TOP1, TOP5
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
@@ -29,60 +28,42 @@ PAPER = "paper"
 Row = dict[str, Any]
 
 
-def scored_on(values: Iterable[tuple[str, str, str, float]]) -> str:
-    """What runs that were scored on the same images have in common: the errors of two answers that need no network.
-
-    Args:
-        values: partition, answer, metric and value of each of a run's scores.
-
-    Returns:
-        Text that is equal for equal images and splits; empty where these scores are not told.
-    """
-    known = sorted((p, a, f"{v:.6g}") for p, a, metric, v in values if metric == "rmse" and a in (GRAY, MEAN))
-    return repr(known) if known else ""
-
-
 @dataclass(frozen=True)
 class Metric:
-    """How a metric follows from the means of measures, and which way is better (None: neither)."""
+    """How a metric follows from the means of measures; `pipeline.evaluation.vocabulary` has its words."""
 
     of: Callable[[Columns], Values]
     needs: tuple[str, ...]
-    better: Literal["lower", "higher"] | None
 
 
-def mean_of(measure: str, better: Literal["lower", "higher"] | None = None) -> Metric:
+def mean_of(measure: str) -> Metric:
     """The metric that is a measure's mean."""
-    return Metric(lambda means: means[measure], (measure,), better)
+    return Metric(lambda means: means[measure], (measure,))
 
 
 METRICS: dict[str, Metric] = {
-    "loss": mean_of("loss", "lower"),
-    "mse": mean_of("mse", "lower"),
-    "rmse": Metric(lambda means: np.sqrt(means["mse"]), ("mse",), "lower"),
-    "accuracy": mean_of("accuracy", "higher"),
-    "psnr": mean_of("psnr", "higher"),
-    "psnr_pooled": Metric(lambda means: metrics.psnr_of_error(means["rgb_mse"]), ("rgb_mse",), "higher"),
-    "ssim": mean_of("ssim", "higher"),
-    "ciede2000": mean_of("ciede2000", "lower"),
-    "ciede2000_p95": mean_of("ciede2000_p95", "lower"),
-    "auc": mean_of("auc", "higher"),
-    "auc_rebalanced": Metric(lambda m: m["auc_weighted"] / m["rarity"], ("auc_weighted", "rarity"), "higher"),
-    "colourfulness": mean_of("colourfulness", None),
-    "colourfulness_absolute": mean_of("colourfulness_absolute", None),
-    "delta_cf_images": mean_of("delta_cf_images", "lower"),
+    "loss": mean_of("loss"),
+    "mse": mean_of("mse"),
+    "rmse": Metric(lambda means: np.sqrt(means["mse"]), ("mse",)),
+    "accuracy": mean_of("accuracy"),
+    "psnr": mean_of("psnr"),
+    "psnr_pooled": Metric(lambda means: metrics.psnr_of_error(means["rgb_mse"]), ("rgb_mse",)),
+    "ssim": mean_of("ssim"),
+    "ciede2000": mean_of("ciede2000"),
+    "ciede2000_p95": mean_of("ciede2000_p95"),
+    "auc": mean_of("auc"),
+    "auc_rebalanced": Metric(lambda means: means["auc_weighted"] / means["rarity"], ("auc_weighted", "rarity")),
+    "colourfulness": mean_of("colourfulness"),
+    "colourfulness_absolute": mean_of("colourfulness_absolute"),
+    "delta_cf_images": mean_of("delta_cf_images"),
     "delta_cf_set": Metric(
-        lambda m: np.abs(m["colourfulness"] - m["colourfulness_true"]), ("colourfulness", "colourfulness_true"), "lower"
+        lambda means: np.abs(means["colourfulness"] - means["colourfulness_true"]),
+        ("colourfulness", "colourfulness_true"),
     ),
-    "chroma_ratio": Metric(lambda m: m["chroma"] / m["chroma_true"], ("chroma", "chroma_true"), None),
-    TOP1: mean_of(TOP1, "higher"),
-    TOP5: mean_of(TOP5, "higher"),
+    "chroma_ratio": Metric(lambda means: means["chroma"] / means["chroma_true"], ("chroma", "chroma_true")),
+    TOP1: mean_of(TOP1),
+    TOP5: mean_of(TOP5),
 }
-
-
-def better(metric: str) -> Literal["lower", "higher"] | None:
-    """Which way a metric is better; None: neither."""
-    return "lower" if frechet.is_distance(metric) else METRICS[metric].better
 
 
 @dataclass(frozen=True)

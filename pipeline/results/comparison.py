@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import files
-from pipeline.evaluation import bootstrap, paired, per_image, scores
-from pipeline.results.record import read_record
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
+from pipeline.evaluation import bootstrap, paired, scores, vocabulary
+from pipeline.results.read import read_images
+from pipeline.results.record import read_record
 
 COLUMNS = ("metric", "one", "other", "difference", "low", "high", "verdict")
 
@@ -35,9 +35,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
             f"{one} and {other} were scored on other images or another split ({images[0]}, {images[1]}); "
             "compare runs of one dataset and one split"
         )
-    for path in (one, other):
-        files.refuse_changed(path / "per_image.csv")
-    found = [per_image.read(path / "per_image.csv", [scores.MODEL]) for path in (one, other)]
+    found = [read_images(path) for path in (one, other)]
     if found[0].rows != found[1].rows or any(scores.MODEL not in run.answers for run in found):
         raise InputError(f"{one} and {other}: per_image.csv does not hold the same images; evaluate both runs again")
     seed = (records[0].get("seeds") or {}).get("evaluation", 0)
@@ -47,10 +45,11 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
     over = scores.summed({name: run.answers[scores.MODEL] for name, run in zip("ab", found, strict=True)}, chosen)
     here = over[partition]
     rows = []
-    for metric, described in scores.METRICS.items():
-        if metric in here["a"] and metric in here["b"]:
+    for metric in here["a"]:
+        if metric in here["b"]:
             value, low, high = paired.compare(here["a"][metric], here["b"][metric])
-            verdict = bootstrap.verdict(low, high, described.better) if described.better else ""
+            better = vocabulary.term(metric).better
+            verdict = bootstrap.verdict(low, high, better) if better else ""
             values = (metric, float(here["a"][metric][0]), float(here["b"][metric][0]), value, low, high, verdict)
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows, chosen[0].bootstrap.reason

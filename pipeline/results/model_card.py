@@ -1,29 +1,29 @@
 """The model card: what a run's network is, what it was trained on, how well it does, and what it is not for."""
 
-import re
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from pipeline.config import schema
-from pipeline.core import files
-from pipeline.embedding import of_run, recipe, registry
-from pipeline.evaluation import bootstrap, paired, predictors, scores
-from pipeline.networks import notation
-from pipeline.core.errors import InputError
-from pipeline.results.read import RunResults, read_run
-from pipeline.results.page_views import cell
-from pipeline.results.vocabulary import MEASURES, answers as labels
-from pipeline.config.runs import Run
 from pipeline.config.partitions import PARTITIONS
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.embedding import of_run, recipe, registry
+from pipeline.evaluation import bootstrap, paired, vocabulary
+from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
+from pipeline.evaluation.scores import MODEL, PAPER
+from pipeline.networks import notation
+from pipeline.results.markdown import environment
+from pipeline.results.read import RunResults, read_run
+from pipeline.results.tables import cell
 
-TEMPLATES = Path(__file__).with_name("templates")
 MEASURED = ("rmse", "ciede2000", "psnr", "ssim", "accuracy", "chroma_ratio")  # metrics of its tables
-BESIDE = (predictors.GRAY, predictors.MEAN, predictors.MAJORITY, scores.PAPER)  # answers that stand beside the run's
+BESIDE = (GRAY, MEAN, MAJORITY, PAPER)  # answers that stand beside the run's
 FEW_IMAGES = 1000  # fewer training images are told to be few; the paper had 15,000
 WORST = 5  # test images that are named
 
@@ -48,53 +48,21 @@ def write(folder: Path, name: str, path: Path) -> None:
     """
     run = read_run(folder, name)
     if run.problems:
-        raise InputError(f"{folder}: expected the results of a run, received: {run.problems[0]}")
-    compared = files.read_csv(folder / "differences.csv", paired.COLUMNS)
+        raise InputError(f"{folder}: expected the results of a run, received: {next(iter(run.problems.values()))}")
     try:
-        text = _environment().get_template("model-card.md").render(_view(run, compared))
+        text = environment().get_template("model-card.md").render(_view(run))
     except (KeyError, UndefinedError) as error:
         raise InputError(
-            f"{folder / 'run.yaml'}: expected all that a run tells, received less: {error}; evaluate the run again"
+            f"{folder / 'run.yaml'}: expected the record of a run, but something is missing: {error}; evaluate the run again"
         ) from None
     files.write_text(path, text)
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,  # noqa: S701 - it is no HTML; `literal` does it for Markdown
-        finalize=literal,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(code=code, count=lambda number: f"{int(number):,}")
-    return environment
-
-
-def literal(value: object) -> object:
-    """Text that Markdown shows as it is, in one line, whatever it holds; `Markup` and what is no text stay."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return re.sub(r"([\\`*_\[\]<>|~&$#])", r"\\\1", _line(value))
-
-
-def code(value: object) -> Markup:
-    """Text as a code span, in which nothing is a link or markup, and which no text can end. Not for tables."""
-    text = _line(str(value))
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    edge = " " if text.startswith("`") or text.endswith("`") or text != text.strip() else ""
-    return Markup(f"{fence}{edge}{text}{edge}{fence}") if text else Markup("(empty)")  # noqa: S704 - of Markdown
-
-
-def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _view(run: RunResults, compared: list[dict[str, str]]) -> dict[str, Any]:
-    info = run.info
-    named = Run.parse(run.name)
+def _view(run: RunResults) -> dict[str, Any]:
+    info = run.record
+    named = run.run
+    if named is None:
+        raise KeyError("the settings of the run")
     settings, made = info["settings"], info["embedding"]
     architecture = schema.Architecture.model_validate(settings["architecture"])
     source = settings["images"]["source"]
@@ -119,9 +87,9 @@ def _view(run: RunResults, compared: list[dict[str, str]]) -> dict[str, Any]:
         "partitions": [(name, run.counts.get(name, "0"), run.groups.get(name, 0)) for name in PARTITIONS],
         "tables": tables,
         "intervals": any("(" in text for _, _, rows in tables for _, texts in rows for text in texts),
-        "paper": any(labels()[scores.PAPER] in headings for _, headings, _ in tables),
-        "meanings": [MEASURES[name] for name in MEASURED if ("test", scores.MODEL, name) in run.scores],
-        "limits": _limits(run, compared, weights),
+        "paper": any(vocabulary.heading(PAPER) in headings for _, headings, _ in tables),
+        "meanings": [vocabulary.term(name) for name in MEASURED if ("test", MODEL, name) in run.scores],
+        "limits": _limits(run, weights),
         "worst": _worst(run),
     }
 
@@ -143,46 +111,48 @@ def _front_matter(run: RunResults, diverged: bool) -> str:
 
 
 def _finite(run: RunResults, metric: str) -> bool:
-    value = run.value("test", scores.MODEL, metric)
-    return value - value == 0
+    return math.isfinite(run.score("test", metric).value)
 
 
 def _table(run: RunResults, partition: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """The headings of the answers, and by metric a cell each: value and, in brackets, interval."""
-    answers = [a for a in (scores.MODEL, *BESIDE) if any((partition, a, m) in run.scores for m in MEASURED)]
-    rows = []
-    for metric in MEASURED:
-        cells = [cell(run.scores.get((partition, answer, metric)), metric) for answer in answers]
-        if (partition, scores.MODEL, metric) in run.scores:
-            rows.append((MEASURES[metric].label, [f"{c.text} ({c.note})" if c.note else c.text for c in cells]))
-    return [labels()[answer] for answer in answers], rows
+    answers = [a for a in (MODEL, *BESIDE) if any((partition, a, m) in run.scores for m in MEASURED)]
+    rows = [
+        (
+            vocabulary.term(metric).label,
+            [cell(run.scores.get((partition, answer, metric)), metric).line for answer in answers],
+        )
+        for metric in MEASURED
+        if (partition, MODEL, metric) in run.scores
+    ]
+    return [vocabulary.heading(answer) for answer in answers], rows
 
 
-def _limits(run: RunResults, compared: list[dict[str, str]], weights: str) -> list[str]:
-    """What the run is bad at, or cannot be known to be good at: sentences on what was measured."""
+def _limits(run: RunResults, weights: str) -> list[str]:
+    """What the run is bad at, or cannot be known to be good at, as sentences."""
     found = []
     if run.weights == "random":
         found.append(
-            f"Its embeddings are those of a network that was never trained: {weights}. They cannot tell it what is in "
-            "a photograph as a trained network's could."
+            f"Its embeddings come from a network that was never trained: {weights}. They carry little of what a trained "
+            "network recognises in a photograph."
         )
-    if missed := paired.remark(compared):
-        found.append(f"Test images, against the answers that need no network: {missed}.")
+    if missed := paired.remark(run.differences):
+        found.append(f"Compared with the baselines on the test images: {missed}.")
     found += _chroma(run)
     if int(run.counts.get("train") or 0) < FEW_IMAGES:
         found.append(
-            f"It was trained on few images ({run.counts.get('train')}, of {_groups(run, 'train')}): what is not among "
-            "them it has never seen."
+            f"It was trained on only {run.counts.get('train')} images ({_groups(run, 'train')}): it has seen few kinds "
+            "of things."
         )
     few = [name for name in ("test", "validation") if run.groups.get(name, 0) < bootstrap.FEWEST_GROUPS]
     if few:
-        told = " and the ".join(f"{name} images of {_groups(run, name)}" for name in few)
+        counts = ", ".join(f"{name}: {_groups(run, name)}" for name in few)
         found.append(
-            f"The {told} are of fewer than {bootstrap.FEWEST_GROUPS}: they have no intervals, and their scores say "
-            "nothing about other photographs."
+            f"Fewer than {bootstrap.FEWEST_GROUPS} groups of images ({counts}) are too few for intervals: these scores "
+            "say nothing about other photographs."
         )
-    if run.status == "finished" and run.info["best_epoch"] == run.info["epochs"]:
-        found.append("Its best epoch is its last: training had not been seen to stop helping.")
+    if run.status == "finished" and run.record["best_epoch"] == run.record["epochs"]:
+        found.append("The last epoch was the best one, so longer training may help.")
     return found
 
 
@@ -192,18 +162,18 @@ def _groups(run: RunResults, partition: str) -> str:
 
 
 def _chroma(run: RunResults) -> list[str]:
-    score = run.scores.get(("test", scores.MODEL, "chroma_ratio"))
-    if score is None or not _finite(run, "chroma_ratio"):
+    score = run.score("test", "chroma_ratio")
+    if not math.isfinite(score.value):
         return []
     low, high = (None if end is None else end - 1 for end in (score.low, score.high))
     verdict = bootstrap.verdict(low, high, "higher")
-    told = f"{score.value:.0%} of the true pictures' chroma"
+    share = f"{score.value:.0%} of the true pictures' chroma"
     if verdict == "no clear difference":
-        return [f"Whether its colours are paler or stronger than the true ones is not clear: {told}."]
+        return [f"It is not clear whether its colours are paler or stronger than the true ones: {share}."]
     if score.value == 1:
         return []
-    on = " on these test images, with no interval to tell it from chance" if verdict == "no interval" else ""
-    return [f"Its colours are {'paler' if score.value < 1 else 'stronger'} than the true ones{on}: {told}."]
+    chance = "; without an interval this may be chance" if verdict == "no interval" else ""
+    return [f"Its colours are {'paler' if score.value < 1 else 'stronger'} than the true ones: {share}{chance}."]
 
 
 def _worst(run: RunResults) -> list[Mapping[str, str]]:

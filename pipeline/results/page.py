@@ -1,7 +1,6 @@
 """The page: results/index.html and results/report/, to look at in a browser, from file:// and without network."""
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,38 +10,20 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.config.paths import ResultFiles, SummaryFiles
 from pipeline.core import files, locks
-from pipeline.evaluation import predictors, scores
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
+from pipeline.evaluation import predictors, vocabulary
+from pipeline.evaluation.scores import MODEL
+from pipeline.images import jpeg
+from pipeline.results.page_views import OVERVIEW, PARTITIONS, badges, overview, run_view, script_data
 from pipeline.results.read import RunResults, pictures, read_runs
-from pipeline.results.page_views import Cell, PARTITIONS, badges, cell, run_view, script_data
-from pipeline.results.vocabulary import MEASURES, answers, number
+from pipeline.results.tables import Cell, Table, heading, tables
 
 TEMPLATES = Path(__file__).with_name("templates")
 STRIP = 6  # test images of a run that the overview shows
 MARKERS = ("page.css", "wall.js")  # files by which a folder report/ is known to be one that was written here
-
-# Columns of the overview: heading, partition, metric.
-OVERVIEW = (
-    ("RMSE, validation", "validation", "rmse"),
-    ("accuracy, validation", "validation", "accuracy"),
-    ("RMSE, test", "test", "rmse"),
-    ("CIEDE2000, test", "test", "ciede2000"),
-    ("accuracy, test", "test", "accuracy"),
-)
-
-
-class Table(NamedTuple):
-    """Runs of one dataset that were scored on the same images, in the order of validation RMSE."""
-
-    title: str
-    another: bool
-    runs: list[RunResults]
-    rows: list[tuple[RunResults, list[Cell]]]
-    references: list[tuple[str, list[Cell]]]
-    strip: list[int]
-    no_interval: dict[str, str]
 
 
 def write_report(
@@ -66,32 +47,16 @@ def write_report(
     if not results.is_dir():
         raise InputError(f"{results}: expected a folder of results, received none; run an experiment first")
     _refuse_foreign(results)
-    new, old, target = results / ".report.new", results / ".report.old", results / "report"
+    where = SummaryFiles(results)
     with locks.in_turn(results / ".report.lock"):
-        if old.exists() and not target.exists():  # killed between the two renames
-            old.rename(target)
-        for leftover in (new, old):
-            files.remove(leftover)
-        try:
-            with files.naming(target):
-                index = _build(results, new, pictures_of, progress or Silent())
-            (results / "report.json").unlink(missing_ok=True)
-            if target.exists():
-                target.rename(old)
-            try:
-                new.rename(target)
-            except OSError:
-                if old.exists():
-                    old.rename(target)
-                raise
-        finally:
-            files.remove(new)
-        files.remove(old)
-        files.write_text(results / "index.html", index)
-        digests = {"index.html": files.digest_file(results / "index.html")}
-        digests |= {f"{target.name}/{name}": digest for name, digest in files.digests(target).items()}
-        files.write_json(results / "report.json", {"files": digests})
-    return results / "index.html"
+        with files.new_folder(where.pages) as new:
+            index = _build(results, new, pictures_of, progress or Silent())
+            where.page_manifest.unlink(missing_ok=True)
+        files.write_text(where.page, index)
+        digests = {where.page.name: files.digest_file(where.page)}
+        digests |= {f"{where.pages.name}/{name}": digest for name, digest in files.digests(where.pages).items()}
+        files.write_json(where.page_manifest, {"files": digests})
+    return where.page
 
 
 def _refuse_foreign(results: Path) -> None:
@@ -100,7 +65,7 @@ def _refuse_foreign(results: Path) -> None:
     Raises:
         InputError: names one of them.
     """
-    index, folder = results / "index.html", results / "report"
+    index, folder = SummaryFiles(results).page, SummaryFiles(results).pages
     foreign = []
     if index.exists() and not (index.is_file() and b"DeepColor" in index.read_bytes()[:4096]):
         foreign.append(index)
@@ -108,12 +73,12 @@ def _refuse_foreign(results: Path) -> None:
     if folder.exists() and not empty and not all((folder / name).is_file() for name in MARKERS):
         foreign.append(folder)
     entries = [path for path in sorted(results.iterdir()) if not path.name.startswith(".")]
-    if not any((path / name).exists() for path in entries for name in ("metrics.csv", "run.yaml")):
+    if not any(ResultFiles(path).metrics.exists() or ResultFiles(path).record.exists() for path in entries):
         foreign += [path for path in entries if not path.name.startswith(("index.html", "report", "summary.", "sweep"))]
     if foreign:
         raise InputError(
-            f"{results}: expected a folder of results, received one with {foreign[0].name}, which is none of theirs; "
-            "name another folder, or move it away"
+            f"{results}: expected a folder of results, received {foreign[0].name}, which DeepColor did not write; "
+            "name another folder, or move that away"
         )
 
 
@@ -126,13 +91,13 @@ def _build(
         if path.suffix in (".css", ".js"):
             shutil.copyfile(path, new / path.name)
     runs, left_out = read_runs(results)
-    tables = _tables(runs)
+    shown = tables(runs)
     whole: dict[str, frozenset[int]] = {}  # by run, the rows whose true and gray pictures are there
     for dataset in sorted({run.dataset for run in runs}):
         whole |= _link_pictures(pictures_of, dataset, [run for run in runs if run.dataset == dataset], new)
     templates = _templates()
     with progress.track("report, runs", len(runs)) as advance:
-        for table in tables:
+        for table in shown:
             for run in table.runs:
                 # JSON as a script, since a page from file:// may not fetch; <, > and & cannot end it.
                 text = json.dumps(script_data(run, whole[run.name]))
@@ -144,11 +109,11 @@ def _build(
                 (new / f"{run.name}.html").write_text(page, encoding="utf-8")
                 advance()
     return templates.get_template("index.html").render(
-        tables=tables,
-        overview=OVERVIEW,
+        tables=[_Section.of(table) for table in shown],
+        overview=[heading(MODEL, *column) for column in OVERVIEW],
         left_out=left_out,
         whole=whole,
-        names=[name for name in ("summary.md", "summary.csv") if (results / name).is_file()],
+        names=[path.name for path in (SummaryFiles(results).text, SummaryFiles(results).table) if path.is_file()],
         sweeps=sorted(path.name for path in results.glob("sweep*.svg") if path.is_file()),
     )
 
@@ -162,8 +127,9 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["part"] = lambda name: quote(str(name), safe="")
-    environment.filters["picture"] = lambda row: f"{row:06d}.jpg"
-    environment.globals.update(badges=badges, answers=answers(), measures=MEASURES)
+    environment.filters["picture"] = jpeg.name
+    environment.filters["stem"] = lambda row: Path(jpeg.name(row)).stem
+    environment.globals.update(badges=badges, heading=vocabulary.heading, term=vocabulary.term)
     return environment
 
 
@@ -182,7 +148,7 @@ def _link_pictures(
     both = pictures(source / "true") & pictures(source / "gray")
     now = files.read_if_whole(source.with_name("images.json")).get("fingerprint")
     for run in runs:
-        fingerprints = run.info.get("fingerprints")
+        fingerprints = run.record.get("fingerprints")
         own = fingerprints.get("images") if isinstance(fingerprints, Mapping) else None
         if now is None or own in (None, now):
             whole[run.name] = both.intersection(run.images.rows)
@@ -191,7 +157,7 @@ def _link_pictures(
         folder = new / "pictures" / dataset / kind
         folder.mkdir(parents=True)
         for row in rows:
-            name = f"{row:06d}.jpg"
+            name = jpeg.name(row)
             try:
                 os.link(source / kind / name, folder / name)
             except OSError:  # another file system, or one without hard links
@@ -199,37 +165,31 @@ def _link_pictures(
     return whole
 
 
-def _tables(runs: Iterable[RunResults]) -> list[Table]:
-    """Runs by dataset, and by the images that they were scored on."""
-    groups: dict[tuple[str, str], list[RunResults]] = {}
-    for run in runs:
-        images = scores.scored_on((*key, score.value) for key, score in run.scores.items())
-        groups.setdefault((run.dataset, images), []).append(run)
-    for dataset, without in [key for key in groups if not key[1]]:
-        # A run without readable scores stands with the others of its dataset.
-        others = [key for key in groups if key[0] == dataset and key[1]]
-        if others:
-            groups[others[0]] += groups.pop((dataset, without))
-    tables: list[Table] = []
-    for (dataset, _), members in sorted(groups.items(), key=lambda group: (group[0][0], -len(group[1]), group[0][1])):
-        ranked = sorted(members, key=_rank)
-        example = next((run for run in ranked if run.scores), ranked[0])
-        tables.append(
-            Table(
-                title=dataset,
-                another=any(table.title == dataset for table in tables),
-                runs=ranked,
-                rows=[(run, _overview(run)) for run in ranked],
-                references=[
-                    (baseline.meaning, [cell(example.scores.get((p, answer, m)), m) for _, p, m in OVERVIEW])
-                    for answer, baseline in predictors.BASELINES.items()
-                    if any((p, answer, m) in example.scores for _, p, m in OVERVIEW)
-                ],
-                strip=_strip(sorted({row for run in ranked for row in run.images.rows})),
-                no_interval=_reasons(ranked),
-            )
+class _Section(NamedTuple):
+    """What the overview shows of a table of runs."""
+
+    title: str
+    another: bool
+    rows: list[tuple[RunResults, list[Cell]]]
+    baselines: list[tuple[str, list[Cell]]]
+    strip: list[int]
+    no_interval: dict[str, str]
+
+    @classmethod
+    def of(cls, table: Table) -> "_Section":
+        example = table.example
+        return cls(
+            table.dataset,
+            table.another,
+            [(run, overview(run)) for run in table.runs],
+            [
+                (baseline.meaning, overview(example, name))
+                for name, baseline in predictors.BASELINES.items()
+                if any((partition, name, metric) in example.scores for partition, metric in OVERVIEW)
+            ],
+            _strip(sorted({row for run in table.runs for row in run.images.rows})),
+            _reasons(table.runs),
         )
-    return tables
 
 
 def _reasons(runs: Iterable[RunResults]) -> dict[str, str]:
@@ -241,24 +201,7 @@ def _reasons(runs: Iterable[RunResults]) -> dict[str, str]:
     return {reason: ", ".join(names) for reason, names in partitions.items()}
 
 
-def _rank(run: RunResults) -> tuple[bool, float, str]:
-    error = run.value("validation", scores.MODEL, "rmse")
-    return math.isnan(error), 0.0 if math.isnan(error) else error, run.name
-
-
 def _strip(rows: Sequence[int]) -> list[int]:
     """A few rows, evenly over all: chosen by place and not by how well they look."""
     count = min(STRIP, len(rows))
     return [rows[(2 * i + 1) * len(rows) // (2 * count)] for i in range(count)]
-
-
-def _overview(run: RunResults) -> list[Cell]:
-    cells = []
-    for _, partition, metric in OVERVIEW:
-        shown = cell(run.scores.get((partition, scores.MODEL, metric)), metric)
-        paper = run.scores.get((partition, scores.PAPER, metric))
-        if paper is not None:
-            gap = run.value(partition, scores.MODEL, metric) - paper.value
-            shown = shown._replace(paper=(number(paper.value, metric), number(gap, metric, sign=True)))
-        cells.append(shown)
-    return cells

@@ -1,44 +1,37 @@
-"""What stands on the pages, made ready for the templates and the scripts."""
+"""What the pages show, prepared for the templates and the script."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from pipeline.evaluation import scores
-from pipeline.evaluation.paired import HURDLES, ONE_COLOUR
-from pipeline.results.read import OF_AN_IMAGE, RunResults, Score
-from pipeline.results.vocabulary import MEASURES, number
-from pipeline.results.vocabulary import answers as known_answers
+from pipeline.evaluation import paired, vocabulary
+from pipeline.evaluation.scores import MODEL, PAPER
+from pipeline.evaluation.vocabulary import number
+from pipeline.results.read import RunResults, Score
+from pipeline.results.tables import Cell, cell
 
 PARTITIONS = ("test", "validation", "train")  # the one that counts comes first
-MISSING = "–"
 MOST_BYTES_OF_A_FIGURE = 600_000  # a larger one is loaded only when it is asked for
+# Columns of the overview: partition and metric.
+OVERVIEW = (
+    ("validation", "rmse"),
+    ("validation", "accuracy"),
+    ("test", "rmse"),
+    ("test", "ciede2000"),
+    ("test", "accuracy"),
+)
 
 
-class Cell(NamedTuple):
-    """A table's cell.
-
-    Attributes:
-        note: the interval, in small print.
-        value: what to sort by; empty text where there is nothing.
-        verdict: what may be said of a difference.
-        paper: the paper's figure, and ours minus it.
-    """
-
-    text: str
-    note: str = ""
-    value: float | str = ""
-    verdict: str = ""
-    paper: tuple[str, str] | None = None
-
-
-def cell(score: Score | None, metric: str, *, sign: bool = False, verdict: str = "") -> Cell:
-    """A score, or a dash where there is none."""
-    if score is None:
-        return Cell(MISSING)
-    note = ""
-    if score.low is not None and score.high is not None:
-        note = f"{number(score.low, metric, sign=sign)} to {number(score.high, metric, sign=sign)}"
-    return Cell(number(score.value, metric, sign=sign), note, score.value, verdict)
+def overview(run: RunResults, answer: str = MODEL) -> list[Cell]:
+    """The cells of a row of the overview; with the paper's figures where it has some for the run."""
+    cells = []
+    for partition, metric in OVERVIEW:
+        shown = cell(run.scores.get((partition, answer, metric)), metric)
+        paper = run.scores.get((partition, PAPER, metric))
+        if answer == MODEL and paper is not None:
+            gap = run.score(partition, metric).value - paper.value
+            shown = shown._replace(paper=(number(paper.value, metric), number(gap, metric, sign=True)))
+        cells.append(shown)
+    return cells
 
 
 def badges(run: RunResults) -> list[tuple[str, str]]:
@@ -48,18 +41,9 @@ def badges(run: RunResults) -> list[tuple[str, str]]:
         found.append(("loud", "RANDOM embedding weights"))
     if run.status.startswith("diverged"):
         found.append(("bad", "diverged"))
-    if any(sentence.startswith(ONE_COLOUR) for sentence in run.findings):
+    if run.one_colour:
         found.append(("bad", "one colour everywhere"))
-    for metric, answer, text in HURDLES:
-        if ("test", scores.MODEL, metric) not in run.scores or ("test", answer, metric) not in run.scores:
-            continue
-        gain = run.value("test", answer, metric) - run.value("test", scores.MODEL, metric)
-        gain = gain if scores.better(metric) == "lower" else -gain
-        difference = run.differences.get("test", {}).get((scores.MODEL, answer), {}).get(metric)
-        verdict = difference.verdict if difference else "no interval"
-        # Written so that NaN is not better either. What has no interval is judged by the value alone.
-        if verdict not in ("better", "no interval") or not gain > 0:
-            found.append(("bad", text))
+    found += [("bad", text) for text in paired.missed(run.compared)]
     if run.problems:
         found.append(("bad", "files missing or damaged"))
     return found
@@ -67,25 +51,29 @@ def badges(run: RunResults) -> list[tuple[str, str]]:
 
 def run_view(run: RunResults) -> dict[str, Any]:
     """What the page of a run is filled with."""
-    scored = []
+    scored, differences = [], []
+    answers = vocabulary.answers()
     for partition in PARTITIONS:
         mine = {(answer, metric): s for (p, answer, metric), s in run.scores.items() if p == partition}
-        answers = _ordered({answer for answer, _ in mine}, known_answers())
-        metrics = _ordered({metric for _, metric in mine}, MEASURES)
-        rows = [(m, [cell(mine.get((a, m)), m) for a in answers]) for m in metrics]
+        columns = _ordered({answer for answer, _ in mine}, answers)
+        rows = [
+            (metric, [cell(mine.get((answer, metric)), metric) for answer in columns])
+            for metric in _ordered({metric for _, metric in mine}, vocabulary.METRICS)
+        ]
         if rows:
-            scored.append((partition, answers, rows))
-    differences = []
-    for partition in PARTITIONS:
-        found = run.differences.get(partition, {})
-        pairs = sorted(found, key=lambda pair: tuple(_place(answer, known_answers()) for answer in pair))
-        metrics = _ordered({metric for values in found.values() for metric in values}, MEASURES)
-        rows = []
-        for metric in metrics:
-            line = [(found[pair].get(metric)) for pair in pairs]
-            rows.append(
-                (metric, [cell(d.score, metric, sign=True, verdict=d.verdict) if d else Cell("") for d in line])
+            scored.append((partition, columns, rows))
+        found = {
+            ((row["answer"], row["against"]), row["metric"]): cell(
+                Score.of(row), row["metric"], sign=True, verdict=row["verdict"]
             )
+            for row in run.differences
+            if row["partition"] == partition
+        }
+        pairs = sorted({pair for pair, _ in found}, key=lambda pair: [_place(answer, answers) for answer in pair])
+        rows = [
+            (metric, [found.get((pair, metric), Cell("")) for pair in pairs])
+            for metric in _ordered({metric for _, metric in found}, vocabulary.METRICS)
+        ]
         if rows:
             differences.append((partition, pairs, rows))
     return {
@@ -94,7 +82,7 @@ def run_view(run: RunResults) -> dict[str, Any]:
         "differences": differences,
         "figures": [figure for name in ("curves", "chroma") if (figure := _figure(run, name))],
         "more_figures": [figure for name in ("errors", "predictions") if (figure := _figure(run, name))],
-        "settings": _flat({key: value for key, value in run.info.items() if key != "findings"}),
+        "settings": _flat({key: value for key, value in run.record.items() if key != "findings"}),
     }
 
 
@@ -139,8 +127,8 @@ def script_data(run: RunResults, whole: frozenset[int]) -> dict[str, Any]:
         "rows": run.images.rows,
         "ids": run.images.ids,
         "measures": run.images.measures,
-        "metrics": {name: MEASURES[name].label for name in OF_AN_IMAGE},
-        "digits": OF_AN_IMAGE,
+        "metrics": {name: vocabulary.term(name).label for name in run.images.measures},
+        "digits": {name: vocabulary.term(name).digits for name in run.images.measures},
         "withoutPicture": sorted(set(run.images.rows) - run.pictures),
         "withoutTruth": sorted(set(run.images.rows) - whole),
     }

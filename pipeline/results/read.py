@@ -1,22 +1,27 @@
-"""What the page tells of a run, read from ``results/<run>/``; what is missing or damaged becomes a sentence."""
+"""What ``results/<run>/`` holds, read for the summary, the page, the comparison and the model card.
+
+`read_run` reads as much as it can: what is missing or damaged becomes a sentence. `read_images` and
+`pipeline.results.record.read_record` refuse instead.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.config import loading
+from pipeline.config.paths import ResultFiles, SummaryFiles
+from pipeline.config.runs import Run
 from pipeline.core import files
-from pipeline.evaluation import per_image, scores
 from pipeline.core.errors import InputError
+from pipeline.evaluation import paired, per_image, scores, vocabulary
+from pipeline.evaluation.predictors import GRAY, MEAN
+from pipeline.evaluation.scores import MODEL
+from pipeline.images import jpeg
+from pipeline.results.record import read_record
 
-REPORT = "report"  # the folder of the pages of all results
-DIFFERENCE_COLUMNS = ("partition", "answer", "against", "metric", "value", "low", "high", "verdict")
-IMAGE_COLUMNS = [name for name in per_image.COLUMNS if name not in ("run", "dataset")]
-# What is told of a single image, with the decimals that it is kept with.
-OF_AN_IMAGE = {"ciede2000": 2, "rmse": 2, "psnr": 2, "ssim": 4, "accuracy": 4}
-LINES_AT_A_TIME = 200_000
+OF_AN_IMAGE = ("ciede2000", "rmse", "psnr", "ssim", "accuracy")  # metrics that the page shows of a single image
 
 
 class Score(NamedTuple):
@@ -26,21 +31,19 @@ class Score(NamedTuple):
     low: float | None = None
     high: float | None = None
 
-
-class Difference(NamedTuple):
-    """A metric of one answer minus that of another, and what may be said of it."""
-
-    score: Score
-    verdict: str
+    @classmethod
+    def of(cls, row: Mapping[str, str]) -> "Score":
+        """That of a row of metrics.csv or differences.csv."""
+        low, high = (float(row[end]) if row[end] else None for end in ("low", "high"))
+        return cls(float(row["value"]), low, high)
 
 
 @dataclass(frozen=True)
 class Images:
-    """The test images by row: ids, groups, and the measures of the run's own answer (nan where there is none)."""
+    """The test images by row: ids, and the metrics of the run's own answer (nan where there is none)."""
 
     rows: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
     measures: dict[str, list[float]] = field(default_factory=dict)
 
 
@@ -49,181 +52,212 @@ class RunResults:
     """One folder of results, as far as it can be read.
 
     Attributes:
-        info: run.yaml.
-        scores: by partition, answer and metric.
+        record: run.yaml.
+        rows: those of metrics.csv, as text.
+        scores: the same by partition, answer and metric.
         counts: number of images by partition.
-        groups: number of groups of images by partition.
         no_interval: by partition, why there are values without an interval.
-        differences: by partition, (answer, against) and metric.
-        pictures: rows whose predicted picture is there.
-        files: name and size in bytes of every file of the folder.
-        problems: what could not be read, a sentence each.
+        differences: the rows of differences.csv, as text.
+        groups: number of groups of images by partition.
+        problems: what could not be read, a sentence each, by the file's name.
     """
 
+    folder: Path
     name: str
-    info: dict[str, Any] = field(default_factory=dict)
-    dataset: str = "unknown"
+    record: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, str]] = field(default_factory=list)
     scores: dict[tuple[str, str, str], Score] = field(default_factory=dict)
     counts: dict[str, str] = field(default_factory=dict)
-    groups: dict[str, int] = field(default_factory=dict)
     no_interval: dict[str, list[str]] = field(default_factory=dict)
-    differences: dict[str, dict[tuple[str, str], dict[str, Difference]]] = field(default_factory=dict)
+    differences: list[dict[str, str]] = field(default_factory=list)
     images: Images = field(default_factory=Images)
-    pictures: frozenset[int] = frozenset()
-    files: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    groups: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
-    def value(self, partition: str, answer: str, metric: str) -> float:
-        """A score's value, nan where there is none."""
-        score = self.scores.get((partition, answer, metric))
-        return math.nan if score is None else score.value
+    def score(self, partition: str, metric: str, answer: str = MODEL) -> Score:
+        """A score; nan without an interval where there is none."""
+        return self.scores.get((partition, answer, metric), Score(math.nan))
+
+    @cached_property
+    def run(self) -> Run | None:
+        """What its recorded settings, or else its name, say of the run; None where neither does."""
+        settings = self.record.get("settings")
+        try:
+            return Run.of_settings({"run": self.name, **(settings if isinstance(settings, Mapping) else {})})
+        except InputError:
+            return None
+
+    @property
+    def dataset(self) -> str:
+        """The name of its dataset, which can be that of a folder; else "unknown"."""
+        name = str(self.record.get("dataset") or (self.rows[0]["dataset"] if self.rows else "unknown"))
+        return name if name.isprintable() and "/" not in name and name not in ("", ".", "..") else "unknown"
 
     @property
     def findings(self) -> list[str]:
         """The sentences of run.yaml."""
-        found = self.info.get("findings")
+        found = self.record.get("findings")
         return [str(sentence) for sentence in found] if isinstance(found, list) else []
+
+    @property
+    def one_colour(self) -> bool:
+        """Whether its network answers one colour everywhere."""
+        return any(sentence.startswith(paired.ONE_COLOUR) for sentence in self.findings)
 
     @property
     def status(self) -> str:
         """How training ended."""
-        return str(self.info.get("status", "unknown"))
+        return str(self.record.get("status", "unknown"))
 
     @property
     def weights(self) -> str:
         """Weights of the embedding network: random, imagenet, a file, or unknown."""
-        embedding = self.info.get("embedding")
+        embedding = self.record.get("embedding")
         return str(embedding.get("weights", "unknown")) if isinstance(embedding, Mapping) else "unknown"
 
+    @property
+    def compared(self) -> list[dict[str, Any]]:
+        """The rows of differences.csv; where there are none, differences of the scores, which have no interval."""
+        return self.differences or [
+            {
+                "partition": partition,
+                "answer": MODEL,
+                "against": answer,
+                "metric": metric,
+                "value": self.score(partition, metric).value - score.value,
+                "verdict": "no interval",
+            }
+            for (partition, answer, metric), score in self.scores.items()
+            if answer != MODEL and (partition, MODEL, metric) in self.scores
+        ]
 
-def read_runs(results: Path) -> tuple[list[RunResults], list[str]]:
+    @property
+    def scored_on(self) -> str:
+        """Text that is equal for runs scored on equal images and splits: two baselines' errors; empty without these."""
+        known = {p: [self.score(p, "rmse", answer).value for answer in (GRAY, MEAN)] for p in sorted(self.counts)}
+        return " ".join(f"{p} {v:.6g}" for p, values in known.items() for v in values if not math.isnan(v))
+
+    @cached_property
+    def pictures(self) -> frozenset[int]:
+        """The rows whose predicted picture is there."""
+        return pictures(ResultFiles(self.folder).pictures)
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """Name and size in bytes of every file of the folder."""
+        found = sorted(path for path in self.folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        return {path.name: path.stat().st_size for path in found}
+
+
+def read_runs(results: Path, *, images: bool = True) -> tuple[list[RunResults], list[str]]:
     """Read every run's folder in `results`, sorted by name; of folders that are no run's, a sentence each."""
     runs, left_out = [], []
     entries = results.iterdir() if results.is_dir() else ()
     for folder in sorted(path for path in entries if path.is_dir() and not path.name.startswith(".")):
-        if folder.name == REPORT:
+        if folder.name == SummaryFiles.pages.name:
             continue
-        if not (folder / "metrics.csv").exists() and not (folder / "run.yaml").exists():
-            left_out.append(f"{folder.name}: holds neither metrics.csv nor run.yaml.")
+        if not ResultFiles(folder).metrics.exists() and not ResultFiles(folder).record.exists():
+            left_out.append(f"{folder.name}: contains neither metrics.csv nor run.yaml.")
         elif not folder.name.isprintable():
-            left_out.append(f"{folder.name!a}: cannot be the name of a page; rename the folder.")
+            left_out.append(f"{folder.name!a}: not a usable name; rename the folder.")
         else:
-            runs.append(read_run(folder, folder.name))
+            runs.append(read_run(folder, folder.name, images=images))
     return runs, left_out
 
 
-def read_run(folder: Path, name: str) -> RunResults:
-    """Read the results of the run `name`, which lie in `folder`."""
-    run = RunResults(name)
-    for read in (_read_info, _read_scores, _read_differences, _read_images):
+def read_run(folder: Path, name: str, *, images: bool = True) -> RunResults:
+    """Read the results of the run `name`, which lie in `folder`; `images`: those of single images too."""
+    run = RunResults(folder, name)
+    where = ResultFiles(folder)
+    parts: dict[Path, Callable[[Path, RunResults], None]] = {
+        where.record: _take_record,
+        where.metrics: _take_scores,
+        where.differences: _take_differences,
+        **({where.per_image: _take_images} if images else {}),
+    }
+    for path, take in parts.items():
         try:
-            read(folder, run)
+            take(path, run)
         except InputError as error:
-            run.problems.append(str(error).replace(f"{folder}/", ""))
-    dataset = str(run.info.get("dataset") or run.dataset)
-    if "/" in dataset or not dataset.isprintable() or dataset in ("", ".", ".."):
-        run.problems.append(f"run.yaml: {dataset!a} cannot be the name of a dataset's folder.")
-        dataset = "unknown"
-    run.dataset = dataset
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            run.files[path.name] = path.stat().st_size
-    run.pictures = pictures(folder / "pictures")
+            run.problems[path.name] = str(error).replace(f"{folder}/", "").replace(f"{folder}:", f"{path.name}:")
     return run
 
 
+def read_images(folder: Path) -> per_image.PerImage:
+    """The metrics of the run's own answer, image by image.
+
+    Raises:
+        InputError: per_image.csv is missing or damaged.
+    """
+    path = ResultFiles(folder).per_image
+    files.refuse_changed(path)
+    return per_image.read(path, [MODEL])
+
+
 def pictures(folder: Path) -> frozenset[int]:
-    """The rows whose picture, ``<row, six digits>.jpg``, lies in a folder; none where there is no folder."""
-    names = (path.stem for path in folder.glob("*.jpg")) if folder.is_dir() else ()
-    return frozenset(int(name) for name in names if name.isdecimal() and name == f"{int(name):06d}")
+    """The rows whose picture, named by `jpeg.name`, lies in a folder; none where there is no folder."""
+    names = {path.name for path in folder.glob("*.jpg")} if folder.is_dir() else set()
+    rows = {int(name[:-4]) for name in names if name[:-4].isdecimal()}
+    return frozenset(row for row in rows if jpeg.name(row) in names)
 
 
-def _read_info(folder: Path, run: RunResults) -> None:
-    if not (folder / "run.yaml").exists():
-        raise InputError("run.yaml is not there: settings, status and findings are unknown.")
-    files.refuse_changed(folder / "run.yaml")
-    run.info = loading.read_yaml(folder / "run.yaml")
+def _take_record(path: Path, run: RunResults) -> None:
+    run.record = read_record(run.folder)
+    told = str(run.record.get("dataset") or run.dataset)
+    if told != run.dataset:
+        raise InputError(f"{path}: {told!a} cannot be the name of a dataset's folder.")
 
 
-def _read_scores(folder: Path, run: RunResults) -> None:
-    files.refuse_changed(folder / "metrics.csv")
-    rows = files.read_csv(folder / "metrics.csv", ("run", "dataset", "partition", "n", "answer", "metric", "value"))
+def _take_scores(path: Path, run: RunResults) -> None:
+    files.refuse_changed(path)
+    rows = files.read_csv(path, scores.COLUMNS)
     if not rows:
-        raise InputError("metrics.csv has no rows.")
-    if other := sorted({row["run"] for row in rows} - {run.name, ""}):
-        raise InputError(f"metrics.csv: expected the run {run.name}, received {', '.join(other)}.")
+        raise InputError(f"{path} has no rows.")
     found: dict[tuple[str, str, str], Score] = {}
     reasons: dict[str, dict[str, None]] = {}
     for line, row in enumerate(rows, start=2):
-        partition = row["partition"]
-        found[partition, row["answer"], row["metric"]] = _score(row, f"metrics.csv, line {line}")
-        if row["n"]:
-            run.counts[partition] = row["n"]
-        _, marked, reason = (row.get("settings") or "").partition("no interval: ")
-        if marked:
-            reasons.setdefault(partition, {})[reason] = None
-    run.scores = found
-    run.no_interval = {partition: list(why) for partition, why in reasons.items()}
-    run.dataset = rows[0]["dataset"]
+        row["run"] = row["run"] or run.name  # a row of the dataset's baselines may be for all runs
+        if row["run"] != run.name:
+            raise InputError(f"{path}, line {line}: expected the run {run.name}, received {row['run']}.")
+        found[row["partition"], row["answer"], row["metric"]] = _score(row, f"{path}, line {line}")
+        if row["n"]:  # the paper's scores have none
+            run.counts[row["partition"]] = row["n"]
+            if reason := (row["settings"] or "").partition("no interval: ")[2]:
+                reasons.setdefault(row["partition"], {})[reason] = None
+    run.rows, run.scores = rows, found
+    run.no_interval = {partition: list(told) for partition, told in reasons.items()}
 
 
-def _read_differences(folder: Path, run: RunResults) -> None:
-    differences: dict[str, dict[tuple[str, str], dict[str, Difference]]] = {}
-    files.refuse_changed(folder / "differences.csv")
-    for line, row in enumerate(files.read_csv(folder / "differences.csv", DIFFERENCE_COLUMNS), start=2):
-        metrics = differences.setdefault(row["partition"], {}).setdefault((row["answer"], row["against"]), {})
-        metrics[row["metric"]] = Difference(_score(row, f"differences.csv, line {line}"), row["verdict"] or "")
-    run.differences = differences
+def _take_differences(path: Path, run: RunResults) -> None:
+    files.refuse_changed(path)
+    rows = files.read_csv(path, paired.COLUMNS)
+    for line, row in enumerate(rows, start=2):
+        _score(row, f"{path}, line {line}")
+    run.differences = rows
 
 
 def _score(row: Mapping[str, str], where: str) -> Score:
     try:
-        low, high = (float(row[end]) if row.get(end) else None for end in ("low", "high"))
-        return Score(float(row["value"]), low, high)
+        return Score.of(row)
     except (TypeError, ValueError):
         raise InputError(f"{where}: expected numbers, received {row['value']!r}; make the file again.") from None
 
 
-def _read_images(folder: Path, run: RunResults) -> None:
-    import pandas as pd
-
-    path = folder / "per_image.csv"
-    types: dict[str, Any] = {
-        "partition": "category",
-        "answer": "category",
-        "metric": "category",
-        "id": str,
-        "group": str,
-    }
-    if not path.exists():
-        raise InputError("per_image.csv is not there: no test images can be shown.")
-    files.refuse_changed(path)
-    try:
-        # The file holds all partitions and answers, and can be a hundred times what is kept of it.
-        parts = []
-        groups: dict[str, set[str]] = {}
-        for part in pd.read_csv(
-            path,
-            usecols=IMAGE_COLUMNS,
-            dtype=types,
-            keep_default_na=False,
-            na_values={"value": ["nan", ""]},
-            chunksize=LINES_AT_A_TIME,
-        ):
-            own = part[part["answer"] == scores.MODEL]
-            for partition, names in own.groupby("partition", observed=True)["group"]:
-                groups.setdefault(str(partition), set()).update(names.unique())
-            parts.append(own[(own["partition"] == "test") & own["metric"].isin(list(OF_AN_IMAGE))])
-        table = pd.concat(parts).astype({"row": int, "value": float, "metric": str})
-        wide = table.pivot(index="row", columns="metric", values="value").sort_index()
-        if len(wide) and wide.index[0] < 0:
-            raise ValueError(f"the row {wide.index[0]}")
-        first = table.drop_duplicates("row").set_index("row").loc[wide.index]
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"per_image.csv: expected the columns {', '.join(IMAGE_COLUMNS)}, received: {reason}; make the file again."
-        ) from None
+def _take_images(path: Path, run: RunResults) -> None:
+    found = read_images(path.parent)
+    measures = found.answers.get(MODEL, {})
+    groups: dict[str, set[str]] = {}
+    for partition, group in zip(found.partitions, found.groups, strict=True):
+        groups.setdefault(partition, set()).add(group)
     run.groups = {partition: len(names) for partition, names in groups.items()}
-    measures = {name: wide[name].round(digits).tolist() for name, digits in OF_AN_IMAGE.items() if name in wide}
-    run.images = Images(wide.index.tolist(), first["id"].tolist(), first["group"].tolist(), measures)
+    test = sorted((row, place) for place, row in enumerate(found.rows) if found.partitions[place] == "test")
+    places = [place for _, place in test]
+    run.images = Images(
+        rows=[row for row, _ in test],
+        ids=[found.ids[place] for place in places],
+        measures={
+            name: measures[name][places].round(vocabulary.term(name).digits).tolist()
+            for name in OF_AN_IMAGE
+            if name in measures
+        },
+    )

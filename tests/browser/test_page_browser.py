@@ -120,8 +120,8 @@ def test_a_heading_sorts_numbers_as_numbers_and_nan_last(browser):
     assert len(browser.all("section:last-of-type th[aria-sort]")) == 1
     heading(browser, "run").send_keys(Keys.SPACE)
     assert column(browser, 1) == [fake_results.NASTY, "base_lr1e-1", "base_lr1e-4"]
-    references = browser.all("section:last-of-type tbody.references tr")
-    assert [row.text.split("\n")[0].split(" ")[0] for row in references[1:3]] == ["gray", "the"]
+    baselines = browser.all("section:last-of-type tbody.baselines tr")
+    assert [row.text.split("\n")[0].split(" ")[0] for row in baselines[1:3]] == ["gray", "the"]
 
 
 def test_numbers_are_not_sorted_as_text(browser):

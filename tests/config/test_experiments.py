@@ -63,7 +63,7 @@ def config_without(given):
 
 
 @pytest.mark.parametrize(
-    "name", ["base_lr1e-4", "base_lr0.0001", "mine_s1_lr1e-2", "report", "compare", "wide_s7", "a.b", "", "1st", "a/b"]
+    "name", ["base_lr1e-4", "base_lr0.0001", "mine_s1_lr1e-2", "report", "wide_s7", "a.b", "", "1st", "a/b"]
 )
 def test_a_name_that_is_another_runs_or_no_folders_is_refused(name):
     message = refused(lambda: config(**{"wide": WIDE, name: WIDE}))

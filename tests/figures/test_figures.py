@@ -20,7 +20,7 @@ def draw_all(folder):
     pictures.predictions(folder / "p.png", *images, ["one", "two"], "title", "note")
     pictures.errors(folder / "e.png", *images, difference, ["one", "two"], "title", "note")
     colours.chroma(folder / "h.png", cloud(5, 10, 3), cloud(5, 10, 20), "run")
-    sweeps.sweep(folder / "s.png", [point("a"), point("b", accuracy=NOTHING, ciede2000=NOTHING)], majority=0.51)
+    sweeps.sweep(folder / "s.png", "d", [point("a"), point("b", NOTHING, NOTHING)], {("majority", "accuracy"): 0.51})
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

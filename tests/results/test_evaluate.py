@@ -11,7 +11,7 @@ from tiny import DOT, MEASURED, RESULT_FILES, Dataset, literal, rows_of, shown, 
 from pipeline.config import paper
 from pipeline.core import files
 from pipeline.dataset import splits
-from pipeline.evaluation import paired, predictors, scores
+from pipeline.evaluation import paired, predictors, scores, vocabulary
 from pipeline.evaluation.baselines import read_baselines, score_baselines
 from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
@@ -213,7 +213,7 @@ def test_differences_are_paired_with_every_other_answer(evaluated):
         assert float(row["value"]) == pytest.approx(expected[0] - expected[1], rel=1e-9, abs=2e-5 * abs(expected[0]))
         if row["partition"] == "test":
             low, high = float(row["low"]), float(row["high"])
-            better = scores.METRICS[row["metric"]].better
+            better = vocabulary.term(row["metric"]).better
             assert row["verdict"] == (
                 "no clear difference"
                 if low <= 0 <= high
@@ -311,7 +311,7 @@ def test_findings_are_those_of_the_files(evaluated):
     assert told == paired.findings("finished", rows_of(out / "metrics.csv"), rows_of(out / "differences.csv"))
     assert len(told) == 7 and told[-1].startswith("Does the embedding matter? RMSE ")
     rmse = value(rows_of(out / "metrics.csv"), "test", "model", "rmse")
-    assert told[0].startswith(f"RMSE {rmse:.2f}, ")
+    assert told[0].startswith(f"RMSE {rmse:.2f} against ")
 
 
 def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
@@ -348,7 +348,7 @@ def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
         assert (compared[metric]["one"], compared[metric]["other"]) == pytest.approx(pair, rel=1e-12)
         assert compared[metric]["low"] <= compared[metric]["high"]
     text = (results / "summary.md").read_text()
-    assert "## With and without the embedding" in text and f"| {RUN} | {name} | rmse |" in text
+    assert "## With and without the embedding" in text and f"| {RUN} | {name} | RMSE |" in text
     assert {row["run"] for row in rows_of(results / "summary.csv")} == {RUN, name}
     assert (
         value([r for r in rows_of(results / "summary.csv") if r["run"] == RUN], "test", "paper", "accuracy")
@@ -417,7 +417,7 @@ def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn)
         with Image.open(out / "pictures" / jpeg.name(row)) as picture:
             assert np.ptp(np.asarray(picture).astype(int), axis=-1).max() <= 2
     assert (
-        "| one colour everywhere; not better than the mean colour; not better than gray; "
+        "| one colour everywhere; RMSE no better than mean colour; RMSE no better than gray; "
         in (out.parent / "summary.md").read_text()
     )
     assert all(f"  {sentence}" in headline(out).splitlines() for sentence in findings)

@@ -8,6 +8,8 @@ import yaml
 from PIL import Image
 
 from pipeline.evaluation import paired, per_image, scores
+from pipeline.config.runs import Run
+from pipeline.evaluation.vocabulary import number
 from pipeline.figures import sweeps
 from pipeline.results.comparison import compare_runs
 from pipeline.core.files import read_csv, write_csv
@@ -24,7 +26,7 @@ def drawn(request, monkeypatch):
     """What would be drawn: path, points, lines. Only tests that ask for `figures_drawn` draw; it takes a second."""
     found = []
     if "figures_drawn" not in request.fixturenames:
-        monkeypatch.setattr(sweeps, "sweep", lambda path, points, **lines: found.append((path, points, lines)))
+        monkeypatch.setattr(sweeps, "sweep", lambda path, dataset, points, lines: found.append((path, points, lines)))
     return found
 
 
@@ -77,7 +79,7 @@ def put(results, run, validation, test=15.0, mean=17.0, info=None, dataset="samp
         (results / run / "run.yaml").write_text(yaml.safe_dump(values | (info or {})))
 
 
-def table(results, title="# All runs"):
+def table(results, title="## Dataset sample"):
     """The rows of the Markdown table under a title, by heading."""
     text = (results / "summary.md").read_text()
     assert f"{title}\n" in text
@@ -98,7 +100,7 @@ def test_runs_are_ranked_by_validation_and_never_by_test(tmp_path):
     assert [row["run"] for row in table(tmp_path)] == ranked
     assert list(dict.fromkeys(row["run"] for row in read_csv(tmp_path / "summary.csv", scores.COLUMNS))) == ranked
     text = (tmp_path / "summary.md").read_text()
-    assert "ranked by validation RMSE" in text and "Nothing is\nranked or chosen by a test score." in text
+    assert "ranked by validation RMSE" in text and "No run is ranked or chosen by a test score." in text
 
 
 def test_datasets_are_ranked_apart(tmp_path):
@@ -106,7 +108,8 @@ def test_datasets_are_ranked_apart(tmp_path):
     put(tmp_path, "base_lr1e-3", 17.0, dataset="kaggle", info={"dataset": "kaggle"})
     put(tmp_path, "base_lr1e-4", 15.0, dataset="sample", info={"dataset": "sample"})
     write_summary(tmp_path)
-    assert [row["run"] for row in table(tmp_path)] == ["base_lr1e-3", "base_lr1e-4", "base_lr1e-2"]
+    assert [row["run"] for row in table(tmp_path, "## Dataset kaggle")] == ["base_lr1e-3"]
+    assert [row["run"] for row in table(tmp_path)] == ["base_lr1e-4", "base_lr1e-2"]
 
 
 def test_runs_that_were_scored_on_other_images_stand_apart(tmp_path, drawn):
@@ -119,7 +122,7 @@ def test_runs_that_were_scored_on_other_images_stand_apart(tmp_path, drawn):
     put(tmp_path, "base_lr1e-4_s1", 10.0, mean=17.0)
     write_summary(tmp_path)
     assert [row["run"] for row in table(tmp_path)] == ["base_lr1e-4_s1", "base_lr1e-3", "base_lr1e-2"]
-    assert [row["run"] for row in table(tmp_path, "## sample, scored on other images")] == ["base_lr1e-4"]
+    assert [row["run"] for row in table(tmp_path, "## Dataset sample, scored on other images")] == ["base_lr1e-4"]
     assert "Spread over training seeds" not in (tmp_path / "summary.md").read_text()
     assert [(path.name, len(points)) for path, points, _ in drawn] == [
         ("sweep_sample.png", 3),
@@ -133,48 +136,54 @@ def test_a_row_says_everything_of_a_run(tmp_path):
     assert table(tmp_path) == [
         {
             "run": "base_lr1e-4",
-            "dataset": "sample",
             "embedding weights": "**RANDOM**",
             "epochs": "7",
             "status": "finished, best weights",
-            "validation RMSE": "14.13",
-            "validation accuracy": "0.6124",
-            "majority (validation)": "0.5100",
-            "paper (validation)": "0.5735",
-            "minus paper (validation)": "+0.0389",
-            "test accuracy": "0.6000",
-            "majority (test)": "0.5200",
-            "paper (test)": "0.5688",
-            "minus paper (test)": "+0.0312",
-            "test RMSE": "15.00",
-            "gray RMSE": "18.00",
-            "mean RMSE": "17.00",
-            "PSNR": "23.46",
-            "SSIM": "0.9123",
-            "gray PSNR": "22.25",
-            "CIEDE2000": "9.88",
-            "gray CIEDE2000": "10.75",
-            "with wrong embeddings: RMSE": "15.50",
-            "remark": "",
+            "RMSE, validation": "14.13",
+            "accuracy, validation": "0.6124",
+            "majority: accuracy, validation": "0.5100",
+            "paper: accuracy, validation": "0.5735",
+            "minus paper: accuracy, validation": "+0.0389",
+            "accuracy, test": "0.6000",
+            "majority: accuracy, test": "0.5200",
+            "paper: accuracy, test": "0.5688",
+            "minus paper: accuracy, test": "+0.0312",
+            "RMSE, test": "15.00",
+            "gray: RMSE, test": "18.00",
+            "mean colour: RMSE, test": "17.00",
+            "PSNR, test": "23.46",
+            "SSIM, test": "0.9123",
+            "gray: PSNR, test": "22.25",
+            "CIEDE2000, test": "9.88",
+            "gray: CIEDE2000, test": "10.75",
+            "another image's embedding: RMSE, test": "15.50",
+            "remark": UNSURE,
         }
     ]
 
 
-@pytest.mark.parametrize(("test", "worse"), [(16.999, False), (17.0, True), (17.5, True), (math.nan, True)])
-def test_a_run_that_does_not_beat_the_mean_colour_is_told_so(tmp_path, test, worse):
+UNSURE = "better, but without an interval this may be chance"
+NOT_BETTER = "RMSE no better than mean colour"
+
+
+@pytest.mark.parametrize(
+    ("test", "remark"),
+    [(16.999, UNSURE), (17.0, NOT_BETTER), (17.5, NOT_BETTER), (math.nan, "no answer: not a number")],
+)
+def test_without_differences_the_scores_decide_the_remark(tmp_path, test, remark):
     put(tmp_path, "base_lr1e-4", 14.0, test=test)
     write_summary(tmp_path)
-    assert table(tmp_path)[0]["remark"] == ("not better than the mean colour" if worse else "")
+    assert table(tmp_path)[0]["remark"] == remark
 
 
 @pytest.mark.parametrize(
     ("verdict", "test", "expected"),
     [
         ("better", 15.0, ""),
-        ("no clear difference", 15.0, "not better than the mean colour"),
-        ("worse", 19.0, "not better than the mean colour"),
-        ("no interval", 15.0, "better, but not told from chance"),
-        ("no interval", 17.0, "not better than the mean colour"),
+        ("no clear difference", 15.0, "RMSE no better than mean colour"),
+        ("worse", 19.0, "RMSE no better than mean colour"),
+        ("no interval", 15.0, "better, but without an interval this may be chance"),
+        ("no interval", 17.0, "RMSE no better than mean colour"),
         ("no interval", math.nan, "no answer: not a number"),
     ],
 )
@@ -188,8 +197,8 @@ def test_intervals_stand_beside_their_numbers(tmp_path):
     put(tmp_path, "base_lr1e-4", 14.126, ends=(13.004, 15.25))
     write_summary(tmp_path)
     (row,) = table(tmp_path)
-    assert (row["validation RMSE"], row["test RMSE"]) == ("14.13 [13.00, 15.25]", "15.00 [13.00, 15.25]")
-    assert (row["gray RMSE"], row["validation accuracy"]) == ("18.00", "0.6124")
+    assert (row["RMSE, validation"], row["RMSE, test"]) == ("14.13 (13.00 to 15.25)", "15.00 (13.00 to 15.25)")
+    assert (row["gray: RMSE, test"], row["accuracy, validation"]) == ("18.00", "0.6124")
 
 
 def test_the_difference_to_the_paper_is_signed_and_only_where_the_paper_has_a_number(tmp_path):
@@ -199,7 +208,7 @@ def test_the_difference_to_the_paper_is_signed_and_only_where_the_paper_has_a_nu
     path = tmp_path / "base_lr1e-5" / "metrics.csv"
     path.write_text(path.read_text().replace("model,accuracy,0.61239", "model,accuracy,0.5"))
     write_summary(tmp_path)
-    assert [row["minus paper (validation)"] for row in table(tmp_path)] == ["+0.0389", "-0.0224", "–"]
+    assert [row["minus paper: accuracy, validation"] for row in table(tmp_path)] == ["+0.0389", "−0.0224", "–"]
     assert {row["answer"] for row in read_csv(tmp_path / "summary.csv", scores.COLUMNS)} >= {"paper", "model"}
     assert "minus paper" not in (tmp_path / "summary.csv").read_text()
 
@@ -214,8 +223,8 @@ def test_the_spread_over_seeds_is_that_of_runs_which_differ_in_nothing_else(tmp_
     (row,) = table(tmp_path, "## Spread over training seeds")
     assert (row["run, any seed"], row["dataset"], row["seeds"]) == ("base_lr1e-4", "sample", "3")
     expected = np.mean([14, 15, 17.5]), np.std([14, 15, 17.5], ddof=1)
-    assert row["validation RMSE"] == f"{expected[0]:.2f} ± {expected[1]:.2f}" == "15.50 ± 1.80"
-    assert (row["test RMSE"], row["validation accuracy"], row["CIEDE2000"]) == (
+    assert row["RMSE, validation"] == f"{expected[0]:.2f} ± {expected[1]:.2f}" == "15.50 ± 1.80"
+    assert (row["RMSE, test"], row["accuracy, validation"], row["CIEDE2000, test"]) == (
         "16.50 ± 1.80", "0.6124 ± 0.0000", "9.88 ± 0.00"
     )  # fmt: skip
 
@@ -240,7 +249,7 @@ def test_seeds_of_runs_that_were_trained_otherwise_are_kept_apart(tmp_path):
         put(tmp_path, f"base_lr1e-4_s{number}", 14.0 + number, info=SETTINGS | change)
     write_summary(tmp_path)
     (row,) = table(tmp_path, "## Spread over training seeds")
-    assert (row["seeds"], row["validation RMSE"]) == ("2", "15.50 ± 0.71")
+    assert (row["seeds"], row["RMSE, validation"]) == ("2", "15.50 ± 0.71")
 
 
 def test_seeds_of_two_datasets_are_kept_apart_and_one_seed_has_no_spread(tmp_path):
@@ -255,8 +264,8 @@ def test_a_diverged_seed_leaves_no_spread_to_be_told(tmp_path):
     put(tmp_path, "base_lr1e-4_s1", math.nan)
     write_summary(tmp_path)
     (row,) = table(tmp_path, "## Spread over training seeds")
-    assert row["validation RMSE"] == "NaN ± NaN"
-    assert row["test RMSE"] == "15.00 ± 0.00"
+    assert row["RMSE, validation"] == "NaN ± NaN"
+    assert row["RMSE, test"] == "15.00 ± 0.00"
 
 
 def with_images(results, run, better=0.0, n=30, images="f1"):
@@ -280,15 +289,14 @@ def test_a_run_stands_beside_the_same_network_without_the_embedding(tmp_path):
         with_images(tmp_path, run, better)
     write_summary(tmp_path)
     rows = table(tmp_path, NOEMBED)
-    assert [row["metric"] for row in rows] == ["rmse", "accuracy", "ciede2000"]
+    assert [row["metric"] for row in rows] == ["RMSE", "accuracy", "CIEDE2000"]
     assert {(row["run"], row["without"]) for row in rows} == {("base_lr1e-4_s1", "base_lr1e-4_s1_noembed")}
     assert {row["verdict"] for row in rows} == {"with the embedding: better"}
     compared = compare_runs(tmp_path / "base_lr1e-4_s1", tmp_path / "base_lr1e-4_s1_noembed")[0]
     of = {row["metric"]: row for row in compared}
-    for row in rows:
-        numbers = of[row["metric"]]
-        assert row["difference"] == f"{numbers['difference']:+.4f}"
-        assert row["95 % interval"] == f"{numbers['low']:+.4f} to {numbers['high']:+.4f}"
+    for row, metric in zip(rows, ("rmse", "accuracy", "ciede2000"), strict=True):
+        difference, low, high = (number(of[metric][name], metric, sign=True) for name in ("difference", "low", "high"))
+        assert (row["difference"], row["95 % interval"]) == (difference, f"{low} to {high}")
 
 
 def test_with_few_groups_the_embedding_is_not_called_better(tmp_path):
@@ -348,13 +356,11 @@ def test_the_sweep_is_of_the_validation_scores_of_all_named_runs(tmp_path, drawn
     write_summary(tmp_path)
     ((path, points, lines),) = drawn
     assert path == tmp_path / "sweep.png"
-    assert lines == {"majority": 0.51, "mean_ciede2000": 10.5, "gray_ciede2000": 11.0}
-    none = (None, None)
-    assert points == [
-        sweeps.SweepPoint("arch1_lr1e-2_l2-0_bs3_s4_noembed", "sample", "arch1", 0.01, 0.0, 3, 4, False,
-                           (0.61239, *none), (9.5, *none)),
-        sweeps.SweepPoint("base_lr1e-4", "sample", "base", 0.0001, 0.01, 5, 0, True, (0.61239, *none), (9.5, *none)),
-    ]  # fmt: skip
+    assert lines["majority", "accuracy"] == 0.51
+    assert (lines["mean", "ciede2000"], lines["gray", "ciede2000"]) == (10.5, 11.0)
+    found = ((0.61239, None, None), (9.5, None, None))
+    names = ("arch1_lr1e-2_l2-0_bs3_s4_noembed", "base_lr1e-4")
+    assert points == [sweeps.SweepPoint(name, Run.parse(name), found) for name in names]
 
 
 def test_each_dataset_has_its_own_sweep_and_old_ones_go(tmp_path, drawn):
@@ -386,8 +392,8 @@ def test_nothing_is_claimed_where_numbers_are_missing(tmp_path):
     path.write_text("".join(line for line in path.read_text().splitlines(True) if ",mean," not in line))
     write_summary(tmp_path)
     (row,) = table(tmp_path)
-    assert (row["remark"], row["mean RMSE"], row["paper (test)"], row["epochs"]) == ("", "–", "–", "–")
-    assert (row["embedding weights"], row["status"], row["dataset"]) == ("unknown", "unknown", "sample")
+    assert (row["mean colour: RMSE, test"], row["paper: accuracy, test"], row["epochs"]) == ("–", "–", "–")
+    assert (row["remark"], row["embedding weights"], row["status"]) == ("not compared", "unknown", "unknown")
 
 
 def test_what_run_yaml_says_stays_in_its_cell(tmp_path):
@@ -400,13 +406,14 @@ def test_what_run_yaml_says_stays_in_its_cell(tmp_path):
     assert row["embedding weights"] == "imagenet"
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n", "\x00", ""])
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", "\x00"])
 def test_an_unreadable_run_yaml_costs_only_its_columns(tmp_path, text):
     put(tmp_path, "base_lr1e-4", 14.0)
     (tmp_path / "base_lr1e-4" / "run.yaml").write_text(text)
     write_summary(tmp_path)
     (row,) = table(tmp_path)
-    assert (row["status"], row["validation RMSE"]) == ("run.yaml unreadable", "14.00")
+    assert (row["status"], row["RMSE, validation"]) == ("unknown", "14.00")
+    assert "- base_lr1e-4: run.yaml" in (tmp_path / "summary.md").read_text()
 
 
 HEADER = ",".join(scores.COLUMNS) + "\n"
@@ -415,16 +422,16 @@ HEADER = ",".join(scores.COLUMNS) + "\n"
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, "does not exist"),
+        (None, "contains neither metrics.csv"),
         (b"", "received an empty file"),
         (HEADER.encode(), "has no rows"),
         (b"run,value\n1,2\n", "expected the columns"),
         (
             HEADER.encode() + b"broken,sample,test,9,network,rmse,wide,,,\n",
-            "line 2: expected a number, received 'wide'",
+            "metrics.csv, line 2",
         ),
-        (HEADER.encode() + b"broken,sample,test\n", "expected a number"),
-        (HEADER.encode() + b"base_lr1e-1,sample,test,9,network,rmse,1,,,\n", "received 'base_lr1e-1'"),
+        (HEADER.encode() + b"broken,sample,test\n", "metrics.csv, line 2"),
+        (HEADER.encode() + b"base_lr1e-1,sample,test,9,network,rmse,1,,,\n", "received base_lr1e-1"),
         (b"\xff\xfe\x00", "expected a CSV file"),
     ],
 )

@@ -1,0 +1,60 @@
+"""The words for metrics and answers: every metric has some, and values are written as they are."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.evaluation import frechet, scores, vocabulary
+from pipeline.evaluation.predictors import BASELINES
+from pipeline.evaluation.vocabulary import number, signed
+
+DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def test_every_metric_has_words():
+    assert set(vocabulary.METRICS) == set(scores.METRICS)
+    for name in (*scores.METRICS, frechet.metric("some_network")):
+        label, digits, better, meaning = vocabulary.term(name)
+        assert label and meaning and digits > 0 and better in ("lower", "higher", None)
+    assert "some_network" in vocabulary.term(frechet.metric("some_network")).meaning
+
+
+def test_the_documentation_gives_the_same_directions():
+    rows = [line.split("|") for line in DOCS.read_text().splitlines() if line.startswith("| `")]
+    documented = {name: row[3].strip() for row in rows if len(row) == 6 for name in re.findall(r"`(\w+)`", row[1])}
+    for name in (*scores.METRICS, frechet.metric("inception_resnet_v2")):
+        assert documented[name] == (vocabulary.term(name).better or ""), name
+
+
+def test_answers_keep_the_order_of_tables_and_have_a_heading():
+    answers = vocabulary.answers()
+    assert [answer for answer in answers if answer in BASELINES] == list(BASELINES)
+    assert answers[0] == scores.MODEL and len({vocabulary.heading(answer) for answer in answers}) == len(answers)
+
+
+def test_what_is_not_known_keeps_its_name():
+    assert vocabulary.term("unheard").label == "unheard" == vocabulary.heading("unheard")
+    assert number(0.5, "unheard") == "0.5000"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(math.nan, "NaN"), (math.inf, "∞"), (-math.inf, "−∞"), (-1.0, "−1.00"), (1e7, "1.000e+07")],
+)
+def test_a_value_that_is_no_plain_number_is_written_so(value, text):
+    assert number(value, "rmse") == text
+
+
+def test_a_difference_has_a_sign():
+    assert [number(value, "accuracy", sign=True) for value in (0.5, -0.25, 1e-7)] == [
+        "+0.5000",
+        "−0.2500",
+        "+0.0000001",
+    ]
+
+
+def test_what_is_not_zero_is_not_told_as_zero():
+    told = [signed(value, 2) for value in (0.00287, -0.004, 0.0, 1.294, -0.01, math.nan, 0.005, -1e-9)]
+    assert told == ["+0.003", "-0.004", "+0.00", "+1.29", "-0.01", "+nan", "+0.01", "-0.000000001"]
