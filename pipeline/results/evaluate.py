@@ -1,19 +1,16 @@
 """Evaluation of a trained run: its scores on every partition, its figures, and all that ``results/<run>/`` holds."""
 
-import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import yaml
-from skimage.color import rgb2lab
 
-from pipeline.config import paper, schema
+from pipeline.config import schema
 from pipeline.config.paths import ResultFiles, RunFiles
 from pipeline.config.runs import Run
 from pipeline.core import files
@@ -21,20 +18,17 @@ from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import check_stores, fingerprints
-from pipeline.dataset.index import read_index
 from pipeline.embedding import recipe
-from pipeline.evaluation import frechet, metrics, paired, per_image, predictors, scores
+from pipeline.evaluation import frechet, paired, per_image, scores
 from pipeline.evaluation.baselines import Baselines, read_baselines
 from pipeline.evaluation.measures import Columns
 from pipeline.evaluation.network import Network, stored
 from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.recognition import Recognition
 from pipeline.evaluation.scoring import Dataset, score
-from pipeline.figures import colours as colour_figures
-from pipeline.figures import learning, pictures
 from pipeline.images import jpeg, lab
 from pipeline.networks import builder, saving
-from pipeline.results import model_card
+from pipeline.results import model_card, run_figures
 from pipeline.results.record import refuse_other
 from pipeline.results.summary import write_summary
 from pipeline.storage.store import Store
@@ -86,12 +80,12 @@ def evaluate(
     network = Network(model, data, evaluation.seed)
     recognised = Recognition.of(embedding, data.partitions, baselines.true)
     label = recipe.label(trained["settings"]["embeddings"]) if run.embedding else "no embedding"
-    note = f"embedding weights: {label}" + ("" if trained["status"] == "finished" else f"; {trained['status']}")
-    colours = {name: statistics.no_colours() for name in ("predicted", "true")}
+    status = trained["status"]
 
     with files.new_folder(target) as out:
         new = ResultFiles(out)
         new.pictures.mkdir()
+        colours = {name: statistics.no_colours() for name in ("predicted", "true")}
         found = score(
             data,
             network,
@@ -104,43 +98,21 @@ def evaluate(
         )
         for columns in found.values():
             columns["loss"] = columns["mse"] + network.penalty
-        settings = (
-            f"embedding weights: {label}; {evaluation.weights} weights of {trained['epochs']} epochs; "
-            f"{trained['status']}"
-        )
+        settings = f"embedding weights: {label}; {evaluation.weights} weights of {trained['epochs']} epochs; {status}"
         rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
+        findings = paired.findings(status, rows, against, _only(colours["predicted"]))
+
         files.write_csv(new.metrics, scores.COLUMNS, rows)
         files.write_csv(new.differences, paired.COLUMNS, against)
         per_image.write(new.per_image, run.name, data.name, table, found)
         shutil.copyfile(where.history, new.history)
-        _draw_pictures(run, network, data, found[scores.MODEL], evaluation.pictures, new, note)
-        title = f"{run.name}: colours of the test images"
-        colour_figures.chroma(new.figure("chroma"), colours["predicted"], colours["true"], title, note)
-        _draw_curves(run, where, rows, trained["status"], new, note)
+        note = f"embedding weights: {label}" + ("" if status == "finished" else f"; {status}")
+        measured = found[scores.MODEL]
+        run_figures.draw_pictures(run.name, network, data, measured, evaluation.pictures, new, note)
+        run_figures.draw_colours(run.name, colours, new, note)
+        run_figures.draw_curves(run.name, where, rows, status, new, note)
         saving.save(model, new.model)
-        record = {
-            "run": run.name,
-            "dataset": data.name,
-            "status": trained["status"],
-            "findings": paired.findings(trained["status"], rows, against, _only(colours["predicted"])),
-            "epochs": trained["epochs"],
-            "best_epoch": trained["best_epoch"],
-            "weights_evaluated": evaluation.weights,
-            "weights_sha256": files.digest_file(weights),
-            "embedding": embeddings.manifest()["settings"] if run.embedding else {"weights": "none"},
-            "embedding_weights": embeddings.manifest().get("weights") if run.embedding else None,
-            "seeds": {
-                "training": run.seed,
-                "split": splits.read_manifest(split)["settings"]["seed"],
-                "evaluation": evaluation.seed,
-            },
-            "fingerprints": trained["settings"]["fingerprints"],
-            "mean_ab": trained["mean_ab"],
-            "versions": trained["versions"],
-            "backend": trained["backend"],
-            "settings": trained["settings"],
-            "configuration": dict(resolved),
-        }
+        record = _record(run, trained, data, split, weights, findings, evaluation, resolved)
         files.write_text(new.record, yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
         model_card.write(out, run.name, new.card)
         files.write_listing(out)
@@ -199,6 +171,40 @@ def _only(counts: statistics.Counts) -> tuple[int, int] | None:
     return (int(found[0][0]), int(found[0][1])) if len(found) == 1 else None
 
 
+def _record(
+    run: Run,
+    trained: Mapping[str, Any],
+    data: Dataset,
+    split: Path,
+    weights: Path,
+    findings: list[str],
+    evaluation: schema.Evaluation,
+    resolved: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What run.yaml says: how the run was trained and evaluated, and what was found."""
+    embedded = data.embeddings.manifest() if data.embeddings and data.stored else {"settings": {"weights": "none"}}
+    return {
+        "run": run.name,
+        "dataset": data.name,
+        "status": trained["status"],
+        "findings": findings,
+        "epochs": trained["epochs"],
+        "best_epoch": trained["best_epoch"],
+        "weights_evaluated": evaluation.weights,
+        "weights_sha256": files.digest_file(weights),
+        "embedding": embedded["settings"],
+        "embedding_weights": embedded.get("weights"),
+        "seeds": {
+            "training": run.seed,
+            "split": splits.read_manifest(split)["settings"]["seed"],
+            "evaluation": evaluation.seed,
+        },
+        "fingerprints": trained["settings"]["fingerprints"],
+        **{name: trained[name] for name in ("mean_ab", "versions", "backend", "settings")},
+        "configuration": dict(resolved),
+    }
+
+
 def _check_run(trained: Mapping[str, Any], where: RunFiles, images: Store, embeddings: Store, split: Path) -> None:
     now = fingerprints(images, embeddings, split)
     trained_on = trained["settings"]["fingerprints"]
@@ -208,50 +214,3 @@ def _check_run(trained: Mapping[str, Any], where: RunFiles, images: Store, embed
             "train it again, or evaluate it on its own data"
         )
     files.refuse_damaged(where.directory, trained["files"])
-
-
-def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
-    """`count` of `rows`, evenly over the quantiles of their errors: the best, the worst and those between."""
-    ordered = rows[np.argsort(errors[rows], kind="stable")]
-    places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
-    chosen: npt.NDArray[np.intp] = ordered[places]
-    return chosen
-
-
-def _draw_pictures(
-    run: Run, network: Network, data: Dataset, measured: Columns, count: int, new: ResultFiles, note: str
-) -> None:
-    """Draw predictions.png and errors.png of `count` test images."""
-    test = np.flatnonzero(np.array(data.partitions) == "test")
-    shown = spread_over_errors(measured["mse"], test, count)
-    batch = data.batch(shown)
-    lightness, ab = batch.truth.lightness, batch.truth.ab
-    predicted = network.own(batch)
-    difference = np.full(lightness.shape, np.nan)
-    finite = np.isfinite(predicted).all(axis=(1, 2, 3))
-    seen = (rgb2lab(lab.to_rgb(lightness[finite], values[finite])) for values in (predicted, ab))
-    difference[finite] = metrics.ciede2000_map(*seen)
-    index = read_index(data.images)
-    captions = [
-        f"{index[row]['id']}, ΔE2000 {measured['ciede2000'][row]:.1f}, PSNR {measured['psnr'][row]:.1f} dB"
-        for row in shown
-    ]
-    title = f"{run.name}: test images, evenly from the smallest RMSE to the largest"
-    pictures.predictions(new.figure("predictions"), lightness, predicted, ab, captions, title, note)
-    pictures.errors(new.figure("errors"), lightness, predicted, ab, difference, captions, title, note)
-
-
-def _draw_curves(run: Run, where: RunFiles, rows: Sequence[scores.Row], status: str, new: ResultFiles, note: str) -> None:
-    columns = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
-    history = [{name: float(row[name]) for name in columns} for row in files.read_csv(where.history, columns)]
-    wanted = predictors.MAJORITY, "validation"
-    majority = next((float(r["value"]) for r in rows if (r["answer"], r["partition"]) == wanted), math.nan)
-    learning.curves(
-        new.figure("curves"),
-        history,
-        run.name,
-        majority,
-        paper.RUNS.get(run.name),
-        note,
-        ended="" if status == "finished" else status,
-    )
