@@ -53,7 +53,8 @@ def write(folder: Path, name: str, path: Path) -> None:
         text = environment().get_template("model-card.md").render(_view(run))
     except (KeyError, UndefinedError) as error:
         raise InputError(
-            f"{folder / 'run.yaml'}: expected the record of a run, but something is missing: {error}; evaluate the run again"
+            f"{folder / 'run.yaml'}: expected the record of a run, but something is missing: {error}; "
+            "evaluate the run again"
         ) from None
     files.write_text(path, text)
 
@@ -133,8 +134,8 @@ def _limits(run: RunResults, weights: str) -> list[str]:
     found = []
     if run.weights == "random":
         found.append(
-            f"Its embeddings come from a network that was never trained: {weights}. They carry little of what a trained "
-            "network recognises in a photograph."
+            f"Its embeddings come from a network that was never trained: {weights}. They carry little of what a "
+            "trained network recognises in a photograph."
         )
     if missed := paired.remark(run.differences):
         found.append(f"Compared with the baselines on the test images: {missed}.")

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 from pipeline.results.comparison import COLUMNS, compare_runs
-from pipeline.core.errors import InputError
 from stages.__main__ import main
 
 ONE, OTHER = "base_lr1e-3_l2-1e-1_bs50_s1", "base_lr1e-3_l2-1e-1_bs50_s1_noembed"

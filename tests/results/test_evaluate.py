@@ -9,16 +9,16 @@ from PIL import Image
 from tiny import DOT, MEASURED, RESULT_FILES, Dataset, literal, rows_of, shown, tree, value, write_embeddings
 
 from pipeline.config import paper
+from pipeline.config.runs import Run
+from pipeline.config.schema import Config, Evaluation, Training
 from pipeline.core import files
+from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.evaluation import paired, predictors, scores, vocabulary
 from pipeline.evaluation.baselines import read_baselines, score_baselines
 from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
-from pipeline.config.schema import Config, Evaluation, Training
-from pipeline.core.errors import InputError
 from pipeline.results.record import headline
-from pipeline.config.runs import Run
 
 # Answers that need no network put one colour on every lightness.
 pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
@@ -253,7 +253,7 @@ def test_pictures_are_the_predicted_test_images(keras, evaluated):
 def test_again_with_another_number_of_threads_every_byte_is_the_same(own, evaluated):
     dataset, directory = own
     before = tree(directory)
-    assert RESULT_FILES == {path.name for path in result_of(directory).iterdir()}
+    assert {path.name for path in result_of(directory).iterdir()} == RESULT_FILES
     evaluate(dataset, directory, threads=1)
     assert tree(directory) == before == tree(evaluated[1])
 

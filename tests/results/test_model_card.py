@@ -10,13 +10,13 @@ from fake_results import NASTY_ID
 from markdown_it import MarkdownIt
 from tiny import INCEPTION
 
-from pipeline.core import files
-from pipeline.embedding import recipe
-from pipeline.results import model_card
-from pipeline.networks.notation import ARCHITECTURES
-from pipeline.config.schema import Embedding, FolderSource, KaggleSource, SampleSource
-from pipeline.core.errors import InputError
 from pipeline.config.runs import Run
+from pipeline.config.schema import Embedding, FolderSource, KaggleSource, SampleSource
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.embedding import recipe
+from pipeline.networks.notation import ARCHITECTURES
+from pipeline.results import model_card
 
 RUN = "base_lr1e-4"
 DIGEST = "5" * 64

@@ -15,9 +15,9 @@ import yaml
 from click.testing import CliRunner
 
 from pipeline.core import files
-from pipeline.results import page, page_views
-from pipeline.evaluation.paired import ONE_COLOUR
 from pipeline.core.errors import InputError
+from pipeline.evaluation.paired import ONE_COLOUR
+from pipeline.results import page, page_views
 from pipeline.results.page import write_report
 
 
@@ -309,8 +309,8 @@ def test_pictures_of_the_truth_may_be_missing(fake):
 def test_a_picture_that_is_missing_leaves_its_place_free(fake):
     fake_results.add_run(fake, "base_lr1e-4", images=3)
     (fake.pictures("sample") / "true" / "000003.jpg").unlink()
-    for page in (write_report(fake.results, fake.pictures), fake.results / "report" / "base_lr1e-4.html"):
-        strip = page.read_text().split("<span>true</span>")[1].split("</div>")[0]
+    for path in (write_report(fake.results, fake.pictures), fake.results / "report" / "base_lr1e-4.html"):
+        strip = path.read_text().split("<span>true</span>")[1].split("</div>")[0]
         assert re.findall(r"no picture|0000\d\d", strip) == ["no picture", "000005", "000007"]
 
 

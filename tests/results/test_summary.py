@@ -7,12 +7,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline.evaluation import paired, per_image, scores
 from pipeline.config.runs import Run
+from pipeline.core.files import read_csv, write_csv
+from pipeline.evaluation import paired, per_image, scores
 from pipeline.evaluation.vocabulary import number
 from pipeline.figures import sweeps
 from pipeline.results.comparison import compare_runs
-from pipeline.core.files import read_csv, write_csv
 from pipeline.results.summary import write_summary
 
 
@@ -236,7 +236,7 @@ SETTINGS = {
 
 
 def test_seeds_of_runs_that_were_trained_otherwise_are_kept_apart(tmp_path):
-    for number, change in enumerate(
+    for seed, change in enumerate(
         (
             {},
             {},
@@ -246,7 +246,7 @@ def test_seeds_of_runs_that_were_trained_otherwise_are_kept_apart(tmp_path):
         ),
         start=1,
     ):
-        put(tmp_path, f"base_lr1e-4_s{number}", 14.0 + number, info=SETTINGS | change)
+        put(tmp_path, f"base_lr1e-4_s{seed}", 14.0 + seed, info=SETTINGS | change)
     write_summary(tmp_path)
     (row,) = table(tmp_path, "## Spread over training seeds")
     assert (row["seeds"], row["RMSE, validation"]) == ("2", "15.50 ± 0.71")
