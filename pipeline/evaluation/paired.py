@@ -76,7 +76,7 @@ def findings(
     value = {(r["answer"], r["metric"]): float(r["value"]) for r in rows if r["partition"] == "test"}
     found = {(r["against"], r["metric"]): r for r in differences if r["partition"] == "test"}
     if not math.isfinite(value.get((MODEL, "rmse"), math.nan)):
-        return [f"The network's answers are not numbers ({status}): there is nothing to score but the accuracy."]
+        return [f"The network's answers are not numbers ({status}); only their accuracy can be scored."]
     sentences = []
     if only_colour:
         a, b = only_colour

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from pipeline.config.paper import PaperRun
+from pipeline.evaluation.predictors import BASELINES, MAJORITY
+from pipeline.evaluation.vocabulary import number
 from pipeline.figures import style
 
 FEW_EPOCHS = 40  # up to here each epoch gets a marker
@@ -70,11 +72,11 @@ def _loss_panel(axes: Axes, history: History) -> None:
 
 
 def _accuracy_panel(axes: Axes, history: History, majority: float, paper: PaperRun | None) -> None:
-    axes.set_title("Accuracy (share of pixels where the larger of a, b is right)")
+    axes.set_title("Accuracy (pixels where the larger of a and b is right)")
     axes.set_ylabel("accuracy")
     _lines(axes, history, "accuracy")
     if math.isfinite(majority):
-        label = f"majority answer, validation: {majority:.4f}"
+        label = f"{BASELINES[MAJORITY].meaning}, validation: {number(majority, 'accuracy')}"
         axes.axhline(majority, color=style.INK, linestyle=":", label=label)
     if paper is not None and paper.validation is not None:
         axes.plot(
@@ -87,7 +89,7 @@ def _accuracy_panel(axes: Axes, history: History, majority: float, paper: PaperR
             markersize=11,
             color=style.INK,
             zorder=4,
-            label=f"the paper, validation: {paper.validation:.4f}",
+            label=f"the paper, validation: {number(paper.validation, 'accuracy')}",
         )
 
 

@@ -200,9 +200,7 @@ def test_a_diverged_model_has_no_findings_but_that(truth, references, share):
     answer[: max(1, int(share * N))] = np.nan
     rows, numbers = judge(truth, references, answer)
     told = paired.findings("diverged in epoch 3", numbers, rows)
-    assert told == [
-        "The network's answers are not numbers (diverged in epoch 3): there is nothing to score but the accuracy."
-    ]
+    assert told == ["The network's answers are not numbers (diverged in epoch 3); only their accuracy can be scored."]
     assert row_of(rows, predictors.MEAN, "rmse")["verdict"] == "no interval"
     assert paired.remark(rows) == "no answer: not a number"
     assert row_of(rows, predictors.MAJORITY, "accuracy")["verdict"] != "no interval"

@@ -371,7 +371,7 @@ def test_a_diverged_run_is_evaluated_as_what_it_is(own, weights):
     record = yaml.safe_load((out / "run.yaml").read_text())
     assert record["status"].startswith("diverged in epoch")
     assert record["findings"] == [
-        f"The network's answers are not numbers ({record['status']}): there is nothing to score but the accuracy."
+        f"The network's answers are not numbers ({record['status']}); only their accuracy can be scored."
     ]
     for metric in set(MEASURED) - {"accuracy"}:
         assert np.isnan(value(rows, "test", "model", metric)), metric

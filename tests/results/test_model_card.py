@@ -194,10 +194,27 @@ def test_a_run_that_is_as_good_as_the_mean_colour_is_nowhere_called_better(tmp_p
     files.write_csv(folder / "differences.csv", list(rows[0]), [{**r, "verdict": "no clear difference"} for r in rows])
     text = card(folder)[1]
     assert "RMSE no better than mean colour; RMSE no better than gray" in section(text, "What it is bad at")
-    told = section(text, "How well it colours").replace("is not called better or worse", "")
+    told = section(text, "How well it colours").replace("counts as better or worse only if", "")
     for explained in re.findall(r"(?:lower|higher) is better", told):
         told = told.replace(explained, "")
     assert not [word for word in CLAIMS if word in told]
+
+
+def test_a_named_experiment_is_told_by_its_settings(tmp_path):
+    folder = add(tmp_path)
+    record = yaml.safe_load((folder / "run.yaml").read_text())
+    record["settings"] |= {
+        "run": "mine",
+        "experiment": {
+            "name": "mine", "architecture": "base", "learning_rate": "5e-3", "l2": "0", "batch_size": 7, "seed": 0,
+            "embedding": True,
+        },
+    }  # fmt: skip
+    (folder / "run.yaml").write_text(yaml.safe_dump(record))
+    for name in ("metrics.csv", "differences.csv", "per_image.csv"):
+        (folder / name).write_text((folder / name).read_text().replace(f"{RUN},", "mine,"))
+    text = card(folder.rename(folder.with_name("mine")))[1]
+    assert "# Model card: `mine`" in text and "learning rate 5e-3, batch size 7" in text and "results/mine " in text
 
 
 def test_random_weights_are_loud_and_of_no_pretrained_network(tmp_path):
@@ -212,7 +229,7 @@ def test_random_weights_are_loud_and_of_no_pretrained_network(tmp_path):
 def test_weights_of_a_file_are_told_as_the_users(tmp_path):
     text = card(add(tmp_path, embedding={**IMAGENET, "weights": "file", "md5": "abc"}))[1]
     assert "**a file with MD5 abc (not the official one)**" in text
-    assert "a file of weights of the user's" in section(text, "Licence")
+    assert "the user's own weights file" in section(text, "Licence")
 
 
 def test_a_run_without_embedding_speaks_of_none(tmp_path):
@@ -227,15 +244,15 @@ def test_a_diverged_run_says_so_first_and_has_no_numbers(tmp_path):
     front, text = card(add(tmp_path, "base_lr1e-1", diverged=True, findings=["The network's answers are not numbers."]))
     first = text.split("\n## ")[0]
     assert "> **Training diverged in epoch 3**: the loss stopped being a finite number." in first
-    assert "it is of no use" in first
+    assert "it is useless" in first
     assert "Best epoch, by validation MSE: none. Scored and saved: the last weights." in " ".join(text.split())
     assert "no answer: not a number" in section(text, "What it is bad at")
     assert "Worst test images" not in text and "paler" not in text
     assert "metrics" not in front and "diverged" in front["tags"]
     rescued = card(add(tmp_path, "base_lr1e-2", info={"status": "diverged in epoch 3", "best_epoch": 2}))[1]
-    assert "What is here is the network of epoch 2, before that." in rescued
+    assert "This is the network of epoch 2, before that happened." in rescued
     last = {"status": "diverged in epoch 3", "best_epoch": 2, "weights_evaluated": "last"}
-    assert "it is of no use" in card(add(tmp_path, "base_lr1e-3", info=last))[1]
+    assert "it is useless" in card(add(tmp_path, "base_lr1e-3", info=last))[1]
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_runs_stand_in_the_order_of_validation_rmse_and_datasets_apart(written):
     assert [html.unescape(row) for row in rows] == ["arch1_lr1e-2", fake_results.NASTY, "base_lr1e-4", "base_lr1e-1"]
     text = Page(written.results / "index.html").text
     assert text.index("Dataset kaggle") < text.index("arch1_lr1e-2") < text.index("Dataset sample")
-    assert "nothing is ranked or chosen by a test score" in text
+    assert "no run is ranked or chosen by a test score" in text
 
 
 def card(page, run):
@@ -303,7 +303,7 @@ def test_pictures_of_the_truth_may_be_missing(fake):
     assert data(fake, "base_lr1e-4")["withoutTruth"] == [3]
     write_report(fake.results, {})
     assert data(fake, "base_lr1e-4")["withoutTruth"] == [3, 5, 7]
-    assert "pictures of the dataset sample are not there" in Page(fake.results / "report" / "base_lr1e-4.html").text
+    assert "pictures of the dataset sample are missing" in Page(fake.results / "report" / "base_lr1e-4.html").text
 
 
 def test_a_picture_that_is_missing_leaves_its_place_free(fake):

@@ -252,6 +252,22 @@ def test_seeds_of_runs_that_were_trained_otherwise_are_kept_apart(tmp_path):
     assert (row["seeds"], row["RMSE, validation"]) == ("2", "15.50 ± 0.71")
 
 
+def test_named_experiments_are_drawn_and_their_seeds_stand_together(tmp_path, drawn):
+    told = {
+        "name": "mine", "architecture": "base", "learning_rate": "1e-3", "l2": "0", "batch_size": 5, "embedding": True
+    }  # fmt: skip
+    for name, seed in (("mine", 7), ("mine_s1", 1), ("mine_s2", 2)):
+        info = {"settings": {"run": name, "experiment": told | {"seed": seed}}}
+        put(tmp_path, name, 14.0 + seed, info=info)
+    write_summary(tmp_path)
+    (row,) = table(tmp_path, "## Spread over training seeds")
+    assert (row["run, any seed"], row["seeds"], row["RMSE, validation"]) == ("mine", "3", "17.33 ± 3.21")
+    ((_, points, _),) = drawn
+    assert [(point.name, point.run.learning_rate) for point in points] == [
+        ("mine", "1e-3"), ("mine_s1", "1e-3"), ("mine_s2", "1e-3"),
+    ]  # fmt: skip
+
+
 def test_seeds_of_two_datasets_are_kept_apart_and_one_seed_has_no_spread(tmp_path):
     put(tmp_path, "base_lr1e-4", 14.0, dataset="sample", info={"dataset": "sample"})
     put(tmp_path, "base_lr1e-4_s1", 15.0, dataset="kaggle", info={"dataset": "kaggle"})
