@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "summary", "report")
+STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "report")
 OF_A_RUN = STAGES[4:6]
 LEFTOVERS = re.compile(r"\.tmp|\.partial$|\.new$|\.old$|\.holder$")
 
