@@ -128,11 +128,11 @@ def program(made, tmp_path_factory):
 @pytest.fixture(scope="module")
 def started():
     """A headless Chromium; skipped, with the reason, where there is none."""
-    import test_page_browser
+    import chromium
 
-    if not (test_page_browser.CHROMIUM and test_page_browser.DRIVER):
+    if not (chromium.CHROMIUM and chromium.DRIVER):
         pytest.skip("chromium and chromedriver are not installed")
-    found = test_page_browser.Browser()
+    found = chromium.Browser()
     yield found
     found.driver.quit()
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_workflow import RUN, Workflow
+from flow import RUN, Workflow
 from tiny import ROOT, write_embeddings
 
 from pipeline.dataset.ingest import ingest

@@ -1,7 +1,6 @@
 """The workflow, as its users call it: real calls of snakemake on a tiny dataset."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -10,55 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from tiny import DOT, RESULT_FILES, ROOT, photographs, python, tree, write_embeddings, write_kaggle
+from flow import RUN, Workflow
+from tiny import RESULT_FILES, ROOT, python, tree, write_embeddings
 
 from pipeline.config import loading, paper
-from pipeline.config.paths import Paths
 from pipeline.dataset.ingest import ingest
-
-RUN = "dot_lr1e-3_bs4"
-
-
-class Workflow:
-    """A place of its own for what the workflow makes, and calls of snakemake on it."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        values = {
-            "dataset": "tiny",
-            "datasets": {"tiny": {"kind": "kaggle", "path": str(folder / "archive")}},
-            # Snakemake takes a slash at the end off relative targets only.
-            "root": os.path.relpath(folder, ROOT),
-            "data": os.path.relpath(folder / "data", ROOT),
-            "images_per_shard": 8,
-            "architectures": {name: value.model_dump() for name, value in DOT.items()},
-            "training": {"epochs": 2, "checkpoint_seconds": 0},
-            "evaluation": {"pictures": 2},
-        }
-        self.configfile = folder / "tiny.yaml"
-        self.configfile.write_text(yaml.safe_dump(values))
-        self.config = loading.load_config([self.configfile])
-        self.places = Paths(self.config.model_copy(update={"root": str(folder), "data": str(folder / "data")}))
-        write_kaggle(folder / "archive", *photographs(15), [4, 9])
-
-    def __call__(self, *arguments, status=0):
-        """Call snakemake; what it printed."""
-        command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-        text = done.stdout + done.stderr
-        assert done.returncode == status, text
-        return text
-
-    def run(self, *arguments, target=None, status=0):
-        target = target or self.result(RUN)
-        return self(target, "--configfile", self.configfile, *arguments, status=status)
-
-    def result(self, name):
-        return Path(os.path.relpath(self.folder, ROOT)) / "results" / name
-
-    def jobs(self, text):
-        """The rules that a dry run would run."""
-        return {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule "))}
 
 
 @pytest.fixture(scope="module")

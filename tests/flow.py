@@ -1,0 +1,56 @@
+"""Calls of snakemake on a tiny dataset."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from tiny import DOT, ROOT, photographs, write_kaggle
+
+from pipeline.config import loading
+from pipeline.config.paths import Paths
+
+RUN = "dot_lr1e-3_bs4"
+
+
+class Workflow:
+    """A place of its own for what the workflow makes, and calls of snakemake on it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        values = {
+            "dataset": "tiny",
+            "datasets": {"tiny": {"kind": "kaggle", "path": str(folder / "archive")}},
+            # Snakemake takes a slash at the end off relative targets only.
+            "root": os.path.relpath(folder, ROOT),
+            "data": os.path.relpath(folder / "data", ROOT),
+            "images_per_shard": 8,
+            "architectures": {name: value.model_dump() for name, value in DOT.items()},
+            "training": {"epochs": 2, "checkpoint_seconds": 0},
+            "evaluation": {"pictures": 2},
+        }
+        self.configfile = folder / "tiny.yaml"
+        self.configfile.write_text(yaml.safe_dump(values))
+        self.config = loading.load_config([self.configfile])
+        self.places = Paths(self.config.model_copy(update={"root": str(folder), "data": str(folder / "data")}))
+        write_kaggle(folder / "archive", *photographs(15), [4, 9])
+
+    def __call__(self, *arguments, status=0):
+        """Call snakemake; what it printed."""
+        command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, arguments)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        text = done.stdout + done.stderr
+        assert done.returncode == status, text
+        return text
+
+    def run(self, *arguments, target=None, status=0):
+        target = target or self.result(RUN)
+        return self(target, "--configfile", self.configfile, *arguments, status=status)
+
+    def result(self, name):
+        return Path(os.path.relpath(self.folder, ROOT)) / "results" / name
+
+    def jobs(self, text):
+        """The rules that a dry run would run."""
+        return {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule "))}
