@@ -35,7 +35,7 @@ def _explain(problem: Any) -> str:
         del place[2:3]  # pydantic's name for the kind of source, no key
     key = "".join(c if c.isprintable() else "?" for c in ".".join(map(str, place)))[:200]
     if problem["type"] == "extra_forbidden":
-        return f"{key or '(empty)'}: unknown key; see config/config.yaml for those there are"
+        return f"{key or '(empty)'}: unknown key; config/config.yaml lists the known ones"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{key}: expected a value, received none"
@@ -55,7 +55,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(
-            f"{path}: there is no such configuration file; config/config.yaml is the default one"
+            f"{path}: expected a configuration file, received none; config/config.yaml is the default one"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a YAML file, received: {error}; save it as UTF-8 text") from None
@@ -70,12 +70,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _yaml(text: str, expected: str) -> Any:
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
-    except Exception as error:  # besides its own, PyYAML lets through what int, float, date and deep nesting raise
+    except Exception as error:  # PyYAML also raises what int, float, dates and deep nesting raise
         raise InputError(f"{expected}, received: {str(error) or type(error).__name__}; correct that") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice."""
+    """Refuses duplicate keys."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
@@ -83,13 +83,13 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in keys:
-                    raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} twice", problem_mark=key.start_mark)
+                    raise yaml.MarkedYAMLError(problem=f"the duplicate key {key.value!r}", problem_mark=key.start_mark)
                 keys.add(key.value)
         return node
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `change`, key by key to any depth."""
+    """Return `base` updated with `change`, recursively."""
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
@@ -98,10 +98,10 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> dict[str, Any]:
-    """``embedding.seed=1`` as ``{"embedding": {"seed": 1}}``; the value is YAML.
+    """Parse ``embedding.seed=1`` as ``{"embedding": {"seed": 1}}``; the value is YAML.
 
     Raises:
-        InputError: there is no ``=``, or the value is not YAML.
+        InputError: ``=`` is missing, or the value is not YAML.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -119,7 +119,7 @@ def load_config(
     base: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Read a configuration: `base`, then files, then ``KEY=VALUE`` assignments, then `changes`; later ones win."""
+    """Read a configuration: `base`, then files, then ``KEY=VALUE`` assignments, then `changes`; later values win."""
     values = dict(base or {})
     names = []
     for path in paths:
@@ -129,5 +129,5 @@ def load_config(
         for text in assignments:
             values = merge(values, parse_assignment(text))
     except RecursionError:
-        raise InputError("--set: expected a key of a few parts, received one of very many; shorten it") from None
+        raise InputError("--set: expected a key of a few parts, received very many; shorten it") from None
     return parse_config(merge(values, changes or {}), " + ".join(names) or "the configuration")

@@ -1,3 +1,3 @@
-"""The parts of a split. Commands import this before they read their arguments, so it imports nothing."""
+"""The partitions of a split. Commands import this before they parse arguments, so it imports nothing."""
 
 PARTITIONS = ("train", "validation", "test")

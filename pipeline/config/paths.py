@@ -1,6 +1,6 @@
-"""Where everything lies: the one home of paths and file names.
+"""All paths and file names.
 
-Every class stands for one folder and names what lies in it. `Paths` starts from a configuration, the rest from a path.
+Each class describes one folder. `Paths` starts from a configuration, the others from a path.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class _Folder(Protocol):
 
 
 class Under:
-    """A fixed name in the folder that a class stands for: of an object the path, of the class itself the `name`."""
+    """A file in the folder that a class describes: on an object its path, on the class its `name`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -35,27 +35,27 @@ class Under:
 
 
 def manifest_of(table: Path) -> Path:
-    """The manifest of a table, which lies beside it and is written last."""
+    """Return the manifest of a table, which lies beside it and is written last."""
     return table.with_suffix(".json")
 
 
 def scratch_of(images: Store) -> Path:
-    """What ingest keeps of a folder of photographs, beside its store, to know them again."""
+    """Return the folder beside a store in which ingest caches facts about a folder of photographs."""
     return images.path.with_suffix(".scratch")
 
 
 @dataclass
 class DatasetFiles:
-    """``data/<dataset>/``: what is made once for all runs."""
+    """``data/<dataset>/``: files shared by all runs."""
 
     directory: Path
 
-    index = Under("index.csv")  # a row per image
+    index = Under("index.csv")  # one row per image
     report = Under("report.csv")  # photographs that were left out, and duplicates
     splits = Under("splits.csv")
     baselines = Under("baselines.csv")  # scores of the baselines; see `BaselineFiles`
-    network = Under("embedding_network.weights.h5")  # the embedding network's weights, where they are random
-    network_manifest = Under("embedding_network.json")  # kind and digest of these weights, whatever they are
+    network = Under("embedding_network.weights.h5")  # the embedding network's weights, if random
+    network_manifest = Under("embedding_network.json")  # kind and digest of the embedding network's weights
 
     @property
     def images(self) -> Store:
@@ -69,13 +69,13 @@ class DatasetFiles:
 
     @classmethod
     def beside(cls, store: Store) -> "DatasetFiles":
-        """What lies beside a store."""
+        """Return the files beside a store."""
         return cls(store.path.parent)
 
 
 @dataclass(frozen=True)
 class BaselineFiles:
-    """The scores of the baselines, a CSV file of any name, and what lies beside it."""
+    """The scores of the baselines, a CSV file of any name, and the files beside it."""
 
     scores: Path
 
@@ -89,28 +89,28 @@ class BaselineFiles:
 
     @property
     def manifest(self) -> Path:
-        """What the scores were made from; written last."""
+        """The manifest of the scores; written last."""
         return manifest_of(self.scores)
 
     @property
     def per_image(self) -> Path:
-        """The same scores image by image."""
+        """The scores of each image."""
         return self.scores.with_name(f"{self.scores.stem}_per_image.csv")
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """``models/<run>/``: where a run is trained."""
+    """``models/<run>/``: the training of a run."""
 
     directory: Path
 
-    settings = Under("settings.json")  # what the run is made of; written before training starts
+    settings = Under("settings.json")  # settings of the run; written before training starts
     checkpoint = Under("checkpoint.npz")  # the newest
-    history = Under("history.csv")  # a row per epoch
-    times = Under("times.csv")  # seconds per epoch: the only file that differs between equal runs
+    history = Under("history.csv")  # one row per epoch
+    times = Under("times.csv")  # seconds per epoch; the only file that differs between equal runs
     summary = Under("training.json")  # how training ended; written last
     tensorboard = Under("tensorboard")
-    evaluation = Under("evaluation")  # scores and figures of an earlier version, before they came to results/
+    evaluation = Under("evaluation")  # scores and figures written by version 0.1.0
 
     def weights(self, which: str) -> Path:
         """The "best" or the "last" weights."""
@@ -119,19 +119,19 @@ class RunFiles:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """``results/<run>/``: scores, figures and model of a run; replaced as a whole."""
+    """``results/<run>/``: scores, figures and network of a run; replaced as a whole."""
 
     directory: Path
 
-    record = Under("run.yaml")  # what made the rest
+    record = Under("run.yaml")  # settings, versions and fingerprints
     metrics = Under("metrics.csv")
     per_image = Under("per_image.csv")
-    differences = Under("differences.csv")  # from the baselines
+    differences = Under("differences.csv")  # to the baselines
     history = Under(RunFiles.history.name)
     model = Under("model.keras")
     card = Under("model-card.md")
     pictures = Under("pictures")  # of the test images
-    listing = Under(files.LISTING)  # digests of all others; written last
+    listing = Under(files.LISTING)  # digests of the other files; written last
 
     @property
     def run(self) -> str:
@@ -143,7 +143,7 @@ class ResultFiles:
         return self.directory / f"{name}.{kind}"
 
     def datasets(self, record: Mapping[str, Any]) -> list[DatasetFiles]:
-        """Where the run's dataset may lie, by its record: seen from here, or from the folder that holds the results."""
+        """Return where the run's dataset may lie: relative to the current folder, or beside the results."""
         asked = record["configuration"]
         inside = Path(asked["data"]).expanduser() / asked["dataset"]
         return [DatasetFiles(inside), DatasetFiles(self.directory.resolve().parents[1] / inside)]
@@ -151,7 +151,7 @@ class ResultFiles:
 
 @dataclass(frozen=True)
 class SummaryFiles:
-    """``results/``: a folder per run, the summary of all runs, and the page."""
+    """``results/``: one folder per run, the summary of all runs, and the page."""
 
     directory: Path
 
@@ -160,7 +160,7 @@ class SummaryFiles:
     manifest = Under("summary.json")  # of table, text and sweeps; written last
     lock = Under(".summary.lock")
     page = Under("index.html")
-    pages = Under("report")  # the folder that the page needs
+    pages = Under("report")  # the folder of the page
     page_manifest = Under("report.json")  # of page and pages; written last
 
     def run(self, name: str) -> ResultFiles:
@@ -169,14 +169,14 @@ class SummaryFiles:
 
 
 class Paths(DatasetFiles):
-    """The paths of a configuration: its dataset's, which experiments share, and the folders below `root`."""
+    """The paths of a configuration: its dataset's, and the folders below `root`."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(Path(config.data) / config.dataset)
         root = Path(config.root)
         self.models = root / "models"
         self.results = root / "results"  # see `SummaryFiles`
-        self.logs = root / "logs"  # what stages said in the workflow, and what each cost
+        self.logs = root / "logs"  # output and cost of each stage in the workflow
 
     def model(self, run: str) -> Path:
         """``models/<run>/``, see `RunFiles`."""

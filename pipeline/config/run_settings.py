@@ -1,4 +1,4 @@
-"""What decides a run's numbers: known without loading Keras, so that conflicts are found before any work."""
+"""The settings that determine a run's numbers, known without loading Keras."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +18,9 @@ def run_settings(
     embeddings: Mapping[str, Any],
     split: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """All but the data's bytes and the numbers of epochs and of threads, as JSON values.
+    """Return everything but the data's bytes, the epochs and the threads, as JSON values.
 
-    `images`, `embeddings` and `split` are the settings that these were made with.
+    `images`, `embeddings` and `split` are the settings that made them.
     """
     return {
         "run": run.name,

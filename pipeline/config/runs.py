@@ -5,7 +5,7 @@ A name of the grid is ``<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch siz
 has one name: a number is its shortest mantissa, ``e`` and a plain exponent (``1e-4``, ``2.5e-4``, ``1e0``; zero is
 ``0``), and a part that has its default value is left out.
 
-An experiment has the name that it has in the configuration; ``<experiment>_s<seed>`` is the same with another seed.
+An experiment has its name in the configuration; ``<experiment>_s<seed>`` is the same with another seed.
 """
 
 import re
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_L2 = "1e-2"
 DEFAULT_BATCH_SIZE = 5
 DEFAULT_SEED = 0
-LARGEST = 1e6  # learning rates and l2 are below
+LARGEST = 1e6  # exclusive limit of learning rate and l2
 LARGEST_BATCH = 1_000_000
-LONGEST = 200  # a file's name has at most 255 bytes
+LONGEST = 200  # characters; file names have at most 255 bytes
 RESERVED = ("report",)  # the page's folder in results/
 FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]"
 
@@ -38,7 +38,7 @@ _SEEDED = re.compile(r"(?P<experiment>.+)_s(?P<seed>0|[1-9][0-9]*)", re.ASCII)
 
 
 def spell(number: str | float) -> str:
-    """The canonical spelling of a number that is not negative: ``0.0001`` is ``1e-4``, ``0`` is ``0``."""
+    """Return the canonical spelling of a non-negative number: ``0.0001`` is ``1e-4``, ``0`` is ``0``."""
     _, digits, exponent = Decimal(str(number)).normalize().as_tuple()
     if not isinstance(exponent, int):
         raise ValueError(f"not a finite number: {number}")
@@ -50,7 +50,7 @@ def spell(number: str | float) -> str:
 
 
 def _match(name: str) -> re.Match[str] | None:
-    """The parts of a name of the grid, in whatever order."""
+    """Match the parts of a grid name in any order."""
     first, *parts = name.split("_")
     kinds = ("lr", "l2-", "bs", "s", "noembed")
     places = {part: next((i for i, kind in enumerate(kinds) if part.startswith(kind)), len(kinds)) for part in parts}
@@ -90,10 +90,10 @@ class Run:
 
     @classmethod
     def parse(cls, name: str) -> "Run":
-        """Read a name of the grid.
+        """Parse a grid name.
 
         Raises:
-            InputError: the name is not one, or is not the canonical one.
+            InputError: the name is malformed or not canonical.
         """
         _refuse_long(name)
         match = _match(name)
@@ -112,7 +112,7 @@ class Run:
             )
             rate, l2 = float(run.learning_rate), float(run.l2)
         except (ArithmeticError, ValueError):
-            raise InputError(f"run name {name!r}: a number in it cannot be read; write it as in base_lr1e-4") from None
+            raise InputError(f"run name {name!r}: expected readable numbers, as in base_lr1e-4") from None
         if not 0 < rate < LARGEST or not 0 <= l2 < LARGEST:
             raise InputError(f"run name {name!r}: expected a learning rate over 0, an l2 of 0 or more, both under 1e6")
         if not 0 < run.batch_size <= LARGEST_BATCH:
@@ -122,35 +122,31 @@ class Run:
         return _checked(run, name)
 
     def as_experiment(self) -> dict[str, Any]:
-        """What an experiment's name does not say, as JSON values."""
-        told = asdict(self)
-        del told["unnamed_seed"]
-        return {"name": told.pop("experiment"), **told}
+        """Return what an experiment's name does not say, as JSON values."""
+        values = asdict(self)
+        del values["unnamed_seed"]
+        return {"name": values.pop("experiment"), **values}
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any]) -> "Run":
-        """The run that recorded settings are of; see `pipeline.config.run_settings`.
-
-        Raises:
-            InputError: they name no run.
-        """
+        """Return the run of recorded settings (`pipeline.config.run_settings`); raise InputError if they name none."""
         name = str(settings.get("run"))
         if "experiment" not in settings:
             return cls.parse(name)
         try:
-            told = dict(settings["experiment"])
-            experiment = told.pop("name")
-            unnamed = told["seed"] if name == experiment else None
-            return cls(**told, experiment=experiment, unnamed_seed=unnamed)
+            values = dict(settings["experiment"])
+            experiment = values.pop("name")
+            unnamed = values["seed"] if name == experiment else None
+            return cls(**values, experiment=experiment, unnamed_seed=unnamed)
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"run {name!r}: the settings of its experiment cannot be read; train it again") from None
+            raise InputError(f"run {name!r}: expected readable settings of its experiment; train it again") from None
 
 
 def find(config: "Config", name: str) -> Run:
-    """The run of that name: an experiment of the configuration, one with another seed, or a point of the grid.
+    """Return the run with that name: an experiment, possibly with another seed, or a point of the grid.
 
     Raises:
-        InputError: there is none, or the name is not the canonical one.
+        InputError: there is no such run, or the name is not canonical.
     """
     _refuse_long(name)
     known = config.experiments
@@ -161,28 +157,28 @@ def find(config: "Config", name: str) -> Run:
         if known and _match(name) is None:
             raise InputError(f"run name {name!r}: expected one of {', '.join(known)}, or {FORM} as in base_lr1e-4")
         return Run.parse(name)
-    told = known[experiment]
+    found = known[experiment]
     run = Run(
-        architecture=told.architecture,
-        learning_rate=spell(told.learning_rate),
-        l2=spell(told.l2),
-        batch_size=told.batch_size,
-        seed=int(seeded["seed"]) if seeded else told.seed,
-        embedding=told.embedding,
+        architecture=found.architecture,
+        learning_rate=spell(found.learning_rate),
+        l2=spell(found.l2),
+        batch_size=found.batch_size,
+        seed=int(seeded["seed"]) if seeded else found.seed,
+        embedding=found.embedding,
         experiment=experiment,
-        unnamed_seed=told.seed,
+        unnamed_seed=found.seed,
     )
     return _checked(run, name)
 
 
 def layered(config: "Config", run: Run) -> "Config":
-    """The configuration of one run: its own settings over those of all runs, and no experiments."""
+    """Return the configuration of one run, with its own settings applied and without experiments."""
     changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
     return config.model_copy(update={"training": config.training.model_copy(update=changes), "experiments": {}})
 
 
 def taken(name: str, experiments: Container[str]) -> str:
-    """Why an experiment cannot have this name; empty if it can."""
+    """Return why an experiment cannot have this name, or an empty string."""
     if name in RESERVED:
         return "the folder of results uses this name"
     if _match(name):

@@ -1,4 +1,4 @@
-"""The configuration: one typed model, its defaults those of config/config.yaml."""
+"""The typed model of the configuration, with the defaults of config/config.yaml."""
 
 import math
 import os
@@ -31,10 +31,10 @@ def _number(value: Any) -> Any:
 
 
 def _path(text: str) -> str:
-    os.fsencode(text)  # a UnicodeEncodeError, which is a ValueError, where no file can have that name
+    os.fsencode(text)  # raises UnicodeEncodeError, a ValueError, if no file can have that name
     if "\0" in text:
         raise ValueError(f"expected a path, received {shown(text)}, with the character NUL; take it out")
-    return os.path.expanduser(text)  # noqa: PTH111 - a user who is not there is left as it is
+    return os.path.expanduser(text)  # noqa: PTH111 - leaves unknown users alone
 
 
 def _precision(value: Any) -> Any:
@@ -55,14 +55,14 @@ Workers = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Section(BaseModel):
-    """Settings that refuse unknown keys, wrong types and numbers that are not finite."""
+    """Settings that refuse unknown keys, wrong types and non-finite numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _read_words(cls, values: Any) -> Any:
-        # `snakemake --config training='{epochs: 5}'` hands nested values over as text.
+        # `snakemake --config training='{epochs: 5}'` passes nested values as text.
         if not isinstance(values, dict):
             return values
         fields = cls.model_fields
@@ -75,7 +75,7 @@ class Section(BaseModel):
 
 
 class SampleSource(Section):
-    """The colour photographs that scikit-image installs, cut into many."""
+    """Crops of the colour photographs that scikit-image installs."""
 
     kind: Literal["sample"] = "sample"
 
@@ -112,7 +112,7 @@ DEFAULT_NETWORK = "inception_resnet_v2"
 class Embedding(Section):
     """How the embeddings are computed; `network` is a name of `pipeline.embedding.registry`."""
 
-    # Records of the default network, made before there were others, have no such key.
+    # Records of version 0.1.0 have no such key.
     network: Annotated[
         str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100, exclude_if=lambda name: name == DEFAULT_NETWORK)
     ] = DEFAULT_NETWORK
@@ -148,7 +148,7 @@ class Architecture(Section):
 
 
 class Training(Section):
-    """What a run's name does not say about its training."""
+    """Training settings that a run's name does not contain."""
 
     epochs: Count = 2
     precision: PrecisionOrAuto = "float32"
@@ -161,7 +161,7 @@ class Training(Section):
 
 
 class Experiment(Section):
-    """A run with settings of its own: what a run's name says of others, and changes of `training`."""
+    """A named run: the values that a grid name spells out, and changes to `training`."""
 
     architecture: Name
     learning_rate: Annotated[Real, Field(gt=0, lt=runs.LARGEST)]
@@ -173,11 +173,11 @@ class Experiment(Section):
 
     @field_serializer("training")
     def _changes(self, training: Training) -> dict[str, Any]:
-        return training.model_dump(exclude_unset=True)  # read again, the rest is still the configuration's
+        return training.model_dump(exclude_unset=True)  # the rest stays the configuration's when read again
 
 
 class Evaluation(Section):
-    """What is evaluated, and how much is drawn."""
+    """Settings of evaluation and its figures."""
 
     weights: Literal["best", "last"] = "best"
     batch_size: Count = 16
@@ -201,7 +201,7 @@ class Config(Section):
     embedding: Embedding = Embedding()
     split: Split = Split()
     architectures: dict[Name, Architecture] = {}
-    # Left out where there are none, as in the records of runs from before there were experiments.
+    # Omitted if empty, as in records of version 0.1.0.
     experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda given: not given)] = {}
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
@@ -221,7 +221,7 @@ class Config(Section):
 
 
 def shown(value: Any) -> str:
-    """A value as an error message quotes it: short."""
+    """Return a short form of a value for error messages."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = 120
     try:

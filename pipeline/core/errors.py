@@ -1,4 +1,4 @@
-"""The one exception that means: what the user gave cannot be used."""
+"""The exception for input that cannot be used."""
 
 
 class InputError(Exception):
@@ -10,5 +10,5 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         line = " ".join(message.split())
-        # Names may hold what a terminal takes for a command, or what is no UTF-8.
+        # File names may contain terminal control characters or bytes that are not UTF-8.
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))

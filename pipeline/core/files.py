@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and digests of what they hold."""
+"""Files that appear complete or not at all, and their digests."""
 
 import contextlib
 import csv
@@ -18,16 +18,16 @@ import numpy.typing as npt
 
 from pipeline.core.errors import InputError
 
-CHECKSUM = "checksum"  # in every JSON file: the fingerprint of all the rest
-LISTING = "files.json"  # in a folder: the digests of what is in it
+CHECKSUM = "checksum"  # key in every JSON file: the fingerprint of everything else in it
+LISTING = "files.json"  # file in a folder: the digests of its other files
 REPAIR = "run `python -m stages verify`, then the command that makes it"
-# What the place of a file can have against its being written, whatever is in it.
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+# Errors of the disk, whatever is written to it.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Have an error of the disk name what was to be written: most libraries tell no file, or a temporary one.
+    """Make disk errors name `path`: most libraries name no file, or a temporary one.
 
     Raises:
         OSError: the disk is full or read-only, or has another such limit.
@@ -36,10 +36,10 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         raised: BaseException | None = error
-        while raised:  # h5py says it in words, and raises other errors after it
-            told = re.search(r"\berrno = ([0-9]+)", str(raised))
-            number = int(told[1]) if told else raised.errno if isinstance(raised, OSError) else None
-            if number in _OF_THE_DISK:
+        while raised:  # h5py puts the number in the text and raises further errors
+            match = re.search(r"\berrno = ([0-9]+)", str(raised))
+            number = int(match[1]) if match else raised.errno if isinstance(raised, OSError) else None
+            if number in _DISK_ERRORS:
                 raise OSError(number, os.strerror(number), str(path)) from error
             raised = raised.__cause__ or raised.__context__
         raise
@@ -49,14 +49,14 @@ def naming(path: Path) -> Iterator[None]:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if not.
 
-    Its name is always the same, so that what a killed process left there is written over by the next.
+    The temporary name is fixed, so the next writer overwrites what a killed process left behind.
     """
-    short = len(os.fsencode(path.name)) + len(os.fsencode(path.suffix)) < 250  # of 255 that a name may have
+    short = len(os.fsencode(path.name)) + len(os.fsencode(path.suffix)) < 250  # file systems allow 255 bytes
     temporary = path.with_name(f".{path.name if short else digest_bytes(os.fsencode(path.name))}.tmp{path.suffix}")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Made by the system with the process' umask, unlike tempfile's files, which are private.
+            # The process' umask applies, unlike with tempfile, whose files are private.
             os.close(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o666))
             yield temporary
             with temporary.open("rb") as file:
@@ -69,10 +69,10 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`; it takes the place of `path` if the block succeeds, and is removed if not.
+    """Yield a new folder beside `path`; it replaces `path` if the block succeeds and is removed if not.
 
     Raises:
-        OSError: there is a file of that name.
+        OSError: `path` is a file.
     """
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
@@ -97,7 +97,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_changed(path: Path) -> None:
-    """Refuse a file that is not as its folder's listing tells; a folder without a listing is taken as it is.
+    """Refuse a file that does not match its folder's listing; without a listing nothing is checked.
 
     Raises:
         InputError: the file is missing, damaged or not listed, or the listing is damaged.
@@ -107,18 +107,18 @@ def refuse_changed(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, completely or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write `value` as readable JSON with a checksum of its own, whole or not at all."""
+    """Write `value` as readable JSON with its own checksum, completely or not at all."""
     write_text(path, _sealed(value))
 
 
@@ -128,10 +128,10 @@ def _sealed(value: Mapping[str, Any]) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote.
+    """Read a file written by `write_json`.
 
     Raises:
-        InputError: the file is missing, or holds other bytes than were written.
+        InputError: the file is missing or was changed.
     """
     try:
         _refuse_special(path)
@@ -141,25 +141,25 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ValueError(f"a JSON {type(value).__name__}")
         given = value.pop(CHECKSUM, None)
         if text != _sealed(value):
-            raise ValueError(f"another text than its checksum {given} tells")
+            raise ValueError(f"a checksum mismatch ({given})")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{path} is damaged, or was changed by hand: expected JSON as it was written, received {error}; {REPAIR}"
+            f"{path} is damaged or was edited: expected unchanged JSON, received {error}; {REPAIR}"
         ) from None
     return value
 
 
 def read_if_whole(path: Path) -> dict[str, Any]:
-    """The same, but empty where the file is missing or damaged."""
+    """Like `read_json`, but return an empty dict if the file is missing or damaged."""
     with contextlib.suppress(InputError):
         return read_json(path)
     return {}
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Digest of every file below a folder, by its path in it; hidden files and the folder's own listing left out."""
+    """Return the digest of every file below a folder by relative path, except hidden files and the listing."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LISTING)
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: digest_file(path) for name, path in names.items() if not name.startswith(".") and "/." not in name}
@@ -168,12 +168,9 @@ def digests(folder: Path) -> dict[str, str]:
 def damaged(
     folder: Path, expected: Mapping[str, str], advance: Callable[[], object] = lambda: None
 ) -> Iterator[tuple[str, str]]:
-    """The files of `expected`, a digest by path in the folder, that are not as told: each with what is wrong.
+    """Yield the files whose digest differs from `expected` (digest by relative path), each with what is wrong.
 
-    Args:
-        folder: where the files are.
-        expected: their digests.
-        advance: called after each file.
+    `advance` is called after each file.
     """
     for name, digest in expected.items():
         path = folder / name
@@ -189,27 +186,21 @@ def damaged(
 
 
 def refuse_damaged(folder: Path, expected: Mapping[str, str]) -> None:
-    """Refuse files that are not those of `expected`, a digest by path in the folder.
-
-    Raises:
-        InputError: names the first one.
-    """
+    """Raise an InputError for the first file whose digest differs from `expected` (digest by relative path)."""
     for name, wrong in damaged(folder, expected):
-        raise InputError(
-            f"{folder / name} is {wrong}: expected the bytes that were written (SHA-256 {expected[name]}); {REPAIR}"
-        )
+        raise InputError(f"{folder / name} is {wrong}: expected the bytes with SHA-256 {expected[name]}; {REPAIR}")
 
 
 def write_listing(folder: Path) -> None:
-    """Write the digests of all that is in a folder, last of all, into its `LISTING`."""
+    """Write the digests of a folder's files into its `LISTING`."""
     write_json(folder / LISTING, {"files": digests(folder)})
 
 
 def read_listing(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
-    """The digests that a folder's listing tells, after a check of the files `names`.
+    """Return the digests in a folder's listing, after checking the files `names`.
 
     Raises:
-        InputError: there is no listing, or one of the files is not listed, missing or damaged.
+        InputError: the listing is missing, or a file is unlisted, missing or damaged.
     """
     listed: dict[str, str] = read_json(folder / LISTING)["files"]
     for name in names or ():
@@ -220,7 +211,7 @@ def read_listing(folder: Path, names: Iterable[str] | None = None) -> dict[str, 
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows under a header line, whole or not at all."""
+    """Write rows under a header line, completely or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
@@ -232,7 +223,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read rows as text by column name.
 
     Raises:
-        InputError: the file is missing or a column of `columns` is.
+        InputError: the file or one of `columns` is missing.
     """
     try:
         _refuse_special(path)
@@ -252,14 +243,14 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def npy(array: npt.NDArray[Any]) -> memoryview:
-    """The bytes of an ``.npy`` file. On a full disk, `numpy.save` would say no more than a number of bytes."""
+    """Return the bytes of an ``.npy`` file; `numpy.save` itself hides that a disk is full."""
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     return content.getbuffer()
 
 
 def digest_bytes(*parts: bytes | memoryview) -> str:
-    """SHA-256, in hexadecimal, of the parts one after the other."""
+    """Return the SHA-256 of the concatenated parts in hexadecimal."""
     sha = hashlib.sha256()
     for part in parts:
         sha.update(part)
@@ -269,27 +260,23 @@ def digest_bytes(*parts: bytes | memoryview) -> str:
 def _refuse_special(path: Path) -> None:
     """Refuse pipes and devices, which may never end."""
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "expected an ordinary file", str(path))
+        raise OSError(errno.EINVAL, "expected a regular file", str(path))
 
 
 def digest_file(path: Path, algorithm: str = "sha256") -> str:
-    """Digest of a file's bytes, in hexadecimal.
-
-    Raises:
-        OSError: there is none, or it is no ordinary file.
-    """
+    """Return the digest of a file in hexadecimal; raise OSError if there is no regular file."""
     _refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def fingerprint(value: Any) -> str:
-    """SHA-256, in hexadecimal, of a JSON value."""
+    """Return the SHA-256 of a JSON value in hexadecimal."""
     return digest_bytes(canonical_json(value).encode())
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a directory if it is there."""
+    """Remove a file or folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

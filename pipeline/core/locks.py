@@ -1,4 +1,4 @@
-"""One writer at a time: who works on something holds its lock, and is named to whoever comes second."""
+"""Locks: one writer at a time, and the second one learns who the first is."""
 
 import contextlib
 import os
@@ -14,16 +14,15 @@ from pipeline import WORKFLOW
 from pipeline.core import files
 from pipeline.core.errors import InputError
 
-ENDING_SECONDS = 60.0  # what saving a checkpoint may take, and more
+ENDING_SECONDS = 60.0  # enough to save a checkpoint
 
 
 @contextlib.contextmanager
 def held(target: Path) -> Iterator[None]:
     """Hold the lock of a file or folder for the block.
 
-    It is the operating system's lock on ``.<name>.lock`` beside the target, so it ends with the process that holds it,
-    however that ends. ``.<name>.holder`` says who holds it. A stage whose workflow was killed is about to end: it is
-    waited for.
+    The operating system locks ``.<name>.lock`` beside the target, so the lock ends with its process, however that ends.
+    ``.<name>.holder`` names the process. A stage whose workflow was killed is about to end, so it is waited for.
 
     Raises:
         InputError: another process holds it.
@@ -38,7 +37,7 @@ def held(target: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
 
         def leave_nothing(kind: type[BaseException] | None, *_: object) -> None:
-            """Where nothing was written, remove the lock and the folders made for it."""
+            """If nothing was written, remove the lock and the folders created for it."""
             refused = kind is not None and issubclass(kind, InputError) and not before
             if refused or not target.exists():
                 lock.unlink(missing_ok=True)
@@ -56,23 +55,19 @@ def held(target: Path) -> Iterator[None]:
         except Timeout:
             stack.pop_all()
             raise InputError(
-                f"{target} is in use by {_told(holder)}; wait until that ends, or stop it, then run the command again"
+                f"{target} is in use by {_described(holder)}; wait for it or stop it, then run the command again"
             ) from None
         stack.callback(holder.unlink, missing_ok=True)
         command = " ".join(sys.argv[1:]) or Path(sys.argv[0]).name
-        told = {"process": os.getpid(), "host": socket.gethostname(), "command": command}
-        with contextlib.suppress(OSError):  # a full disk is told by what cannot do without it
-            files.write_json(holder, {**told, "workflow": os.environ.get(WORKFLOW, "")})
+        facts = {"process": os.getpid(), "host": socket.gethostname(), "command": command}
+        with contextlib.suppress(OSError):  # whoever needs the disk reports that it is full
+            files.write_json(holder, {**facts, "workflow": os.environ.get(WORKFLOW, "")})
         yield
 
 
 @contextlib.contextmanager
 def in_turn(lock: Path) -> Iterator[None]:
-    """Hold a lock for the block; who holds it already is waited for.
-
-    Raises:
-        OSError: the file of that name cannot be made; it is named as `lock` has it.
-    """
+    """Hold a lock for the block, after waiting for its holder; raise OSError if the file cannot be created."""
     with contextlib.ExitStack() as stack:
         with files.naming(lock):
             stack.enter_context(FileLock(lock))
@@ -80,18 +75,18 @@ def in_turn(lock: Path) -> Iterator[None]:
 
 
 def name_of(process: int) -> str:
-    """What tells a process from all others, as "host number identity".
+    """Identify a running process uniquely, as "host number identity".
 
-    The identity is psutil's, of the time from the machine's start to the process': the clock may be set meanwhile.
+    The identity counts from the machine's start (psutil), so setting the clock does not change it.
 
     Raises:
-        psutil.NoSuchProcess: there is none.
+        psutil.NoSuchProcess: the process does not exist.
     """
     return f"{socket.gethostname()} {process} {hash(psutil.Process(process))}"
 
 
 def is_gone(workflow: str) -> bool:
-    """Whether a workflow, named by `name_of`, ran on this machine and runs no more."""
+    """Whether a workflow, named by `name_of`, ran on this machine and has ended."""
     host, *named = workflow.split(" ")
     if host != socket.gethostname() or len(named) != 2:
         return False
@@ -105,6 +100,6 @@ def _is_ending(holder: Path) -> bool:
     return is_gone(str(files.read_if_whole(holder).get("workflow", "")))
 
 
-def _told(holder: Path) -> str:
+def _described(holder: Path) -> str:
     found = files.read_if_whole(holder)
     return f"process {found['process']} on {found['host']} ({found['command']})" if found else "another process"

@@ -1,4 +1,4 @@
-"""Notes of what was found missing, damaged or changed: as a rule's input, a note that is newer has it made again."""
+"""Notes on missing, damaged or changed files. A rule has its note as an input, so a newer note reruns the rule."""
 
 import time
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ MISSING = "missing"
 
 
 def path_of(target: Path) -> Path:
-    """Where the note on `target`, which one rule makes, lies."""
+    """Return the path of the note on `target`, the output of one rule."""
     return target.with_name(f".{target.name}.lost")
 
 
 def note(target: Path, lines: Sequence[str]) -> None:
-    """Write the note. Snakemake compares the bytes of inputs too, so no two notes are alike."""
+    """Write the note. Snakemake compares the bytes of inputs too, so every note is unique."""
     files.write_text(path_of(target), "\n".join([*lines, f"noted at {time.time_ns()} ns", ""]))
 
 
 def notes(target: Path) -> list[str]:
-    """The note's path, if there ever was one."""
+    """Return the note's path if it exists."""
     return [str(path_of(target))] if path_of(target).exists() else []
 
 
 def take_back(target: Path) -> None:
-    """Remove a note on what is whole after all."""
+    """Remove the note on a target that is intact after all."""
     path_of(target).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Progress as an argument: the library announces steps, the caller decides how they look."""
+"""Progress displays, which callers pass to the library."""
 
 import contextlib
 import sys
@@ -10,10 +10,10 @@ Advance = Callable[..., None]
 
 
 class Progress(Protocol):
-    """Shows how far long work has come."""
+    """Shows the progress of long work."""
 
     def track(self, what: str, total: int) -> contextlib.AbstractContextManager[Advance]:
-        """Open a step of `total` units; call the result as ``advance(units=1)`` as they are done."""
+        """Open a step of `total` units; call the result, ``advance(units=1)``, as they are completed."""
 
 
 class Silent:
@@ -72,5 +72,5 @@ class Bar:
 
 
 def for_stderr() -> Progress:
-    """A bar where standard error is a terminal, plain lines elsewhere."""
+    """Return a bar if standard error is a terminal, otherwise plain lines."""
     return Bar() if sys.stderr.isatty() else Lines()

@@ -1,4 +1,4 @@
-"""Moments at which Ctrl-C and SIGTERM have to wait."""
+"""Deferring Ctrl-C and SIGTERM."""
 
 import contextlib
 import signal
@@ -8,21 +8,21 @@ from collections.abc import Iterator, Sequence
 
 @contextlib.contextmanager
 def held_back() -> Iterator[Sequence[int]]:
-    """Let Ctrl-C and SIGTERM take effect after the block only; in the main thread, which alone receives them.
+    """Defer Ctrl-C and SIGTERM until the block ends, in the main thread, the only one that receives them.
 
     Yields:
-        The signals that came, for a block that ends early then.
+        The signals received so far, so that the block can end early.
     """
-    waiting: list[int] = []
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield waiting
+        yield received
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = {number: signal.signal(number, lambda came, frame: waiting.append(came)) for number in numbers}
+    handlers = {number: signal.signal(number, lambda came, frame: received.append(came)) for number in numbers}
     try:
-        yield waiting
+        yield received
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if waiting:
-            signal.raise_signal(waiting[0])
+        if received:
+            signal.raise_signal(received[0])

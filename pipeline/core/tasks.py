@@ -1,4 +1,4 @@
-"""Independent tasks, run by dask: in this process, or by the workers of a cluster."""
+"""Independent tasks, run by dask in this process or on a cluster."""
 
 import re
 import threading
@@ -26,20 +26,20 @@ def run_tasks(
     networks: bool = False,
     progress: Progress | None = None,
 ) -> list[Any]:
-    """Call ``function(*a)`` for every `a` of `arguments`; the results in that order.
+    """Call ``function(*a)`` for every `a` of `arguments` and return the results in that order.
 
-    Results are kept, so a task that handles much data writes it and returns a summary. On a cluster the paths among
-    the arguments are made absolute, and a worker must see those that exist; a task under way is computed to its end
-    whatever happens here. In this process, no task is at work any more when this ends, not even after Ctrl-C.
+    All results are kept, so a task with much data should write it and return a summary. On a cluster, paths among the
+    arguments are made absolute, workers must see those that exist, and a running task is finished even if this call
+    ends. In this process, no task is running when this returns, not even after Ctrl-C.
 
     Args:
-        what: what the progress display calls this work.
+        what: name of the work in the progress display.
         scheduler: "threads", "synchronous", or the address of a dask scheduler.
-        workers: how many tasks run at a time, with threads.
-        networks: whether the versions of the networks' packages decide the results, besides those of array work.
+        workers: number of concurrent tasks with threads.
+        networks: whether the results also depend on the versions of the network packages.
 
     Raises:
-        InputError: there is no such scheduler, or the cluster cannot do the work.
+        InputError: the scheduler does not exist, or the cluster cannot do the work.
     """
     try:
         check_scheduler(scheduler)
@@ -50,11 +50,11 @@ def run_tasks(
     with (progress or Silent()).track(what, len(arguments)) as advance:
         if "://" in scheduler:
             return cluster.run(function, arguments, what=what, address=scheduler, networks=networks, advance=advance)
-        import dask.local  # takes long, and planning needs none of it
+        import dask.local  # slow to import, and not needed for planning
         import dask.threaded
         from dask.callbacks import Callback
 
-        # By its name, dask would look for it with `distributed`, and import that first.
+        # Named as a string, the scheduler would make dask import `distributed` first.
         local = dask.threaded.get if scheduler == "threads" else dask.local.get_sync
         _ending.clear()
         tasks = [dask.delayed(partial(function, *call), pure=False)() for call in arguments]
@@ -67,16 +67,12 @@ def run_tasks(
 
 
 def ending() -> bool:
-    """Whether a call of `run_tasks` in this process is to end, and waits for those of its tasks that are at work."""
+    """Whether `run_tasks` in this process was interrupted and is waiting for its running tasks."""
     return _ending.is_set()
 
 
 def check_scheduler(value: str) -> str:
-    """`value`, if it says how dask runs tasks: in threads, one after the other, or by the scheduler at an address.
-
-    Raises:
-        ValueError: it does not.
-    """
+    """Return `value` if it is threads, synchronous or the address of a dask scheduler; else raise ValueError."""
     if value not in ("threads", "synchronous") and not _ADDRESS.fullmatch(value):
         raise ValueError(
             "expected threads, synchronous or the address of a dask scheduler such as tcp://host:8786, "

@@ -1,8 +1,8 @@
-"""Text of others, made fit to print."""
+"""Foreign text made printable."""
 
 
 def escaped(path: str) -> str:
-    """A path as printable text: equal texts mean equal paths, even where names are not UTF-8 or hold newlines."""
+    """Return a path as printable text, unique even if the name is not UTF-8 or contains newlines."""
     return "".join(
         c if c.isprintable() and c != "\\" else "\\\\" if c == "\\" else c.encode("unicode_escape").decode("ascii")
         for c in path
@@ -10,6 +10,6 @@ def escaped(path: str) -> str:
 
 
 def shortened(error: Exception) -> str:
-    """What a library says of a file: printable, and short even where it quotes the file."""
+    """Return a library's error message, printable and at most 200 characters long."""
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]} …"

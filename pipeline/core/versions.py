@@ -1,4 +1,4 @@
-"""What made an artefact: versions of the packages that its bytes depend on."""
+"""Versions of the packages that an artefact's bytes depend on."""
 
 import os
 import platform
@@ -7,14 +7,14 @@ from importlib.metadata import version
 
 from pipeline import __version__
 
-DECODED_BY = ("numpy", "pillow", "scikit-image")  # other versions may give another picture of the same file
+DECODED_BY = ("numpy", "pillow", "scikit-image")  # other versions may decode the same file differently
 _ARRAYS = ("numcodecs", "numpy", "pillow", "scikit-image", "zarr")
 _BACKENDS = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 
 
 @cache
 def versions(*, networks: bool = False) -> dict[str, str]:
-    """Versions by name: DeepColor, Python, and the packages of array work, or of network work."""
+    """Return versions by name: DeepColor, Python, and the packages for arrays, or with `networks` for networks."""
     backend = _BACKENDS.get(os.environ.get("KERAS_BACKEND", ""), ("tensorflow",))
     packages = ("numcodecs", "numpy", "keras", *backend, "zarr") if networks else _ARRAYS
     found = {name: version(name) for name in packages}

@@ -1,4 +1,4 @@
-"""Which arrays the stores hold."""
+"""The arrays of each kind of store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class ArrayLayout:
 
 @dataclass(frozen=True)
 class StoreLayout:
-    """The arrays of one kind of store, which share their first axis; without `arrays`, those that are on disk."""
+    """The arrays of one kind of store, which share their first axis. Empty `arrays` stands for those on disk."""
 
     kind: str
     arrays: tuple[ArrayLayout, ...] = ()
@@ -36,16 +36,15 @@ IMAGES = StoreLayout(
     ),
 )
 
-EMBEDDINGS = StoreLayout("embeddings")  # for reading; which outputs of which network it holds, the store itself says
+EMBEDDINGS = StoreLayout("embeddings")  # for reading; the store itself records its network and outputs
 
 LAYOUTS = {layout.kind: layout for layout in (IMAGES, EMBEDDINGS)}
 
 
 def embeddings(outputs: Mapping[str, tuple[int, ...]]) -> StoreLayout:
-    """A store of these outputs of an embedding network: the vector, and maps (height, width, channels) in float16.
+    """Return the layout for outputs of an embedding network, given as shapes of one image's entry by name.
 
-    Args:
-        outputs: shapes of one image's entry by name.
+    The vector is stored as float32, feature maps (height, width, channels) as float16.
     """
 
     def array(name: str, row: tuple[int, ...]) -> ArrayLayout:
@@ -57,9 +56,9 @@ def embeddings(outputs: Mapping[str, tuple[int, ...]]) -> StoreLayout:
 
 
 def on_disk(path: Path) -> tuple[ArrayLayout, ...]:
-    """The arrays of a store of embeddings that is there, the vector first; the shape of a row is left empty.
+    """Return the arrays of an existing store of embeddings, the vector first, without their row shapes.
 
-    The vector belongs to every store: where its folder was deleted, it is missing, and not unknown.
+    Every store has the vector, even if its folder was deleted.
     """
-    others = sorted(place.name for place in path.glob("*/") if place.name != VECTOR)
+    others = sorted(folder.name for folder in path.glob("*/") if folder.name != VECTOR)
     return embeddings(dict.fromkeys((VECTOR, *others), ())).arrays

@@ -1,7 +1,7 @@
-"""Zarr stores of one row per image: paths, metadata, and reading rows after a check of their bytes.
+"""Reading zarr stores of one row per image, with a check of every byte that is used.
 
-A record says what a shard was made from and what bytes it became. A shard whose record is missing or does not match is
-not finished, whatever lies in the store: zarr itself would read a missing shard as fill values.
+A record holds the origin and the digests of a shard. A shard without a matching record is unfinished, whatever lies in
+the store: zarr itself would read a missing shard as fill values.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pipeline.storage.shards import ROWS_PER_CHUNK, chunk_checksums, configuring
 
 FORMAT = 2
 ATTRIBUTE = "deepcolor"
-# zarrs reads faster than zarr itself.
+# zarrs decodes faster than zarr itself.
 READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 
 Array = npt.NDArray[Any]
@@ -34,17 +34,17 @@ class StoreReader:
 
     path: Path
     layout: StoreLayout
-    # What was found to be whole: the manifest, by its fingerprint, and of each shard a bit per chunk.
+    # What was checked: the manifest, by its fingerprint, and one bit per chunk of each shard.
     _checked: dict[object, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def arrays(self) -> tuple[ArrayLayout, ...]:
-        """The arrays of the layout; where it names none, those that are on disk."""
+        """The arrays of the layout, or those on disk if it names none."""
         return self.layout.arrays or _on_disk(self.path, _stamp(self.path))
 
     @property
     def manifest_path(self) -> Path:
-        """The file that says that the store is complete, and of what it is made."""
+        """The manifest, which exists only if the store is complete."""
         return self.path.with_suffix(".json")
 
     @property
@@ -53,7 +53,7 @@ class StoreReader:
         return self.path.with_suffix(".shards")
 
     def attributes(self) -> dict[str, Any]:
-        """What made the store (see `create`), and its number of `rows`; empty if there is none, or they are damaged."""
+        """Return what made the store (see `Store.create`) and its `rows`; empty if it is missing or damaged."""
         ours = self.records.is_dir()
         if not (self.path / "zarr.json").exists():
             if not ours and self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
@@ -87,20 +87,18 @@ class StoreReader:
         return value
 
     def open(self) -> zarr.Group:
-        """The zarr group, for reading.
-
-        Raises:
-            InputError: there is none, or it cannot be read.
-        """
+        """Open the zarr group for reading; raise InputError if it is missing or unreadable."""
         try:
             return zarr.open_group(self.path, mode="r", zarr_format=3)
         except FileNotFoundError:
-            raise InputError(f"{self.path}: there is no zarr store here; run the stage that makes it") from None
+            raise InputError(
+                f"{self.path}: expected a zarr store, received none; run the stage that makes it"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{self.path}: this zarr store cannot be read ({error}); make it again") from None
+            raise InputError(f"{self.path}: expected a readable zarr store, received {error}; make it again") from None
 
     def array(self, name: str) -> "zarr.Array[Any]":
-        """One of the store's arrays, for reading."""
+        """Open one of the store's arrays for reading."""
         return _opened(self, name, tuple(map(_stamp, self._metadata_files())))
 
     def rows(self) -> int:
@@ -117,25 +115,25 @@ class StoreReader:
         return -(-self.rows() // self.rows_per_shard())
 
     def span(self, shard: int) -> tuple[int, int]:
-        """First row of a shard, and the row after its last one."""
+        """Return the first row of a shard and the row after its last one."""
         size = self.rows_per_shard()
         return shard * size, min((shard + 1) * size, self.rows())
 
     def record(self, shard: int) -> dict[str, Any] | None:
-        """The shard's record, or None if it has none that can be read."""
+        """Return the shard's record, or None if it is missing or damaged."""
         with contextlib.suppress(InputError):
             return files.read_json(self.record_path(shard))
         return None
 
     def intact(self, shard: int) -> bool:
-        """Whether the shard's files hold the bytes that its record tells."""
+        """Whether the shard's files match the digests in its record."""
         record = self.record(shard)
         with contextlib.suppress(FileNotFoundError):
             return record is not None and record.get("files") == self._shard_digests(shard)
         return False
 
     def missing_shards(self) -> list[int]:
-        """Shards of which a file or the record is not there; does not look into those that are."""
+        """Return the shards with a missing file or record, without reading any file."""
         if not all(path.exists() for path in self._metadata_files()):
             return [0]
         found = []
@@ -146,14 +144,14 @@ class StoreReader:
         return found
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest of a complete store, whose metadata and records are those that it tells.
+        """Return the manifest of a complete store, after checking its metadata and records.
 
         Raises:
-            InputError: the store is not complete, or one of these files is damaged.
+            InputError: the store is incomplete, or one of these files is damaged.
         """
         if not self.manifest_path.exists():
             raise InputError(
-                f"{self.manifest_path} does not exist: the store {self.path} is not complete; run its stage"
+                f"{self.manifest_path} does not exist, so the store {self.path} is incomplete; run its stage"
             )
         manifest = files.read_json(self.manifest_path)
         if manifest["fingerprint"] not in self._checked:
@@ -164,14 +162,14 @@ class StoreReader:
                     raise InputError(f"{self.record_path(shard)} is missing or damaged; {files.REPAIR}")
             if self.fingerprint(records) != manifest["fingerprint"]:
                 raise InputError(
-                    f"{self.records}: expected the records that {self.manifest_path.name} tells, received others; "
+                    f"{self.records}: expected the records listed in {self.manifest_path.name}, received others; "
                     f"{files.REPAIR}"
                 )
             self._checked[manifest["fingerprint"]] = 1
         return manifest
 
     def read_spans(self, name: str) -> Iterator[tuple[int, int, Array]]:
-        """One array shard by shard: first row, row after the last, values.
+        """Yield one array shard by shard: first row, row after the last, values.
 
         Raises:
             InputError: a shard is missing or damaged.
@@ -182,7 +180,7 @@ class StoreReader:
             yield start, stop, self.read(name, start, stop, array)
 
     def read(self, name: str, start: int, stop: int, array: "zarr.Array[Any] | None" = None) -> Array:
-        """Rows of one array.
+        """Return rows of one array.
 
         Raises:
             InputError: a shard is missing or damaged.
@@ -194,10 +192,10 @@ class StoreReader:
         return np.asarray(array[start:stop])
 
     def _check(self, name: str, shard: int, start: int, stop: int) -> None:
-        """Refuse rows `start` to `stop`, as far as they lie in the shard, if it is missing, or damaged where they are.
+        """Raise InputError if the part of a shard that holds rows `start` to `stop` is missing or damaged.
 
-        zarr reads a missing or empty file as fill values, and its checksums do not cover all of a file's bytes. Of a
-        part of a shard, its chunks and the index are looked at, which takes less time than the whole file's SHA-256.
+        zarr reads a missing or empty file as fill values, and its checksums do not cover every byte of a file. For part
+        of a shard, only the index and the chunks concerned are checked, which is faster than the file's SHA-256.
         """
         first, end = self.span(shard)
         every = range(-(-(end - first) // ROWS_PER_CHUNK))
@@ -207,23 +205,23 @@ class StoreReader:
             return
         path, record = self.shard_file(name, shard), self.record(shard)
         known = (record or {}).get("chunks", {}).get(name)
-        if known is None:  # of an earlier version
+        if known is None:  # written by an earlier version
             here = every
         if record is None or not path.exists():
-            whole = False
+            intact = False
         elif here == every:
-            whole = files.digest_file(path) == record["files"][name]
+            intact = files.digest_file(path) == record["files"][name]
         else:
             with path.open("rb") as file:
                 found = chunk_checksums(file, self.rows_per_shard(), here)
-            whole = found == [known[chunk] for chunk in here]
-        if not whole:
-            wrong = "missing" if not path.exists() else "damaged, or has no record of its bytes"
+            intact = found == [known[chunk] for chunk in here]
+        if not intact:
+            wrong = "missing" if not path.exists() else "damaged, or has no record"
             raise InputError(f"{path} ({name} of images {first} to {end - 1}) is {wrong}; {files.REPAIR}")
         self._checked[name, shard] = checked | sum(1 << chunk for chunk in here)
 
     def read_rows(self, name: str, rows: Sequence[int] | npt.NDArray[np.intp]) -> Array:
-        """Single rows of one array, in the order asked for.
+        """Return single rows of one array, in the given order.
 
         Raises:
             InputError: a shard is missing or damaged.
@@ -233,11 +231,11 @@ class StoreReader:
 
     @staticmethod
     def fingerprint(records: Iterable[Mapping[str, Any] | None]) -> str:
-        """The fingerprint of a whole store: that of all its shards' digests, in their order."""
+        """Return the fingerprint of a whole store, made of its shards' digests in order."""
         return files.fingerprint([record["files"] for record in records if record])
 
     def shard_file(self, name: str, shard: int) -> Path:
-        """The file that holds one shard of one array."""
+        """Return the file of one shard of one array."""
         layout = next(array for array in self.arrays if array.name == name)
         return self.path / name / "c" / str(shard) / "/".join("0" for _ in layout.dimensions[1:])
 
@@ -245,7 +243,7 @@ class StoreReader:
         return {array.name: files.digest_file(self.shard_file(array.name, shard)) for array in self.arrays}
 
     def record_path(self, shard: int) -> Path:
-        """The file of a shard's record."""
+        """Return the file of a shard's record."""
         return self.records / f"{shard:06d}.json"
 
     def _metadata_files(self) -> list[Path]:
@@ -267,12 +265,12 @@ def _on_disk(path: Path, stamp: tuple[int, ...]) -> tuple[ArrayLayout, ...]:
 
 @lru_cache(maxsize=16)
 def _opened(store: StoreReader, name: str, stamps: tuple[tuple[int, ...], ...]) -> "zarr.Array[Any]":
-    """An array of a store, opened once for as long as its metadata's `stamps` stay: that takes longer than an image."""
+    """Open an array, once while its metadata files keep their `stamps`: opening takes longer than reading an image."""
     try:
         with configuring, zarr.config.set(READING):
             found = store.open()[name]
     except (KeyError, ValueError, TypeError):
         found = None
     if not isinstance(found, zarr.Array):
-        raise InputError(f"{store.path}: expected an array {name!r}, received none that can be read; {files.REPAIR}")
+        raise InputError(f"{store.path}: expected a readable array {name!r}, received none; {files.REPAIR}")
     return found

@@ -1,4 +1,4 @@
-"""The bytes of one shard: encoding by zarr, the checksums of its chunks, and writing it whole or not at all."""
+"""Encoding a shard with zarr, the checksums of its chunks, and writing it completely or not at all."""
 
 import os
 import threading
@@ -26,7 +26,7 @@ configuring = threading.Lock()
 
 
 def create_array(store: ZarrStore, path: str, array: ArrayLayout, rows: int, rows_per_shard: int) -> "zarr.Array[Any]":
-    """Create a zarr array for so many rows, which stores all of its chunks, also those that equal the fill value."""
+    """Create a zarr array that stores every chunk, even those equal to the fill value."""
     return zarr.create_array(
         store,
         name=path,
@@ -42,9 +42,9 @@ def create_array(store: ZarrStore, path: str, array: ArrayLayout, rows: int, row
 
 
 def encode_shard(rows: npt.NDArray[Any], rows_per_shard: int, array: ArrayLayout) -> bytes:
-    """The bytes that zarr stores for the `rows` of one shard; the last shard of an array has fewer than the others.
+    """Return the bytes that zarr stores for the `rows` of one shard.
 
-    In memory, because zarr would merge the rows of a last shard into a file that is there, even a damaged one.
+    This happens in memory, because zarr would merge a short last shard into an existing file, even a damaged one.
     """
     made: dict[str, Any] = {}
     with configuring:
@@ -53,11 +53,11 @@ def encode_shard(rows: npt.NDArray[Any], rows_per_shard: int, array: ArrayLayout
 
 
 def chunk_checksums(shard: BinaryIO, rows_per_shard: int, wanted: Iterable[int]) -> list[int | None]:
-    """The crc32c of some stored chunks of a shard; None where the shard's index is damaged, or the chunk not stored.
+    """Return the crc32c of stored chunks of a shard; None if the index is damaged or the chunk is not stored.
 
     Args:
-        shard: the open file. At its end is the index: 64-bit offset and length of each chunk, and the index's crc32c.
-        rows_per_shard: of the whole shard.
+        shard: the open file, which ends with the index: 64-bit offset and length of each chunk, and a crc32c.
+        rows_per_shard: rows of a full shard.
         wanted: numbers of chunks.
     """
     size = 16 * -(-rows_per_shard // ROWS_PER_CHUNK) + 4
@@ -73,7 +73,7 @@ def chunk_checksums(shard: BinaryIO, rows_per_shard: int, wanted: Iterable[int])
 
 
 def write_shard_file(path: Path, content: bytes) -> None:
-    """Write a shard's file whole or not at all, even while another process writes the same shard.
+    """Write a shard's file completely or not at all, even while another process writes the same shard.
 
     On a cluster, a worker that the scheduler has given up on may still be writing it, with the same bytes.
     """

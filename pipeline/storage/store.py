@@ -1,4 +1,4 @@
-"""Zarr stores of one row per image, written by whole shards, each shard with a record of its own."""
+"""Writing zarr stores of one row per image, by whole shards with a record each."""
 
 import logging
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Store(StoreReader):
     """A store that can be written: `create`, then `write_shard` for each shard in any order, then `complete`."""
 
     def keeps(self, rows: int | None, settings: Mapping[str, Any], *, replace: bool = False) -> bool:
-        """Whether what is there can stay; arguments and errors as of `create`, `rows` None where not known yet."""
+        """Whether an existing store can be kept; arguments and errors as in `create`, `rows` None if unknown."""
         old = self.attributes()
         made_with = old.get("settings", {})
         if not replace:
@@ -38,29 +38,27 @@ class Store(StoreReader):
         return not old or not differing(made_with, settings)
 
     def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
-        """Make the store's metadata, or bring it to `rows` rows and keep the shards that are there.
-
-        The store is not complete until `complete`.
+        """Write the store's metadata, or resize an existing store and keep its shards; `complete` completes it.
 
         Args:
-            attributes: what makes the store, as JSON values; shards are kept only under equal ``settings``.
-            replace: whether a store of other settings, or of more rows, may be replaced.
+            attributes: what makes the store, as JSON values; shards are kept only if ``settings`` are equal.
+            replace: whether a store with other settings or more rows may be replaced.
 
         Raises:
-            InputError: there is such a store, and `replace` is false.
+            InputError: such a store exists and `replace` is false.
         """
         described = {"kind": self.layout.kind, "format": FORMAT, "rows": rows, **attributes}
         if not self.keeps(rows, described["settings"], replace=replace):
             files.remove(self.path)
             files.remove(self.records)
         self.manifest_path.unlink(missing_ok=True)
-        # The records' folder comes first: a store whose making was cut off is known again.
+        # The records' folder comes first, so that a half-created store is recognised as ours.
         if self.records.is_dir() and self.path.is_dir() and not self.attributes():
-            log.warning("%s: its metadata were not whole; they are made again", self.path)
+            log.warning("%s: its metadata were damaged and are written again", self.path)
         self.records.mkdir(parents=True, exist_ok=True)
         self._write_metadata(rows_per_shard, described)
         shards = -(-rows // rows_per_shard)
-        # What is beyond the last shard, and what was half-written when the process was killed.
+        # Remove shards beyond the last one, and files that a killed process left half-written.
         for folder in (self.records, *(self.path / array.name / "c" for array in self.arrays)):
             for path in folder.glob("*"):
                 if not path.stem.isdecimal() or int(path.stem) >= shards:
@@ -69,7 +67,7 @@ class Store(StoreReader):
             files.remove(path)
 
     def _write_metadata(self, rows_per_shard: int, described: Mapping[str, Any]) -> None:
-        """Write the zarr.json files where they are not there, or not as they should be; the group's own comes last."""
+        """Write the zarr.json files that are missing or differ; the group's own comes last."""
         made: dict[str, Any] = {}
         sealed = {**described, files.CHECKSUM: files.fingerprint(described)}
         memory = MemoryStore(made)
@@ -87,13 +85,13 @@ class Store(StoreReader):
 
         Args:
             values: the shard's rows by array name.
-            facts: JSON values that the record keeps, and that `finished` compares.
+            facts: JSON values for the record, which `finished` compares.
 
         Returns:
             The record.
 
         Raises:
-            ValueError, TypeError: `values` are not as many rows, or not of the array's shape or kind of number.
+            ValueError, TypeError: `values` have another number of rows, shape or kind of number.
         """
         start, stop = self.span(shard)
         size = self.rows_per_shard()
@@ -115,29 +113,31 @@ class Store(StoreReader):
         return record
 
     def finished(self, shard: int, **facts: Any) -> bool:
-        """Whether the shard's record matches `facts`, and its bytes match its record."""
+        """Whether the shard's record matches `facts` and its bytes match the record."""
         record = self.record(shard)
         if record is None or record.get("rows") != list(self.span(shard)):
             return False
         return all(record.get(key) == value for key, value in facts.items()) and self.intact(shard)
 
     def complete(self, attributes: Mapping[str, Any], **facts: Any) -> None:
-        """Add what is known only now to the store's attributes, and write the manifest: the store is complete.
+        """Complete the store: add to its attributes what was unknown at `create`, and write the manifest.
 
         Args:
             attributes: JSON values, added to those of `create`.
-            facts: JSON values for the manifest alone.
+            facts: JSON values for the manifest only.
 
         Raises:
             InputError: a shard has no record.
         """
         records = [self.record(shard) for shard in range(self.shard_count())]
         if missing := [shard for shard, record in enumerate(records) if record is None]:
-            raise InputError(f"{self.path}: shards {missing} are not finished; run the stage again")
+            raise InputError(f"{self.path}: shards {missing} are unfinished; run the stage again")
         described = {**self.attributes(), **attributes}
         ours = files.fingerprint(described["settings"])
         if other := [shard for shard, record in enumerate(records) if record and record.get("settings", ours) != ours]:
-            raise InputError(f"{self.path}: shards {other} were written with other settings meanwhile; run it again")
+            raise InputError(
+                f"{self.path}: another process wrote shards {other} with other settings; run the stage again"
+            )
         self._write_metadata(self.rows_per_shard(), described)
         metadata = {path.relative_to(self.path).as_posix(): files.digest_file(path) for path in self._metadata_files()}
         manifest = {
