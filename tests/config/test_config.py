@@ -145,7 +145,7 @@ def test_a_file_that_holds_no_mapping_is_refused(tmp_path, text, kind):
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no such configuration file"):
+    with pytest.raises(InputError, match="expected a configuration file"):
         read_yaml(tmp_path / "absent.yaml")
     with pytest.raises(InputError, match="expected a YAML file"):
         read_yaml(tmp_path)
