@@ -128,12 +128,19 @@ class Work:
     @cached_property
     def run(self) -> "Run":
         """The run; refused here, before anything slow starts, if its name or architecture is unknown."""
-        from pipeline.config.runs import Run
+        from pipeline.config.runs import find
         from pipeline.networks.notation import resolve
 
-        run = Run.parse(self.run_name)
+        run = find(self.config, self.run_name)
         resolve(run.architecture, self.config.architectures)
         return run
+
+    @property
+    def config_of_run(self) -> "Config":
+        """The configuration with the run's own settings."""
+        from pipeline.config.runs import layered
+
+        return layered(self.config, self.run)
 
     @property
     def images(self) -> "Store":

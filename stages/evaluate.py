@@ -8,7 +8,7 @@ from stages import common
 @common.stage("evaluate", "images", "embeddings", "splits", "baselines", "model", "results", "replace", run=True)
 def command(work: common.Work) -> None:
     """Score RUN on all partitions, draw its figures, write results/RUN and renew the summary of all runs."""
-    run, config = work.run, work.config
+    run, config = work.run, work.config_of_run
     images, embeddings = work.finished_stores
     work.start_backend(config.training.precision)
     from pipeline.results.evaluate import evaluate
