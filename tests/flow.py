@@ -27,6 +27,9 @@ class Workflow:
             "data": os.path.relpath(folder / "data", ROOT),
             "images_per_shard": 8,
             "architectures": {name: value.model_dump() for name, value in DOT.items()},
+            "experiments": {
+                "plain": {"architecture": "dot", "learning_rate": 1e-3, "embedding": False, "training": {"epochs": 1}}
+            },
             "training": {"epochs": 2, "checkpoint_seconds": 0},
             "evaluation": {"pictures": 2},
         }

@@ -36,6 +36,12 @@ def test_one_call_makes_the_results(workflow):
     assert "15 images; " in workflow.printed and f"{RUN}, test images:" in workflow.printed
 
 
+def test_a_named_experiment_is_a_target_as_any_run_is(workflow):
+    printed = workflow.run(target=workflow.result("plain_s3"))
+    assert "epoch 1 of 1" in printed and workflow.jobs(printed) == {"train", "evaluate"}
+    assert (workflow.folder / "results" / "plain_s3" / "metrics.csv").exists()
+
+
 def test_a_second_call_does_nothing_with_and_without_a_slash(workflow):
     before = tree(workflow.folder)
     assert "Nothing to be done" in workflow.run()
@@ -199,9 +205,9 @@ def test_more_epochs_continue_the_run(workflow):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("base_lr0.0001", "spelt 'base_lr1e-4'"),
-        ("base_lr1e-4_bs5", "spelt 'base_lr1e-4'"),
-        ("base", "expected <architecture>_lr<learning rate>"),
+        ("base_lr0.0001", "'base_lr1e-4'"),
+        ("base_lr1e-4_bs5", "'base_lr1e-4'"),
+        ("base", "expected one of plain, or <architecture>_lr<learning rate>"),
         ("bose_lr1e-4", "expected one of base, arch1, arch2, arch3, dot"),
     ],
 )
