@@ -163,6 +163,11 @@ class SummaryFiles:
     pages = Under("report")  # the folder of the page
     page_manifest = Under("report.json")  # of page and pages; written last
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether DeepColor wrote `pages`, in this version or an earlier one: any folder may have that name."""
+        return all((self.pages / name).is_file() for name in ("page.css", "wall.js"))
+
     def run(self, name: str) -> ResultFiles:
         """The results of one run."""
         return ResultFiles(self.directory / name)

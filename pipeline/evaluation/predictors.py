@@ -166,7 +166,7 @@ for _baseline in (
     Baseline(GRAY, "gray", "gray everywhere", lambda known: _constant(lab.NEUTRAL, lab.NEUTRAL)),
     Baseline(MEAN, "mean colour", "the training images' mean colour", _mean),
     # The channel that is the larger one in most training pixels. Gray ties, so its accuracy is the share of a >= b.
-    Baseline(MAJORITY, "majority", "always the more frequent channel", _majority, is_colour=False),
+    Baseline(MAJORITY, "majority", "the more frequent channel everywhere", _majority, is_colour=False),
     Baseline(SHUFFLED, "another image's colours", "another image's colours", _shuffled),
     Baseline(
         CEILING,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.paths import DatasetFiles
+from pipeline.config.paths import DatasetFiles, SummaryFiles
 from pipeline.core import files, locks, lost
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
@@ -97,7 +97,7 @@ def parts(path: Path) -> list[Part]:
     else:
         for folder, folders, names in os.walk(path):
             for name in (*folders, *names):
-                if name == "report" and not (Path(folder) / name / "compare.html").exists():
+                if name == SummaryFiles.pages.name and not SummaryFiles(Path(folder)).has_pages:
                     continue  # anybody's folder may have that name
                 if manifest := name if name in known else MANIFESTS.get(name):
                     found.add(Path(folder) / manifest)

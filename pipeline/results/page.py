@@ -23,7 +23,6 @@ from pipeline.results.tables import Cell, Table, heading, tables
 
 TEMPLATES = Path(__file__).with_name("templates")
 STRIP = 6  # test images of a run that the overview shows
-MARKERS = ("page.css", "wall.js")  # files by which a folder report/ is known to be one that was written here
 
 
 def write_report(
@@ -65,12 +64,13 @@ def _refuse_foreign(results: Path) -> None:
     Raises:
         InputError: names one of them.
     """
-    index, folder = SummaryFiles(results).page, SummaryFiles(results).pages
+    where = SummaryFiles(results)
+    index, folder = where.page, where.pages
     foreign = []
     if index.exists() and not (index.is_file() and b"DeepColor" in index.read_bytes()[:4096]):
         foreign.append(index)
     empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not all((folder / name).is_file() for name in MARKERS):
+    if folder.exists() and not empty and not where.has_pages:
         foreign.append(folder)
     entries = [path for path in sorted(results.iterdir()) if not path.name.startswith(".")]
     if not any(ResultFiles(path).metrics.exists() or ResultFiles(path).record.exists() for path in entries):

@@ -27,7 +27,7 @@ def test_majority_and_paper_are_named_with_their_numbers(tmp_path, drawn):
     learning.curves(tmp_path / "c.png", history(5), "run", 0.5123, paper.RUNS["base_lr1e-4"])
     learning.curves(tmp_path / "d.png", history(5), "run", 0.5123, paper.RUNS["base_lr1e-2_bs50"])
     labels = [legend(figure.axes[1].get_legend()) for figure in drawn]
-    common = ["training", "validation", "always the more frequent channel, validation: 0.5123"]
+    common = ["training", "validation", "the more frequent channel everywhere, validation: 0.5123"]
     assert labels == [[*common, "the paper, validation: 0.5735"], common]
     low, high = drawn[0].axes[1].get_ylim()
     assert low < 0.5123 and high > paper.RUNS["base_lr1e-4"].validation

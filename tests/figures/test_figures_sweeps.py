@@ -50,7 +50,7 @@ def test_sweep_draws_each_run_against_each_setting(tmp_path, drawn):
         "base",
         "open: without embedding",
         "95 % interval",
-        "always the more frequent channel: 0.5100",
+        "the more frequent channel everywhere: 0.5100",
         "the training images' mean colour: 12.50",
         "gray everywhere: 14.00",
     }
