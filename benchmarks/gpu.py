@@ -27,13 +27,15 @@ import numpy as np
 from benchmarks import performance
 from benchmarks.__main__ import write
 from benchmarks.measure import RESULTS, Line, Ratio, in_turn, machine, median, quotients
-from benchmarks.networks import computed_flops, ours, printed, tiled
+from benchmarks.networks import EMBEDDING_SIZE, computed_flops, ours, printed, tiled
 from pipeline.config import schema
 from pipeline.core.machine import Precision
 from pipeline.embedding import network, registry
 from pipeline.images.lab import SIZE
 from pipeline.networks import backend, builder
-from pipeline.networks.notation import ARCHITECTURES, EMBEDDING_SIZE
+from pipeline.networks.heads import HEADS
+from pipeline.networks.inputs import names_of
+from pipeline.networks.notation import ARCHITECTURES
 from pipeline.training import on_device
 from pipeline.training.batches import Examples
 
@@ -75,7 +77,7 @@ def random_examples(n: int) -> Examples:
     return Examples(
         draws.integers(0, 256, (n, SIZE, SIZE), np.uint8),
         draws.integers(0, 256, (n, SIZE, SIZE, 2), np.uint8),
-        draws.standard_normal((n, EMBEDDING_SIZE), np.float32),
+        {"embedding": draws.standard_normal((n, EMBEDDING_SIZE), np.float32)},
     )
 
 
@@ -83,8 +85,8 @@ def epoch_of(name: str, precision: Precision, placed: Examples, batch: int) -> C
     """An epoch of a network of ours, on examples that `pipeline.training.on_device` placed."""
     network = ours(name, precision)
     model = on_device.Network(network.inputs, network.outputs)
-    builder.compile_to_train(model, 1e-4)
-    batches = on_device.Batches(placed, batch, shuffle_seed=0)
+    builder.compile_to_train(model, HEADS["regression"], 1e-4)
+    batches = on_device.Batches(placed, names_of(model), batch, shuffle_seed=0)
 
     def train() -> None:
         batches.shuffle(1)
@@ -126,7 +128,7 @@ def steps(name: str, scale: Scale) -> list[Line]:
         n = batch * count
         data = random_examples(n)
         placed, theirs = on_device.place(data), printed(name)
-        arrays = [data.lightness[..., None], tiled(data.embedding)]
+        arrays = [data.lightness[..., None], tiled(data.embedded["embedding"])]
         runs = [
             *(epoch_of(name, precision, placed, batch) for precision in KINDS),
             *products,
@@ -155,7 +157,7 @@ def epoch(scale: Scale) -> list[Line]:
     lines = []
     n, data = scale.epoch, random_examples(scale.epoch)
     product = Product("bfloat16", scale.matrix)
-    placed, inputs = on_device.place(data), [data.lightness[..., None], data.embedding]
+    placed, inputs = on_device.place(data), [data.lightness[..., None], data.embedded["embedding"]]
     for name in scale.networks[:: max(len(scale.networks) - 1, 1)]:
         for batch in scale.steps:
             theirs = ours(name, "mixed_bfloat16")

@@ -119,22 +119,25 @@ def _network() -> Any:
 
 
 def _epoch(folder: Path, n: int) -> Callable[[], Any]:
+    from pipeline.networks import inputs
     from pipeline.training import batches
 
     _embed(folder, n)()
     model = _network()
 
     def run() -> None:
-        examples = batches.load(*_stores(folder, n), {"train": np.arange(n)})["train"]
-        model.fit(backend.stream(batches.Batches(examples, 5)), shuffle=False, verbose=0)
+        names = inputs.names_of(model)
+        examples = batches.load(*_stores(folder, n), {"train": np.arange(n)}, inputs.stored(names))["train"]
+        model.fit(backend.stream(batches.Batches(examples, names, 5)), shuffle=False, verbose=0)
 
     return run
 
 
 def _evaluate(folder: Path, n: int) -> Callable[[], Any]:
     from pipeline.evaluation import metrics
-    from pipeline.evaluation.network import Network, stored
+    from pipeline.evaluation.network import Network
     from pipeline.evaluation.scoring import Dataset, score
+    from pipeline.networks import inputs
 
     _embed(folder, n)()
     model, table = _network(), [{"partition": "test", "group": str(row)} for row in range(n)]
@@ -142,7 +145,7 @@ def _evaluate(folder: Path, n: int) -> Callable[[], Any]:
 
     def run() -> None:
         images, embeddings = _stores(folder, n)
-        dataset = Dataset(images, table, rarity, embeddings, stored(model))
+        dataset = Dataset(images, table, rarity, embeddings, inputs.stored(inputs.names_of(model)))
         network = Network(model, dataset, 0)
         score(dataset, lambda batch: {"model": network.own(batch)}, "growth", batch_size=2, threads=THREADS)
 

@@ -5,11 +5,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.machine import Precision
-from pipeline.images.lab import SIZE
+from pipeline.images.lab import MULTIPLE, SIZE
 from pipeline.networks import backend, builder
-from pipeline.networks.notation import EMBEDDING_SIZE, Layer, forward_flops, parts, resolve
+from pipeline.networks.heads import HEADS
+from pipeline.networks.inputs import INPUTS
+from pipeline.networks.notation import Layer, forward_flops, parts, resolve
 
-PLACES = SIZE // 8  # of the encoder's output, along height and width
+EMBEDDING_SIZE = INPUTS["embedding"].shape[-1]
+PLACES = SIZE // MULTIPLE  # of the encoder's output, along height and width
 
 
 def ours(name: str, precision: Precision = "float32") -> keras.Model:
@@ -65,5 +68,5 @@ def tiled(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _compiled(model: keras.Model) -> keras.Model:
-    builder.compile_to_train(model, 1e-4)
+    builder.compile_to_train(model, HEADS["regression"], 1e-4)
     return model

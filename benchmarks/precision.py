@@ -53,9 +53,9 @@ def load(folder: Path, every: int) -> dict[str, Any]:
     table = splits.read(folder / "splits.csv", stores[0].manifest()["fingerprint"])
     partitions = np.array([row["partition"] for row in table])
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
-    found = load(*stores, rows)
+    found = load(*stores, rows, ("embedding",))
     return {
-        name: Examples(whole.lightness[:, ::every, ::every], whole.ab[:, ::every, ::every], whole.embedding)
+        name: Examples(whole.lightness[:, ::every, ::every], whole.ab[:, ::every, ::every], whole.embedded)
         for name, whole in found.items()
     }
 
@@ -67,12 +67,14 @@ def validation(
     import keras
 
     from pipeline.networks import builder
+    from pipeline.networks.inputs import names_of
     from pipeline.training.batches import Batches, Shuffling
 
     with backend.policy(precision):
         model = builder.build(architecture, seed=seed, start_at=statistics.mean_ab_of_images(examples["train"].ab))
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=[keras.metrics.MeanSquaredError("mse")])
-    batches = Batches(examples["train"], BATCH, seed), Batches(examples["validation"], BATCH)
+    names = names_of(model)
+    batches = Batches(examples["train"], names, BATCH, seed), Batches(examples["validation"], names, BATCH)
     data, validated = map(backend.stream, batches)
     shuffling = Shuffling(batches[0])
     fitted = model.fit(data, validation_data=validated, epochs=epochs, shuffle=False, verbose=0, callbacks=[shuffling])

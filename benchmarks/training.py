@@ -24,6 +24,7 @@ from pipeline.storage.store import Store  # noqa: E402
 from pipeline.training.batches import Batches, Examples, Shuffling, load  # noqa: E402
 
 MATRIX = 2048
+INPUTS, OUTPUTS = ("L", "embedding"), ("embedding",)
 ROUNDS = {5: 3, 50: 2}  # by batch size
 FAST = machine.fastest_precision()
 NO_BFLOAT16 = (
@@ -38,7 +39,7 @@ def examples(n: int, seed: int = 0) -> Examples:
     return Examples(
         draws.integers(0, 256, (n, 224, 224), np.uint8),
         draws.integers(0, 256, (n, 224, 224, 2), np.uint8),
-        draws.standard_normal((n, 1000), np.float32),
+        {"embedding": draws.standard_normal((n, networks.EMBEDDING_SIZE), np.float32)},
     )
 
 
@@ -64,9 +65,9 @@ def _steps(name: str, batch: int, images: int, rounds: int, precision: machine.P
     ours, theirs = networks.ours(name, precision), networks.printed(name)
 
     def fit(data: Examples) -> list[Callable[[], Any]]:
-        arrays = [data.lightness[..., None], networks.tiled(data.embedding)]
+        arrays = [data.lightness[..., None], networks.tiled(data.embedded["embedding"])]
         return [
-            lambda: ours.fit(backend.stream(Batches(data, batch)), shuffle=False, verbose=0),
+            lambda: ours.fit(backend.stream(Batches(data, INPUTS, batch)), shuffle=False, verbose=0),
             lambda: theirs.fit(arrays, data.ab, batch_size=batch, verbose=0),
         ]
 
@@ -145,9 +146,9 @@ def epoch() -> list[Line]:
         model = networks.ours(name, FAST)
         with tempfile.TemporaryDirectory() as folder:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)
-            data = load(images, embeddings, {"train": np.arange(n)})["train"]
-            turns = _Turns(partial(_load, images, embeddings), Batches(data, 5))
-            shuffled = Batches(data, 5, shuffle_seed=0)
+            data = load(images, embeddings, {"train": np.arange(n)}, OUTPUTS)["train"]
+            turns = _Turns(partial(_load, images, embeddings), Batches(data, INPUTS, 5))
+            shuffled = Batches(data, INPUTS, 5, shuffle_seed=0)
             watchers = [Shuffling(shuffled), turns]
             model.fit(backend.stream(shuffled), shuffle=False, verbose=0, epochs=rounds + 1, callbacks=watchers)
         lines.append(
@@ -166,7 +167,7 @@ def epoch() -> list[Line]:
 
 def _load(*stores: Store) -> None:
     images, embeddings = (Store(store.path, store.layout) for store in stores)  # whose shards are not checked yet
-    load(images, embeddings, {"train": np.arange(images.rows())})
+    load(images, embeddings, {"train": np.arange(images.rows())}, OUTPUTS)
 
 
 def cached() -> list[Line]:
@@ -187,7 +188,7 @@ def cached() -> list[Line]:
 
         def ours(model: keras.Model = model, inputs: Any = inputs, steps: int = steps) -> None:
             for _ in range(steps):
-                model.train_on_batch([inputs, data.embedding], data.ab)
+                model.train_on_batch([inputs, data.embedded["embedding"]], data.ab)
 
         def theirs(model: keras.Model = model, inputs: Any = inputs, steps: int = steps) -> None:
             for _ in range(steps):

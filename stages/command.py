@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from pipeline import WORKFLOW
-from pipeline.core import machine
+from pipeline.core import machine, plugins
 from pipeline.core.errors import InputError
 
 # The setting that lowers the memory that a stage needs.
@@ -47,6 +47,7 @@ class Stage(click.Command):
         _log_to_stderr()
         machine.keep_freed()
         try:
+            plugins.load()
             with _stopping():
                 return super().invoke(context)
         except InputError as error:

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from pipeline.colorize import recolour
 from pipeline.colorize.upsampling import Upsampling
 from pipeline.config.paths import ResultFiles
-from pipeline.core import files
+from pipeline.core import files, plugins
 from pipeline.core.errors import InputError
 from pipeline.images import light, prepare
-from pipeline.images.lab import NEUTRAL, SIZE, UInt8
+from pipeline.images.lab import MULTIPLE, NEUTRAL, SIZE, UInt8
 from pipeline.images.light import Levels
 from pipeline.images.photographs import Photograph
+from pipeline.networks.inputs import Given, names_of, predict, stored
 from pipeline.results.record import read_record
-from pipeline.storage.layouts import VECTOR
 
 
 class Colorizer:
@@ -58,11 +58,11 @@ class Colorizer:
         Raises:
             InputError: size or saturation is out of range.
         """
-        if not prepare.MULTIPLE <= size <= 4096:
-            raise InputError(f"--size: expected a number of pixels in {prepare.MULTIPLE}..4096, received {size}")
+        if not MULTIPLE <= size <= 4096:
+            raise InputError(f"--size: expected a number of pixels in {MULTIPLE}..4096, received {size}")
         if not (math.isfinite(saturation) and 0 <= saturation <= 10):
             raise InputError(f"--saturation: expected a factor in 0..10, received {saturation}")
-        import keras
+        from pipeline.networks.builder import repeats
 
         self.run = run
         self.identity = files.fingerprint([identity, size, saturation])
@@ -73,7 +73,7 @@ class Colorizer:
         self._saturation = saturation
         self._threads = threads
         # Every value then stands for two by two equal ones.
-        self._doubled = isinstance(network.layers[-1], keras.layers.UpSampling2D)
+        self._doubled = repeats(network)
 
     @classmethod
     def load(
@@ -99,6 +99,7 @@ class Colorizer:
         """
         from pipeline.networks import backend
 
+        plugins.load()
         folder = Path(run)
         where = ResultFiles(folder)
         record = read_record(folder)
@@ -111,8 +112,8 @@ class Colorizer:
 
         try:
             with backend.policy(precision):
-                embed = of_run.load(folder, record, embedding_weights)
                 network = saving.load(where.model)
+                embed = of_run.load(folder, record, embedding_weights, stored(names_of(network)))
         except KeyError as error:
             raise InputError(f"{where.record}: expected {error}, which is missing; evaluate the run again") from None
         identity = files.digest_file(where.model)
@@ -167,20 +168,17 @@ class Colorizer:
 
     def _colours(self, photograph: Levels, alpha: Levels | None, reduced: Levels | None) -> Upsampling:
         """The network's a* and b*, to be had at the photograph's size."""
-        from pipeline.networks import builder
-
         height, width = photograph.shape[:2]
         seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
         shown = prepare.network_shape(height, width, self.size)
         small = prepare.lightness(seen, shown)
-        embedding = None
+        embedded = {}
         if self._embed is not None:
             # As in training, where the embedding network is given a square of 224 pixels.
             square = small if shown == (SIZE, SIZE) else prepare.lightness(seen, (SIZE, SIZE))
-            embedding = self._embed(square[None])[VECTOR]
+            embedded = self._embed(square[None])
         padded = prepare.padded(small)
-        given = builder.inputs(self._network, padded[None], embedding)
-        ab = np.asarray(self._network.predict_on_batch(given), np.float32)[0]
+        (ab,) = predict(self._network, Given(padded[None], embedded))
         ab = np.clip(np.nan_to_num(ab, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL), 0, 255) - np.float32(NEUTRAL)
         guide = padded.astype(np.float32) / np.float32(2.55)
         step = 2 if self._doubled else 1

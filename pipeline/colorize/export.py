@@ -18,10 +18,10 @@ from pipeline.config.paths import ResultFiles
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
-from pipeline.embedding import registry
 from pipeline.evaluation import metrics
 from pipeline.images import lab, prepare
 from pipeline.images.lab import UInt8
+from pipeline.networks.inputs import Given, names_of, predict, stored
 from pipeline.results.record import read_record
 from pipeline.storage.layouts import VECTOR
 
@@ -106,7 +106,8 @@ def export(
     _refuse_existing(path, form.target, replace)
     try:
         network, embed = _networks(run, record, embedding_weights, threads)
-        told = _made_from(run, record, form)
+        outputs = {name: tensor.shape[1:] for name, tensor in embed.model.output.items()} if embed else {}
+        told = _made_from(run, record, form, outputs)
     except KeyError as error:
         raise InputError(f"{run / 'run.yaml'}: expected {error}, which is missing; evaluate the run again") from None
     from pipeline.colorize import runtimes
@@ -114,7 +115,7 @@ def export(
     names, lightness = sample()
     cases = list(_cases(network, embed, lightness))
     log.info("export: writing %s for %s, then comparing it with Keras", record["run"], form.target)
-    module = runtimes.colouring(network, None if embed is None or form.embedding_is_input else embed.model)
+    module = runtimes.colouring(network, None if form.embedding_is_input or not embed else embed.model, outputs)
     with (files.new_folder if form.target == "saved_model" else files.written_whole)(path) as temporary:
         match form.target:
             case "saved_model":
@@ -179,7 +180,8 @@ def _networks(run: Path, record: Mapping[str, Any], weights: Path | None, thread
     from pipeline.networks import saving
 
     with backend.policy("float32"):
-        return runtimes.in_float32(saving.load(ResultFiles(run).model)), of_run.load(run, record, weights)
+        network = runtimes.in_float32(saving.load(ResultFiles(run).model))
+        return network, of_run.load(run, record, weights, stored(names_of(network)))
 
 
 @dataclass(frozen=True)
@@ -188,12 +190,12 @@ class _Case:
 
     Attributes:
         lightness: L (n, H, W) uint8.
-        embedding: (n, features) float32, or None for a network that takes none.
+        embedded: outputs of the embedding network, by name.
         ab: (n, H, W, 2) float32.
     """
 
     lightness: UInt8
-    embedding: Float32 | None
+    embedded: dict[str, Float32]
     ab: Float32
 
 
@@ -206,17 +208,13 @@ def sample() -> tuple[list[str], UInt8]:
 
 
 def _cases(network: Any, embed: Any, lightness: UInt8) -> Iterator[_Case]:
-    """The photographs two by two, then each cut to a size that 8 does not divide."""
-    from pipeline.networks import builder
-
+    """The photographs two by two, then each cut to a size that `MULTIPLE` does not divide."""
     whole = [lightness[start : start + 2] for start in range(0, len(lightness), 2)]
     height, width = CUT
     for batch in (*whole, *(each[None, -height:, :width] for each in lightness)):
-        embedding = None if embed is None else embed(batch)[VECTOR]
+        embedded = {} if embed is None else embed(batch)
         rows, columns = batch.shape[1:]
-        given = builder.inputs(network, prepare.padded(batch), embedding)
-        ab = np.asarray(network.predict_on_batch(given), np.float32)
-        yield _Case(batch, embedding, ab[:, :rows, :columns])
+        yield _Case(batch, embedded, predict(network, Given(prepare.padded(batch), embedded))[:, :rows, :columns])
 
 
 def _check(cases: list[_Case], answer: Any, form: Form) -> dict[str, Any]:
@@ -226,7 +224,7 @@ def _check(cases: list[_Case], answer: Any, form: Form) -> dict[str, Any]:
     for case in cases:
         given: dict[str, Any] = {"lightness": case.lightness}
         if form.embedding_is_input:
-            given["embedding"] = case.embedding
+            given |= case.embedded
         found = answer(**given)
         if (found.shape, found.dtype) != (case.ab.shape, case.ab.dtype):
             raise InputError(
@@ -256,13 +254,15 @@ def _refuse_different(path: Path, check: Mapping[str, Any]) -> None:
             )
 
 
-def _made_from(run: Path, record: Mapping[str, Any], form: Form) -> dict[str, Any]:
+def _made_from(
+    run: Path, record: Mapping[str, Any], form: Form, outputs: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
     none = record["embedding"]["weights"] == "none"
     given = {"lightness": "(batch, H, W) uint8: L in 8-bit units, 0..255, of any height and width"}
     if form.embedding_is_input:
-        made = record["embedding"]
-        size = registry.of_record(made).size
-        given["embedding"] = f"(batch, {size}) float32: {made['activation']} of the embedding network"
+        for name, shape in outputs.items():
+            kind = record["embedding"]["activation"] if name == VECTOR else name
+            given[name] = f"(batch, {', '.join(map(str, shape))}) float32: {kind} of the embedding network"
     packages = PACKAGES[form.target].values()
     model = ResultFiles(run).model
     return {

@@ -6,9 +6,10 @@ Beside `backend` the one module that uses TensorFlow itself: converters take its
 import contextlib
 import errno
 import gc
+import inspect
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.images.prepare import MULTIPLE
+from pipeline.images.lab import MULTIPLE
+from pipeline.networks import inputs
 from pipeline.networks.backend import quiet
 from pipeline.networks.layers import UpsamplingConvolution
-from pipeline.storage.layouts import VECTOR
 
 Answer = Callable[..., npt.NDArray[np.float32]]
 
@@ -76,44 +77,45 @@ def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
     return copy
 
 
-def colouring(network: keras.Model, embed: keras.Model | None) -> tf.Module:
+def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[str, tuple[int, ...]]) -> tf.Module:
     """A module whose `colour` goes from L to ab for any height and width.
 
-    `colour` takes `lightness` (batch, H, W) uint8, L in 8-bit units, and, where the network takes an embedding and
-    `embed` is None, `embedding` (batch, n) float32. It gives ``{"ab": (batch, H, W, 2) float32}``. To a multiple of
-    8 pixels, the last row and column are repeated; what they add is cut off again.
+    `colour` takes `lightness` (batch, H, W) uint8, L in 8-bit units, and, where `embed` is None, the outputs of the
+    embedding network by name, for example `embedding` (batch, 1000) float32. It gives
+    ``{"ab": (batch, H, W, 2) float32}``. To a multiple of `MULTIPLE` pixels, the last row and column are repeated; what
+    they add is cut off again.
 
     Args:
         network: see `builder.build`.
-        embed: from L (batch, H, W) uint8 to a dict of embeddings, in float32; None where there is none inside.
+        embed: from L (batch, H, W) uint8 to a dict of these outputs, in float32; None where there is none inside.
+        outputs: shapes of the outputs of the embedding network that the network needs.
     """
     inner = _copy(network, REPLACED)
+    names = inputs.names_of(inner)
 
-    def answer(lightness: Any, embedding: list[Any]) -> dict[str, Any]:
+    def colour(lightness: Any, *embedded: Any) -> dict[str, Any]:
         shape = tf.shape(lightness)
         seen = tf.cast(_with_edges_repeated(lightness), tf.float32)
-        ab = inner([tf.expand_dims(seen, -1), *embedding], training=False)
-        return {"ab": ab[:, : shape[1], : shape[2]]}
+        found = embed(lightness, training=False) if embed else dict(zip(outputs, embedded, strict=True))
+        given = inputs.arrays(names, inputs.Given(seen, found))
+        return {"ab": inner(given, training=False)[:, : shape[1], : shape[2]]}
 
-    def of_both(lightness: Any, embedding: Any) -> dict[str, Any]:
-        return answer(lightness, [embedding])
-
-    def of_lightness(lightness: Any) -> dict[str, Any]:
-        return answer(lightness, [] if embed is None else [embed(lightness, training=False)[VECTOR]])
-
-    inputs = [tf.TensorSpec((None, None, None), tf.uint8, name="lightness")]
-    given = len(network.inputs) == 2 and embed is None
-    if given:
-        inputs.append(tf.TensorSpec(network.inputs[1].shape, tf.float32, name="embedding"))
+    signature = [tf.TensorSpec((None, None, None), tf.uint8, name="lightness")]
+    if embed is None:
+        signature += [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in outputs.items()]
+    # The names of the arguments become those of the inputs.
+    colour.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(spec.name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for spec in signature]
+    )
     module = tf.Module()
     models = [inner] if embed is None else [inner, embed]
     module.kept = [variable.value for model in models for variable in model.variables]
-    module.colour = tf.function(of_both if given else of_lightness, input_signature=inputs, autograph=False)
+    module.colour = tf.function(colour, input_signature=signature, autograph=False)
     return module
 
 
 def _with_edges_repeated(lightness: Any) -> Any:
-    """(batch, H, W) with H and W brought up to a multiple of 8."""
+    """(batch, H, W) with H and W brought up to a multiple of `MULTIPLE`."""
     for axis in (1, 2):
         size = tf.shape(lightness)[axis]
         places = tf.range((size + MULTIPLE - 1) // MULTIPLE * MULTIPLE)

@@ -6,12 +6,14 @@ Each class describes one folder. `Paths` starts from a configuration, the others
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES
-from pipeline.storage.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.storage.store import Store
 
 
 class _Folder(Protocol):
@@ -39,7 +41,7 @@ def manifest_of(table: Path) -> Path:
     return table.with_suffix(".json")
 
 
-def scratch_of(images: Store) -> Path:
+def scratch_of(images: "Store") -> Path:
     """Return the folder beside a store in which ingest caches facts about a folder of photographs."""
     return images.path.with_suffix(".scratch")
 
@@ -58,17 +60,21 @@ class DatasetFiles:
     network_manifest = Under("embedding_network.json")  # kind and digest of the embedding network's weights
 
     @property
-    def images(self) -> Store:
+    def images(self) -> "Store":
         """The store of images."""
+        from pipeline.storage.store import Store
+
         return Store(self.directory / f"{IMAGES.kind}.zarr", IMAGES)
 
     @property
-    def embeddings(self) -> Store:
+    def embeddings(self) -> "Store":
         """The store of embeddings."""
+        from pipeline.storage.store import Store
+
         return Store(self.directory / f"{EMBEDDINGS.kind}.zarr", EMBEDDINGS)
 
     @classmethod
-    def beside(cls, store: Store) -> "DatasetFiles":
+    def beside(cls, store: "Store") -> "DatasetFiles":
         """Return the files beside a store."""
         return cls(store.path.parent)
 

@@ -7,7 +7,17 @@ import reprlib
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+    model_validator,
+)
 
 from pipeline.config import runs
 from pipeline.core.machine import Precision, fastest_precision
@@ -145,6 +155,13 @@ class Architecture(Section):
     encoder: str
     fusion: str
     decoder: str
+    head: str = "regression"
+    inputs: list[str] = ["L", "embedding"]
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Settings of runs that were written before there was a choice stay equal to those of the same runs today.
+        return {key: value for key, value in serialize(self).items() if value != type(self).model_fields[key].default}
 
 
 class Training(Section):

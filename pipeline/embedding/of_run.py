@@ -1,7 +1,7 @@
 """The embedding network that a run was trained with, known by the digest of its weights."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from pipeline.config.paths import DatasetFiles, ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe, registry
+from pipeline.storage.layouts import VECTOR
 
 if TYPE_CHECKING:
     from pipeline.embedding.network import EmbeddingNetwork
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 NETWORK_FILE = DatasetFiles.network.name
 
 
-def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -> "EmbeddingNetwork | None":
+def load(
+    result: Path, record: Mapping[str, Any], weights: Path | None = None, outputs: Sequence[str] = (VECTOR,)
+) -> "EmbeddingNetwork | None":
     """Load the network that gave a run its embeddings; None for a run without.
 
     Where its weights are random they are the file in the run's dataset, or made again from their seed.
@@ -26,6 +29,7 @@ def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -
         result: ``results/<run>/``.
         record: its run.yaml.
         weights: a file of weights to take instead.
+        outputs: what the network is to compute.
 
     Raises:
         InputError: the weights cannot be had, or are others than those that the run was trained with.
@@ -47,9 +51,11 @@ def load(result: Path, record: Mapping[str, Any], weights: Path | None = None) -
         precision=made["precision"],
         batch_size=1,
     )
-    return _random(result, record, settings, weights, expected) if made["weights"] == "random" else _trained(
-        result, settings if weights is None else settings.model_copy(update={"weights": str(weights)}), expected
-    )  # fmt: skip
+    if made["weights"] == "random":
+        return _random(result, record, settings, weights, expected, outputs)
+    if weights is not None:
+        settings = settings.model_copy(update={"weights": str(weights)})
+    return _trained(result, settings, expected, outputs)
 
 
 def digest(facts: Mapping[str, Any]) -> str | None:
@@ -58,16 +64,21 @@ def digest(facts: Mapping[str, Any]) -> str | None:
     return str(found) if found else None
 
 
-def _trained(result: Path, settings: schema.Embedding, expected: str) -> "EmbeddingNetwork":
+def _trained(result: Path, settings: schema.Embedding, expected: str, outputs: Sequence[str]) -> "EmbeddingNetwork":
     _refuse_other(result, expected, digest(recipe.weights(settings)), settings.weights)
     from pipeline.embedding import network
 
     with tempfile.TemporaryDirectory() as scratch:
-        return network.load(settings, Path(scratch) / NETWORK_FILE)
+        return network.load(settings, Path(scratch) / NETWORK_FILE, outputs)
 
 
 def _random(
-    result: Path, record: Mapping[str, Any], settings: schema.Embedding, weights: Path | None, expected: str
+    result: Path,
+    record: Mapping[str, Any],
+    settings: schema.Embedding,
+    weights: Path | None,
+    expected: str,
+    outputs: Sequence[str],
 ) -> "EmbeddingNetwork":
     from pipeline.embedding import network
 
@@ -78,10 +89,10 @@ def _random(
     if saved is not None:
         _refuse_other(result, expected, files.digest_file(saved), str(saved))
         built = network.build_network(settings, saved)
-        return network.EmbeddingNetwork(registry.get(settings.network), built, settings.batch_size)
+        return network.EmbeddingNetwork(registry.get(settings.network), built, settings.batch_size, outputs)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / NETWORK_FILE
-        again = network.load(settings, made)
+        again = network.load(settings, made, outputs)
         _refuse_other(result, expected, files.digest_file(made), f"made again from seed {settings.seed}")
         return again
 

@@ -18,6 +18,7 @@ warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
 UInt8 = npt.NDArray[np.uint8]
 
 SIZE = 224  # height and width of every stored image, in pixels
+MULTIPLE = 8  # the networks take heights and widths of so many pixels
 NEUTRAL = 128  # a and b of a gray pixel
 DOUBTFUL = 2e-3  # in 8-bit units; of all colours, float32 was off by 1.2e-4 at most
 ENCODING = "OpenCV 8-bit CIE Lab (uint8): L*255/100, a+128, b+128; sRGB, D65"

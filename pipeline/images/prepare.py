@@ -13,11 +13,10 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images import formats, lab
-from pipeline.images.lab import SIZE, UInt8
+from pipeline.images.lab import MULTIPLE, SIZE, UInt8
 from pipeline.images.light import eight_bits
 from pipeline.images.photographs import Photograph, decode, read_bytes
 
-MULTIPLE = 8  # the networks take heights and widths of so many pixels
 MOST_SQUARES = 16  # a long picture is shown to the network with at most the pixels of so many squares
 
 Box = tuple[float, float, float, float]

@@ -1,10 +1,10 @@
 """The layers that Keras does not have."""
 
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import keras
-
-FUSION = "fusion_1"  # name of the layer where the embedding comes in
 
 
 @keras.saving.register_keras_serializable(package="deepcolor")
@@ -75,6 +75,32 @@ class UpsamplingConvolution(keras.layers.Conv2D):
         """(batch, 2h, 2w, filters)."""
         batch, height, width, _ = shape
         return batch, height and 2 * height, width and 2 * width, self.filters
+
+
+class DecodedMetric(keras.metrics.Metric):
+    """A metric of what layers make of a prediction."""
+
+    def __init__(self, metric: keras.metrics.Metric, layers: Sequence[keras.layers.Layer]) -> None:
+        super().__init__(name=metric.name)
+        self._metric = metric
+        self._decoding = in_a_row(layers)
+
+    def update_state(self, truth: Any, predicted: Any, sample_weight: Any = None) -> None:
+        """Take a batch into account."""
+        self._metric.update_state(truth, self._decoding(predicted), sample_weight)
+
+    def result(self) -> Any:
+        """The metric so far."""
+        return self._metric.result()
+
+    def reset_state(self) -> None:
+        """Begin again."""
+        self._metric.reset_state()
+
+
+def in_a_row(layers: Sequence[keras.layers.Layer]) -> Callable[[Any], Any]:
+    """Each layer of what the one before answers."""
+    return lambda x: reduce(lambda answer, layer: layer(answer), layers, x)
 
 
 def regularizer(l2: float) -> Any:

@@ -6,13 +6,13 @@ An architecture is three lines of text, as in the paper's tables: layers separat
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
-
-EMBEDDING_SIZE = 1000
+from pipeline.images.lab import MULTIPLE, SIZE
+from pipeline.networks import heads, inputs
 
 _ENCODER_BASE = "64/2 128 128/2 256 256/2 512 512 256"
 _DECODER_BASE = "128 ^ 64 ^ 32 16 2 ^"
@@ -72,6 +72,10 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
         InputError: the text cannot be read, or the layers do not fit together.
     """
     where = f"architecture {name}"
+    if "L" not in architecture.inputs or len(set(architecture.inputs)) < len(architecture.inputs):
+        raise InputError(f"{where}, inputs: expected L and others, each once, received {architecture.inputs}")
+    for each in architecture.inputs:
+        inputs.get(each)
     encoder = _layers(architecture.encoder, f"{where}, encoder")
     fusion = _layers(architecture.fusion, f"{where}, fusion")
     decoder = _layers(architecture.decoder, f"{where}, decoder")
@@ -82,9 +86,10 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
             f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}"
         )
     convolutions = [layer for layer in decoder if layer.filters]
-    if not convolutions or convolutions[-1].filters != 2 or any(layer.stride != 1 for layer in decoder):
+    filters = heads.get(architecture.head).filters
+    if not convolutions or convolutions[-1].filters != filters or any(layer.stride != 1 for layer in decoder):
         raise InputError(
-            f"{where}, decoder: expected stride 1 and 2 filters in the end, received {architecture.decoder!r}"
+            f"{where}, decoder: expected stride 1 and {filters} filters in the end, received {architecture.decoder!r}"
         )
     down = math.prod(layer.stride for layer in encoder)
     up = 2 ** sum(not layer.filters for layer in decoder)
@@ -92,26 +97,40 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
         raise InputError(
             f"{where}: the encoder divides the size by {down}, the decoder multiplies it by {up}; make them equal"
         )
-    if down > 8:
+    if down > MULTIPLE:
         raise InputError(
-            f"{where}: the encoder divides the size by {down}; expected at most 8, so that 224 can be divided"
+            f"{where}: the encoder divides the size by {down}; expected at most {MULTIPLE}, so that it divides {SIZE}"
         )
     return encoder, fusion, decoder
 
 
-def parameters(name: str, architecture: Architecture, *, embedding: bool) -> int:
+def input_names(architecture: Architecture, *, embedding: bool) -> tuple[str, ...]:
+    """The network's inputs; without those that take the embedding network, unless `embedding`."""
+    return tuple(name for name in architecture.inputs if embedding or not inputs.get(name).stored)
+
+
+def _widths(names: Sequence[str], outputs: inputs.Outputs | None) -> tuple[int, int]:
+    """How many channels come in with L, and how many numbers at the fusion."""
+    shapes = inputs.shapes(names, outputs).values()
+    of_pictures, of_vectors = (sum(shape[-1] or 0 for shape in shapes if len(shape) == rank) for rank in (3, 1))
+    return of_pictures, of_vectors
+
+
+def parameters(name: str, architecture: Architecture, *, embedding: bool, outputs: inputs.Outputs | None = None) -> int:
     """How many weights `pipeline.networks.builder.build` gives the network: those of kernels and biases.
 
     Args:
         name: for messages.
         architecture: its layers.
         embedding: whether it takes one.
+        outputs: of the embedding network; None: as the inputs are registered.
 
     Raises:
         InputError: see `parts`.
     """
     encoder, fusion, decoder = parts(name, architecture)
-    channels, total = 1, fusion[0].filters * EMBEDDING_SIZE if embedding else 0
+    channels, vectors = _widths(input_names(architecture, embedding=embedding), outputs)
+    total = fusion[0].filters * vectors
     for layer in [*encoder, *fusion, *decoder]:
         if layer.filters:
             total += layer.filters * (layer.kernel**2 * channels + 1)
@@ -121,8 +140,10 @@ def parameters(name: str, architecture: Architecture, *, embedding: bool) -> int
 
 def forward_flops(name: str, size: int, architectures: Mapping[str, Architecture] | None = None) -> float:
     """Floating-point operations (two per multiply-add) of one image of size x size pixels, forward."""
-    encoder, fusion, decoder = parts(name, resolve(name, architectures))
-    channels, side, total = 1, float(size), 0.0
+    architecture = resolve(name, architectures)
+    encoder, fusion, decoder = parts(name, architecture)
+    channels, vectors = _widths(architecture.inputs, None)
+    side, total = float(size), 2.0 * vectors * fusion[0].filters
     for layer in [*encoder, *fusion, *decoder]:
         if not layer.filters:
             side *= 2
@@ -130,4 +151,4 @@ def forward_flops(name: str, size: int, architectures: Mapping[str, Architecture
         side /= layer.stride
         total += 2 * side * side * layer.kernel**2 * channels * layer.filters
         channels = layer.filters
-    return total + 2.0 * EMBEDDING_SIZE * fusion[0].filters
+    return total

@@ -10,18 +10,19 @@ import keras
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.networks import layers  # noqa: F401 (registers the layers that a saved model names)
+from pipeline.networks import builder, heads  # `builder` registers the layers that a saved model names
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
 LARGEST_CONFIG = 2**24  # bytes
-# All that the networks of `architectures` are made of. Nothing else is loaded: what Keras can name, it may run.
+# What networks are made of but for decodings of heads. Nothing else is loaded: what Keras can name, it may run.
 PARTS = {
     (None, "__keras_tensor__"),
     ("keras", "DTypePolicy"),
     ("keras.initializers", "Constant"),
     ("keras.initializers", "GlorotUniform"),
     ("keras.initializers", "Zeros"),
+    ("keras.layers", "Concatenate"),
     ("keras.layers", "Conv2D"),
     ("keras.layers", "InputLayer"),
     ("keras.layers", "UpSampling2D"),
@@ -89,11 +90,17 @@ def _parts(value: Any) -> set[tuple[Any, Any]]:
     return own.union(*map(_parts, value.values()))
 
 
+def _allowed() -> set[tuple[Any, Any]]:
+    """`PARTS`, and all that the decodings of registered heads are made of."""
+    decodings = [layer for head in heads.HEADS.values() for layer in builder.decoding(head)]
+    return PARTS | _parts([keras.saving.serialize_keras_object(layer) for layer in decodings])
+
+
 def load(path: Path) -> keras.Model:
     """Load a model that `save` wrote.
 
     Raises:
-        InputError: it is damaged, or holds anything that the networks of `architectures` are not made of.
+        InputError: it is damaged, or holds anything that networks are not made of.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -101,7 +108,7 @@ def load(path: Path) -> keras.Model:
                 raise ValueError(f"other files ({', '.join(sorted(names))})")
             if (size := archive.getinfo("config.json").file_size) > LARGEST_CONFIG:
                 raise ValueError(f"a config.json of {size} bytes")
-            if other := _parts(json.loads(archive.read("config.json"))) - PARTS:
+            if other := _parts(json.loads(archive.read("config.json"))) - _allowed():
                 raise ValueError(", ".join(f"{module}.{name}" for module, name in sorted(other, key=str)))
     except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
         raise InputError(

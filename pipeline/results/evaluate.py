@@ -22,12 +22,12 @@ from pipeline.embedding import recipe
 from pipeline.evaluation import frechet, paired, per_image, scores
 from pipeline.evaluation.baselines import Baselines, read_baselines
 from pipeline.evaluation.measures import Columns
-from pipeline.evaluation.network import Network, stored
+from pipeline.evaluation.network import Network
 from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.recognition import Recognition
 from pipeline.evaluation.scoring import Dataset, score
 from pipeline.images import jpeg, lab
-from pipeline.networks import builder, saving
+from pipeline.networks import builder, inputs, notation, saving
 from pipeline.results import model_card, run_figures
 from pipeline.results.record import refuse_other
 from pipeline.results.summary import write_summary
@@ -73,13 +73,14 @@ def evaluate(
     check_stores(images, embeddings)
     _check_run(trained, where, images, embeddings, split)
     baselines = read_baselines(baselines_file, images, split, evaluation.seed, embedding)
-    model = builder.build(run.architecture, l2=float(run.l2), embedding=run.embedding, architectures=more_architectures)
+    names = notation.input_names(notation.resolve(run.architecture, more_architectures), embedding=run.embedding)
+    data = Dataset(images, table, baselines.rarity, embeddings, inputs.stored(names))
     weights = where.weights(evaluation.weights)
-    model.load_weights(weights)
-    data = Dataset(images, table, baselines.rarity, embeddings, stored(model))
+    outputs = {name: embeddings.array(name).shape[1:] for name in data.stored}
+    model = builder.trained(run, weights, more_architectures, outputs)
     network = Network(model, data, evaluation.seed)
     recognised = Recognition.of(embedding, data.partitions, baselines.true)
-    label = recipe.label(trained["settings"]["embeddings"]) if run.embedding else "no embedding"
+    label = recipe.label(trained["settings"]["embeddings"]) if data.stored else "no embedding"
     status = trained["status"]
 
     with files.new_folder(target) as out:

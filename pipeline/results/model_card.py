@@ -68,7 +68,9 @@ def _view(run: RunResults) -> dict[str, Any]:
     architecture = schema.Architecture.model_validate(settings["architecture"])
     source = settings["images"]["source"]
     diverged = run.status.startswith("diverged")
-    weights = recipe.label(made) if named.embedding else "no embedding"
+    network = None if made["weights"] == "none" else registry.of_record(made)
+    outputs = network.outputs if network else None
+    weights = recipe.label(made) if network else "no embedding"
     tables = [(name, *_table(run, name)) for name in ("test", "validation")]
     return {
         "run": run,
@@ -79,10 +81,12 @@ def _view(run: RunResults) -> dict[str, Any]:
         "front": Markup(_front_matter(run, diverged)),  # noqa: S704 - YAML
         "diverged": diverged,
         "weights": weights,
-        "embedding_network": registry.of_record(made) if named.embedding else None,
-        "weights_digest": of_run.digest(info["embedding_weights"] or {}) if named.embedding else None,
+        "embedding_network": network,
+        "weights_digest": of_run.digest(info["embedding_weights"] or {}) if network else None,
         "architecture": architecture,
-        "parameters": notation.parameters(named.architecture, architecture, embedding=named.embedding),
+        "parameters": notation.parameters(
+            named.architecture, architecture, embedding=named.embedding, outputs=network.outputs if network else None
+        ),
         "source": source,
         "source_words": SOURCES.get(source["kind"], source["kind"]),
         "partitions": [(name, run.counts.get(name, "0"), run.groups.get(name, 0)) for name in PARTITIONS],

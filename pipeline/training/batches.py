@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pipeline.core import files
 from pipeline.images.lab import UInt8
+from pipeline.networks.inputs import Given, arrays
 
 if TYPE_CHECKING:
     from pipeline.storage.store import Store
@@ -24,33 +25,50 @@ log = logging.getLogger("deepcolor")
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of a dataset: L (n, H, W) uint8, ab (n, H, W, 2) uint8, embedding (n, 1000) float32."""
+    """Rows of a dataset.
+
+    Attributes:
+        lightness: L (n, H, W) uint8.
+        ab: (n, H, W, 2) uint8.
+        embedded: outputs of the embedding network, (n, ...), by the name that they are stored by.
+    """
 
     lightness: UInt8
     ab: UInt8
-    embedding: npt.NDArray[np.float32]
+    embedded: Mapping[str, npt.NDArray[Any]]
 
     @property
     def nbytes(self) -> int:
-        """Of all three arrays."""
-        return self.lightness.nbytes + self.ab.nbytes + self.embedding.nbytes
+        """Of all arrays."""
+        return sum(array.nbytes for array in (self.lightness, self.ab, *self.embedded.values()))
+
+    def given(self, rows: Any) -> Given:
+        """What the inputs of a network are made from, of some rows."""
+        return Given(self.lightness[rows], {name: array[rows] for name, array in self.embedded.items()}, self.ab[rows])
 
 
 def load(
-    images: "Store", embeddings: "Store", rows: Mapping[str, npt.NDArray[np.intp]], scratch: Path | None = None
+    images: "Store",
+    embeddings: "Store",
+    rows: Mapping[str, npt.NDArray[np.intp]],
+    stored: Sequence[str],
+    scratch: Path | None = None,
 ) -> dict[str, Examples]:
     """Read the rows of partitions, by name, into memory, or images into scratch files mapped from disk.
 
     Args:
         images: the store of images.
-        embeddings: the store of their embeddings.
+        embeddings: the store of the embedding network's outputs.
         rows: row numbers of each partition, in ascending order. However many partitions there are, the stores are read
             once.
         scratch: directory of the scratch files, which have no name and vanish with the process; None: into memory.
     """
     lightness, ab = (_read_rows(images, name, rows, scratch) for name in ("L", "ab"))
-    embedding = _read_rows(embeddings, "embedding", rows, None)
-    return {name: Examples(lightness[name], ab[name], embedding[name]) for name in rows}
+    embedded = {output: _read_rows(embeddings, output, rows, None) for output in stored}
+    return {
+        name: Examples(lightness[name], ab[name], {output: found[name] for output, found in embedded.items()})
+        for name in rows
+    }
 
 
 def _read_rows(
@@ -77,9 +95,9 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any], scratch: Path | None) ->
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches ``((L, embedding), ab)``, or ``((L,), ab)``, of examples, in storage order or shuffled.
+    """Batches ``({input: array}, ab)`` of examples, in storage order or shuffled.
 
-    L (batch, H, W, 1) and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e`,
+    L and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e`,
     which `Shuffling` draws, is that of ``numpy.random.default_rng((seed, e))``, whatever ran before. `first` batches
     are left out, of every epoch.
 
@@ -92,13 +110,13 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self,
         examples: Examples,
+        inputs: Sequence[str],
         batch_size: int,
         shuffle_seed: int | None = None,
-        embedding: bool = True,
         first: int = 0,
     ) -> None:
         super().__init__(workers=1)
-        self._embedding = embedding
+        self._inputs = inputs
         self._examples = examples
         self._batch_size = batch_size
         self._seed = shuffle_seed
@@ -123,11 +141,9 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self.calls)
 
-    def __getitem__(self, index: int) -> tuple[tuple[npt.NDArray[Any], ...], UInt8]:
-        rows = self._rows(*self.calls[index])
-        examples = self._examples
-        inputs = (examples.lightness[rows][..., None],)
-        return (*inputs, examples.embedding[rows]) if self._embedding else inputs, examples.ab[rows]
+    def __getitem__(self, index: int) -> tuple[dict[str, Any], Any]:
+        given = self._examples.given(self._rows(*self.calls[index]))
+        return arrays(self._inputs, given), given.ab
 
 
 class Shuffling(keras.callbacks.Callback):

@@ -1,11 +1,12 @@
 """Training on examples that lie on the device, many steps to a call: for Keras on JAX, whose steps are functions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 
 from pipeline.networks import backend
+from pipeline.networks.inputs import Given, arrays, names_of
 from pipeline.training import batches
 
 IMAGES_PER_CALL = 1024
@@ -19,27 +20,23 @@ def fits(examples: Iterable[batches.Examples]) -> bool:
 
 def place(examples: batches.Examples) -> batches.Examples:
     """The examples, on the device."""
-    arrays = (examples.lightness, examples.ab, examples.embedding)
-    return batches.Examples(*map(keras.ops.convert_to_tensor, arrays))
+    arrays = (examples.lightness, examples.ab, dict(examples.embedded))
+    return batches.Examples(*keras.tree.map_structure(keras.ops.convert_to_tensor, arrays))
 
 
 class Batches(batches.Batches):
-    """Calls ``((L, embedding, rows), ab)`` or ``((L, rows), ab)``, of examples on the device: what `Network` takes.
-
-    Each call has all the examples, and the rows of its steps, (steps, batch) int32.
-    """
+    """Calls with all the examples, and the rows of each of their steps, (steps, batch) int32: what `Network` takes."""
 
     @property
     def steps_per_call(self) -> int:
         """As many as have `IMAGES_PER_CALL` images."""
         return max(1, IMAGES_PER_CALL // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[tuple[Any, ...], Any]:
+    def __getitem__(self, index: int) -> tuple[dict[str, Any], Any]:
         first, end = self.calls[index]
         rows = self._rows(first, end).reshape(end - first, -1).astype("int32")
         examples = self._examples
-        inputs = (examples.lightness, examples.embedding) if self._embedding else (examples.lightness,)
-        return (*inputs, rows), examples.ab
+        return {"lightness": examples.lightness, "embedded": dict(examples.embedded), "rows": rows}, examples.ab
 
 
 class Network(keras.Model):
@@ -50,21 +47,21 @@ class Network(keras.Model):
 
     def train_step(self, state: Any, data: Any) -> tuple[Any, Any]:
         """All steps of a call; the last one's metrics, which are means over the epoch so far, and the state."""
-        return _in_turn(super().train_step, state, data)
+        return _in_turn(super().train_step, names_of(self), state, data)
 
     def test_step(self, state: Any, data: Any) -> tuple[Any, Any]:
         """See `train_step`."""
-        return _in_turn(super().test_step, state, data)
+        return _in_turn(super().test_step, names_of(self), state, data)
 
 
-def _in_turn(step: Any, state: Any, data: Any) -> tuple[Any, Any]:
-    (lightness, *embedding, rows), ab, _ = keras.utils.unpack_x_y_sample_weight(data)
+def _in_turn(step: Any, names: Sequence[str], state: Any, data: Any) -> tuple[Any, Any]:
+    call, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
 
     def one(state: Any, rows: Any) -> tuple[Any, Any]:
-        inputs = (keras.ops.take(lightness, rows, axis=0)[..., None],)
-        inputs += tuple(keras.ops.take(values, rows, axis=0) for values in embedding)
-        logs, state = step(state, (inputs, keras.ops.take(ab, rows, axis=0)))
+        taken = {"lightness": call["lightness"], "embedded": call["embedded"], "ab": ab}
+        given = Given(**keras.tree.map_structure(lambda array: keras.ops.take(array, rows, axis=0), taken))
+        logs, state = step(state, (arrays(names, given), given.ab))
         return state, logs
 
-    state, logs = keras.ops.scan(one, state, rows)
+    state, logs = keras.ops.scan(one, state, call["rows"])
     return {name: values[-1] for name, values in logs.items()}, state

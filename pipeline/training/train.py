@@ -1,12 +1,14 @@
 """Training of one run: Adam and mean squared error, resumable to the bit."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.config import schema
 from pipeline.config.paths import RunFiles
@@ -19,7 +21,8 @@ from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import check_stores, fingerprints
 from pipeline.images import lab
-from pipeline.networks import backend, builder, notation
+from pipeline.networks import backend, builder, heads, inputs
+from pipeline.networks.notation import input_names, resolve
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints, on_device
 from pipeline.training.batches import Batches, Shuffling, load
@@ -56,11 +59,12 @@ def train(
     where = RunFiles(directory)
     partitions = np.array([row["partition"] for row in splits.read(split, images.manifest()["fingerprint"])])
     check_stores(images, embeddings)
+    architecture = resolve(run.architecture, more_architectures)
     made_with = {
         **run_settings(
             run,
             training,
-            notation.resolve(run.architecture, more_architectures),
+            architecture,
             dataset=images.path.parent.name,
             limit=images.manifest().get("limit"),
             images=images.manifest()["settings"],
@@ -70,66 +74,91 @@ def train(
         "fingerprints": fingerprints(images, embeddings, split),
     }
     checkpoint = _claim(where, made_with, training.epochs, replace)
+    names = input_names(architecture, embedding=run.embedding)
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
-    decoded = 3 * lab.SIZE**2 * sum(map(len, rows.values()))
-    scratch = directory if decoded > training.memory_gib * 2**30 else None
-    if scratch:
-        log.info("train: decoded images take more than memory_gib; they are mapped from a file in %s", scratch)
-    examples = load(images, embeddings, rows, scratch)
+    examples = load(images, embeddings, rows, inputs.stored(names), _scratch(directory, rows, training))
     mean_ab = statistics.mean_ab_of_images(examples["train"].ab)
     model = builder.build(
         run.architecture,
         l2=float(run.l2),
         seed=run.seed,
-        start_at=mean_ab if training.start_at == "mean" else (0.0, 0.0),
+        start_at=mean_ab if training.start_at == "mean" else None,
         embedding=run.embedding,
         architectures=more_architectures,
+        outputs={name: array.shape[1:] for name, array in examples["train"].embedded.items()},
     )
     batches_of: type[Batches] = Batches
     if on_device.fits(examples.values()):
         model = on_device.Network(model.inputs, model.outputs)
         examples = {name: on_device.place(each) for name, each in examples.items()}
         batches_of = on_device.Batches
-    validated = batches_of(examples["validation"], run.batch_size, embedding=run.embedding)
-    builder.compile_to_train(model, float(run.learning_rate))
+    builder.compile_to_train(model, heads.get(architecture.head), float(run.learning_rate))
     steps = -(-len(rows["train"]) // run.batch_size)
-    journal = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps)
-    if journal.epochs or journal.step:
-        log.info("train %s: going on after epoch %d, step %d", run.name, journal.epochs, journal.step)
-    if not journal.ended and journal.epochs < training.epochs:
+    recorder = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps)
+    if recorder.epochs or recorder.step:
+        log.info("train %s: going on after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
+    batches = partial(batches_of, examples["train"], names, run.batch_size, run.seed)
+    validated = batches_of(examples["validation"], names, run.batch_size)
+    if not recorder.ended and recorder.epochs < training.epochs:
         where.summary.unlink(missing_ok=True)
-        validation = backend.stream(validated)
-        todo = (training.epochs - journal.epochs) * steps - journal.step
+        todo = (training.epochs - recorder.epochs) * steps - recorder.step
         with (progress or Silent()).track(f"train {run.name}, steps", todo) as advance:
-
-            def fit(epochs: int, first: int = 0) -> None:
-                batches = batches_of(examples["train"], run.batch_size, run.seed, run.embedding, first)
-                journal.calls = batches.calls
-                # Keras loses an exception that comes while it waits for a step's numbers.
-                with held_back() as journal.asked_to_stop:
-                    model.fit(
-                        backend.stream(batches),
-                        initial_epoch=journal.epochs,
-                        epochs=epochs,
-                        shuffle=False,
-                        validation_data=validation,
-                        callbacks=[Shuffling(batches), journal, *_watchers(where, training, batches, advance)],
-                        verbose=0,
-                    )
-
+            watchers = _watchers(where, training, recorder, advance)
             try:
-                if journal.step == steps:
-                    journal.finish_epoch(validation)
-                elif journal.step:
-                    fit(journal.epochs + 1, journal.step)
-                if not journal.ended and journal.epochs < training.epochs:
-                    fit(training.epochs)
+                _fit(model, batches, backend.stream(validated), recorder, steps, training.epochs, watchers)
             except KeyboardInterrupt:
-                journal.save()
+                recorder.save()
                 raise
-        journal.save()
+        recorder.save()
     found = {"mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
-    return journal.finish({"settings": made_with, **found})
+    return recorder.finish({"settings": made_with, **found})
+
+
+def _scratch(directory: Path, rows: Mapping[str, npt.NDArray[np.intp]], training: schema.Training) -> Path | None:
+    """Where decoded images are mapped from, if they take too much memory."""
+    decoded = 3 * lab.SIZE**2 * sum(map(len, rows.values()))
+    if decoded <= training.memory_gib * 2**30:
+        return None
+    log.info("train: decoded images take more than memory_gib; they are mapped from a file in %s", directory)
+    return directory
+
+
+def _fit(
+    model: keras.Model,
+    batches: Callable[..., Batches],
+    validation: Any,
+    recorder: Recorder,
+    steps: int,
+    epochs: int,
+    watchers: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Train until `epochs` epochs are done or the recorder ends it; the first one may be begun already.
+
+    Args:
+        model: compiled.
+        batches: the training batches of an epoch, but for the `first` so many.
+        validation: what `evaluate` takes.
+        recorder: knows how far the training is.
+        steps: in an epoch.
+        epochs: in all.
+        watchers: more callbacks.
+    """
+    if recorder.step == steps:
+        recorder.finish_epoch(validation)
+    while not recorder.ended and recorder.epochs < epochs:
+        rest = batches(first=recorder.step)
+        recorder.calls = rest.calls
+        # Keras loses an exception that comes while it waits for a step's numbers.
+        with held_back() as recorder.asked_to_stop:
+            model.fit(
+                backend.stream(rest),
+                initial_epoch=recorder.epochs,
+                epochs=recorder.epochs + 1 if recorder.step else epochs,
+                shuffle=False,
+                validation_data=validation,
+                callbacks=[Shuffling(rest), recorder, *watchers],
+                verbose=0,
+            )
 
 
 def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
@@ -154,20 +183,20 @@ def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: boo
 
 
 def _watchers(
-    where: RunFiles, training: schema.Training, batches: Batches, advance: Advance
+    where: RunFiles, training: schema.Training, recorder: Recorder, advance: Advance
 ) -> list[keras.callbacks.Callback]:
-    watchers: list[keras.callbacks.Callback] = [_ShowSteps(batches, advance)]
+    watchers: list[keras.callbacks.Callback] = [_ShowSteps(recorder, advance)]
     if training.tensorboard:
         watchers.append(keras.callbacks.TensorBoard(where.tensorboard))
     return watchers
 
 
 class _ShowSteps(keras.callbacks.Callback):
-    def __init__(self, batches: Batches, advance: Advance) -> None:
+    def __init__(self, recorder: Recorder, advance: Advance) -> None:
         super().__init__()
-        self._batches = batches
+        self._recorder = recorder
         self._advance = advance
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        first, end = self._batches.calls[batch]
+        first, end = self._recorder.calls[batch]
         self._advance(end - first)

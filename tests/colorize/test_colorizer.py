@@ -183,7 +183,7 @@ def test_the_embedding_network_is_found_and_known_by_its_digest(keras, tmp_path,
 
     loaded = []
     monkeypatch.setattr(networks, "build_network", lambda settings, weights: loaded.append(weights))
-    monkeypatch.setattr(networks, "EmbeddingNetwork", lambda entry, network, batch_size: batch_size)
+    monkeypatch.setattr(networks, "EmbeddingNetwork", lambda entry, network, batch_size, outputs: batch_size)
     digest = files.digest_bytes(b"own")
     record = embedded(tmp_path, b"own", digest)
     assert of_run.load(tmp_path / "results" / "r", record) == 1

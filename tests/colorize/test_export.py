@@ -83,7 +83,7 @@ def _small(request, monkeypatch):
         return
     from pipeline.embedding import of_run
 
-    def load(folder, record, weights):
+    def load(folder, record, weights, outputs):
         return None if record["embedding"]["weights"] == "none" else request.getfixturevalue("embed")
 
     monkeypatch.setattr(of_run, "load", load)
@@ -230,7 +230,11 @@ def test_what_answers_otherwise_is_not_kept(keras, run, made, cases, tmp_path, m
         (ab,) = [case[2] for case in cases if case[0] is lightness]
         return wrong(ab).astype(np.float32)
 
-    monkeypatch.setattr(export, "_cases", lambda *given: [export._Case(*case) for case in cases])
+    monkeypatch.setattr(
+        export,
+        "_cases",
+        lambda *given: [export._Case(lightness, {"embedding": embedding}, ab) for lightness, embedding, ab in cases],
+    )
     monkeypatch.setattr(runtimes, f"open_{form.target}", lambda path, threads: answer)
     monkeypatch.setattr(runtimes, f"write_{form.target}", lambda *given: None)
     with pytest.raises(InputError, match=told):

@@ -256,37 +256,10 @@ def test_without_the_embedding_the_network_is_the_same_but_for_its_share_of_one_
     assert np.abs(output(whole, [lightness, embedding]) - expected).max() > 1e-3
 
 
-def test_a_model_is_given_what_it_takes(build):
-    from pipeline.networks import builder
-
-    lightness, embedding = np.zeros((2, 8, 8), np.uint8), np.zeros((2, 1000), np.float32)
-    for with_it in (True, False):
-        given = builder.inputs(build("arch3", embedding=with_it), lightness, embedding)
-        assert [array.shape for array in given] == [(2, 8, 8, 1), (2, 1000)][: 1 + with_it]
-
-
-@pytest.mark.parametrize(("name", "more"), [("arch3", None), ("mine", MINE)])
-def test_the_halves_are_the_model_and_leave_it_as_it_is(build, name, more):
-    from pipeline.networks import builder
-
-    model = build(name, seed=2, start_at=(128.0, 120.0), architectures=more)
-    before = [weight.copy() for weight in model.get_weights()]
-    encoder, decoder = builder.halves(model)
-    lightness, embedding = inputs()
-    encoded = output(encoder, lightness)
-    for given in (embedding, -embedding):
-        got = np.asarray(decoder([encoded, given]))
-        np.testing.assert_allclose(got, output(model, [lightness, given]), rtol=1e-6, atol=1e-5)
-    decoder.get_layer("ab").bias.assign([0.0, 0.0])
-    for one, two in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(one, two)
-
-
-def test_a_model_without_embedding_has_no_halves(build):
-    from pipeline.networks import builder
-
-    with pytest.raises(ValueError, match="with an embedding"):
-        builder.halves(build("mine", embedding=False, architectures=MINE))
+def test_an_embedding_has_the_length_that_its_network_gives(build):
+    model = build("mine", architectures=MINE, outputs={"embedding": (7,)})
+    assert [tensor.shape for tensor in model.inputs] == [(None, None, None, 1), (None, 7)]
+    assert parameters("mine", MINE["mine"], embedding=True, outputs={"embedding": (7,)}) == model.count_params()
 
 
 def test_unknown_and_taken_names_are_refused():

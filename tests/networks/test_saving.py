@@ -101,6 +101,17 @@ def renamed(old, new):
     return lambda members: {**members, "config.json": members["config.json"].replace(old, new)}
 
 
+def test_a_model_saved_before_the_modules_moved_is_loaded(model, tmp_path):
+    from pipeline.networks import saving
+
+    path = tmp_path / "model.keras"
+    saving.save(model, path)
+    before = path.read_bytes()
+    changed(path, renamed(b'"module": "pipeline.networks.layers"', b'"module": "pipeline.architectures"'))
+    assert path.read_bytes() != before and b"pipeline.networks" not in path.read_bytes()
+    np.testing.assert_array_equal(answer(saving.load(path)), answer(model))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

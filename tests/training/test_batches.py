@@ -7,20 +7,22 @@ import sys
 import numpy as np
 import pytest
 
+INPUTS = ("L", "embedding")
+
 
 def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
     from pipeline.training import batches
 
     rows = {name: prepared.rows(name) for name in ("train", "validation")}
-    little = batches.load(prepared.images, prepared.embeddings, rows, tmp_path)
-    much = batches.load(prepared.images, prepared.embeddings, rows)
+    little = batches.load(prepared.images, prepared.embeddings, rows, ["embedding"], tmp_path)
+    much = batches.load(prepared.images, prepared.embeddings, rows, ["embedding"])
     assert list(little) == list(much) == list(rows)
     for name in rows:
         assert isinstance(little[name].lightness, np.memmap) and isinstance(little[name].ab, np.memmap)
         assert not isinstance(much[name].lightness, np.memmap)
         for one, two, truth in zip(
-            (little[name].lightness, little[name].ab, little[name].embedding),
-            (much[name].lightness, much[name].ab, much[name].embedding),
+            (little[name].lightness, little[name].ab, little[name].embedded["embedding"]),
+            (much[name].lightness, much[name].ab, much[name].embedded["embedding"]),
             prepared.arrays(name), strict=True,
         ):  # fmt: skip
             np.testing.assert_array_equal(one, truth)
@@ -39,8 +41,12 @@ def test_each_shard_is_read_once_for_all_partitions(keras, prepared, monkeypatch
         return usual(self, name, start, *rest)
 
     monkeypatch.setattr(Store, "read", counted)
-    batches.load(prepared.images, prepared.embeddings, {name: prepared.rows(name) for name in ("train", "validation")})
+    rows = {name: prepared.rows(name) for name in ("train", "validation")}
+    batches.load(prepared.images, prepared.embeddings, rows, ["embedding"])
     assert len(read) == len(set(read)) == 2 * prepared.images.shard_count() + prepared.embeddings.shard_count()
+    read.clear()
+    batches.load(prepared.images, prepared.embeddings, rows, [])
+    assert {name for name, _ in read} == {"L", "ab"}
 
 
 def numbered(n=11):
@@ -48,13 +54,14 @@ def numbered(n=11):
 
     marks = np.arange(n, dtype=np.uint8)
     image = marks[:, None, None].repeat(2, 1).repeat(2, 2)
-    return batches.Examples(image, np.stack([image, image], -1), marks[:, None].astype(np.float32))
+    return batches.Examples(image, np.stack([image, image], -1), {"embedding": marks[:, None].astype(np.float32)})
 
 
 def order(batches):
     seen = []
     for number in range(len(batches)):
-        (lightness, embedding), ab = batches[number]
+        inputs, ab = batches[number]
+        lightness, embedding = inputs["L"], inputs["embedding"]
         assert lightness.shape[1:] == (2, 2, 1) and lightness.dtype == ab.dtype == np.uint8
         np.testing.assert_array_equal(lightness[:, 0, 0, 0], embedding[:, 0])
         np.testing.assert_array_equal(ab[:, 1, 1, 1], embedding[:, 0])
@@ -65,15 +72,15 @@ def order(batches):
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(keras):
     from pipeline.training.batches import Batches
 
-    batches = Batches(numbered(), 4, shuffle_seed=7)
+    batches = Batches(numbered(), INPUTS, 4, shuffle_seed=7)
     for epoch in (1, 2, 3, 1):
         expected = np.random.default_rng((7, epoch)).permutation(11).tolist()
         batches.shuffle(epoch)
         assert order(batches) == [expected[:4], expected[4:8], expected[8:]]
-    other = Batches(numbered(), 4, shuffle_seed=8)
+    other = Batches(numbered(), INPUTS, 4, shuffle_seed=8)
     other.shuffle(1)
     assert order(other) != order(batches)
-    unshuffled = Batches(numbered(), 4)
+    unshuffled = Batches(numbered(), INPUTS, 4)
     unshuffled.shuffle(1)
     assert [row for batch in order(unshuffled) for row in batch] == list(range(11))
 
@@ -82,13 +89,13 @@ def test_the_stream_has_the_batches_in_the_order_of_each_epoch_and_is_not_tuned(
     from pipeline.networks import backend
     from pipeline.training.batches import Batches, Shuffling
 
-    batches = Batches(numbered(), 4, shuffle_seed=7)
+    batches = Batches(numbered(), INPUTS, 4, shuffle_seed=7)
     stream, shuffling = backend.stream(batches), Shuffling(batches)
     assert stream.options().autotune.enabled is False and int(stream.cardinality()) == len(batches) == 3
     for epoch in range(2):
         shuffling.on_epoch_begin(epoch)
         expected = np.random.default_rng((7, epoch + 1)).permutation(11)
-        seen = [[np.asarray(part) for part in (*inputs, ab)] for inputs, ab in stream]
+        seen = [[np.asarray(part) for part in (*map(inputs.get, INPUTS), ab)] for inputs, ab in stream]
         assert [part.dtype for part in seen[0]] == [np.uint8, np.float32, np.uint8]
         for part in range(3):
             whole = np.concatenate([batch[part] for batch in seen])
@@ -98,15 +105,15 @@ def test_the_stream_has_the_batches_in_the_order_of_each_epoch_and_is_not_tuned(
 def test_without_the_embedding_batches_are_the_same_images_in_the_same_order(keras):
     from pipeline.training.batches import Batches
 
-    whole, without = (Batches(numbered(), 4, shuffle_seed=7, embedding=with_it) for with_it in (True, False))
+    whole, without = (Batches(numbered(), names, 4, shuffle_seed=7) for names in (INPUTS, ["L"]))
     whole.shuffle(2)
     without.shuffle(2)
     assert len(without) == len(whole) == 3
     for number in range(3):
-        (lightness, _), ab = whole[number]
+        both, ab = whole[number]
         inputs, same_ab = without[number]
-        assert len(inputs) == 1
-        np.testing.assert_array_equal(inputs[0], lightness)
+        assert list(inputs) == ["L"]
+        np.testing.assert_array_equal(inputs["L"], both["L"])
         np.testing.assert_array_equal(same_ab, ab)
 
 
@@ -132,8 +139,8 @@ def mapped():
 found = [mapped()]
 backend.start(1)
 found.append(mapped())
-data = batches.Examples(np.zeros((4, 2, 2), np.uint8), np.zeros((4, 2, 2, 2), np.uint8), np.zeros((4, 3), np.float32))
-stream = iter(backend.stream(batches.Batches(data, 2)))
+data = batches.Examples(np.zeros((4, 2, 2), np.uint8), np.zeros((4, 2, 2, 2), np.uint8), {})
+stream = iter(backend.stream(batches.Batches(data, ["L"], 2)))
 for _ in range(2):
     next(stream)
     found.append(mapped())

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 from pipeline.config.loading import parse_config
 from pipeline.config.paper import RUNS as PAPER_RUNS
 from pipeline.config.paths import Paths
-from pipeline.core import lost
+from pipeline.core import lost, plugins
 from pipeline.core.errors import InputError
 from pipeline.core.files import canonical_json
 from pipeline.planning import check, estimate
@@ -33,6 +33,7 @@ def or_stop(function, *arguments):
         sys.exit(2)
 
 
+or_stop(plugins.load)
 CONFIG = or_stop(parse_config, config)
 PATHS = Paths(CONFIG)
 DATA = str(PATHS.directory)
