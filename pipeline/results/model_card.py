@@ -69,7 +69,6 @@ def _view(run: RunResults) -> dict[str, Any]:
     source = settings["images"]["source"]
     diverged = run.status.startswith("diverged")
     network = None if made["weights"] == "none" else registry.of_record(made)
-    outputs = network.outputs if network else None
     weights = recipe.label(made) if network else "no embedding"
     tables = [(name, *_table(run, name)) for name in ("test", "validation")]
     return {
