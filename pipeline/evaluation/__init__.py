@@ -1,1 +1,1 @@
-"""What is measured, and how sure it is."""
+"""Metrics, confidence intervals, baselines, and the loop that scores predictors."""

@@ -1,4 +1,4 @@
-"""The scores of the baselines: once per dataset and split, not per run."""
+"""The scores of the baselines, computed once per dataset and split."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -31,13 +31,9 @@ Rarity = Mapping[str, npt.NDArray[np.float64]]
 
 
 def settings(seed: int, embedding: schema.Embedding) -> dict[str, Any]:
-    """What decides the scores of the baselines, besides images and split."""
+    """The settings that determine the baselines' scores, besides images and split."""
     more = [name for name in predictors.BASELINES if name not in predictors.BUILT_IN]
-    return {
-        "seed": seed,
-        "recognition": recipe.recognition(embedding),
-        **({"more": more} if more else {}),
-    }
+    return {"seed": seed, "recognition": recipe.recognition(embedding), **({"more": more} if more else {})}
 
 
 def score_baselines(
@@ -57,17 +53,17 @@ def score_baselines(
     Args:
         images: the store of images.
         split: splits.csv.
-        out: the CSV to write, with `scores.COLUMNS` and an empty run. Beside it come the same scores image by image,
-            the test images as pictures, and, last, the manifest; see `BaselineFiles`.
+        out: the CSV to write, with `scores.COLUMNS` and an empty run; see `BaselineFiles` for the files beside it. The
+            manifest is written last.
         batch_size: images at a time.
-        seed: of the shuffle, and of the resamples that intervals come from.
-        threads: so many images are measured side by side.
-        embedding: the embedding network; with ImageNet weights it also says what it recognises.
+        seed: of the shuffle and of the bootstrap.
+        threads: number of images measured in parallel.
+        embedding: the embedding network, which measures recognition if it has ImageNet weights.
         replace: whether scores made with other settings may be replaced.
-        progress: told of each image.
+        progress: advances with every image.
 
     Raises:
-        InputError: the images or the split are missing, or there are scores made with other settings.
+        InputError: images or split are missing, or scores made with other settings exist.
     """
     made_with, where = settings(seed, embedding), BaselineFiles(out)
     if not replace:
@@ -113,7 +109,7 @@ def score_baselines(
 
 
 def _write_pictures(data: Dataset, folder: Path, batch: Batch, answers: Mapping[str, Ab], pool: Executor) -> None:
-    """Write a batch's test images, in colour and in gray."""
+    """Write the test images of a batch, in colour and in gray."""
 
     def write(place: int) -> None:
         lightness, name = batch.truth.lightness[place], jpeg.name(int(batch.rows[place]))
@@ -125,7 +121,7 @@ def _write_pictures(data: Dataset, folder: Path, batch: Batch, answers: Mapping[
 
 @dataclass(frozen=True)
 class Baselines:
-    """What evaluation needs of the baselines."""
+    """The baselines' scores, as the evaluation of a run needs them."""
 
     rows: list[dict[str, str]]
     answers: Mapping[str, Columns]
@@ -136,10 +132,10 @@ class Baselines:
 def read_baselines(
     path: Path, images: Store, split: Path, seed: int, embedding: schema.Embedding = schema.Embedding()
 ) -> Baselines:
-    """Read what `score_baselines` wrote.
+    """Read the files that `score_baselines` wrote.
 
     Raises:
-        InputError: it is missing, damaged, or was made from other images, another split or with other settings.
+        InputError: they are missing, damaged, or made from other images, another split or with other settings.
     """
     where = BaselineFiles(path)
     manifest = files.read_json(where.manifest)

@@ -1,4 +1,4 @@
-"""How sure a mean over images is: the bootstrap over whole groups of images.
+"""Confidence intervals of means over images: the bootstrap over whole groups of images.
 
 The images of a group (one archive, one scene) resemble each other, so groups are drawn, not images. Efron and
 Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13; for groups, Davison and Hinkley, "Bootstrap
@@ -15,33 +15,26 @@ import numpy.typing as npt
 Values = npt.NDArray[np.float64]
 
 DRAWS = 1000  # resamples
-LEVEL = 0.95  # share of the resamples between the ends of an interval
-FEWEST_GROUPS = 10  # with fewer, resamples are too alike for an interval to hold what it says
-BLOCK = 2**18  # groups that are drawn at a time: bounds memory at some 10 MB
+LEVEL = 0.95  # share of the resamples within an interval
+FEWEST_GROUPS = 10  # with fewer, resamples are too alike for an interval to be reliable
+BLOCK = 2**18  # groups drawn at a time: limits memory to about 10 MB
 
 
 class Bootstrap:
     """The resamples of one set of images.
 
-    A resample draws as many groups as there are, with replacement; its mean is that of all images in the groups drawn.
-    The same groups and seed give the same resamples, so the difference between the means of two answers, resample by
-    resample, is that of paired answers. The order of images does not matter but for rounding.
+    A resample draws as many groups as there are, with replacement; its mean is that of all images in the drawn groups.
+    The same groups and seed give the same resamples, so the difference between two answers' means, resample by
+    resample, is a paired difference. The order of images changes results only by rounding.
 
     Attributes:
-        reason: why there are no resamples, as "3 groups, fewer than 10"; else empty.
+        reason: why there are no resamples, such as "3 groups, fewer than 10"; otherwise empty.
     """
 
     def __init__(self, groups: Sequence[str], seed: int = 0, draws: int = DRAWS) -> None:
-        """Prepare; nothing is drawn yet.
-
-        Args:
-            groups: the group of each of n images.
-            seed: of the random draws.
-            draws: number of resamples.
-        """
-        names, numbers = np.unique(np.asarray(groups, np.str_), return_inverse=True)
-        self._group = numbers  # (n,), numbered by name
-        self._sizes = np.bincount(numbers, minlength=len(names)).astype(np.float64)
+        """Prepare `draws` resamples of n images, given the group of each."""
+        names, self._group = np.unique(np.asarray(groups, np.str_), return_inverse=True)
+        self._sizes = np.bincount(self._group, minlength=len(names)).astype(np.float64)
         self._seed = seed
         self._draws = draws
         self.reason = ""
@@ -55,8 +48,8 @@ class Bootstrap:
             columns: by name, (n,) float64, a value per image in the order of `groups`.
 
         Returns:
-            By name, (1 + draws,) float64, or (1,) if there is a `reason`: first the plain mean over images, summed
-            exactly, then those of the resamples. A column that holds NaN or infinity has NaN in all resamples.
+            By name, (1 + draws,) float64, or (1,) if there is a `reason`: first the mean over all images, summed
+            exactly, then those of the resamples. A column with NaN or infinity has NaN in all resamples.
         """
         n, groups = len(self._group), len(self._sizes)
         result, sums, bounds = {}, {}, {}
@@ -74,7 +67,7 @@ class Bootstrap:
         for first, counts in () if self.reason else self._counts():
             images = counts @ self._sizes
             for name, of_groups in sums.items():
-                # One column at a time: in one product, equal columns may be rounded unlike each other.
+                # One column at a time: a single matrix product may round equal columns differently.
                 with np.errstate(over="ignore", invalid="ignore"):
                     means = counts @ of_groups / images
                 result[name][1 + first : 1 + first + len(counts)] = np.clip(means, *bounds[name])
@@ -87,16 +80,15 @@ class Bootstrap:
         step = max(1, BLOCK // groups)
         for first in range(0, self._draws, step):
             k = min(step, self._draws - first)
-            drawn = rng.integers(groups, size=(k, groups))
-            drawn += groups * np.arange(k)[:, None]
+            drawn = rng.integers(groups, size=(k, groups)) + groups * np.arange(k)[:, None]
             yield first, np.bincount(drawn.ravel(), minlength=k * groups).reshape(k, groups).astype(np.float64)
 
 
 def interval(values: npt.ArrayLike) -> tuple[float, float | None, float | None]:
-    """The plain mean and the ends of its percentile interval: of `LEVEL` of the resamples, as many beyond either end.
+    """The plain mean and its percentile interval, which contains `LEVEL` of the resamples.
 
     Args:
-        values: (1 + draws,) float64 of `Bootstrap.means`, or made of such arrays: a difference, a root, a ratio.
+        values: (1 + draws,) float64 of `Bootstrap.means`, or computed from such arrays (a difference, a ratio).
 
     Returns:
         value, low, high; low and high are None if there are no resamples or any value is not finite.
@@ -110,15 +102,15 @@ def interval(values: npt.ArrayLike) -> tuple[float, float | None, float | None]:
 
 
 def verdict(low: float | None, high: float | None, better: Literal["higher", "lower"]) -> str:
-    """What an interval says of a difference, own minus other.
+    """Judge a difference, own minus other, by its interval.
 
     Args:
         low: lower end, None or NaN without an interval.
         high: upper end, likewise.
-        better: whether a higher or a lower metric is the better one.
+        better: whether higher or lower values of the metric are better.
 
     Returns:
-        "better", "worse", "no clear difference" (the interval holds zero) or "no interval".
+        "better", "worse", "no clear difference" (the interval contains zero) or "no interval".
     """
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return "no interval"
@@ -128,11 +120,11 @@ def verdict(low: float | None, high: float | None, better: Literal["higher", "lo
 
 
 def _mean(values: Values) -> float:
-    """The mean of (n,) values, whatever their order; as numpy gives it if they, or their sum, are not finite."""
+    """The mean of (n,) values, independent of their order; numpy's if they, or their sum, are not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         if len(values) == 0:
             return math.nan
         if not np.isfinite(np.abs(values).sum()):
             return float(values.mean())
-    # A mean lies between the least and the greatest value; rounding must not make a width of it where all are equal.
+    # Rounding must not move the mean outside the range of the values, or equal values would get an interval.
     return float(np.clip(math.fsum(values) / len(values), values.min(), values.max()))

@@ -1,4 +1,4 @@
-"""What is measured of a batch of predictions: a number per image and measure."""
+"""The measures of a batch of predictions: one number per image and measure."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import skimage  # its parts load when they are used: planning a workflow does not wait for them
+import skimage  # loads its modules on first use, so planning a workflow does not wait for them
 
 from pipeline.evaluation import metrics
 from pipeline.images import lab
@@ -19,24 +19,17 @@ Columns = Mapping[str, Values]
 
 @dataclass(frozen=True)
 class Truth:
-    """A batch of k true images; what is derived from them is computed once, however many answers are scored.
+    """A batch of k true images; everything derived from them is computed once for all answers.
 
     Attributes:
         lightness: (k, H, W) uint8.
         ab: (k, H, W, 2) uint8.
-        rarity: (k, bins) float64, for each image the weights of its partition's colour bins; see `metrics.rarity`.
+        rarity: (k, bins) float64, the weights of each image's colour bins in its partition; see `metrics.rarity`.
     """
 
     lightness: lab.UInt8
     ab: lab.UInt8
     rarity: Values
-
-    def __post_init__(self) -> None:
-        if self.ab.shape != (*self.lightness.shape, 2) or len(self.rarity) != len(self.lightness):
-            raise ValueError(
-                "expected L (k, H, W), ab (k, H, W, 2) and k rows of weights, "
-                f"received {self.lightness.shape}, {self.ab.shape} and {len(self.rarity)}"
-            )
 
     def __getitem__(self, chosen: Any) -> "Truth":
         return Truth(self.lightness[chosen], self.ab[chosen], self.rarity[chosen])
@@ -48,7 +41,7 @@ class Truth:
 
     @cached_property
     def lab(self) -> Values:
-        """CIE Lab (k, H, W, 3) float64 of `rgb`: colours outside sRGB are already clipped."""
+        """CIE Lab (k, H, W, 3) float64 of `rgb`, in which colours outside sRGB are already clipped."""
         return np.asarray(skimage.color.rgb2lab(self.rgb))
 
     @cached_property
@@ -63,15 +56,15 @@ class Truth:
 
 
 def measure_accuracy(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
-    """The accuracy alone, of an answer that is no colour; arguments as in `measure`."""
+    """The accuracy alone, for an answer that is not a colour; arguments as in `measure`."""
     return {"accuracy": metrics.accuracy(predicted_ab, truth.ab)}
 
 
 def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
     """Measure a batch of k predictions.
 
-    What is measured on pictures compares sRGB of 8 bits, both with the true L. An image whose prediction is not finite
-    everywhere has NaN in all but accuracy: a diverged model gets no number.
+    Measures of pictures compare 8-bit sRGB, reconstructed with the true L. An image whose prediction is not finite
+    everywhere gets NaN in all measures but accuracy.
 
     Args:
         truth: the k images.
@@ -80,10 +73,10 @@ def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Va
     Returns:
         (k,) float64 by measure.
     """
+    measured = measure_accuracy(truth, predicted_ab)
     finite = np.isfinite(predicted_ab).all(axis=(1, 2, 3))
     if finite.all():
-        return {**measure_accuracy(truth, predicted_ab), **_measure_finite(truth, predicted_ab)}
-    measured = measure_accuracy(truth, predicted_ab)
+        return {**measured, **_measure_finite(truth, predicted_ab)}
     for name, values in _measure_finite(truth[finite], predicted_ab[finite]).items():
         measured[name] = np.full(len(finite), np.nan)
         measured[name][finite] = values
@@ -92,11 +85,10 @@ def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Va
 
 def _measure_finite(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
     rgb = lab.to_rgb(truth.lightness, predicted_ab)
-    rgb_mse = metrics.rgb_squared_error(rgb, truth.rgb)
-    # Not -1, which numpy cannot tell where there is no image at all.
-    difference = metrics.ciede2000_map(np.asarray(skimage.color.rgb2lab(rgb)), truth.lab).reshape(
-        len(rgb), math.prod(truth.lightness.shape[1:])
-    )
+    rgb_mse = metrics.squared_error(rgb, truth.rgb)
+    # Not -1: numpy cannot infer it when there are no images.
+    pixels = math.prod(truth.lightness.shape[1:])
+    difference = metrics.ciede2000_map(np.asarray(skimage.color.rgb2lab(rgb)), truth.lab).reshape(len(rgb), pixels)
     credit = metrics.auc_credit(predicted_ab, truth.ab)
     auc_weighted, rarity = metrics.weighted_auc(credit, truth.weights)
     colourfulness = metrics.colourfulness(rgb)

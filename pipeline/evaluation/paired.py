@@ -1,4 +1,4 @@
-"""Is it better? Paired differences between answers on the same images, and what they say of a run in plain words."""
+"""Paired differences between answers on the same images, and the findings about a run in plain words."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,12 @@ from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL
 from pipeline.evaluation.vocabulary import heading, signed, term
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "against", "metric", "value", "low", "high", "verdict")
-# What a run must beat on the test images to have learned something: metric and answer.
+# A run that has learned something beats these on the test images: metric and baseline.
 HURDLES = (("rmse", MEAN), ("rmse", GRAY), ("ciede2000", GRAY), ("accuracy", MAJORITY))
-# What the findings compare.
 _FOUND = (*HURDLES[:3], ("ciede2000", SHUFFLED), HURDLES[3])
-ONE_COLOUR = "The network answers one colour everywhere"  # how that finding begins
+ONE_COLOUR = "The network answers one colour everywhere"  # the start of that finding
 ALL_BUT_GRAY = 0.1  # of the truth's mean chroma
-SAME = 1e-5  # relative; less is rounding: a network's answers are float32, a baseline's float64
+SAME = 1e-5  # relative; smaller differences are rounding, since networks answer in float32
 
 Row = dict[str, Any]
 
@@ -27,12 +26,12 @@ Row = dict[str, Any]
 def difference_rows(run: str, dataset: str, over: scores.Summed, chosen: Sequence[scores.Sample]) -> list[Row]:
     """The model's metrics minus those of every other answer, with the interval of the paired difference.
 
-    Metrics of which neither way is better (colourfulness, chroma_ratio) are left out.
+    Metrics without a better direction (colourfulness, chroma_ratio) are left out.
 
     Args:
         run: run name.
         dataset: dataset name.
-        over: `scores.summed` of the model and the other answers, over the same samples; rows are in their order.
+        over: `scores.summed` of the model and the other answers over the same samples.
         chosen: the samples.
 
     Returns:
@@ -65,16 +64,16 @@ def findings(
     differences: Sequence[Mapping[str, Any]],
     only_colour: tuple[int, int] | None = None,
 ) -> list[str]:
-    """What the test images say of a run, in sentences; a difference whose interval holds zero is not called better.
+    """The findings about a run on the test images, in sentences.
 
     Args:
         status: how training ended.
         rows: rows with `scores.COLUMNS`.
         differences: rows with `COLUMNS`.
-        only_colour: the one (a, b), in 8-bit units, that the model answers everywhere, if there is but one.
+        only_colour: (a, b), in 8-bit units, if the model answers this one colour everywhere.
     """
     value = {(r["answer"], r["metric"]): float(r["value"]) for r in rows if r["partition"] == "test"}
-    found = {(r["against"], r["metric"]): r for r in differences if r["partition"] == "test"}
+    found = _against(differences)
     if not math.isfinite(value.get((MODEL, "rmse"), math.nan)):
         return [f"The network's answers are not numbers ({status}); only their accuracy can be scored."]
     sentences = []
@@ -82,7 +81,7 @@ def findings(
         a, b = only_colour
         sentences.append(f"{ONE_COLOUR}, a = {a}, b = {b}: it has learned no colours.")
     for metric, against in _FOUND:
-        if row := found.get((against, metric)):
+        if row := found.get((metric, against)):
             numbers = _numbers(metric, value[MODEL, metric], value[against, metric])
             sentences.append(f"{numbers} for {BASELINES[against].meaning}: {_judged(row)}.")
     ratio = value.get((MODEL, "chroma_ratio"), math.nan)
@@ -90,7 +89,7 @@ def findings(
         sentences.append(f"The colours are all but gray: {ratio:.0%} of the true pictures' chroma.")
     elif math.isfinite(ratio):
         sentences.append(f"The colours have {ratio:.0%} of the true pictures' chroma.")
-    if row := found.get((EMBEDDING_SHUFFLED, "rmse")):
+    if row := found.get(("rmse", EMBEDDING_SHUFFLED)):
         numbers = _numbers("rmse", value[MODEL, "rmse"], value[EMBEDDING_SHUFFLED, "rmse"])
         sentences.append(f"Does the embedding matter? {numbers} with another image's embedding: {_judged(row)}.")
     return sentences
@@ -112,13 +111,18 @@ def _judged(row: Mapping[str, Any]) -> str:
 
 
 def _gains(row: Mapping[str, Any]) -> bool:
-    """Whether the value alone is better; false for NaN."""
+    """Whether the value is better, ignoring the interval; False for NaN."""
     return bool(float(row["value"]) * (-1 if term(row["metric"]).better == "lower" else 1) > 0)
 
 
+def _against(differences: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The model's differences on the test images, by metric and baseline."""
+    return {(r["metric"], r["against"]): r for r in differences if r["partition"] == "test" and r["answer"] == MODEL}
+
+
 def missed(differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The `HURDLES` that a run does not clear on the test images, in words. Without an interval the value decides."""
-    found = {(r["metric"], r["against"]): r for r in differences if r["partition"] == "test" and r["answer"] == MODEL}
+    """The `HURDLES` that a run misses on the test images, in words. Without an interval the value decides."""
+    found = _against(differences)
     return [
         f"{term(metric).label} no better than {heading(against)}"
         for metric, against in HURDLES
@@ -128,8 +132,8 @@ def missed(differences: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def remark(differences: Sequence[Mapping[str, Any]]) -> str:
-    """A few words on the test images for a table: empty only if the model is shown to clear all `HURDLES`."""
-    found = {(r["metric"], r["against"]): r for r in differences if r["partition"] == "test" and r["answer"] == MODEL}
+    """A short remark on the test images for a table; empty if the model clears all `HURDLES` with intervals."""
+    found = _against(differences)
     if ("rmse", MEAN) not in found:
         return "not compared"
     if not math.isfinite(float(found["rmse", MEAN]["value"])):

@@ -1,4 +1,4 @@
-"""The file of measures image by image: a row per answer, metric and image."""
+"""The file of scores per image: a row per answer, metric and image."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,11 @@ from pipeline.evaluation import scores
 from pipeline.evaluation.measures import Columns, Values
 
 COLUMNS = ("run", "dataset", "partition", "id", "group", "row", "answer", "metric", "value")
-# Of one image, psnr_pooled is psnr and delta_cf_set is delta_cf_images.
+# For one image, psnr_pooled equals psnr and delta_cf_set equals delta_cf_images.
 NAMES = (
     *(name for name in scores.METRICS if name not in ("psnr_pooled", "delta_cf_set")),
     *("rgb_mse", "auc_weighted", "rarity", "colourfulness_true", "chroma", "chroma_true"),
 )
-CHUNK = 100_000  # rows in memory at a time
 
 
 def write(
@@ -32,14 +31,8 @@ def write(
     """
     import pandas as pd
 
-    fixed = pd.DataFrame(
-        {
-            "run": run,
-            "dataset": dataset,
-            **{name: [image[name] for image in images] for name in ("partition", "id", "group")},
-            "row": np.arange(len(images)),
-        }
-    )
+    fixed = pd.DataFrame({name: [image[name] for image in images] for name in ("partition", "id", "group")})
+    fixed = fixed.assign(run=run, dataset=dataset, row=np.arange(len(images)))
     with files.written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(",".join(COLUMNS) + "\n")
         for answer, measures in answers.items():
@@ -54,7 +47,7 @@ def write(
 
 @dataclass(frozen=True)
 class PerImage:
-    """What a per-image file holds: one entry per image, and measures by answer."""
+    """The contents of a per-image file: one entry per image, and the measures, (n,) float64 each, by answer."""
 
     partitions: list[str]
     ids: list[str]
@@ -64,56 +57,38 @@ class PerImage:
 
 
 def read(path: Path, answers: Iterable[str] | None = None) -> PerImage:
-    """Read what `write` wrote, all answers or some.
+    """Read a per-image file, with all answers or some.
 
     Raises:
-        InputError: the file is missing, or is not of that form.
+        InputError: the file is missing or malformed.
     """
     import pandas as pd
 
     wanted = None if answers is None else set(answers)
-    images: dict[str, list[Any]] = {"partition": [], "id": [], "group": [], "row": []}
-    few = ("run", "dataset", "partition", "answer", "metric")  # columns of few different texts
-    seen: dict[tuple[str, str], int] = {}
-    found: dict[str, dict[str, list[Values]]] = {}
+    types: dict[str, Any] = {**dict.fromkeys(COLUMNS, "category"), "id": str, "group": str, "row": int, "value": float}
     try:
-        types: dict[str, Any] = {
-            **dict.fromkeys(COLUMNS, str),
-            **dict.fromkeys(few, "category"),
-            "row": int,
-            "value": float,
-        }
-        for chunk in pd.read_csv(
+        table = pd.read_csv(
             path,
             usecols=COLUMNS,
             dtype=types,
             keep_default_na=False,
             na_values={"value": ["nan"]},
-            float_precision="round_trip",  # loses no bit, as pandas' own may
-            chunksize=CHUNK,
-        ):
-            for key, part in chunk.groupby(["answer", "metric"], sort=False, observed=True):
-                answer, metric = map(str, key)
-                start = seen.get((answer, metric), 0)
-                seen[answer, metric] = start + len(part)
-                if next(iter(seen)) == (answer, metric):
-                    for name, values in images.items():
-                        values += part[name].tolist()
-                if images["row"][start : start + len(part)] != part["row"].tolist():
-                    raise ValueError(f"{answer}, {metric} is of other images than the rows before")
-                if wanted is None or answer in wanted:
-                    numbers = part["value"].to_numpy(np.float64)
-                    found.setdefault(answer, {}).setdefault(metric, []).append(numbers)
-        if len(set(seen.values())) > 1:
-            raise ValueError("not every answer and metric has all images")
-        if len(set(images["row"])) < len(images["row"]) or min(images["row"], default=0) < 0:
-            raise ValueError("rows that are negative or stand there twice")
+            float_precision="round_trip",
+        )
+        images, found = table[:0], dict[str, dict[str, Values]]()
+        for number, (key, part) in enumerate(table.groupby(["answer", "metric"], sort=False, observed=True)):
+            answer, metric = map(str, key)
+            images = images if number else part
+            if part["row"].tolist() != images["row"].tolist() or not part["row"].is_unique:
+                raise ValueError(f"the rows of {answer}, {metric} are not one per image")
+            if wanted is None or answer in wanted:
+                found.setdefault(answer, {})[metric] = part["value"].to_numpy(np.float64)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}, received: {reason}; make the file again"
+            f"{path}: expected the columns {', '.join(COLUMNS)}, received: {reason}; run the stage that writes it again"
         ) from None
-    columns = {answer: {name: np.concatenate(parts) for name, parts in here.items()} for answer, here in found.items()}
-    return PerImage(images["partition"], images["id"], images["group"], images["row"], columns)
+    partitions, ids, groups = (images[name].tolist() for name in ("partition", "id", "group"))
+    return PerImage(partitions, ids, groups, images["row"].tolist(), found)

@@ -1,10 +1,8 @@
-"""Predictors: what answers ab for a batch of images. Baselines are those that need no network.
+"""Predictors: functions from a `Batch` to predicted ab by answer name. Baselines are predictors without a network.
 
-A *predictor* is a function from a `Batch` to answers by name; several answers may share work, as a network's with its
-own and with another image's embedding share the encoder. `pipeline.evaluation.scoring.score` scores any of them.
-
-A baseline is one answer, made once from what is known of the dataset. To add one from outside, call `register` in a
-module that `DEEPCOLOR_PLUGINS` names.
+A predictor may give several answers that share work: a network's answers with different embeddings share its encoder.
+`pipeline.evaluation.scoring.score` scores any predictor. To add a baseline, call `register` in a module named in
+`DEEPCOLOR_PLUGINS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +31,8 @@ class Batch:
 
     Attributes:
         rows: (k,) their rows in the stores.
-        truth: the k true images; a predictor takes only `truth.lightness`, unless it is meant to know more.
-        embedded: what the embedding network gave for them, (k, ...) by array.
+        truth: the k true images; only baselines such as the ceiling look beyond `truth.lightness`.
+        embedded: their stored embeddings, (k, ...) by array.
     """
 
     rows: npt.NDArray[np.intp]
@@ -51,14 +49,14 @@ Predictor = Callable[[Batch], Mapping[str, Ab]]  # (k, H, W, 2) in 8-bit units, 
 
 @dataclass(frozen=True)
 class Known:
-    """What a baseline is made from.
+    """The data from which baselines are made.
 
     Attributes:
         images: the store of images.
         partitions: of every image, in the order of the store.
         groups: likewise.
         colours: how frequent each colour is, by partition; see `pipeline.dataset.statistics`.
-        seed: for random draws.
+        seed: of random draws.
     """
 
     images: Store
@@ -70,14 +68,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Baseline:
-    """An answer that needs no network.
+    """A prediction without a network.
 
     Attributes:
         name: in the column `answer` of the scores.
         label: in tables.
-        meaning: what it answers, in a few words.
-        make: from what is known to the answer, ab (k, H, W, 2) in 8-bit units for a batch of k images.
-        is_colour: False where the answer orders a and b but is no colour; it has an accuracy and nothing else.
+        meaning: what it predicts, in a few words.
+        make: returns the prediction: a function from a batch to ab (k, H, W, 2) in 8-bit units.
+        is_colour: False if only the order of a and b has a meaning; then only the accuracy is measured.
     """
 
     name: str
@@ -88,16 +86,9 @@ class Baseline:
 
 
 def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
-    """Another image for every image, each used once, drawn with a seed.
+    """Draw another image for every image, using each once: (n,) row numbers.
 
-    It is of another group, unless a group holds more than half of all images.
-
-    Args:
-        groups: each image's group.
-        seed: of the draw.
-
-    Returns:
-        (n,) row numbers.
+    The other image is of another group, unless one group holds more than half of all images.
     """
     generator = np.random.default_rng(seed)
     names, numbers, sizes = np.unique(np.array(groups), return_inverse=True, return_counts=True)
@@ -105,13 +96,13 @@ def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
     order = generator.permutation(len(groups))
     order = order[np.argsort(place[order], kind="stable")]
     chosen = np.empty_like(order)
-    # Groups lie together: so far on, every image meets another one's.
+    # `order` is sorted by group: a shift by the size of the largest group leaves every image's own group.
     chosen[order] = np.roll(order, min(int(sizes.max()), max(len(order) - 1, 1)))
     return chosen
 
 
 def ceiling_answer(true_ab: lab.UInt8) -> npt.NDArray[np.float64]:
-    """The best answer, by squared error, at the resolution of the paper's networks: means of 2x2 pixels.
+    """The best answer by squared error at the resolution of the paper's networks: means of 2x2 pixels.
 
     Args:
         true_ab: (k, H, W, 2) uint8, H and W even.
@@ -125,7 +116,7 @@ def ceiling_answer(true_ab: lab.UInt8) -> npt.NDArray[np.float64]:
 
 
 def constant_answer(a: float, b: float, shape: Sequence[int]) -> npt.NDArray[np.float64]:
-    """One colour everywhere: (*shape, 2) float64, 8-bit units, not writable."""
+    """One colour everywhere: (*shape, 2) float64, 8-bit units, read-only."""
     return np.broadcast_to(np.array([a, b], np.float64), (*shape, 2))
 
 
@@ -135,6 +126,10 @@ def _constant(a: float, b: float) -> Callable[[Batch], Ab]:
 
 def _mean(known: Known) -> Callable[[Batch], Ab]:
     return _constant(*mean_ab(known.colours["train"]))
+
+
+def _ceiling(known: Known) -> Callable[[Batch], Ab]:
+    return lambda batch: ceiling_answer(batch.truth.ab)
 
 
 def _majority(known: Known) -> Callable[[Batch], Ab]:
@@ -152,10 +147,10 @@ BASELINES: dict[str, Baseline] = {}
 
 
 def register(baseline: Baseline) -> None:
-    """Add a baseline; all that are registered are scored, in this order.
+    """Add a baseline. All registered baselines are scored, in this order.
 
     Raises:
-        ValueError: there is one of that name.
+        ValueError: the name is taken.
     """
     if baseline.name in BASELINES:
         raise ValueError(f"expected a new baseline, received another {baseline.name!r}")
@@ -165,15 +160,10 @@ def register(baseline: Baseline) -> None:
 for _baseline in (
     Baseline(GRAY, "gray", "gray everywhere", lambda known: _constant(lab.NEUTRAL, lab.NEUTRAL)),
     Baseline(MEAN, "mean colour", "the training images' mean colour", _mean),
-    # The channel that is the larger one in most training pixels. Gray ties, so its accuracy is the share of a >= b.
+    # The channel that is larger in most training pixels. Gray ties, so its accuracy is the share of a >= b.
     Baseline(MAJORITY, "majority", "the more frequent channel everywhere", _majority, is_colour=False),
     Baseline(SHUFFLED, "another image's colours", "another image's colours", _shuffled),
-    Baseline(
-        CEILING,
-        "ceiling (truth at 112×112)",
-        "the truth at the networks' resolution",
-        lambda known: lambda batch: ceiling_answer(batch.truth.ab),
-    ),
+    Baseline(CEILING, "ceiling (truth at 112×112)", "the truth at the networks' resolution", _ceiling),
 ):
     register(_baseline)
 BUILT_IN = tuple(BASELINES)

@@ -1,8 +1,8 @@
-"""What a network that knows ImageNet's photographs makes of coloured pictures: how their features are distributed, and
-whether it recognises in them what it recognises in the true ones.
+"""What an ImageNet network makes of colourized pictures: the distribution of their features, and whether it recognises
+the same class as in the true pictures.
 
-Only with the official ImageNet weights: a network of random weights recognises nothing, and the numbers of others
-compare with nobody's. This module never imports Keras; `load_network` does, where there is a network to load.
+Only with the official ImageNet weights; the numbers of other weights are not comparable. This module imports Keras
+only in `load_network`, when there is a network to load.
 """
 
 import zipfile
@@ -25,7 +25,6 @@ from pipeline.evaluation.measures import Truth
 from pipeline.images import lab
 
 TOP1, TOP5 = "recognised_top1", "recognised_top5"
-UNSEEN = -1  # the class of a true image that was not measured
 
 Values = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int16]
@@ -33,10 +32,10 @@ Network = Callable[[lab.UInt8], tuple[npt.NDArray[np.float32], npt.NDArray[np.fl
 
 
 def load_network(embedding: schema.Embedding) -> Network | None:
-    """Load the network that the settings name; None, and no Keras, without ImageNet weights.
+    """Load the network that the settings name; None, without importing Keras, if it has no ImageNet weights.
 
     Raises:
-        InputError: the weights cannot be had or do not fit.
+        InputError: the weights are not available or do not fit.
     """
     if recipe.recognition(embedding) is None:
         return None
@@ -46,25 +45,24 @@ def load_network(embedding: schema.Embedding) -> Network | None:
 
 
 def first_class(logits: npt.NDArray[np.floating]) -> Classes:
-    """The class with the largest logit, (k,) int16 of logits (k, classes); of equal ones, the lower number."""
+    """The class with the largest logit, (k,) int16 of logits (k, classes); the lowest number among equal ones."""
     return np.asarray(np.argmax(logits, axis=1), np.int16)
 
 
 def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integer]) -> dict[str, Values]:
-    """Whether the network recognises in each picture what it recognises in the true one, 1 or 0; higher is better.
+    """Whether the network recognises the same class in each picture as in the true one, 1 or 0; higher is better.
 
-    It says what the colours add to recognition only beside the gray picture's number: much is recognised without
-    colour. The true picture's first class may itself be wrong; the truth's own numbers are 1 by definition. After
-    Zhang, Isola and Efros, "Colorful Image Colorization", ECCV 2016, section 3.1 ("semantic interpretability"), who
-    compare with the label that people gave and use VGG.
+    Compare with the gray picture's number to see what colours add: much is recognised without colour. The true
+    picture's first class may itself be wrong. After Zhang, Isola and Efros, "Colorful Image Colorization", ECCV 2016,
+    section 3.1 ("semantic interpretability"), who compare with human labels and use VGG.
 
     Args:
         logits: (k, classes) float of the pictures.
         true_class: (k,) integer, `first_class` of the true pictures' logits.
 
     Returns:
-        (k,) float64 each. `recognised_top1`: the picture's first class is the true one's first; `recognised_top5`: the
-        true one's first class is among the picture's first five. Of equal logits, the lower class number comes first.
+        (k,) float64 each: whether the true picture's first class is the picture's first (`recognised_top1`), or among
+        its first five (`recognised_top5`). Of equal logits, the lower class number comes first.
     """
     first_five = np.argsort(-logits, axis=1, kind="stable")[:, :5]
     found = first_five == np.asarray(true_class)[:, None]
@@ -73,24 +71,19 @@ def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integ
 
 @dataclass
 class TrueImages:
-    """What is kept of the true images, once per dataset and split.
+    """What recognition needs of the true images, computed once per dataset and split.
 
     Attributes:
-        classes: (n,) int16, each image's first class, in the order of the store; `UNSEEN` until it is measured.
+        classes: (n,) int16, each image's first class, in the order of the store; -1 until it is measured.
         moments: of the features, by partition.
     """
 
     classes: Classes
     moments: dict[str, Moments] = field(default_factory=dict)
 
-    @classmethod
-    def none(cls, images: int) -> "TrueImages":
-        """Of so many images, none of them measured yet."""
-        return cls(np.full(images, UNSEEN, np.int16))
-
 
 def write(path: Path, true: TrueImages) -> None:
-    """Write an .npz file, whole or not at all; of the symmetric scatters, one half."""
+    """Write an .npz file atomically, with one half of each symmetric scatter."""
     arrays: dict[str, Any] = {"classes": true.classes}
     for partition, moments in sorted(true.moments.items()):
         arrays[f"{partition}_n"] = np.int64(moments.n)
@@ -101,7 +94,7 @@ def write(path: Path, true: TrueImages) -> None:
 
 
 def read(path: Path, images: int) -> TrueImages:
-    """Read what `write` wrote of so many images.
+    """Read the file that `write` wrote for so many images.
 
     Raises:
         InputError: the file is missing, damaged or of another number of images.
@@ -116,41 +109,37 @@ def read(path: Path, images: int) -> TrueImages:
                     scatter[np.tril_indices(len(mean))] = half
                     scatter.T[np.tril_indices(len(mean))] = half
                     true.moments[partition] = Moments(mean, scatter, int(file[f"{partition}_n"]))
+        if true.classes.shape != (images,):
+            raise ValueError(f"classes of shape {true.classes.shape}")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run baselines again") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: expected what baselines writes, received: {error}; run baselines again") from None
-    if true.classes.shape != (images,):
         raise InputError(
-            f"{path}: expected the classes of {images} images, received {true.classes.shape}; run baselines again"
-        )
+            f"{path}: expected classes and moments of {images} images, received: {error}; run baselines again"
+        ) from None
     return true
 
 
 class Recognition:
-    """The recognition of answers, batch by batch; it holds moments by answer and partition, and no pictures.
+    """The recognition of answers, batch by batch; it stores moments by answer and partition, and no pictures.
 
     Attributes:
-        true: what is known of the true images.
+        true: the classes and moments of the true images.
         metric: the name of the Fréchet distance.
     """
 
     def __init__(
-        self,
-        network: Network,
-        partitions: Sequence[str],
-        metric: str,
-        true: TrueImages | None = None,
+        self, network: Network, partitions: Sequence[str], metric: str, true: TrueImages | None = None
     ) -> None:
         """Prepare.
 
         Args:
             network: pictures to features and logits, see `load_network`.
             partitions: of every image, in the order of the store.
-            metric: see the class.
-            true: what is known of the true images; without it, `measure` gathers it in the attribute `true`.
+            metric: the name of the Fréchet distance.
+            true: the classes and moments of the true images; if None, `measure` computes them.
         """
-        self.true = TrueImages.none(len(partitions)) if true is None else true
+        self.true = TrueImages(np.full(len(partitions), -1, np.int16)) if true is None else true
         self.metric = metric
         self._gathers = true is None
         self._network = network
@@ -161,21 +150,21 @@ class Recognition:
     def of(
         cls, embedding: schema.Embedding, partitions: Sequence[str], true: TrueImages | None = None
     ) -> "Recognition | None":
-        """With the network that the settings name; None where it has no ImageNet weights."""
+        """With the network that the settings name; None if it has no ImageNet weights."""
         network = load_network(embedding)
         return cls(network, partitions, frechet.metric(embedding.network), true) if network else None
 
     def measure(
         self, rows: npt.NDArray[np.intp], truth: Truth, answers: Mapping[str, npt.NDArray[np.generic]]
     ) -> dict[str, dict[str, Values]]:
-        """Take in the pictures of some images.
+        """Measure a batch and add it to the moments.
 
-        An image whose prediction is not finite everywhere has NaN, and so has the answer's distance in its partition.
+        An image whose prediction is not finite everywhere gets NaN, and so does the answer's distance in its partition.
 
         Args:
             rows: (k,) of the images in the store.
             truth: the k true images.
-            answers: ab (k, H, W, 2) by answer, 8-bit units, as predicted.
+            answers: ab (k, H, W, 2) by answer, 8-bit units.
 
         Returns:
             By answer, `agreement` of the images, (k,) float64 each.
@@ -201,9 +190,11 @@ class Recognition:
     def distances(self) -> dict[str, dict[str, float]]:
         """`frechet.distance` of each answer's pictures from the true ones: by partition, then answer."""
         return {
-            partition: frechet.distances(
-                true, {answer: here[partition] for answer, here in self._answers.items() if partition in here}
-            )
+            partition: {
+                answer: frechet.distance(true, here[partition])
+                for answer, here in self._answers.items()
+                if partition in here
+            }
             for partition, true in self.true.moments.items()
         }
 

@@ -1,8 +1,8 @@
-"""The scores of answers: measured image by image, then over the images of a partition.
+"""The scores of answers over the images of a partition.
 
-An answer is what claims to be the ab of some images: a network's prediction, or one that needs no network. A *measure*
-is a number of one image; a *metric* is a number of a set of images, made from the means of measures, so that a
-resample of images gives it as readily as the images themselves.
+An answer is the predicted ab of some images, by a network or a baseline. A *measure* is a number of one image; a
+*metric* is a number of a set of images, computed from the means of measures, so that it can be computed for any
+resample of the images too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,17 +20,18 @@ from pipeline.evaluation.recognition import TOP1, TOP5
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
 
-MODEL = "model"  # the run's own answer
+MODEL = "model"  # the run's network
 EMBEDDING_SHUFFLED = "embedding-shuffled"  # the run's network, given another image's embedding
 EMBEDDING_MEAN = "embedding-mean"  # the run's network, given the training images' mean embedding
 PAPER = "paper"
 
 Row = dict[str, Any]
+Summed = dict[str, dict[str, dict[str, Values]]]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric follows from the means of measures; `pipeline.evaluation.vocabulary` has its words."""
+    """How a metric is computed from the means of measures; `pipeline.evaluation.vocabulary` describes it."""
 
     of: Callable[[Columns], Values]
     needs: tuple[str, ...]
@@ -41,28 +42,24 @@ def mean_of(measure: str) -> Metric:
     return Metric(lambda means: means[measure], (measure,))
 
 
+def _means_of(*measures: str) -> dict[str, Metric]:
+    return {measure: mean_of(measure) for measure in measures}
+
+
 METRICS: dict[str, Metric] = {
-    "loss": mean_of("loss"),
-    "mse": mean_of("mse"),
+    **_means_of("loss", "mse"),
     "rmse": Metric(lambda means: np.sqrt(means["mse"]), ("mse",)),
-    "accuracy": mean_of("accuracy"),
-    "psnr": mean_of("psnr"),
+    **_means_of("accuracy", "psnr"),
     "psnr_pooled": Metric(lambda means: metrics.psnr_of_error(means["rgb_mse"]), ("rgb_mse",)),
-    "ssim": mean_of("ssim"),
-    "ciede2000": mean_of("ciede2000"),
-    "ciede2000_p95": mean_of("ciede2000_p95"),
-    "auc": mean_of("auc"),
+    **_means_of("ssim", "ciede2000", "ciede2000_p95", "auc"),
     "auc_rebalanced": Metric(lambda means: means["auc_weighted"] / means["rarity"], ("auc_weighted", "rarity")),
-    "colourfulness": mean_of("colourfulness"),
-    "colourfulness_absolute": mean_of("colourfulness_absolute"),
-    "delta_cf_images": mean_of("delta_cf_images"),
+    **_means_of("colourfulness", "colourfulness_absolute", "delta_cf_images"),
     "delta_cf_set": Metric(
         lambda means: np.abs(means["colourfulness"] - means["colourfulness_true"]),
         ("colourfulness", "colourfulness_true"),
     ),
     "chroma_ratio": Metric(lambda means: means["chroma"] / means["chroma_true"], ("chroma", "chroma_true")),
-    TOP1: mean_of(TOP1),
-    TOP5: mean_of(TOP5),
+    **_means_of(TOP1, TOP5),
 }
 
 
@@ -83,15 +80,12 @@ def samples(partitions: Sequence[str], groups: Sequence[str], seed: int) -> list
         groups: each image's group; whole groups are resampled.
         seed: of the resamples.
     """
-    found = []
-    for partition in PARTITIONS:
-        rows = np.flatnonzero(np.array(partitions) == partition)
-        if len(rows):
-            found.append(Sample(partition, rows, bootstrap.Bootstrap([groups[row] for row in rows.tolist()], seed)))
-    return found
-
-
-Summed = dict[str, dict[str, dict[str, Values]]]
+    rows = {partition: np.flatnonzero(np.array(partitions) == partition) for partition in PARTITIONS}
+    return [
+        Sample(partition, here, bootstrap.Bootstrap([groups[row] for row in here.tolist()], seed))
+        for partition, here in rows.items()
+        if len(here)
+    ]
 
 
 def summed(answers: Mapping[str, Columns], chosen: Sequence[Sample]) -> Summed:
@@ -122,23 +116,20 @@ def rows(run: str, dataset: str, over: Summed, chosen: Sequence[Sample], setting
     Args:
         run: run name, empty where the rows are for all runs of the dataset.
         dataset: dataset name.
-        over: what `summed` gives for the samples.
+        over: the metrics that `summed` returned.
         chosen: the samples.
         settings: what a reader of a single row must know, for example "embedding weights: RANDOM".
     """
     found = []
     for answer in dict.fromkeys(answer for here in over.values() for answer in here):
         for sample in chosen:
+            n = len(sample.rows)
             for metric, values in over[sample.partition][answer].items():
                 value, low, high = bootstrap.interval(values)
-                reason = sample.bootstrap.reason
-                if frechet.is_distance(metric):
-                    reason = frechet.remark(len(sample.rows), metric)
+                reason = frechet.remark(n, metric) if frechet.is_distance(metric) else sample.bootstrap.reason
                 reason = reason or "not a finite number for every image or resample"
-                told = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
-                found.append(
-                    _row(run, dataset, sample.partition, len(sample.rows), answer, metric, value, low, high, told)
-                )
+                note = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
+                found.append(_row(run, dataset, sample.partition, n, answer, metric, value, low, high, note))
     return found
 
 
@@ -146,9 +137,9 @@ def paper_rows(run: str, dataset: str) -> list[Row]:
     """The accuracies that the paper reports for `run`, as rows with an empty n; none for other runs."""
     reported = paper.RUNS.get(run)
     values = {"validation": reported.validation, "test": reported.test} if reported else {}
-    told = "the paper's own images; no interval: the paper gives none"
+    note = "the paper's own images; no interval: the paper gives none"
     return [
-        _row(run, dataset, partition, "", PAPER, "accuracy", value, None, None, told)
+        _row(run, dataset, partition, "", PAPER, "accuracy", value, None, None, note)
         for partition, value in values.items()
         if value is not None
     ]

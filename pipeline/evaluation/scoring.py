@@ -1,4 +1,4 @@
-"""The one loop that scores predictors: it reads the images batch by batch, asks for answers and measures them."""
+"""The loop that scores predictors: it reads images batch by batch, predicts and measures."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -15,13 +15,13 @@ from pipeline.evaluation.recognition import Recognition
 from pipeline.images.lab import UInt8
 from pipeline.storage.store import Store
 
-# Called with each batch, its answers and a pool for work of its own, which it waits for.
+# Called with each batch, its answers and a thread pool; it returns when its own work in the pool is done.
 Each = Callable[[Batch, Mapping[str, Ab], Executor], None]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What predictors are scored on.
+    """The images on which predictors are scored.
 
     Attributes:
         images: the store of images.
@@ -44,20 +44,20 @@ class Dataset:
 
     @cached_property
     def partitions(self) -> list[str]:
-        """Of every image."""
+        """The partition of every image."""
         return [row["partition"] for row in self.table]
 
     @cached_property
     def groups(self) -> list[str]:
-        """Of every image."""
+        """The group of every image."""
         return [row["group"] for row in self.table]
 
     def places(self, batch: Batch, partition: str) -> list[int]:
-        """Which images of a batch belong to a partition."""
+        """The positions in a batch of the images that belong to a partition."""
         return [place for place, row in enumerate(batch.rows.tolist()) if self.partitions[row] == partition]
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All images in the order of the store; a batch never crosses the border of a shard."""
+        """All images in the order of the store; a batch never crosses a shard boundary."""
         for shard in range(self.images.shard_count()):
             first, stop = self.images.span(shard)
             lightness, ab = (self.images.read(name, first, stop) for name in ("L", "ab"))
@@ -72,7 +72,7 @@ class Dataset:
         return self._batch(rows, lightness, ab, self.embedded(rows))
 
     def embedded(self, rows: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.float32]]:
-        """What the embedding network gave for some images, (k, ...) by array."""
+        """The stored embeddings of some images, (k, ...) by array."""
         return {name: self._embeddings.read_rows(name, rows) for name in self.stored}
 
     def mean_embedded(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -93,25 +93,21 @@ class Dataset:
         return self.embeddings
 
     def _batch(
-        self,
-        rows: npt.NDArray[np.intp],
-        lightness: UInt8,
-        ab: UInt8,
-        embedded: Mapping[str, npt.NDArray[np.float32]],
+        self, rows: npt.NDArray[np.intp], lightness: UInt8, ab: UInt8, embedded: Mapping[str, npt.NDArray[np.float32]]
     ) -> Batch:
         weights = np.stack([self.rarity[self.partitions[row]] for row in rows.tolist()])
         return Batch(rows, Truth(lightness, ab, weights), embedded)
 
 
 class Scores:
-    """The measures of one or more answers, (n,) float64 each, by answer and measure; NaN until they are put there."""
+    """The measures, (n,) float64 each, by answer and measure; NaN until an image is measured."""
 
     def __init__(self, images: int) -> None:
         self.answers: dict[str, dict[str, Values]] = {}
         self._images = images
 
     def put(self, answer: str, rows: npt.NDArray[np.intp], measured: Columns) -> None:
-        """Keep the measures of the images `rows`."""
+        """Store the measures of the images `rows`."""
         columns = self.answers.setdefault(answer, {})
         for name, values in measured.items():
             columns.setdefault(name, np.full(self._images, np.nan))[rows] = values
@@ -119,19 +115,19 @@ class Scores:
     def measure(
         self, pool: Executor, batch: Batch, answers: Mapping[str, Ab], accuracy_only: Collection[str] = ()
     ) -> None:
-        """Measure a batch, image by image: less memory and time than all at once."""
+        """Measure a batch image by image, which takes less memory and time than the whole batch at once."""
 
-        def one(place: int) -> list[tuple[str, npt.NDArray[np.intp], dict[str, Values]]]:
+        def one(place: int) -> dict[str, Columns]:
             here = slice(place, place + 1)
-            part = batch.truth[here]
-            return [
-                (name, batch.rows[here], (measure_accuracy if name in accuracy_only else measure)(part, ab[here]))
+            truth = batch.truth[here]
+            return {
+                name: (measure_accuracy if name in accuracy_only else measure)(truth, ab[here])
                 for name, ab in answers.items()
-            ]
+            }
 
-        for measured in pool.map(one, range(len(batch.rows))):
-            for found in measured:
-                self.put(*found)
+        for place, found in enumerate(pool.map(one, range(len(batch.rows)))):
+            for name, measured in found.items():
+                self.put(name, batch.rows[place : place + 1], measured)
 
 
 def score(
@@ -149,15 +145,13 @@ def score(
     """Score a predictor on all images.
 
     Args:
-        dataset: what to score it on.
-        predictor: what to score.
-        what: how progress names it.
+        what: the predictor's name in progress messages.
         batch_size: images at a time.
-        threads: so many images are measured side by side.
-        accuracy_only: answers that are no colours, which are measured by accuracy alone.
-        recognition: what to gather for recognition, if anything.
+        threads: number of images measured in parallel.
+        accuracy_only: answers that are not colours; only their accuracy is measured.
+        recognition: measures recognition too, if given.
         each: see `Each`.
-        progress: told of each image.
+        progress: advances with every image.
 
     Returns:
         Measures, (n,) float64 each, by answer.

@@ -1,7 +1,4 @@
-"""What metrics and answers are called, which way a metric is better, and how its values are written.
-
-Tables, figures, findings and pages take their words from here; elsewhere metrics and answers are only named.
-"""
+"""Labels, directions, number formats and explanations of metrics and answers, for tables, figures and pages."""
 
 import math
 from typing import Literal, NamedTuple
@@ -14,12 +11,12 @@ from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL
 
 
 class Term(NamedTuple):
-    """A metric in words.
+    """The words for a metric.
 
     Attributes:
         label: in headings and sentences.
         digits: decimals.
-        better: which values are better; None: neither.
+        better: which values are better, if either.
         meaning: a phrase that explains it.
     """
 
@@ -56,7 +53,7 @@ METRICS = {  # in the order of tables
     "recognised_top1": Term("recognised, top 1", 4, "higher", "share of images whose first class is the true one's"),
     "recognised_top5": Term("recognised, top 5", 4, "higher", "share of images with the true one's class among five"),
 }
-# Answers of a run's network, and the paper's; the baselines bring theirs.
+# The baselines have their own labels.
 _HEADINGS = {
     MODEL: "this run",
     EMBEDDING_SHUFFLED: "another image's embedding",
@@ -66,7 +63,7 @@ _HEADINGS = {
 
 
 def term(metric: str) -> Term:
-    """The words for a metric; one that is not known keeps its name."""
+    """The words for a metric; an unknown metric keeps its name."""
     if frechet.is_distance(metric):
         name = frechet.network(metric)
         label = registry.ENTRIES[name].label if name in registry.ENTRIES else name
@@ -75,18 +72,18 @@ def term(metric: str) -> Term:
 
 
 def heading(answer: str) -> str:
-    """An answer as a table's heading; one that is not known keeps its name."""
+    """The table heading of an answer; an unknown answer keeps its name."""
     baseline = predictors.BASELINES.get(answer)
     return baseline.label if baseline else _HEADINGS.get(answer, answer)
 
 
 def answers() -> list[str]:
-    """The names of all answers in the order of tables."""
+    """The names of all answers, in the order of tables."""
     return [MODEL, EMBEDDING_SHUFFLED, EMBEDDING_MEAN, *predictors.BASELINES, PAPER]
 
 
 def number(value: float, metric: str, *, sign: bool = False) -> str:
-    """A metric's value as text, with a real minus sign; with `sign` it is a difference, see `signed`."""
+    """Format a metric's value with a typographic minus sign; with `sign`, as a difference (see `signed`)."""
     if math.isnan(value):
         return "NaN"
     digits = term(metric).digits
@@ -97,7 +94,7 @@ def number(value: float, metric: str, *, sign: bool = False) -> str:
 
 
 def signed(value: float, digits: int) -> str:
-    """A difference with its sign; one that is not zero but would be written as 0 gets as many decimals as it needs."""
+    """Format a difference with its sign; a nonzero one gets enough decimals not to read as 0."""
     if value and math.isfinite(value) and not float(f"{value:.{digits}f}"):
         return str(np.format_float_positional(value, precision=1, fractional=False, trim="-", sign=True))
     return f"{value:+.{digits}f}"

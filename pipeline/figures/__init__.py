@@ -1,1 +1,1 @@
-"""Figures: learning curves, pictures beside the truth, error maps, colours used, sweeps, and what stores hold."""
+"""Figures of runs, sweeps and stores."""

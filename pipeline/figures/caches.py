@@ -1,7 +1,4 @@
-"""What the stores hold: sheets of pictures, gray and true, and the spread of their values.
-
-Written as PNG alone, where the user says: these are looked at, not published.
-"""
+"""Figures of the contents of stores, as PNG only: sheets of gray and true pictures, and histograms of values."""
 
 import math
 import textwrap
@@ -12,23 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from pipeline.core.files import written_whole
 from pipeline.figures import style
-from pipeline.figures.pictures import _Sheet
+from pipeline.figures.pictures import MARGIN, TITLE, Sheet
 from pipeline.images import lab
 
 LARGE, SMALL = 224, 112  # height and width of a picture, in pixels
-MOST_LARGE = 12  # tiles that are shown large
-MARGIN, GAP, LINE, TITLE = 20, 14, 16, 26  # pixels
-WIDEST_LETTER, LETTER = 11, 7.4  # pixels: of a heading, and of a label on average
-SHAPE = 1.4  # of a sheet's width to its height, about
-NARROWEST = 560  # pixels, for the heading's sake
+MOST_LARGE = 12  # more tiles than this are shown small
+GAP, LINE = 14, 16  # pixels
+WIDEST_LETTER, LETTER = 11, 7.4  # pixels: the widest in a heading, and the average in a label
+SHAPE = 1.4  # approximate ratio of a sheet's width to its height
+NARROWEST = 560  # pixels, so that the heading fits
 FRAME = 3  # width of a frame, in points
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +37,7 @@ class Tile:
         lightness: L (H, W) uint8.
         ab: (H, W, 2) uint8.
         lines: its label, from top to bottom.
-        frame: a solid or dashed frame around it, or none.
+        frame: the line style of a frame around it, or empty.
     """
 
     lightness: lab.UInt8
@@ -58,7 +53,7 @@ def sheet(path: Path, tiles: Sequence[Tile], title: str, note: str = "") -> None
         path: PNG to write.
         tiles: at least one, row by row from the left.
         title: heading.
-        note: what a reader must know.
+        note: below the heading.
     """
     size = LARGE if len(tiles) <= MOST_LARGE else SMALL
     width = 2 * size + 2
@@ -70,58 +65,48 @@ def sheet(path: Path, tiles: Sequence[Tile], title: str, note: str = "") -> None
     note_lines = textwrap.wrap(style.shortened(note, 400), int((across - 2 * MARGIN) / LETTER))
     head = TITLE * len(title_lines) + (LINE + 2) * len(note_lines) + GAP // 2
     with style.style():
-        page = _Sheet(across, 2 * MARGIN + head + rows * (height + GAP) - GAP)
-        y: float = page.height - MARGIN
-        for line in title_lines:
-            page.text(page.width / 2, y - TITLE / 2, line, fontsize=14, fontweight="bold")
-            y -= TITLE
-        for line in note_lines:
-            page.text(page.width / 2, y - LINE / 2, line, fontsize=9, color=style.FAINT)
-            y -= LINE + 2
+        page = Sheet(across, 2 * MARGIN + head + rows * (height + GAP) - GAP)
+        page.heading(page.height - MARGIN, title_lines, note_lines, LINE + 2, fontsize=9)
         top = page.height - MARGIN - head
         for number, tile in enumerate(tiles):
             row, column = divmod(number, columns)
             _tile(page, MARGIN + column * (width + GAP), top - row * (height + GAP), size, tile)
-        _save(page.figure, path)
+        style.save(page.figure, path, svg=False)
 
 
-def _tile(page: _Sheet, left: int, top: int, size: int, tile: Tile) -> None:
+def _tile(page: Sheet, left: int, top: int, size: int, tile: Tile) -> None:
     gray = lab.gray_levels()[tile.lightness][..., None].repeat(3, axis=-1)
     for x, picture in ((left, gray), (left + size + 2, lab.to_rgb(tile.lightness, tile.ab))):
-        page.picture(x, top - size, size, size, _shrunk(picture, size))
+        if picture.shape[:2] != (size, size):
+            picture = np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX))
+        page.picture(x, top - size, size, size, picture)
     if tile.frame:
         look = {"edgecolor": style.VERMILION, "linewidth": FRAME, "linestyle": tile.frame, "facecolor": "none"}
         page.axes.add_patch(Rectangle((left - 1, top - size - 1), 2 * size + 4, size + 2, **look))  # type: ignore[arg-type]
     for number, line in enumerate(tile.lines):
         y = top - size - GAP / 2 - LINE * (number + 0.5)
-        # What is wider than most names is cut off at the tile's edge: letters of other scripts are wide.
+        # Clip at the tile's edge: letters of some scripts are wider than `LETTER`.
         place = Bbox.from_extents(left, y - LINE / 2, left + 2 * size + 2, y + LINE / 2)
         text = style.shortened(line, int(2 * size / LETTER))
         page.axes.text(left, y, text, fontsize=9, va="center", clip_on=True).set_clip_box(place)
 
 
-def _shrunk(picture: lab.UInt8, size: int) -> lab.UInt8:
-    if picture.shape[:2] == (size, size):
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX))
-
-
 def contents(
     path: Path,
     pixels: Mapping[str, npt.NDArray[np.int64]] | None,
-    embeddings: "tuple[Floats, Floats, Floats, float] | None",
+    embeddings: tuple[Floats, Floats, Floats, float] | None,
     title: str,
     note: str = "",
 ) -> None:
-    """Draw histograms of L, a and b, and of embeddings their norms and their spectrum.
+    """Draw histograms of L, a and b, and the norms and the spectrum of embeddings.
 
     Args:
         path: PNG to write.
-        pixels: how many pixels have each 8-bit value, (256,), by "L", "a" and "b".
-        embeddings: norms (n,) and distances from the mean (n,) of the embeddings, the singular values (k,) of their
-            differences from the mean, the largest first, and the effective rank.
+        pixels: number of pixels by 8-bit value, (256,), for "L", "a" and "b".
+        embeddings: norms (n,), distances from the mean (n,), singular values (k,) of the differences from the mean,
+            in descending order, and effective rank.
         title: heading.
-        note: what a reader must know.
+        note: below the heading.
     """
     panels = (["L", "a", "b"] if pixels else []) + (["norms", "spectrum"] if embeddings else [])
     rows = [panels[:3], panels[3:]] if len(panels) > 3 else [panels]
@@ -129,7 +114,7 @@ def contents(
         figure = style.page(15 if pixels else 12, 4.4 * len(rows) + 0.7, title, note)
         parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
         for part, names in zip(parts, rows, strict=True):
-            part.set_facecolor("none")  # the page's heading lies behind
+            part.set_facecolor("none")  # do not cover the page's heading
             for axes, name in zip(part.subplots(1, len(names), squeeze=False)[0], names, strict=True):
                 if pixels and name in pixels:
                     _values(axes, name, pixels[name])
@@ -137,7 +122,7 @@ def contents(
                     _norms(axes, *embeddings[:2])
                 elif embeddings:
                     _spectrum(axes, *embeddings[2:])
-        _save(figure, path)
+        style.save(figure, path, svg=False)
 
 
 MEANINGS = {"L": "L (0: black, 100: white)", "a": "a: green to red", "b": "b: blue to yellow"}
@@ -151,13 +136,13 @@ def _values(axes: Axes, name: str, counts: npt.NDArray[np.int64]) -> None:
     mean = float((shares * middles).sum())
     axes.stairs(shares, edges, fill=True, color=style.BLUE)
     axes.axvline(mean, color=style.VERMILION, linestyle="--", label=f"mean {mean:.1f}".replace("-", "−"))
-    there = middles[counts > 0]
-    if name != "L" and there.size:
-        axes.set_xlim(there.min() - 5, there.max() + 5)
+    used = middles[counts > 0]
+    if name != "L" and used.size:
+        axes.set_xlim(used.min() - 5, used.max() + 5)
     axes.set_yscale("log")
     axes.set(title=name, xlabel=f"{MEANINGS[name]} (CIE units)", ylabel="share of pixels (log scale)")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
+    style.legend_below(axes, 0.16, columns=1)
 
 
 def _norms(axes: Axes, norms: Floats, distances: Floats) -> None:
@@ -171,7 +156,7 @@ def _norms(axes: Axes, norms: Floats, distances: Floats) -> None:
         axes.stairs(counts, edges, color=colour, linestyle=line, linewidth=2, label=label)
     axes.set(title="norms", xlabel="Euclidean norm", ylabel="images", xlim=(0, edges[-1]))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    style.legend_below(axes, 0.16)
 
 
 def _spectrum(axes: Axes, singular: Floats, effective_rank: float) -> None:
@@ -193,9 +178,4 @@ def _spectrum(axes: Axes, singular: Floats, effective_rank: float) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with style.style(), written_whole(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    style.legend_below(axes, 0.16)

@@ -1,4 +1,4 @@
-"""The colours that a model answers with, beside the true ones: its ab histogram."""
+"""The ab histograms of the colours that a network predicts and of the true ones."""
 
 import math
 from pathlib import Path
@@ -16,10 +16,9 @@ from pipeline.figures import style
 from pipeline.images import lab
 
 COUNTS = "cividis_r"  # perceptually uniform, equal for colour-blind readers, darker with more pixels
-HALF = 0.5  # the drawn contour holds this part of the true pixels …
-MOST = 0.95  # … and another one this part
-SMOOTHING = 2.0  # standard deviation, in CIE units, of the Gaussian that smooths the contours
-STRIP = 0.04  # width of the strips that show what an axis means, in parts of the panel
+OUTLINES = ((0.5, "-"), (0.95, "--"))  # share of the true pixels within each outline, and its line style
+SMOOTHING = 2.0  # standard deviation, in CIE units, of the Gaussian that smooths the outlines
+STRIP = 0.04  # width of the coloured strips along the axes, in parts of the panel
 WIDTH, HEIGHT, PANEL = 12.0, 7.0, 4.7  # inches
 LEFT, RIGHT, BOTTOM, BAR = 0.9, 6.35, 1.15, 11.2  # of the panels and the colour bar, in inches
 
@@ -27,18 +26,17 @@ Counts = npt.NDArray[np.int64]
 
 
 def chroma(path: Path, predicted: Counts, true: Counts, title: str, note: str = "") -> None:
-    """Draw the ab histograms of an answer and of the truth, on one logarithmic colour scale.
+    """Draw the ab histograms of a prediction and of the truth, on one logarithmic colour scale.
 
-    An answer that plays safe huddles around the mean colour, "brown", while the truth spreads out. The outlines of the
-    true histogram lie on both panels; crossing lines mark gray, a diamond marks the mean colour.
+    Cautious predictions gather around the mean colour, "brown", while true colours spread out. Both panels show the
+    outlines of the true histogram; crossing lines mark gray, a diamond the mean colour.
 
     Args:
         path: PNG to write; an SVG is written beside it.
-        predicted: pixels by predicted colour, (256, 256) int64, indexed [a, b] in 8-bit units (rounded and clipped);
-            without any pixel it is drawn as no answer.
-        true: pixels by true colour, likewise.
+        predicted: number of pixels by colour, (256, 256) int64, indexed [a, b] in 8-bit units (rounded and clipped).
+        true: likewise.
         title: heading.
-        note: what a reader must know, for example "random embedding weights".
+        note: below the heading, for example "random embedding weights".
     """
     for counts in (predicted, true):
         if counts.shape != (256, 256):
@@ -47,7 +45,7 @@ def chroma(path: Path, predicted: Counts, true: Counts, title: str, note: str = 
     norm = LogNorm(1, max(10, int(predicted.max()), int(true.max())))
     with style.style():
         figure = style.page(WIDTH, HEIGHT, title, note)
-        figure.set_layout_engine("none")  # panels of one size, whatever is in them
+        figure.set_layout_engine("none")  # panels of fixed size
         images = []
         for left, name, counts in ((LEFT, "predicted", predicted), (RIGHT, "true", true)):
             axes = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, PANEL / WIDTH, PANEL / HEIGHT))
@@ -56,7 +54,7 @@ def chroma(path: Path, predicted: Counts, true: Counts, title: str, note: str = 
             if counts.any():
                 images.append(_histogram(axes, counts, norm))
                 _outline(axes, true)
-                axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2, frameon=False)
+                style.legend_below(axes, 0.11)
             else:
                 axes.patch.set(**style.HATCHED)
                 axes.grid(False)
@@ -70,7 +68,7 @@ def chroma(path: Path, predicted: Counts, true: Counts, title: str, note: str = 
 
 
 def mean_chroma(counts: Counts) -> float:
-    """Mean distance from neutral, in CIE units, of the pixels counted in (256, 256) [a, b]; nan without pixels."""
+    """Mean chroma, in CIE units, of pixels by colour (256, 256), indexed [a, b]; NaN without pixels."""
     from_neutral = np.arange(256) - float(lab.NEUTRAL)
     total = counts.sum()
     distance = np.hypot(from_neutral[:, None], from_neutral[None])
@@ -90,7 +88,7 @@ def _title(name: str, counts: Counts, expected: int) -> str:
 
 
 def _limit(counts: Counts) -> int:
-    """Half the width of a panel, in CIE units: a multiple of 20 that holds every pixel."""
+    """Half the width of a panel, in CIE units: a multiple of 20 that includes every pixel."""
     a, b = np.nonzero(counts)
     farthest = max((int(np.abs(index - lab.NEUTRAL).max()) for index in (a, b) if len(index)), default=0)
     return min(max(40, 20 * math.ceil((farthest + 1) / 20)), 128)
@@ -100,63 +98,43 @@ def _prepare(axes: Axes, limit: int) -> None:
     limits = (-limit * (1 + 3 * STRIP), limit)
     axes.set_xlabel("a (CIE units): green to red")
     axes.set_ylabel("b (CIE units): blue to yellow")
-    along = np.linspace(-50, 50, 101) + lab.NEUTRAL  # a hint of the direction: most colours farther out are not sRGB
+    along = np.linspace(-50, 50, 101) + lab.NEUTRAL  # most colours farther out are outside sRGB
     light, neutral = np.full(101, 178), np.full(101, lab.NEUTRAL)
-    strip: dict[str, Any] = {
-        "aspect": "auto",
-        "transform": axes.transAxes,
-        "origin": "lower",
-        "zorder": 2,
-        "interpolation": "none",
-    }
+    strip: dict[str, Any] = {"aspect": "auto", "transform": axes.transAxes, "origin": "lower", "zorder": 2}
+    strip["interpolation"] = "none"
     axes.imshow(lab.to_rgb(light, np.stack([along, neutral], -1))[None], extent=(0, 1, 0, STRIP), **strip)
     axes.imshow(lab.to_rgb(light, np.stack([neutral, along], -1))[:, None], extent=(0, STRIP, 0, 1), **strip)
     axes.set(xlim=limits, ylim=limits)
 
 
 def _histogram(axes: Axes, counts: Counts, norm: LogNorm) -> AxesImage:
-    shown = np.ma.masked_equal(counts.T, 0)
     edges = (-lab.NEUTRAL - 0.5, 255.5 - lab.NEUTRAL)
+    look: dict[str, Any] = {"aspect": "auto", "origin": "lower", "cmap": COUNTS, "interpolation": "none", "zorder": 1}
     limits = axes.axis()
-    image = axes.imshow(
-        shown,
-        extent=(*edges, *edges),
-        aspect="auto",
-        origin="lower",
-        norm=norm,
-        cmap=COUNTS,
-        interpolation="none",
-        zorder=1,
-    )
+    image = axes.imshow(np.ma.masked_equal(counts.T, 0), extent=(*edges, *edges), norm=norm, **look)
     axes.axis(limits)
     for line in (axes.axhline, axes.axvline):
         line(0, color=style.FAINT, linewidth=0.8, zorder=1.5)
     total = counts.sum()
     index = np.arange(256) - lab.NEUTRAL
     mean = [float((counts.sum(axis=axis) * index).sum() / total) for axis in (1, 0)]
-    axes.plot(
-        *([value] for value in mean),
-        linestyle="none",
-        marker="D",
-        markersize=11,
-        markerfacecolor="none",  # the predicted colours may all lie under it
-        markeredgecolor=style.VERMILION,
-        markeredgewidth=2,
-        zorder=4,
-        label=f"mean colour: a {mean[0]:+.1f}, b {mean[1]:+.1f}".replace("-", "−"),
-    )
+    diamond: dict[str, Any] = {"linestyle": "none", "marker": "D", "markersize": 11, "markeredgewidth": 2, "zorder": 4}
+    # Not filled: it may cover all predicted colours.
+    diamond |= {"markerfacecolor": "none", "markeredgecolor": style.VERMILION}
+    label = f"mean colour: a {mean[0]:+.1f}, b {mean[1]:+.1f}".replace("-", "−")
+    axes.plot(*([value] for value in mean), **diamond, label=label)
     return image
 
 
 def _outline(axes: Axes, true: Counts) -> None:
-    """Outlines around the most frequent true colours, which together hold `HALF` and `MOST` of the true pixels."""
+    """Draw `OUTLINES` around the most frequent true colours."""
     if not true.any():
         return
     smooth = np.asarray(gaussian(true.astype(np.float64), SMOOTHING))
     falling = np.sort(smooth, axis=None)[::-1]
     held = np.cumsum(falling) / falling.sum()
     centres = np.arange(256) - lab.NEUTRAL
-    for share, linestyle in ((HALF, "-"), (MOST, "--")):
+    for share, linestyle in OUTLINES:
         level = falling[np.searchsorted(held, share)]
         for colour, width in (("white", 3.0), (style.INK, 1.4)):
             axes.contour(

@@ -4,6 +4,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,11 @@ from pipeline.evaluation.predictors import BASELINES, MAJORITY
 from pipeline.evaluation.vocabulary import number
 from pipeline.figures import style
 
-FEW_EPOCHS = 40  # up to here each epoch gets a marker
-BAND = 0.11  # part of a panel's width that tells where a run ended
+FEW_EPOCHS = 40  # up to this number each epoch gets a marker
+BAND = 0.11  # width, in parts of a panel, of the band that says why a run ended
+# A dark and a light colour, which differ in gray print too.
+TRAIN: dict[str, Any] = {"label": "training", "color": style.BLUE, "linestyle": "-", "marker": "o"}
+VALIDATION: dict[str, Any] = {"label": "validation", "color": style.ORANGE, "linestyle": "--", "marker": "s"}
 
 History = Sequence[Mapping[str, float]]
 
@@ -34,11 +38,11 @@ def curves(
 
     Args:
         path: PNG to write; an SVG is written beside it.
-        history: one row per epoch: epoch, loss, accuracy, val_loss, val_accuracy; further columns are not used.
+        history: one row per epoch, with at least epoch, loss, accuracy, val_loss and val_accuracy.
         title: heading, for example the run's name.
-        majority: accuracy, 0..1, of the majority answer on the validation split.
-        paper: what the paper reports; its validation accuracy is marked at the right edge.
-        note: what a reader must know, for example "random embedding weights".
+        majority: accuracy, 0..1, of the majority baseline on the validation partition.
+        paper: the paper's results; its validation accuracy is marked at the right edge.
+        note: below the heading, for example "random embedding weights".
         ended: where and why the run ended early, for example "diverged in epoch 1, by step 11"; drawn at the last
             epoch.
     """
@@ -51,8 +55,7 @@ def curves(
             if ended:
                 _mark_end(axes, history, ended)
             if axes.get_legend_handles_labels()[0]:
-                # Below the panel, where it hides nothing.
-                axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
+                style.legend_below(axes, 0.14)
             else:
                 axes.set_yticks([])
         style.save(figure, path)
@@ -64,7 +67,7 @@ def _loss_panel(axes: Axes, history: History) -> None:
     drawn = _lines(axes, history, "loss")
     if drawn.size and drawn.min() > 0 and drawn.max() > 10 * drawn.min():
         axes.set_yscale("log")
-        # A loss that explodes spans many decades: then only the powers of ten are named.
+        # A diverging loss spans many decades: then label only the powers of ten.
         subs = (1, 2, 5) if drawn.max() < 1000 * drawn.min() else (1,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -79,18 +82,10 @@ def _accuracy_panel(axes: Axes, history: History, majority: float, paper: PaperR
         label = f"{BASELINES[MAJORITY].meaning}, validation: {number(majority, 'accuracy')}"
         axes.axhline(majority, color=style.INK, linestyle=":", label=label)
     if paper is not None and paper.validation is not None:
-        axes.plot(
-            [1.0],
-            [paper.validation],
-            transform=axes.get_yaxis_transform(),
-            clip_on=False,
-            linestyle="none",
-            marker="<",
-            markersize=11,
-            color=style.INK,
-            zorder=4,
-            label=f"the paper, validation: {number(paper.validation, 'accuracy')}",
-        )
+        label = f"the paper, validation: {number(paper.validation, 'accuracy')}"
+        look: dict[str, Any] = {"linestyle": "none", "marker": "<", "markersize": 11, "color": style.INK, "zorder": 4}
+        transform = axes.get_yaxis_transform()
+        axes.plot([1.0], [paper.validation], transform=transform, clip_on=False, label=label, **look)
 
 
 def _lines(axes: Axes, history: History, name: str) -> npt.NDArray[np.float64]:
@@ -101,22 +96,20 @@ def _lines(axes: Axes, history: History, name: str) -> npt.NDArray[np.float64]:
     if len(epochs):
         pad = max(0.5, 0.02 * (epochs.max() - epochs.min()))
         axes.set_xlim(epochs.min() - pad, epochs.max() + pad)
-    found = []
-    for column, label, look in ((name, "training", style.TRAIN), (f"val_{name}", "validation", style.VALIDATION)):
+    found = [np.empty(0)]
+    for column, look in ((name, TRAIN), (f"val_{name}", VALIDATION)):
         values = _column(history, column)
-        finite = values[np.isfinite(values)]
-        if finite.size == 0:
-            continue
-        look = dict(look) if len(epochs) <= FEW_EPOCHS else {**look, "marker": "", "linewidth": 1}
-        axes.plot(epochs, values, label=label, **look)
-        found.append(finite)
-    if not found:
+        if np.isfinite(values).any():
+            axes.plot(epochs, values, **(look if len(epochs) <= FEW_EPOCHS else {**look, "marker": "", "linewidth": 1}))
+            found.append(values[np.isfinite(values)])
+    drawn = np.concatenate(found)
+    if not drawn.size:
         style.say(axes, "not a number in any epoch" if len(epochs) else "no epochs")
-    return np.concatenate(found) if found else np.empty(0)
+    return drawn
 
 
 def _mark_end(axes: Axes, history: History, ended: str) -> None:
-    """A line at the last epoch and, right of it, where no curve can be, a hatched band that says what happened."""
+    """Draw a line at the last epoch and, right of it, a hatched band with the reason."""
     epochs = _column(history, "epoch")
     last = float(epochs.max()) if len(epochs) else 0.0
     first = axes.get_xlim()[0] if len(epochs) else last - 0.5
@@ -126,17 +119,9 @@ def _mark_end(axes: Axes, history: History, ended: str) -> None:
     axes.axvspan(last, edge, **style.HATCHED, linewidth=0)
     axes.axvline(last, color=style.INK, zorder=3)
     text = "\n".join(textwrap.wrap(style.shortened(ended, 90), 46))
-    axes.text(
-        (last + edge) / 2,
-        0.5,
-        text,
-        transform=axes.get_xaxis_transform(),
-        rotation=90,
-        ha="center",
-        va="center",
-        linespacing=1.1,
-        bbox={**style.PATCH, "pad": 2},
-    )
+    look: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "linespacing": 1.1}
+    box = {**style.PATCH, "pad": 2}
+    axes.text((last + edge) / 2, 0.5, text, transform=axes.get_xaxis_transform(), bbox=box, **look)
 
 
 def _column(history: History, name: str) -> npt.NDArray[np.float64]:

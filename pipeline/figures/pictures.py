@@ -18,8 +18,8 @@ TILE = 224  # least height and width of a picture, in pixels
 MARGIN, GAP, CAPTION, TITLE, NOTE, HEADING, BAR = 20, 8, 34, 26, 26, 28, 40  # pixels
 LONGEST_LINE = 78  # characters that fit the width of three tiles
 
-ERROR_COLOURS = "magma"  # perceptually uniform, told apart by colour-blind readers, brighter with more error
-LARGEST_ERROR = 40  # CIEDE2000; more is drawn as this
+ERROR_COLOURS = "magma"  # perceptually uniform, safe for colour-blind readers, brighter with larger errors
+LARGEST_ERROR = 40  # CIEDE2000; the end of the colour scale
 
 Picture = lab.UInt8 | None  # sRGB (H, W, 3); None: no answer
 
@@ -33,17 +33,17 @@ def predictions(
     title: str,
     note: str = "",
 ) -> None:
-    """Draw rows of gray, predicted and true pictures, pixel for pixel (small ones enlarged a whole number of times).
+    """Draw rows of gray, predicted and true pictures, pixel by pixel (small ones enlarged by an integer factor).
 
     Args:
         path: PNG to write; an SVG is written beside it.
         lightness: L (k, H, W) uint8, k from 1 to 50.
-        predicted_ab: (k, H, W, 2) float, 8-bit units; a prediction that is not finite everywhere is drawn as a hatched
-            tile that says so.
+        predicted_ab: (k, H, W, 2) float, 8-bit units; a prediction that is not finite everywhere becomes a hatched tile
+            with a message.
         true_ab: (k, H, W, 2) uint8.
         captions: k lines, below the rows.
         title: heading.
-        note: what a reader must know, for example "random embedding weights".
+        note: below the heading, for example "random embedding weights".
     """
     gray = lab.gray_levels()[lightness][..., None].repeat(3, axis=-1)
     rows = [
@@ -66,15 +66,10 @@ def errors(
     """Draw rows of predicted and true pictures and the map of their colour difference, on one scale for all figures.
 
     Args:
-        path: PNG to write; an SVG is written beside it.
-        lightness: L (k, H, W) uint8, k from 1 to 50.
-        predicted_ab: (k, H, W, 2) float, 8-bit units; as in `predictions`.
-        true_ab: (k, H, W, 2) uint8.
-        difference: CIEDE2000 of each pixel, (k, H, W) float, 0 or more; pixels that are not finite are striped, and a
-            map of nothing else is a hatched tile that says so.
-        captions: k lines, below the rows.
-        title: heading.
-        note: what a reader must know, for example "random embedding weights".
+        difference: CIEDE2000 of each pixel, (k, H, W) float, 0 or more. Pixels that are not finite are striped; a map
+            without finite pixels becomes a hatched tile with a message.
+
+    The other arguments are those of `predictions`.
     """
     if difference.shape != lightness.shape:
         raise ValueError(f"expected differences {lightness.shape}, received {difference.shape}")
@@ -91,7 +86,7 @@ def errors(
 
 
 def error_colours(difference: npt.NDArray[np.floating]) -> lab.UInt8:
-    """Colours, sRGB (H, W, 3) uint8, of CIEDE2000 differences (H, W); stripes where there is no number."""
+    """Colours, sRGB (H, W, 3) uint8, of CIEDE2000 differences (H, W); stripes where they are not finite."""
     finite = np.isfinite(difference)
     share = np.clip(np.where(finite, difference, 0) / LARGEST_ERROR, 0, 1)
     colours = np.asarray(matplotlib.colormaps[ERROR_COLOURS](share, bytes=True))[..., :3].copy()
@@ -104,8 +99,8 @@ def _predicted(lightness: lab.UInt8, predicted_ab: npt.NDArray[np.generic]) -> P
     return lab.to_rgb(lightness, predicted_ab) if np.isfinite(predicted_ab).all() else None
 
 
-class _Sheet:
-    """A figure whose places are given in pixels from the lower left corner."""
+class Sheet:
+    """A figure with coordinates in pixels from the lower left corner."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -114,19 +109,25 @@ class _Sheet:
         self.axes.set_axis_off()
 
     def picture(self, x: int, y: int, width: int, height: int, picture: lab.UInt8) -> None:
-        """A picture, enlarged or shrunk without smoothing."""
+        """Draw a picture, enlarged or shrunk without smoothing."""
         self.axes.imshow(
             picture, extent=(x, x + width, y, y + height), interpolation="none", aspect="auto", origin="upper"
         )
         self.axes.set(xlim=(0, self.width), ylim=(0, self.height))
 
-    def no_answer(self, x: int, y: int, width: int, height: int) -> None:
-        """A hatched tile that says that there is nothing to show."""
-        self.axes.add_patch(Rectangle((x, y), width, height, **style.HATCHED))
-        self.text(x + width / 2, y + height / 2, style.NO_ANSWER, fontsize=13, bbox=style.PATCH)
-
     def text(self, x: float, y: float, text: str, ha: str = "center", **look: object) -> None:
+        """Draw text, centred vertically at `y`."""
         self.figure.text(x / self.width, y / self.height, text, ha=ha, va="center", **look)  # type: ignore[arg-type]
+
+    def heading(self, y: int, title: Sequence[str], note: Sequence[str], step: int, fontsize: float = 11) -> int:
+        """Draw lines of a title and of a note, `step` pixels each, below `y`; return the y below them."""
+        for line in title:
+            self.text(self.width / 2, y - TITLE / 2, line, fontsize=14, fontweight="bold")
+            y -= TITLE
+        for line in note:
+            self.text(self.width / 2, y - step / 2, line, color=style.FAINT, fontsize=fontsize)
+            y -= step
+        return y
 
 
 def _draw(
@@ -147,14 +148,8 @@ def _draw(
     title_lines = textwrap.wrap(style.shortened(title, limit * 13 // 10), limit * 7 // 10)
     head = TITLE * len(title_lines) + NOTE * bool(note) + HEADING + BAR * colour_bar
     with style.style():
-        sheet = _Sheet(2 * MARGIN + 3 * column + 2 * GAP, 2 * MARGIN + head + len(rows) * (row + CAPTION))
-        y = sheet.height - MARGIN
-        for line in title_lines:
-            sheet.text(sheet.width / 2, y - TITLE / 2, line, fontsize=14, fontweight="bold")
-            y -= TITLE
-        if note:
-            sheet.text(sheet.width / 2, y - NOTE / 2, style.shortened(note, limit), color=style.FAINT)
-            y -= NOTE
+        sheet = Sheet(2 * MARGIN + 3 * column + 2 * GAP, 2 * MARGIN + head + len(rows) * (row + CAPTION))
+        y = sheet.heading(sheet.height - MARGIN, title_lines, [style.shortened(note, limit)] if note else [], NOTE)
         lefts = [MARGIN + i * (column + GAP) for i in range(3)]
         for x, heading in zip(lefts, headings, strict=True):
             sheet.text(x + column / 2, y - HEADING / 2, heading, fontsize=12)
@@ -166,7 +161,8 @@ def _draw(
             y -= row
             for x, picture in zip(lefts, pictures, strict=True):
                 if picture is None:
-                    sheet.no_answer(x, y, column, row)
+                    sheet.axes.add_patch(Rectangle((x, y), column, row, **style.HATCHED))
+                    sheet.text(x + column / 2, y + row / 2, style.NO_ANSWER, fontsize=13, bbox=style.PATCH)
                 else:
                     sheet.picture(x, y, column, row, picture)
             sheet.text(MARGIN, y - 14, style.shortened(caption, limit), ha="left")
@@ -174,8 +170,8 @@ def _draw(
         style.save(sheet.figure, path)
 
 
-def _colour_bar(sheet: _Sheet, x: int, y: int, width: int) -> None:
-    """The scale of the error maps, its upper edge at `y`."""
+def _colour_bar(sheet: Sheet, x: int, y: int, width: int) -> None:
+    """Draw the scale of the error maps, its upper edge at `y`."""
     steps = np.linspace(0, LARGEST_ERROR, 256)[None]
     sheet.picture(x, y - 14, width, 14, error_colours(steps))
     for value, ha in ((0, "left"), (10, "center"), (20, "center")):  # there is no room for 30

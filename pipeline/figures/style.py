@@ -1,8 +1,8 @@
-"""The one style of all figures.
+"""The style of all figures.
 
 A figure carries no date and no version and ignores the user's matplotlib settings, so equal inputs give equal bytes.
-Nothing here goes through pyplot. Colours are safe for colour-blind readers, and whatever a colour tells is told by a
-marker, a line style or a lightness too, for gray print.
+No figure uses pyplot. Colours are safe for colour-blind readers; for gray print, a marker, a line style or lightness
+carries the same information.
 """
 
 import contextlib
@@ -21,16 +21,9 @@ from pipeline.core.files import written_whole
 # Okabe and Ito's colours (Color Universal Design, 2008), without yellow, which is too faint for thin marks on white.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, INK = "#CC79A7", "#56B4E9", "#000000"
-# A dark and a light one, to differ in gray print too.
-TRAIN: dict[str, Any] = {"color": BLUE, "linestyle": "-", "marker": "o"}
-VALIDATION: dict[str, Any] = {"color": ORANGE, "linestyle": "--", "marker": "s"}
 FAINT = "#595959"
-HATCHED: dict[str, Any] = {
-    "facecolor": "white",
-    "edgecolor": "#AAAAAA",
-    "hatch": "//",
-}  # where there is nothing to draw
-PATCH: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 6}  # behind text that lies on something
+HATCHED: dict[str, Any] = {"facecolor": "white", "edgecolor": "#AAAAAA", "hatch": "//"}  # where there is no data
+PATCH: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 6}  # behind text that covers something
 NO_ANSWER = "no answer:\nnot a number"
 DPI = 100
 HEAD = 0.7  # height of a heading with a note, in inches
@@ -56,25 +49,26 @@ STYLE: dict[str, Any] = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """The style, for as long as a figure is drawn and saved."""
+    """Apply the style while a figure is drawn and saved."""
     with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():
-        # A file name may be in a script that the font lacks; it is drawn as boxes.
+        # A file name may use a script that the font lacks; such letters appear as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG at `path` and as SVG beside it, each whole or not at all; where the PNG is, the SVG is."""
+def save(figure: Figure, path: Path, *, svg: bool = True) -> None:
+    """Write a figure as PNG to `path`, each file atomically, and before it as SVG beside it."""
     with style():
-        with written_whole(path.with_suffix(".svg")) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+        if svg:
+            with written_whole(path.with_suffix(".svg")) as temporary:
+                figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
         with written_whole(path) as temporary:
-            # A level of 6, the default, takes twice as long for 4 % fewer bytes.
+            # The default level, 6, takes twice as long and saves 4 % of the bytes.
             figure.savefig(temporary, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
 
 
 def page(width: float, height: float, title: str, note: str = "") -> Figure:
-    """An empty figure, width and height in inches, with a heading and a note; panels are laid out below them."""
+    """An empty figure, width and height in inches, with a heading and a note above the space for panels."""
     head = HEAD if note else HEAD - 0.25
     layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1, rect=(0, 0, 1, 1 - head / height))
     figure = Figure(figsize=(width, height), layout=layout)
@@ -85,13 +79,18 @@ def page(width: float, height: float, title: str, note: str = "") -> Figure:
     return figure
 
 
+def legend_below(axes: Axes, distance: float, columns: int = 2) -> None:
+    """Put a panel's legend below it, where it hides no data."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -distance), ncols=columns, frameon=False)
+
+
 def say(axes: Axes, text: str) -> None:
-    """Text in the middle of a panel that has nothing else to show."""
+    """Write text in the middle of a panel that has no data."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=14, bbox=PATCH)
 
 
 def shortened(text: str, limit: int) -> str:
-    """Text on one line of at most `limit` characters; what is too much is cut out of the middle."""
+    """One line of at most `limit` characters; longer text loses its middle."""
     text = "".join(character if character.isprintable() else " " for character in text).strip()
     if len(text) <= limit:
         return text

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -19,7 +19,7 @@ from pipeline.figures import style
 
 Interval = tuple[float, float | None, float | None]  # a value, and the ends of its 95 % interval or None
 
-LOOKS = (  # of the architectures: told by colour and by marker
+LOOKS = (  # colour and marker of each architecture
     (style.BLUE, "o"),
     (style.ORANGE, "s"),
     (style.GREEN, "^"),
@@ -31,13 +31,13 @@ LOOKS = (  # of the architectures: told by colour and by marker
 BAND = "#F2F2F2"
 LONGEST_NAME = 24  # characters of an architecture's name in the legend
 METRICS = ("accuracy", "ciede2000")  # a row of panels each
-LINES: tuple[tuple[str, str, LineStyleType], ...] = (  # baselines that are drawn: answer, metric, look
+LINES: tuple[tuple[str, str, LineStyleType], ...] = (  # the baselines drawn: answer, metric, look
     (MAJORITY, "accuracy", ":"),
     (MEAN, "ciede2000", "--"),
     (GRAY, "ciede2000", "-."),
 )
 _Line = tuple[str, float, LineStyleType]  # label, value, look
-BESIDE = 0.09  # between points that would lie on each other, in decades or architectures; less if there are many
+BESIDE = 0.09  # largest distance between points of one setting, in decades or architectures
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,8 @@ class SweepPoint:
     scores: tuple[Interval, ...]
 
 
-@dataclass(frozen=True)
-class _Ruler:
-    """Where a setting stands on a panel's horizontal axis: one step is a decade or an architecture."""
+class _Axis(NamedTuple):
+    """The horizontal axis of a setting: one step is a decade or an architecture."""
 
     name: str
     position: Callable[[Run], float]
@@ -73,27 +72,27 @@ def sweep(
 ) -> None:
     """Draw accuracy and CIEDE2000 on the validation partition against learning rate, l2 and architecture.
 
-    Points that would lie on each other are set side by side. A score that is not a number is a cross at the worse edge
-    of the panel.
+    Points of the same setting are drawn side by side. A score that is not a number is a cross at the worse edge of the
+    panel.
 
     Args:
         path: PNG to write; an SVG is written beside it.
-        dataset: on which the runs were trained and scored.
+        dataset: its name, for the default title.
         points: one per run.
-        baselines: by answer and metric, scores on the validation partition; `LINES` are drawn.
-        title: heading; empty for one that names the dataset.
+        baselines: scores on the validation partition, by answer and metric; `LINES` are drawn.
+        title: heading.
     """
     points = sorted(points, key=lambda point: (point.run.architecture, not point.run.embedding, point.name))
     architectures = sorted({point.run.architecture for point in points})
     looks = {name: LOOKS[i % len(LOOKS)] for i, name in enumerate(architectures)}
-    rulers = _rulers(points, architectures)
+    settings = _axes(points, architectures)
     lines = {metric: _lines(metric, baselines or {}) for metric in METRICS}
     default = f"{len(points)} {'run' if len(points) == 1 else 'runs'}, validation images of {dataset}"
     with style.style():
         figure = style.page(15, 9.5, title or default, _extremes(points))
         panels = figure.subplots(len(METRICS), 3, sharex="col", sharey="row")
-        for column, ruler in enumerate(rulers):
-            positions = [ruler.position(point.run) for point in points]
+        for column, setting in enumerate(settings):
+            positions = [setting.position(point.run) for point in points]
             places = _side_by_side(positions)
             for row, metric in enumerate(METRICS):
                 scores = [point.scores[row] for point in points]
@@ -101,21 +100,21 @@ def sweep(
                 _panel(panels[row, column], places, scores, points, looks, lines[metric], bad_edge)
                 panels[row, column].tick_params(labelbottom=row == len(METRICS) - 1)
             lower = panels[-1, column]
-            lower.set_xlabel(ruler.name)
-            lower.set_xticks(list(ruler.ticks), list(ruler.ticks.values()))
+            lower.set_xlabel(setting.name)
+            lower.set_xticks(list(setting.ticks), list(setting.ticks.values()))
             if places:
                 lower.set_xlim(min(places) - 0.5, max(places) + 0.5)
             _bands(panels[:, column], positions, places)
         for row, metric in enumerate(METRICS):
             panels[row, 0].set_ylabel(f"{term(metric).label}, validation\n({term(metric).better} is better)")
-        handles = _legend(points, looks, rulers[-1], [line for metric in METRICS for line in lines[metric]])
+        handles = _legend(points, looks, settings[-1], [line for metric in METRICS for line in lines[metric]])
         if handles:
             figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
         style.save(figure, path)
 
 
 def _lines(metric: str, baselines: Mapping[tuple[str, str], float]) -> list[_Line]:
-    """The baselines' lines of a row of panels, those that have a number."""
+    """The baselines' lines in a row of panels; baselines without a score are left out."""
     values = [(answer, baselines.get((answer, metric), math.nan), look) for answer, of, look in LINES if of == metric]
     return [
         (f"{BASELINES[answer].meaning}: {number(value, metric)}", value, look)
@@ -124,24 +123,24 @@ def _lines(metric: str, baselines: Mapping[tuple[str, str], float]) -> list[_Lin
     ]
 
 
-def _rulers(points: Sequence[SweepPoint], architectures: Sequence[str]) -> list[_Ruler]:
+def _axes(points: Sequence[SweepPoint], architectures: Sequence[str]) -> list[_Axis]:
     rates = [float(point.run.learning_rate) for point in points]
     penalties = [float(point.run.l2) for point in points]
-    # No penalty has no logarithm: it stands one decade left of the smallest one.
+    # 0 has no logarithm: draw it one decade left of the smallest penalty.
     zero = math.floor(min((math.log10(value) for value in penalties if value > 0), default=1.0)) - 1.0
     l2_ticks = _ticks(penalties) | ({zero: "0"} if 0 in penalties else {})
-    # Long names are written in the legend only.
+    # Long names appear in the legend only.
     short = all(len(name) <= 12 for name in architectures) and len(architectures) <= 5
     names = {float(i): style.shortened(name, 12) if short else str(i + 1) for i, name in enumerate(architectures)}
     return [
-        _Ruler("learning rate (log scale)", lambda run: math.log10(float(run.learning_rate)), _ticks(rates)),
-        _Ruler("l2 (log scale)", lambda run: math.log10(float(run.l2)) if float(run.l2) > 0 else zero, l2_ticks),
-        _Ruler("architecture", lambda run: float(architectures.index(run.architecture)), names),
+        _Axis("learning rate (log scale)", lambda run: math.log10(float(run.learning_rate)), _ticks(rates)),
+        _Axis("l2 (log scale)", lambda run: math.log10(float(run.l2)) if float(run.l2) > 0 else zero, l2_ticks),
+        _Axis("architecture", lambda run: float(architectures.index(run.architecture)), names),
     ]
 
 
 def _ticks(values: Sequence[float]) -> dict[float, str]:
-    """Ticks at the positive values, or, where these are many or close, at the powers of ten."""
+    """Ticks at the positive values, or at powers of ten if the values are many or close together."""
     positive = sorted({value for value in values if value > 0})
     if not positive:
         return {}
@@ -153,7 +152,7 @@ def _ticks(values: Sequence[float]) -> dict[float, str]:
 
 
 def _side_by_side(positions: Sequence[float]) -> list[float]:
-    """The positions, equal ones spread evenly around their place, in the order of `positions`."""
+    """The positions, with equal ones spread evenly around their value."""
     groups = defaultdict(list)
     for i, position in enumerate(positions):
         groups[position].append(i)
@@ -167,7 +166,7 @@ def _side_by_side(positions: Sequence[float]) -> list[float]:
 
 
 def _gap(positions: Sequence[float]) -> float:
-    """The least distance between different positions, at most 1."""
+    """The smallest distance between different positions, at most 1."""
     return min([1.0, *(right - left for left, right in itertools.pairwise(sorted(set(positions))))])
 
 
@@ -212,7 +211,7 @@ def _cross(colour: str) -> dict[str, Any]:
 
 
 def _bands(panels: Sequence[Axes], positions: Sequence[float], places: Sequence[float]) -> None:
-    """Shade what belongs to one setting, so that points set side by side are not taken for other settings."""
+    """Shade the points of each setting, so that points side by side do not look like different settings."""
     groups = defaultdict(list)
     for position, place in zip(positions, places, strict=True):
         groups[position].append(place)
@@ -226,7 +225,7 @@ def _bands(panels: Sequence[Axes], positions: Sequence[float], places: Sequence[
 def _legend(
     points: Sequence[SweepPoint],
     looks: Mapping[str, tuple[str, str]],
-    architectures: _Ruler,
+    architectures: _Axis,
     lines: Sequence[_Line],
 ) -> list[Line2D]:
     handles = []
@@ -247,7 +246,7 @@ def _legend(
 
 
 def _extremes(points: Sequence[SweepPoint]) -> str:
-    """Which runs have the best scores: not a claim that the difference is clear."""
+    """The runs with the best scores, whether or not the difference is clear."""
     parts = []
     for row, metric in enumerate(METRICS):
         scored = [(point.scores[row][0], point.name) for point in points if math.isfinite(point.scores[row][0])]

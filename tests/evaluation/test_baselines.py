@@ -1,4 +1,4 @@
-"""Baselines: every number recomputed from the stores by other code, whatever the batches."""
+"""Baselines: every number recomputed from the stores by independent code, for any batch size."""
 
 import shutil
 
@@ -17,14 +17,12 @@ from pipeline.evaluation.baselines import read_baselines, score_baselines
 from pipeline.evaluation.predictors import ceiling_answer, constant_answer, partners
 from pipeline.images import jpeg
 
-# Answers that need no network put one colour on every lightness.
+# Some baselines put one colour on every lightness, which leaves sRGB.
 pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-
-WRITTEN = ("baselines.csv", "baselines_per_image.csv", "baselines.json", "pictures")
 
 
 def written(dataset):
-    """The bytes of what the baselines are, by path."""
+    """The bytes of the baselines' files, by path."""
     whole = tree(dataset.folder)
     return {name: content for name, content in whole.items() if name.startswith(("baselines", "pictures"))}
 
@@ -86,7 +84,7 @@ def test_the_majority_is_that_of_the_training_pixels(referenced, rows, partition
     assert {r["metric"] for r in rows if r["answer"] == "majority"} == {"accuracy"}
 
 
-def test_rows_are_of_no_run_and_say_why_there_is_no_interval(referenced, rows):
+def test_rows_have_no_run_and_a_reason_for_missing_intervals(referenced, rows):
     assert list(rows[0]) == list(scores.COLUMNS)
     assert {(r["run"], r["dataset"]) for r in rows} == {("", "tiny")}
     assert list(dict.fromkeys(r["answer"] for r in rows)) == list(predictors.BUILT_IN)
@@ -115,7 +113,7 @@ def test_the_per_image_file_gives_the_same_metrics(referenced, rows):
             assert value(rows, "test", answer, "rmse") == pytest.approx(mean["mse"] ** 0.5, rel=1e-12)
 
 
-def test_the_test_images_come_as_pictures_true_and_gray(referenced):
+def test_the_test_images_are_written_as_true_and_gray_pictures(referenced):
     lightness, ab, _ = referenced.arrays("test")
     names = [jpeg.name(row) for row in referenced.rows("test")]
     for kind in ("true", "gray"):
@@ -138,7 +136,7 @@ def test_neither_batches_nor_threads_change_a_byte(referenced, own):
 
 def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
     before = written(own)
-    with pytest.raises(InputError, match=r"baselines\.csv was made with other settings \(seed: 0, now 1\); to replace"):
+    with pytest.raises(InputError, match=r"baselines\.csv .*seed: 0, now 1"):
         score_baselines(own.images, own.splits, own.baselines, seed=1)
     assert written(own) == before
     score_baselines(own.images, own.splits, own.baselines, seed=1, replace=True)
@@ -147,12 +145,12 @@ def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
     assert value(after, "test", "mean", "rmse") == value(rows, "test", "mean", "rmse")
     ends = [[r["low"] for r in found if r["answer"] == "mean" and r["partition"] == "test"] for found in (rows, after)]
     assert ends[0] != ends[1]
-    with pytest.raises(InputError, match="another split or seed"):
+    with pytest.raises(InputError, match=r"baselines\.csv .*seed"):
         read_baselines(own.baselines, own.images, own.splits, 0)
     read_baselines(own.baselines, own.images, own.splits, 1)
 
 
-def test_what_evaluation_reads_is_what_was_written(referenced, rows):
+def test_reading_returns_what_was_written(referenced, rows):
     read = read_baselines(referenced.baselines, referenced.images, referenced.splits, 0)
     assert read.rows == rows
     assert list(read.answers) == list(predictors.BUILT_IN)
@@ -168,14 +166,14 @@ def test_a_changed_or_missing_file_is_refused(own, name):
     path = own.folder / name
     content = path.read_bytes()
     path.write_bytes(content.replace(b"gray", b"grey", 1))
-    with pytest.raises(InputError, match=rf"{name} is damaged: .*; run `python -m stages verify`"):
+    with pytest.raises(InputError, match=name):
         read_baselines(own.baselines, own.images, own.splits, 0)
     path.unlink()
-    with pytest.raises(InputError, match=rf"{name} is missing"):
+    with pytest.raises(InputError, match=name):
         read_baselines(own.baselines, own.images, own.splits, 0)
 
 
-def test_a_failure_leaves_no_references_that_are_taken_for_whole(own, monkeypatch):
+def test_a_failure_leaves_no_manifest(own, monkeypatch):
     before = written(own)
 
     def fail(path, levels):
@@ -188,13 +186,13 @@ def test_a_failure_leaves_no_references_that_are_taken_for_whole(own, monkeypatc
     assert {name for name in before if name not in after} == {"baselines.json"}
     assert after == {name: before[name] for name in after}
     assert not [path for path in own.folder.iterdir() if path.name.startswith(".")]
-    with pytest.raises(InputError, match=r"baselines\.json does not exist"):
+    with pytest.raises(InputError, match=r"baselines\.json"):
         read_baselines(own.baselines, own.images, own.splits, 0)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=2, max_size=40), st.integers(0, 5))
-def test_a_partner_is_another_image_and_of_another_group_where_that_can_be(numbers, seed):
+def test_a_partner_is_another_image_and_of_another_group_if_possible(numbers, seed):
     groups = [f"g{number}" for number in numbers]
     chosen = partners(groups, seed)
     assert sorted(chosen) == list(range(len(groups)))
@@ -220,7 +218,7 @@ def test_the_ceiling_is_the_mean_of_squares(shape):
     np.testing.assert_array_equal(ceiling_answer(np.rint(answer).astype(np.uint8)), np.rint(answer))
 
 
-def test_a_constant_answer_is_one_colour_that_nobody_can_change():
+def test_a_constant_answer_is_one_read_only_colour():
     answer = constant_answer(130.5, 120.25, (2, 3, 4))
     assert answer.shape == (2, 3, 4, 2)
     assert (answer == [130.5, 120.25]).all()

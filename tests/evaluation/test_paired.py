@@ -1,4 +1,4 @@
-"""Paired differences, and what they say of runs in words: above all of runs that learned nothing."""
+"""Paired differences and the findings derived from them, above all for runs that learned nothing."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +27,8 @@ def truth():
 
 
 @pytest.fixture(scope="module")
-def references(truth):
-    """The answers that need no network, measured; as mean colour, one that is not the test images' own."""
+def baselines(truth):
+    """The measured baselines, with a mean colour that is not that of the test images."""
     mean = truth.ab.mean(axis=(0, 1, 2)) + [0.4, -0.7]
     given = {
         predictors.GRAY: np.full(truth.ab.shape, 128.0),
@@ -43,12 +43,12 @@ def references(truth):
     return mean, found.answers
 
 
-def judge(truth, references, answer, groups=N, **own):
-    """Rows of differences and of metrics, and findings, of a network that gives `answer`."""
+def judge(truth, baselines, answer, groups=N, **own):
+    """Rows of differences and of metrics of a network that predicts `answer`."""
     found = {scores.MODEL: measures.measure(truth, answer)}
     found |= {name: measures.measure(truth, other) for name, other in own.items()}
     chosen = scores.samples(["test"] * N, [str(i % groups) for i in range(N)], 0)
-    over = scores.summed(found | references[1], chosen)
+    over = scores.summed(found | baselines[1], chosen)
     rows = scores.rows("r", "d", over, chosen)
     return paired.difference_rows("r", "d", over, chosen), rows
 
@@ -64,30 +64,34 @@ def better_than_chance(truth, noise=3.0):
     return (128 + 0.7 * (truth.ab - 128.0) + rng.normal(0, noise, truth.ab.shape)).astype(np.float32)
 
 
-def test_a_model_that_sees_colours_is_called_better(truth, references, tmp_path):
-    rows, numbers = judge(truth, references, better_than_chance(truth))
+def test_a_model_that_sees_colours_is_called_better(truth, baselines, tmp_path):
+    rows, numbers = judge(truth, baselines, better_than_chance(truth))
     for against in (predictors.GRAY, predictors.MEAN, predictors.SHUFFLED):
         assert row_of(rows, against, "rmse")["verdict"] == "better"
         assert row_of(rows, against, "ssim")["verdict"] == "better"
     assert row_of(rows, predictors.CEILING, "rmse")["verdict"] == "worse"
-    told = paired.findings("finished", numbers, rows)
-    assert told[0].startswith("RMSE ") and ": better (difference -" in told[0] and "95 % interval -" in told[0]
-    assert "all but gray" not in " ".join(told)
-    assert any("of the true pictures' chroma" in sentence for sentence in told)
+    sentences = paired.findings("finished", numbers, rows)
+    assert (
+        sentences[0].startswith("RMSE ")
+        and ": better (difference -" in sentences[0]
+        and "95 % interval -" in sentences[0]
+    )
+    assert "all but gray" not in " ".join(sentences)
+    assert any("of the true pictures' chroma" in sentence for sentence in sentences)
     assert paired.remark(rows) == ""
-    # The words are the same when they come from the file.
+    # Rows read from the files give the same words.
     write_csv(tmp_path / "differences.csv", paired.COLUMNS, rows)
     write_csv(tmp_path / "metrics.csv", scores.COLUMNS, numbers)
     read = read_csv(tmp_path / "differences.csv", paired.COLUMNS)
-    assert paired.findings("finished", read_csv(tmp_path / "metrics.csv", scores.COLUMNS), read) == told
+    assert paired.findings("finished", read_csv(tmp_path / "metrics.csv", scores.COLUMNS), read) == sentences
     assert paired.remark(read) == ""
 
 
-def test_differences_are_paired(truth, references):
+def test_differences_are_paired(truth, baselines):
     """The interval is that of the same resamples of both answers, which is narrower than two apart."""
     answer = better_than_chance(truth)
-    rows, _ = judge(truth, references, answer)
-    own, other = measures.measure(truth, answer)["mse"], references[1][predictors.SHUFFLED]["mse"]
+    rows, _ = judge(truth, baselines, answer)
+    own, other = measures.measure(truth, answer)["mse"], baselines[1][predictors.SHUFFLED]["mse"]
     order = np.argsort([str(i) for i in range(N)])  # groups are numbered by name
     rng = np.random.default_rng(0)
     drawn = [order[rng.integers(N, size=N)] for _ in range(1000)]
@@ -98,8 +102,8 @@ def test_differences_are_paired(truth, references):
     assert (row["n"], row["run"], row["dataset"], row["partition"], row["answer"]) == (N, "r", "d", "test", "model")
 
 
-def test_a_difference_is_a_row_for_each_metric_that_has_a_better_way(truth, references):
-    rows, _ = judge(truth, references, better_than_chance(truth))
+def test_each_metric_with_a_direction_has_a_row(truth, baselines):
+    rows, _ = judge(truth, baselines, better_than_chance(truth))
     directed = [name for name in MEASURED if vocabulary.term(name).better and name != "loss"]
     for against in (predictors.GRAY, predictors.MEAN, predictors.SHUFFLED, predictors.CEILING):
         assert [row["metric"] for row in rows if row["against"] == against] == directed
@@ -108,9 +112,9 @@ def test_a_difference_is_a_row_for_each_metric_that_has_a_better_way(truth, refe
 
 
 @pytest.mark.parametrize("groups", [N, 5])
-def test_a_model_against_itself_differs_by_nothing(truth, references, groups):
+def test_a_model_against_itself_differs_by_nothing(truth, baselines, groups):
     answer = better_than_chance(truth)
-    rows, _ = judge(truth, references, answer, groups, **{scores.EMBEDDING_SHUFFLED: answer})
+    rows, _ = judge(truth, baselines, answer, groups, **{scores.EMBEDDING_SHUFFLED: answer})
     mine = [row for row in rows if row["against"] == scores.EMBEDDING_SHUFFLED]
     assert len(mine) == 12
     for row in mine:
@@ -121,16 +125,16 @@ def test_a_model_against_itself_differs_by_nothing(truth, references, groups):
             assert (row["low"], row["high"], row["verdict"]) == ("", "", "no interval")
 
 
-def test_two_perfect_answers_differ_by_nothing_though_their_psnr_is_infinite(truth, references):
+def test_two_perfect_answers_differ_by_nothing_though_their_psnr_is_infinite(truth, baselines):
     perfect = truth.ab.astype(np.float32)
-    rows, _ = judge(truth, references, perfect, **{scores.EMBEDDING_MEAN: perfect})
+    rows, _ = judge(truth, baselines, perfect, **{scores.EMBEDDING_MEAN: perfect})
     assert row_of(rows, scores.EMBEDDING_MEAN, "psnr")["value"] == 0.0
     assert row_of(rows, scores.EMBEDDING_MEAN, "psnr_pooled")["verdict"] == "no clear difference"
     against_gray = row_of(rows, predictors.GRAY, "psnr")
     assert (against_gray["value"], against_gray["verdict"]) == (math.inf, "no interval")
 
 
-def test_the_verdict_follows_the_interval_and_the_metrics_better_way():
+def test_compare_returns_the_difference_and_its_interval():
     low, high = np.array([1.0, 1.1, 0.9, 1.2]), np.array([3.0, 3.1, 2.9, 3.3])
     assert paired.compare(low, high)[0] == -2.0
     value, *ends = paired.compare(high, low)
@@ -145,9 +149,9 @@ def test_the_verdict_follows_the_interval_and_the_metrics_better_way():
 BAD = ("gray", "mean", "noise", "colour")
 
 
-def bad(kind, truth, references):
-    """The answer of a network that learned nothing, and the one colour that it says everywhere, if it does."""
-    a, b = references[0]
+def bad(kind, truth, baselines):
+    """The answer of a network that learned nothing, and its colour if it is one everywhere."""
+    a, b = baselines[0]
     return {
         "gray": (np.full(truth.ab.shape, 128, np.float32), (128, 128)),
         "mean": (np.broadcast_to(np.float32([a, b]), truth.ab.shape), (round(a), round(b))),
@@ -158,21 +162,21 @@ def bad(kind, truth, references):
 
 @pytest.mark.parametrize("groups", [N, 5])
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_model_is_told_so_in_plain_sight(truth, references, kind, groups):
-    answer, only = bad(kind, truth, references)
-    rows, numbers = judge(truth, references, answer, groups)
-    told = paired.findings("finished", numbers, rows, only)
-    text = "\n".join(told)
+def test_findings_on_a_bad_model_are_plain(truth, baselines, kind, groups):
+    answer, only = bad(kind, truth, baselines)
+    rows, numbers = judge(truth, baselines, answer, groups)
+    sentences = paired.findings("finished", numbers, rows, only)
+    text = "\n".join(sentences)
     missed = ["RMSE no better than mean colour"]
     if kind != "mean":
         missed += ["RMSE no better than gray", "CIEDE2000 no better than gray"]
     assert paired.remark(rows) == "; ".join([*missed, "accuracy no better than majority"])
     if only:
-        assert told[0] == (
+        assert sentences[0] == (
             f"The network answers one colour everywhere, a = {only[0]}, b = {only[1]}: it has learned no colours."
         )
-    of_mean = next(sentence for sentence in told if "the training images' mean colour" in sentence)
-    of_gray = next(sentence for sentence in told if sentence.startswith("RMSE") and "for gray" in sentence)
+    of_mean = next(sentence for sentence in sentences if "the training images' mean colour" in sentence)
+    of_gray = next(sentence for sentence in sentences if sentence.startswith("RMSE") and "for gray" in sentence)
     assert "better" not in of_mean
     if kind == "mean":
         same = "no clear difference (difference +0.00, 95 % interval +0.00 to +0.00)"
@@ -180,45 +184,47 @@ def test_a_bad_model_is_told_so_in_plain_sight(truth, references, kind, groups):
     else:
         assert (": worse (" if groups == N else ": worse on these images") in of_mean
     if kind == "gray":
-        assert "better" not in of_gray and "The colours are all but gray: 0% of the true pictures' chroma." in told
+        assert "better" not in of_gray and "The colours are all but gray: 0% of the true pictures' chroma." in sentences
     if kind in ("noise", "colour"):
         assert "worse" in of_gray and "all but gray" not in text
     if groups != N:
         assert "95 % interval" not in text
 
 
-def test_without_an_interval_better_is_not_said_for_good(truth, references):
-    rows, numbers = judge(truth, references, better_than_chance(truth), groups=5)
-    told = paired.findings("finished", numbers, rows)
-    assert told[0].endswith(": better on these images, but without an interval this may be chance.")
+def test_without_an_interval_better_may_be_chance(truth, baselines):
+    rows, numbers = judge(truth, baselines, better_than_chance(truth), groups=5)
+    sentences = paired.findings("finished", numbers, rows)
+    assert sentences[0].endswith(": better on these images, but without an interval this may be chance.")
     assert paired.remark(rows) == "better, but without an interval this may be chance"
 
 
 @pytest.mark.parametrize("share", [1.0, 0.1])
-def test_a_diverged_model_has_no_findings_but_that(truth, references, share):
+def test_the_only_finding_on_a_diverged_model_is_that(truth, baselines, share):
     answer = better_than_chance(truth)
     answer[: max(1, int(share * N))] = np.nan
-    rows, numbers = judge(truth, references, answer)
-    told = paired.findings("diverged in epoch 3", numbers, rows)
-    assert told == ["The network's answers are not numbers (diverged in epoch 3); only their accuracy can be scored."]
+    rows, numbers = judge(truth, baselines, answer)
+    sentences = paired.findings("diverged in epoch 3", numbers, rows)
+    assert sentences == [
+        "The network's answers are not numbers (diverged in epoch 3); only their accuracy can be scored."
+    ]
     assert row_of(rows, predictors.MEAN, "rmse")["verdict"] == "no interval"
     assert paired.remark(rows) == "no answer: not a number"
     assert row_of(rows, predictors.MAJORITY, "accuracy")["verdict"] != "no interval"
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "no clear difference"), (4.0, "better"), (-2.0, "worse")])
-def test_findings_say_whether_the_embedding_matters(truth, references, shift, verdict):
+def test_findings_say_whether_the_embedding_matters(truth, baselines, shift, verdict):
     answer = better_than_chance(truth, noise=4.0)
     wrong = better_than_chance(truth, noise=4.0 + shift)
-    rows, numbers = judge(truth, references, answer, **{scores.EMBEDDING_SHUFFLED: wrong})
-    (told,) = [s for s in paired.findings("finished", numbers, rows) if s.startswith("Does the embedding matter?")]
-    assert f": {verdict} (difference " in told
+    rows, numbers = judge(truth, baselines, answer, **{scores.EMBEDDING_SHUFFLED: wrong})
+    (sentences,) = [s for s in paired.findings("finished", numbers, rows) if s.startswith("Does the embedding matter?")]
+    assert f": {verdict} (difference " in sentences
     without = [row for row in rows if row["against"] != scores.EMBEDDING_SHUFFLED]
     assert not any("embedding" in sentence for sentence in paired.findings("finished", numbers, without))
 
 
-def test_no_word_depends_on_train_or_validation(truth, references):
-    rows, numbers = judge(truth, references, better_than_chance(truth))
+def test_only_test_images_enter_findings(truth, baselines):
+    rows, numbers = judge(truth, baselines, better_than_chance(truth))
     other = [{**row, "partition": "validation", "value": 99.0, "verdict": "worse"} for row in rows]
     worse = [{**row, "partition": "train", "value": math.nan} for row in numbers]
     assert paired.findings("finished", numbers + worse, rows + other) == paired.findings("finished", numbers, rows)

@@ -1,4 +1,4 @@
-"""Fréchet distance and recognisability: against independent computations, in any cut, and on the real network."""
+"""Fréchet distance and recognition: against independent computations, for any batches, and with the real network."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def correlated(seed, n, d, offset=0.0):
 
 
 def textbook(x, y):
-    """The formula as it stands, with scipy's root of the product."""
+    """The literal formula, with scipy's root of the product."""
     s1, s2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     root = sqrtm(s1 @ s2).real
     return ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(s1 + s2 - 2 * root)
@@ -109,33 +109,25 @@ def test_fewer_images_of_the_same_kind_lie_farther_apart():
 
 @given(st.data(), st.sampled_from([0.0, 1e6]))
 @settings(max_examples=40, deadline=None)
-def test_any_cut_and_any_order_give_the_moments_of_the_whole(data, offset):
+def test_batches_and_order_do_not_change_the_moments(data, offset):
     n, d = data.draw(st.integers(2, 30)), data.draw(st.integers(1, 6))
     x = correlated(n, n, d, offset)
     parts = np.split(x, sorted(data.draw(st.lists(st.integers(0, n), max_size=6))))  # some are empty
     streamed = Moments.none(d)
     for part in parts:
         streamed.add(part)
-    merged = sum((moments(part) for part in data.draw(st.permutations(parts))), Moments.none(d))
+    reversed_ = moments(x[::-1])
     spread = np.abs(x - x.mean(0)).max()
-    for found in (streamed, merged):
+    for found in (streamed, reversed_):
         assert found.n == n
         np.testing.assert_allclose(found.mean, x.mean(0), rtol=1e-12, atol=1e-12 * spread)
         expected = np.cov(x, rowvar=False).reshape(d, d)
         np.testing.assert_allclose(found.covariance, expected, rtol=1e-6, atol=1e-6 * spread**2)
 
 
-def test_adding_moments_leaves_both_as_they_were():
-    x, y = correlated(0, 6, 3), correlated(1, 9, 3)
-    one, other = moments(x), moments(y)
-    total = one + other
-    assert (one.n, other.n, total.n) == (6, 9, 15)
-    for found, values in ((one, x), (other, y), (total, np.vstack([x, y]))):
-        np.testing.assert_allclose(found.covariance, np.cov(values, rowvar=False), rtol=1e-10)
-    with pytest.raises(ValueError, match="moments of 3 numbers, received 2"):
-        one + Moments.none(2)
+def test_features_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"shape \(k, 3\), received \(4, 2\)"):
-        one.add(np.zeros((4, 2)))
+        Moments.none(3).add(np.zeros((4, 2)))
 
 
 @pytest.mark.parametrize("values", [np.zeros((0, 2)), np.ones((1, 2)), np.array([[1, 2], [np.nan, 1], [2, 2]])])
@@ -290,14 +282,14 @@ def test_a_file_that_is_not_of_these_images_is_refused_in_one_line(images, tmp_p
         np.savez(path, numbers=np.zeros(3))
     else:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"recognition\.npz.*run baselines again") as caught:
+    with pytest.raises(InputError, match=r"recognition\.npz") as caught:
         recognition.read(path, 10)
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_of_another_number_of_images_is_refused(images, tmp_path):
     recognition.write(tmp_path / "a.npz", known(*images[:2], 4))
-    with pytest.raises(InputError, match=r"classes of 11 images, received \(10,\)"):
+    with pytest.raises(InputError, match=r"a\.npz: .* 11 images, .*10"):
         recognition.read(tmp_path / "a.npz", 11)
 
 
@@ -356,7 +348,7 @@ def pictures(n):
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 3), (2, 5), (3, 4), (1, 11), (4, 4)])
-def test_a_picture_has_the_same_numbers_however_the_work_is_cut(small, first, last):
+def test_batches_do_not_change_a_pictures_numbers(small, first, last):
     from pipeline.embedding.network import FeatureNetwork
 
     network, rgb = FeatureNetwork(INCEPTION, small, 4), pictures(11)
@@ -368,7 +360,7 @@ def test_a_picture_has_the_same_numbers_however_the_work_is_cut(small, first, la
         assert part.tobytes() == whole[first:last].tobytes() and part.shape == (last - first, *whole.shape[1:])
 
 
-def test_pictures_are_resized_and_scaled_as_keras_says_and_features_are_what_the_head_is_given(small, keras):
+def test_pictures_are_preprocessed_as_in_keras_and_features_enter_the_head(small, keras):
     from pipeline.embedding.network import FeatureNetwork, Photograph
 
     rgb = pictures(2)
@@ -396,10 +388,10 @@ def test_gray_pictures_have_the_embeddings_of_their_lightness(small):
 def test_features_are_computed_in_float32_and_as_logits_whatever_embeddings_are(keras, monkeypatch):
     from pipeline.embedding import network as networks
 
-    asked = []
+    built = []
 
     def network(embedding, weights):
-        asked.append((embedding.activation, weights, keras.config.dtype_policy().name))
+        built.append((embedding.activation, weights, keras.config.dtype_policy().name))
         given_ = keras.Input((299, 299, 3))
         return keras.Model(given_, keras.layers.Dense(1000)(keras.layers.GlobalAveragePooling2D()(given_)))
 
@@ -408,7 +400,7 @@ def test_features_are_computed_in_float32_and_as_logits_whatever_embeddings_are(
     embedding = Embedding(weights="imagenet", activation="softmax", precision="mixed_bfloat16", batch_size=2)
     loaded = recognition.load_network(embedding)
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
-    assert asked == [("logits", "imagenet", "float32")]
+    assert built == [("logits", "imagenet", "float32")]
     rgb = pictures(3)
     features, _ = loaded(rgb)
     np.testing.assert_allclose(features, rgb.mean(axis=(1, 2)) / 127.5 - 1, atol=2e-3)  # bfloat16 is off by more
@@ -466,13 +458,13 @@ def test_evaluation_and_baselines_score_recognition_with_imagenet_weights(keras,
         assert distance == pytest.approx(frechet.distance(true, moments), rel=1e-3, abs=1e-6)
         recognised = value(rows, "validation", answer, recognition.TOP1)
         assert recognised == pytest.approx(np.mean(logits.argmax(axis=1) == true_class))
-    told = [row for row in rows if row["metric"] == FRECHET]
-    assert {row["answer"] for row in told} == {
+    distances = [row for row in rows if row["metric"] == FRECHET]
+    assert {row["answer"] for row in distances} == {
         "model", "embedding-shuffled", "embedding-mean", "gray", "mean", "shuffled", "ceiling"
     }  # fmt: skip
-    assert all(row["low"] == "" and f"n = {row['n']} alone" in row["settings"] for row in told)
-    # With other weights the same dataset has no such numbers, and baselines of the one do not serve the other.
-    with pytest.raises(InputError, match="run baselines again"):
+    assert all(row["low"] == "" and f"n = {row['n']} alone" in row["settings"] for row in distances)
+    # Baselines with other weights are refused.
+    with pytest.raises(InputError, match=r"baselines\.csv"):
         evaluate.evaluate(
             Run.parse(RUN), *dataset.sources, dataset.baselines, *places, Evaluation(batch_size=3),
             resolved=Config().model_dump(), more_architectures=DOT, embedding=Embedding(), replace=True,

@@ -1,4 +1,4 @@
-"""The words for metrics and answers: every metric has some, and values are written as they are."""
+"""The words for metrics and answers, and the format of values."""
 
 import math
 import re
@@ -34,7 +34,7 @@ def test_answers_keep_the_order_of_tables_and_have_a_heading():
     assert answers[0] == scores.MODEL and len({vocabulary.heading(answer) for answer in answers}) == len(answers)
 
 
-def test_what_is_not_known_keeps_its_name():
+def test_unknown_names_are_kept():
     assert vocabulary.term("unheard").label == "unheard" == vocabulary.heading("unheard")
     assert number(0.5, "unheard") == "0.5000"
 
@@ -43,7 +43,7 @@ def test_what_is_not_known_keeps_its_name():
     ("value", "text"),
     [(math.nan, "NaN"), (math.inf, "∞"), (-math.inf, "−∞"), (-1.0, "−1.00"), (1e7, "1.000e+07")],
 )
-def test_a_value_that_is_no_plain_number_is_written_so(value, text):
+def test_special_values(value, text):
     assert number(value, "rmse") == text
 
 
@@ -55,6 +55,6 @@ def test_a_difference_has_a_sign():
     ]
 
 
-def test_what_is_not_zero_is_not_told_as_zero():
-    told = [signed(value, 2) for value in (0.00287, -0.004, 0.0, 1.294, -0.01, math.nan, 0.005, -1e-9)]
-    assert told == ["+0.003", "-0.004", "+0.00", "+1.29", "-0.01", "+nan", "+0.01", "-0.000000001"]
+def test_a_nonzero_difference_does_not_read_as_zero():
+    texts = [signed(value, 2) for value in (0.00287, -0.004, 0.0, 1.294, -0.01, math.nan, 0.005, -1e-9)]
+    assert texts == ["+0.003", "-0.004", "+0.00", "+1.29", "-0.01", "+nan", "+0.01", "-0.000000001"]

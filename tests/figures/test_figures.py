@@ -1,4 +1,4 @@
-"""Files of figures: equal bytes for equal inputs, the vector version, and none that is half-written."""
+"""Files of figures: equal bytes for equal inputs, the SVG version, and no partial files."""
 
 import xml.etree.ElementTree as ElementTree
 

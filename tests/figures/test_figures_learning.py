@@ -1,4 +1,4 @@
-"""Learning curves: every epoch, what they are compared with, and where a run ended."""
+"""Learning curves: epochs, baselines, and the end of a run."""
 
 import math
 
@@ -57,7 +57,7 @@ def test_a_history_without_numbers_says_so(tmp_path, drawn):
     assert [texts(axes) for axes in drawn[1].axes] == [["no epochs"]] * 2
 
 
-def test_a_diverged_loss_stops_while_accuracy_goes_on(tmp_path, drawn):
+def test_a_diverged_loss_stops_but_accuracy_continues(tmp_path, drawn):
     rows = history(6)
     for row in rows[3:]:
         row["loss"] = row["val_loss"] = math.nan

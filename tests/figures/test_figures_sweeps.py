@@ -1,4 +1,4 @@
-"""The figure of all runs: every run against every setting, also without numbers."""
+"""The figure of all runs against their settings."""
 
 import numpy as np
 import pytest
