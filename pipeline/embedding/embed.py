@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config import schema
 from pipeline.config.paths import DatasetFiles
-from pipeline.core import files, versions
+from pipeline.core import files, plugins, versions
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import ending, run_tasks
@@ -53,8 +53,9 @@ def _start(wanted: dict[str, str | int], weights: dict[str, Any]) -> None:
     This module imports nothing that imports Keras, which must come after.
 
     Raises:
-        InputError: Keras computes otherwise in this process.
+        InputError: Keras computes otherwise in this process, or a plugin cannot be imported.
     """
+    plugins.load()
     with _loading:
         fresh = "keras" not in sys.modules
         if fresh or (found := backend.facts()) != wanted:

@@ -138,11 +138,16 @@ def parameters(name: str, architecture: Architecture, *, embedding: bool, output
     return total
 
 
-def forward_flops(name: str, size: int, architectures: Mapping[str, Architecture] | None = None) -> float:
+def forward_flops(
+    name: str,
+    size: int,
+    architectures: Mapping[str, Architecture] | None = None,
+    outputs: inputs.Outputs | None = None,
+) -> float:
     """Floating-point operations (two per multiply-add) of one image of size x size pixels, forward."""
     architecture = resolve(name, architectures)
     encoder, fusion, decoder = parts(name, architecture)
-    channels, vectors = _widths(architecture.inputs, None)
+    channels, vectors = _widths(architecture.inputs, outputs)
     side, total = float(size), 2.0 * vectors * fusion[0].filters
     for layer in [*encoder, *fusion, *decoder]:
         if not layer.filters:

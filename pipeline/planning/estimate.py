@@ -119,7 +119,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)
         training, split = layered(config, run).training, config.split
-        flops = images * notation.forward_flops(run.architecture, lab.SIZE, config.architectures)
+        flops = images * notation.forward_flops(run.architecture, lab.SIZE, config.architectures, network.outputs)
         if rule == "evaluate":
             cost.add(10 + 0.15 * images, flops + 3 * images * recognition)
             return
