@@ -24,7 +24,7 @@ from pipeline.dataset.ingest import ingest as ingest_images
 from pipeline.dataset.sources.sample import sample_photographs
 from pipeline.embedding import registry
 from pipeline.images import prepare
-from pipeline.images.lab import SIZE
+from pipeline.images.formats import SIZE
 from pipeline.images.photographs import Photograph, decode, read_bytes
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.shards import ROWS_PER_CHUNK

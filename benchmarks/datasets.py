@@ -10,7 +10,7 @@ from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.dataset.ingest import ingest
 from pipeline.embedding import recipe, registry
-from pipeline.images.lab import SIZE
+from pipeline.images.formats import SIZE
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 

@@ -31,7 +31,7 @@ from benchmarks.networks import EMBEDDING_SIZE, computed_flops, ours, printed, t
 from pipeline.config import schema
 from pipeline.core.machine import Precision
 from pipeline.embedding import network, registry
-from pipeline.images.lab import SIZE
+from pipeline.images.formats import SIZE
 from pipeline.networks import backend, builder
 from pipeline.networks.heads import HEADS
 from pipeline.networks.inputs import names_of

@@ -22,7 +22,7 @@ from benchmarks.datasets import write_archive
 from benchmarks.measure import ROOT, Line, Ratio
 from pipeline import WORKFLOW
 from pipeline.config import loading, schema
-from pipeline.images.lab import SIZE
+from pipeline.images.formats import SIZE
 
 FEW, MANY = 256, 1024
 LITTLE = {"little": schema.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}

@@ -5,7 +5,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.machine import Precision
-from pipeline.images.lab import MULTIPLE, SIZE
+from pipeline.images.formats import SIZE
+from pipeline.images.lab import MULTIPLE
 from pipeline.networks import backend, builder
 from pipeline.networks.heads import HEADS
 from pipeline.networks.inputs import INPUTS

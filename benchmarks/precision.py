@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.measure import THREADS
 from pipeline.core import machine
 from pipeline.dataset import statistics
-from pipeline.images.lab import SIZE
+from pipeline.images.formats import SIZE
 from pipeline.networks import backend
 
 BATCH = 5

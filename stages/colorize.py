@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.images.formats import MAX_MEGAPIXELS
+from pipeline.images.formats import MAX_MEGAPIXELS, SIZE
 from stages import common
 from stages.command import Stage
 
@@ -56,7 +56,6 @@ def command(
     from pipeline.colorize.colorizer import Colorizer
     from pipeline.colorize.membership import Membership
     from pipeline.colorize.report import REPORT
-    from pipeline.images.lab import SIZE
 
     def load() -> Colorizer:
         return Colorizer.load(

@@ -10,6 +10,7 @@ from stages import common
 @common.stage("report", "results", "data")
 def command(work: common.Work) -> None:
     """Write results/index.html: all runs with their figures, scores and pictures."""
+    from pipeline.config.paths import BaselineFiles, DatasetFiles
     from pipeline.core.errors import InputError
     from pipeline.results.page import write_report
 
@@ -17,5 +18,9 @@ def command(work: common.Work) -> None:
     if data and not data.is_dir():
         raise InputError(f"--data {data}: expected a folder of datasets, received none; name an existing folder")
     folder = data or Path(work.config.data)
-    index = write_report(work.path("results"), lambda dataset: folder / dataset / "pictures", common.progress())
+
+    def pictures_of(dataset: str) -> Path:
+        return BaselineFiles(DatasetFiles(folder / dataset).baselines).pictures
+
+    index = write_report(work.path("results"), pictures_of, common.progress())
     click.echo(f"report: open {index} in a browser", err=True)

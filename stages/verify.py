@@ -20,7 +20,7 @@ def command(work: common.Work, paths: tuple[Path, ...]) -> None:
     from pipeline.inspection.verify import verify
 
     if not paths:
-        everything = (Path(work.config.data), Paths(work.config).model("x").parent, work.path("results"))
+        everything = (Path(work.config.data), Paths(work.config).models, work.path("results"))
         paths = tuple(path for path in everything if path.exists()) or everything
     total, found = verify(paths, common.progress())
     for damage in found:

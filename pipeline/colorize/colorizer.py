@@ -15,7 +15,8 @@ from pipeline.config.paths import ResultFiles
 from pipeline.core import files, plugins
 from pipeline.core.errors import InputError
 from pipeline.images import light, prepare
-from pipeline.images.lab import MULTIPLE, NEUTRAL, SIZE, UInt8
+from pipeline.images.formats import SIZE
+from pipeline.images.lab import MULTIPLE, NEUTRAL, UInt8
 from pipeline.images.light import Levels
 from pipeline.images.photographs import Photograph
 from pipeline.networks.inputs import Given, names_of, predict, stored

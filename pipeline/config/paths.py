@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from pipeline.config.schema import Config
 from pipeline.core import files
-from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES, StoreLayout
 
 if TYPE_CHECKING:
     from pipeline.storage.store import Store
@@ -62,16 +62,18 @@ class DatasetFiles:
     @property
     def images(self) -> "Store":
         """The store of images."""
-        from pipeline.storage.store import Store
-
-        return Store(self.directory / f"{IMAGES.kind}.zarr", IMAGES)
+        return self.store(IMAGES)
 
     @property
     def embeddings(self) -> "Store":
         """The store of embeddings."""
+        return self.store(EMBEDDINGS)
+
+    def store(self, layout: StoreLayout) -> "Store":
+        """The store of a layout."""
         from pipeline.storage.store import Store
 
-        return Store(self.directory / f"{EMBEDDINGS.kind}.zarr", EMBEDDINGS)
+        return Store(self.directory / f"{layout.kind}.zarr", layout)
 
     @classmethod
     def beside(cls, store: "Store") -> "DatasetFiles":
@@ -139,11 +141,6 @@ class ResultFiles:
     pictures = Under("pictures")  # of the test images
     listing = Under(files.LISTING)  # digests of the other files; written last
 
-    @property
-    def run(self) -> str:
-        """The name of the run."""
-        return self.directory.resolve().name
-
     def figure(self, name: str, kind: str = "png") -> Path:
         """A figure, as "png" or "svg"."""
         return self.directory / f"{name}.{kind}"
@@ -168,15 +165,12 @@ class SummaryFiles:
     page = Under("index.html")
     pages = Under("report")  # the folder of the page
     page_manifest = Under("report.json")  # of page and pages; written last
+    page_lock = Under(".report.lock")
 
     @property
     def has_pages(self) -> bool:
         """Whether DeepColor wrote `pages`, in this version or an earlier one: any folder may have that name."""
         return all((self.pages / name).is_file() for name in ("page.css", "wall.js"))
-
-    def run(self, name: str) -> ResultFiles:
-        """The results of one run."""
-        return ResultFiles(self.directory / name)
 
 
 class Paths(DatasetFiles):

@@ -1,6 +1,7 @@
-"""Which files are taken for photographs, how large they may be, and the formats that are read and written."""
+"""Which files are taken for photographs, how large they may be and are stored, and the formats read and written."""
 
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+SIZE = 224  # height and width of every stored image, in pixels
 MAX_MEGAPIXELS = 300.0  # unless a user says otherwise
 
 # Pillow's names. They are named, so that a file that merely bears a photograph's name never reaches, say, the

@@ -17,7 +17,6 @@ warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
 
 UInt8 = npt.NDArray[np.uint8]
 
-SIZE = 224  # height and width of every stored image, in pixels
 MULTIPLE = 8  # the networks take heights and widths of so many pixels
 NEUTRAL = 128  # a and b of a gray pixel
 DOUBTFUL = 2e-3  # in 8-bit units; of all colours, float32 was off by 1.2e-4 at most

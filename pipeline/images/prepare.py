@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images import formats, lab
-from pipeline.images.lab import MULTIPLE, SIZE, UInt8
+from pipeline.images.formats import SIZE
+from pipeline.images.lab import MULTIPLE, UInt8
 from pipeline.images.light import eight_bits
 from pipeline.images.photographs import Photograph, decode, read_bytes
 

@@ -76,7 +76,7 @@ def open_dataset(path: Path | str) -> Dataset:
     """
     store = open_store(path)
     other = EMBEDDINGS if store.layout is IMAGES else IMAGES
-    beside = store.path.with_name(f"{other.kind}.zarr")
+    beside = DatasetFiles.beside(store).store(other).path
     stores = {store.layout.kind: store, other.kind: open_store(beside) if beside.exists() else None}
     images, embeddings = stores[IMAGES.kind], stores[EMBEDDINGS.kind]
     if images and embeddings:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.paths import DatasetFiles, SummaryFiles
+from pipeline.config.paths import DatasetFiles, ResultFiles, RunFiles, SummaryFiles, manifest_of
 from pipeline.core import files, locks, lost
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
@@ -15,16 +15,17 @@ from pipeline.storage.layouts import LAYOUTS
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints
 
+_TABLES = {manifest_of(Path(table.name)).name: table.name for table in (DatasetFiles.splits, DatasetFiles.baselines)}
+_OF_ALL_RUNS = (SummaryFiles.manifest.name, SummaryFiles.page_manifest.name)
 # What shows that something was written or begun, and the manifest beside it that is written last.
 MANIFESTS = {
     **{f"{kind}{suffix}": f"{kind}.json" for kind in LAYOUTS for suffix in (".zarr", ".shards")},
-    "splits.csv": "splits.json",
-    "baselines.csv": "baselines.json",
+    **{table: manifest for manifest, table in _TABLES.items()},
     DatasetFiles.network.name: DatasetFiles.network_manifest.name,
-    "settings.json": "training.json",
-    "run.yaml": files.LISTING,
-    "summary.csv": "summary.json",
-    "report": "report.json",
+    RunFiles.settings.name: RunFiles.summary.name,
+    ResultFiles.record.name: ResultFiles.listing.name,
+    SummaryFiles.table.name: SummaryFiles.manifest.name,
+    SummaryFiles.pages.name: SummaryFiles.page_manifest.name,
 }
 
 
@@ -59,18 +60,18 @@ class Part:
     def target(self) -> Path:
         """What is noted as lost: a store, a table, or a folder."""
         manifest = self.manifest
-        if manifest.stem in LAYOUTS:
-            return manifest.with_suffix(".zarr")
-        if manifest.name in ("splits.json", "baselines.json"):
-            return manifest.with_suffix(".csv")
+        if self.store:
+            return self.store.path
+        if manifest.name in _TABLES:
+            return manifest.with_name(_TABLES[manifest.name])
         if manifest.name == DatasetFiles.network_manifest.name:
-            return manifest.with_name("embeddings.zarr")
-        return manifest if manifest.name in ("summary.json", "report.json") else manifest.parent
+            return DatasetFiles(manifest.parent).embeddings.path
+        return manifest if manifest.name in _OF_ALL_RUNS else manifest.parent
 
     @property
     def locked(self) -> Path:
         """What a stage that writes it holds the lock of."""
-        if self.target.name in ("summary.json", "report.json"):
+        if self.target.name in _OF_ALL_RUNS:
             return self.target.with_suffix("")
         return self.target
 
@@ -78,7 +79,7 @@ class Part:
     def store(self) -> Store | None:
         """The store, where it is one."""
         kind = self.manifest.stem
-        return Store(self.target, LAYOUTS[kind]) if kind in LAYOUTS else None
+        return DatasetFiles(self.manifest.parent).store(LAYOUTS[kind]) if kind in LAYOUTS else None
 
 
 def parts(path: Path) -> list[Part]:
@@ -156,7 +157,11 @@ def _count(part: Part, manifest: Mapping[str, Any]) -> int:
 def _sealed(part: Part) -> list[Path]:
     """Files of a run that tell by themselves whether they are whole."""
     folder = part.manifest.parent
-    names = ("checkpoint*.npz", "checkpoint.json", "settings.json") if part.manifest.name == "training.json" else ()
+    names = (
+        ("checkpoint*.npz", "checkpoint.json", RunFiles.settings.name)
+        if part.manifest.name == RunFiles.summary.name
+        else ()
+    )
     return sorted(path for name in names for path in folder.glob(name))
 
 

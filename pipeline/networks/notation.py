@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
-from pipeline.images.lab import MULTIPLE, SIZE
+from pipeline.images.formats import SIZE
+from pipeline.images.lab import MULTIPLE
 from pipeline.networks import heads, inputs
 
 _ENCODER_BASE = "64/2 128 128/2 256 256/2 512 512 256"

@@ -18,12 +18,12 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
 from pipeline.embedding import recipe, registry
-from pipeline.images import lab
+from pipeline.images.formats import SIZE
 from pipeline.networks import notation
 from pipeline.planning.settings import stage_settings
 
 EFFICIENCY = 0.75  # of the matrix product's rate that networks reach, measured on two CPU types
-BYTES = 3 * lab.SIZE**2  # of an image's L and ab
+BYTES = 3 * SIZE**2  # of an image's L and ab
 
 
 @dataclass
@@ -119,7 +119,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)
         training, split = layered(config, run).training, config.split
-        flops = images * notation.forward_flops(run.architecture, lab.SIZE, config.architectures, network.outputs)
+        flops = images * notation.forward_flops(run.architecture, SIZE, config.architectures, network.outputs)
         if rule == "evaluate":
             cost.add(10 + 0.15 * images, flops + 3 * images * recognition)
             return

@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.config import loading, schema
 from pipeline.config.partitions import PARTITIONS
+from pipeline.config.paths import Paths
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
@@ -20,7 +21,6 @@ RUN = "arch3_lr1e-4"
 SEEN = 60_000  # photographs that training sees, each once per epoch
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 200
 MOST_THREADS = 16
-OURS = {"models", "results", "logs"}  # what stages write below `root`
 RULES = ("ingest", "embed", "split", "baselines", "train", "evaluate")
 
 TEMPLATE = """\
@@ -168,7 +168,9 @@ def _refuse_name(name: str, place: Path) -> None:
     root = place / name
     if name in ("sample", "data"):
         raise InputError(f"{name!r}: expected a name of your own, received one that DeepColor uses; name it otherwise")
-    if root.exists() and not (root.is_dir() and {path.name for path in root.iterdir()} <= OURS):
+    places = Paths(schema.Config())
+    ours = {places.models.name, places.results.name, places.logs.name}
+    if root.exists() and not (root.is_dir() and {path.name for path in root.iterdir()} <= ours):
         raise InputError(
             f"{name!r}: expected a name for new results, received that of {root}, which holds other files; "
             "name it otherwise"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.config.paths import ResultFiles, SummaryFiles
+from pipeline.config.paths import DatasetFiles, ResultFiles, SummaryFiles
 from pipeline.core import files, locks
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
@@ -47,7 +47,7 @@ def write_report(
         raise InputError(f"{results}: expected a folder of results, received none; run an experiment first")
     _refuse_foreign(results)
     where = SummaryFiles(results)
-    with locks.in_turn(results / ".report.lock"):
+    with locks.in_turn(where.page_lock):
         with files.new_folder(where.pages) as new:
             index = _build(results, new, pictures_of, progress or Silent())
             where.page_manifest.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ def _link_pictures(
     except KeyError:
         return whole
     both = pictures(source / "true") & pictures(source / "gray")
-    now = files.read_if_whole(source.with_name("images.json")).get("fingerprint")
+    now = files.read_if_whole(DatasetFiles(source.parent).images.manifest_path).get("fingerprint")
     for run in runs:
         fingerprints = run.record.get("fingerprints")
         own = fingerprints.get("images") if isinstance(fingerprints, Mapping) else None

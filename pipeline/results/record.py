@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import loading
+from pipeline.config.paths import ResultFiles
 from pipeline.core import conflicts, files
 from pipeline.core.errors import InputError
 
@@ -15,10 +16,11 @@ def read_record(result: Path) -> dict[str, Any]:
     Raises:
         InputError: it is missing or damaged.
     """
-    if not (result / "run.yaml").exists():
-        raise InputError(f"{result}: expected the results of a run, received no run.yaml; name a folder of results/")
-    files.refuse_changed(result / "run.yaml")
-    return loading.read_yaml(result / "run.yaml")
+    path = ResultFiles(result).record
+    if not path.exists():
+        raise InputError(f"{result}: expected the results of a run, received no {path.name}; name a folder of results/")
+    files.refuse_changed(path)
+    return loading.read_yaml(path)
 
 
 def refuse_other(
@@ -36,8 +38,7 @@ def refuse_other(
         InputError: names what differs.
     """
     try:
-        files.refuse_changed(result / "run.yaml")
-        old = loading.read_yaml(result / "run.yaml")
+        old = read_record(result)
     except InputError:  # none, or damaged: it is made anew
         return
     decisive = settings.keys() - {"fingerprints"}

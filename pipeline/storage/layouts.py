@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.images.lab import SIZE
+from pipeline.images.formats import SIZE
 
 VECTOR = "embedding"  # the output that every embedding network has
 

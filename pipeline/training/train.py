@@ -20,7 +20,7 @@ from pipeline.core.progress import Advance, Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import check_stores, fingerprints
-from pipeline.images import lab
+from pipeline.images.formats import SIZE
 from pipeline.networks import backend, builder, heads, inputs
 from pipeline.networks.notation import input_names, resolve
 from pipeline.storage.store import Store
@@ -116,7 +116,7 @@ def train(
 
 def _scratch(directory: Path, rows: Mapping[str, npt.NDArray[np.intp]], training: schema.Training) -> Path | None:
     """Where decoded images are mapped from, if they take too much memory."""
-    decoded = 3 * lab.SIZE**2 * sum(map(len, rows.values()))
+    decoded = 3 * SIZE**2 * sum(map(len, rows.values()))
     if decoded <= training.memory_gib * 2**30:
         return None
     log.info("train: decoded images take more than memory_gib; they are mapped from a file in %s", directory)

@@ -25,7 +25,7 @@ def test_a_configuration_says_where_its_dataset_and_its_runs_lie():
 def test_names_in_a_folder_are_paths_of_an_object_and_names_of_its_class():
     assert RunFiles(Path("models/x")).history == Path("models/x/history.csv")
     assert ResultFiles.history.name == RunFiles.history.name == "history.csv"
-    assert SummaryFiles(Path("results")).run("x").model == Path("results/x/model.keras")
+    assert SummaryFiles(Path("results")).table == Path("results/summary.csv")
 
 
 def test_files_of_the_baselines_lie_beside_their_scores():

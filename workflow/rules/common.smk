@@ -8,7 +8,13 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from pipeline.config.loading import parse_config
 from pipeline.config.paper import RUNS as PAPER_RUNS
-from pipeline.config.paths import Paths
+from pipeline.config.paths import (
+    BaselineFiles,
+    Paths,
+    RunFiles,
+    SummaryFiles,
+    manifest_of,
+)
 from pipeline.core import lost, plugins
 from pipeline.core.errors import InputError
 from pipeline.core.files import canonical_json
@@ -36,8 +42,9 @@ def or_stop(function, *arguments):
 or_stop(plugins.load)
 CONFIG = or_stop(parse_config, config)
 PATHS = Paths(CONFIG)
-DATA = str(PATHS.directory)
+BASELINES = BaselineFiles(PATHS.baselines)
 RESULTS = str(PATHS.results)
+SUMMARY = SummaryFiles(PATHS.results)
 MODELS = str(PATHS.model("{run}"))
 LOGS = str(PATHS.logs)
 

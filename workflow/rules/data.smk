@@ -7,9 +7,9 @@ rule ingest:
         check.source_files(CONFIG),
         lost.notes(PATHS.images.path),
     output:
-        manifest=f"{DATA}/images.json",
-        index=f"{DATA}/index.csv",
-        report=f"{DATA}/report.csv",
+        manifest=PATHS.images.manifest_path,
+        index=PATHS.index,
+        report=PATHS.report,
     log:
         f"{LOGS}/{CONFIG.dataset}/ingest.log",
     benchmark:
@@ -28,7 +28,7 @@ rule embed:
         rules.ingest.output.manifest,
         lost.notes(PATHS.embeddings.path),
     output:
-        manifest=f"{DATA}/embeddings.json",
+        manifest=PATHS.embeddings.manifest_path,
     log:
         f"{LOGS}/{CONFIG.dataset}/embed.log",
     benchmark:
@@ -49,8 +49,8 @@ rule split:
         rules.ingest.output,
         lost.notes(PATHS.splits),
     output:
-        splits=f"{DATA}/splits.csv",
-        manifest=f"{DATA}/splits.json",
+        splits=PATHS.splits,
+        manifest=manifest_of(PATHS.splits),
     log:
         f"{LOGS}/{CONFIG.dataset}/split.log",
     benchmark:
@@ -69,10 +69,10 @@ rule baselines:
         rules.split.output,
         lost.notes(PATHS.baselines),
     output:
-        scores=f"{DATA}/baselines.csv",
-        per_image=f"{DATA}/baselines_per_image.csv",
-        pictures=directory(f"{DATA}/pictures"),
-        manifest=f"{DATA}/baselines.json",
+        scores=BASELINES.scores,
+        per_image=BASELINES.per_image,
+        pictures=directory(BASELINES.pictures),
+        manifest=BASELINES.manifest,
     log:
         f"{LOGS}/{CONFIG.dataset}/baselines.log",
     benchmark:

@@ -8,7 +8,7 @@ rule train:
         rules.split.output,
         lost_of(MODELS),
     output:
-        f"{MODELS}/training.json",
+        RunFiles(Path(MODELS)).summary,
     log:
         f"{LOGS}/{{run}}/train.log",
     benchmark:
@@ -57,7 +57,7 @@ rule evaluate:
 # Every evaluation renews the summary; this is for one that was damaged or lost.
 rule summary:
     input:
-        lost.notes(PATHS.results / "summary.json"),
+        lost.notes(SUMMARY.manifest),
     output:
         touch(summary_marker()),
     log:
@@ -72,14 +72,10 @@ rule summary:
 # is renewed with every run. The stage replaces the folder beside index.html as a whole.
 rule report:
     input:
-        (
-            str(PATHS.results / "summary.csv")
-            if (PATHS.results / "summary.csv").exists()
-            else f"{RESULTS}/base_lr1e-4"
-        ),
-        lost.notes(PATHS.results / "report.json"),
+        (SUMMARY.table if SUMMARY.table.exists() else f"{RESULTS}/base_lr1e-4"),
+        lost.notes(SUMMARY.page_manifest),
     output:
-        f"{RESULTS}/index.html",
+        SUMMARY.page,
     log:
         f"{LOGS}/report.log",
     benchmark:

@@ -12,7 +12,8 @@ import numpy as np
 from pipeline.core.errors import InputError
 from pipeline.core.text import shortened
 from pipeline.dataset.sources.base import ImageInfo, Remark
-from pipeline.images.lab import NEUTRAL, SIZE, UInt8
+from pipeline.images.formats import SIZE
+from pipeline.images.lab import NEUTRAL, UInt8
 
 SAMPLED_ROWS = 64
 # Mean of |ab - 128|. No colour of sRGB exceeds 94 (its blue); ab without the offset, clipped at 0 or wrapped around,

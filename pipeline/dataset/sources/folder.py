@@ -19,8 +19,8 @@ from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import ImageInfo, Remark, existing_folder, files_below
 from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.images import prepare
-from pipeline.images.formats import EXTENSIONS, UnreadablePhotograph
-from pipeline.images.lab import ENCODING, SIZE, UInt8, mean_chroma
+from pipeline.images.formats import EXTENSIONS, SIZE, UnreadablePhotograph
+from pipeline.images.lab import ENCODING, UInt8, mean_chroma
 from pipeline.images.photographs import check_file, decode, read_bytes
 
 FILES_PER_CHUNK = 64

@@ -14,8 +14,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import digest_bytes, digest_file, fingerprint
 from pipeline.dataset.sources.base import ImageInfo, Remark
 from pipeline.images import prepare
-from pipeline.images.formats import UnreadablePhotograph
-from pipeline.images.lab import ENCODING, SIZE, UInt8
+from pipeline.images.formats import SIZE, UnreadablePhotograph
+from pipeline.images.lab import ENCODING, UInt8
 from pipeline.images.photographs import Photograph, decode, read_bytes
 
 NAMES = (

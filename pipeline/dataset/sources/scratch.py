@@ -14,7 +14,8 @@ from pipeline.core import versions
 from pipeline.core.errors import InputError
 from pipeline.core.files import digest_bytes, digest_file, npy, read_json, write_json, written_whole
 from pipeline.core.text import escaped
-from pipeline.images.lab import ENCODING, SIZE, UInt8
+from pipeline.images.formats import SIZE
+from pipeline.images.lab import ENCODING, UInt8
 
 
 @dataclass(frozen=True)
