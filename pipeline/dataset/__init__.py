@@ -1,1 +1,1 @@
-"""From photographs to images and partitions."""
+"""From a source of images to a store, its index and its split."""

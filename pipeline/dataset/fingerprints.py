@@ -1,4 +1,4 @@
-"""Which bytes images, embeddings and split are, and whether they belong together."""
+"""Fingerprints of images, embeddings and split, and whether they belong together."""
 
 from pathlib import Path
 
@@ -7,22 +7,18 @@ from pipeline.dataset import splits
 from pipeline.storage.store import Store
 
 
-def check_stores(images: "Store", embeddings: "Store") -> None:
-    """Refuse embeddings of other images.
-
-    Raises:
-        InputError: names both.
-    """
-    made_from = embeddings.manifest().get("images")
-    if made_from != images.manifest()["fingerprint"]:
+def check_stores(images: Store, embeddings: Store) -> None:
+    """Raise an InputError if the embeddings were made from other images."""
+    made_from, present = embeddings.manifest().get("images"), images.manifest()["fingerprint"]
+    if made_from != present:
         raise InputError(
-            f"{embeddings.path} was made from images with fingerprint {made_from}, {images.path} has "
-            f"{images.manifest()['fingerprint']}; run embed again"
+            f"{embeddings.path} was made from images with fingerprint {made_from}, but {images.path} has {present}; "
+            "run embed again"
         )
 
 
 def fingerprints(images: Store, embeddings: Store, split: Path) -> dict[str, str]:
-    """The bytes that a run is trained on."""
+    """Return the fingerprints of the data that a run is trained on."""
     return {
         "images": images.manifest()["fingerprint"],
         "embeddings": embeddings.manifest()["fingerprint"],

@@ -1,4 +1,4 @@
-"""index.csv: a row for each image of a store."""
+"""index.csv: one row for each image of a store."""
 
 from collections.abc import Sequence
 
@@ -6,29 +6,24 @@ import numpy as np
 
 from pipeline.config.paths import DatasetFiles
 from pipeline.core import files
-from pipeline.core.errors import InputError
-from pipeline.images import lab
+from pipeline.images.lab import UInt8
 from pipeline.storage.store import Store
 
 INDEX_COLUMNS = ("id", "group", "source", "digest", "flags")
-
-
 REPORT_COLUMNS = ("file", "reason", "detail")
-
-
 DUPLICATE = "duplicate"
 
 
-def image_digest(lightness: lab.UInt8, ab: lab.UInt8) -> str:
-    """What index.csv has as the digest of an image: SHA-256 of L (224, 224) and ab (224, 224, 2) uint8."""
+def image_digest(lightness: UInt8, ab: UInt8) -> str:
+    """Return the digest of an image in index.csv: SHA-256 of L (224, 224) and ab (224, 224, 2) uint8."""
     return files.digest_bytes(np.ascontiguousarray(lightness).data, np.ascontiguousarray(ab).data)
 
 
 def merge_duplicates(rows: Sequence[dict[str, str]]) -> list[tuple[dict[str, str], str]]:
-    """Put images of equal digest into one group and flag all but the first; whole groups are joined with them.
+    """Merge the groups of images with equal digests, and flag all of these images but the first.
 
     Returns:
-        Each duplicate's row, with the id of the first image that it equals.
+        The row of each duplicate and the id of the first image that it equals.
     """
     parent: dict[str, str] = {}
 
@@ -51,16 +46,11 @@ def merge_duplicates(rows: Sequence[dict[str, str]]) -> list[tuple[dict[str, str
 
 
 def read_index(store: Store) -> list[dict[str, str]]:
-    """The rows of index.csv, one per image of the store, in its order.
+    """Return the rows of index.csv in the order of the store.
 
     Raises:
-        InputError: the file is missing or does not fit the store.
+        InputError: the file is missing or does not match the store's manifest.
     """
     path = DatasetFiles.beside(store).index
     files.refuse_damaged(path.parent, {path.name: store.manifest()["files"][path.name]})
-    rows = files.read_csv(path, INDEX_COLUMNS)
-    if len(rows) != store.rows():
-        raise InputError(
-            f"{path}: expected {store.rows()} rows as in {store.path}, received {len(rows)}; run ingest again"
-        )
-    return rows
+    return files.read_csv(path, INDEX_COLUMNS)

@@ -1,4 +1,4 @@
-"""Statistics of a dataset's colours: how frequent each (a, b) is, and the mean."""
+"""Colour statistics of a dataset: the histogram of (a, b) and the mean."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def no_colours() -> Counts:
-    """Counts of no pixels yet: (256, 256) int64, indexed [a, b] in 8-bit units."""
+    """Return an empty histogram: (256, 256) int64, indexed [a, b] in 8-bit units."""
     return np.zeros((256, 256), np.int64)
 
 
@@ -24,12 +24,7 @@ def add_colours(counts: Counts, ab: UInt8) -> None:
 
 
 def count_colours(images: Store, partitions: Sequence[str]) -> dict[str, Counts]:
-    """How many pixels have each colour, by partition; the store is read once, shard by shard.
-
-    Args:
-        images: the store of images.
-        partitions: of every image, in the order of the store.
-    """
+    """Return the histogram of each partition; `partitions` names that of every image, in the store's order."""
     found = {name: no_colours() for name in PARTITIONS}
     for start, stop, ab in images.read_spans("ab"):
         for name, image in zip(partitions[start:stop], ab, strict=True):
@@ -38,16 +33,15 @@ def count_colours(images: Store, partitions: Sequence[str]) -> dict[str, Counts]
 
 
 def mean_ab(counts: Counts) -> tuple[float, float]:
-    """Mean a and b, in 8-bit units, of counted colours: the exact sums, rounded once."""
-    levels = np.arange(256)
-    pixels = counts.sum()
-    return float((counts.sum(axis=1) * levels).sum() / pixels), float((counts.sum(axis=0) * levels).sum() / pixels)
+    """Return the mean a and b of a histogram in 8-bit units: exact sums, rounded once."""
+    a, b = ((counts.sum(axis=axis) * np.arange(256)).sum() / counts.sum() for axis in (1, 0))
+    return float(a), float(b)
 
 
 def mean_ab_of_images(images: Iterable[UInt8]) -> tuple[float, float]:
-    """Mean a and b, in 8-bit units, of images (H, W, 2) of one size: the mean of their means.
+    """Return the mean a and b, in 8-bit units, of images (H, W, 2) of one size, as the mean of their means.
 
-    It differs from `mean_ab` in the last bits. Initial biases of networks are made of this one, and runs record it.
+    It differs from `mean_ab` in the last bits. Networks start with this one as bias, and runs record it.
     """
     means = [image.mean(axis=(0, 1), dtype=np.float64) for image in images]
     a, b = sum(means, np.zeros(2)) / len(means)

@@ -1,1 +1,1 @@
-"""Colour and photographs."""
+"""Colour conversion, and reading and writing photographs."""

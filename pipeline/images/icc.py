@@ -1,4 +1,4 @@
-"""From a photograph's colour profile to sRGB: with 8 bits by Pillow, with 16, which Pillow would reduce, here."""
+"""Conversion from an ICC profile to sRGB: by Pillow for 8 bits, here for 16 bits, which Pillow would reduce."""
 
 import contextlib
 import io
@@ -12,20 +12,20 @@ from PIL import Image, ImageCms
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Float, Levels, eight_bits, encoded, in_strips, linear_light
 
-# From XYZ under D50, the white of every profile, to linear sRGB (adapted by Bradford's method).
+# From XYZ under D50, the white point of every profile, to linear sRGB (Bradford adaptation).
 _FROM_D50 = np.array([
     [3.1338561, -1.6168667, -0.4906146],
     [-0.9787684, 1.9161415, 0.0334540],
     [0.0719453, -0.2289914, 1.4052427],
 ])  # fmt: skip
-_SAME = 2e-3  # profiles that say sRGB differ by their rounding
+_SAME = 2e-3  # sRGB profiles differ by rounding
 _GRID = np.linspace(0, 1, 2**16)
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 THREADS = 2
 
 
 def to_srgb(levels: Levels, profile: bytes | None) -> tuple[Levels, str]:
-    """Levels (H, W) or (H, W, 3), uint8 or uint16, in sRGB, and a remark where that cost depth."""
+    """Convert levels (H, W) or (H, W, 3), uint8 or uint16, to sRGB; also return a remark if that lost depth."""
     if not profile:
         return levels, ""
     if levels.dtype == np.uint16:
@@ -39,9 +39,9 @@ def to_srgb(levels: Levels, profile: bytes | None) -> tuple[Levels, str]:
 
 
 def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
-    """A picture in mode L, RGB, CMYK or LAB as sRGB (H, W), of mode L, or (H, W, 3) uint8.
+    """Convert a picture of mode L to sRGB (H, W), or of RGB, CMYK or LAB to sRGB (H, W, 3) uint8.
 
-    A broken profile, or one of another colour space, is as good as none.
+    A damaged profile, or one of another colour space, is ignored.
     """
     if picture.mode == "LAB":
         return np.array(_by_profile(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))))
@@ -53,7 +53,7 @@ def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
                 converted = _by_profile(picture, embedded)
     if converted is None:
         converted = picture.convert("RGB")
-    # Of a gray profile's three equal channels one is enough.
+    # The three channels from a gray profile are equal.
     return np.array(converted.getchannel(0) if picture.mode == "L" else converted)
 
 
@@ -67,12 +67,12 @@ def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Imag
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
     if converted is None:
-        raise UnreadablePhotograph("its colour profile gives no picture")
+        raise UnreadablePhotograph("its colour profile cannot be applied")
     return converted
 
 
 def _with_16_bits(levels: Levels, profile: bytes) -> npt.NDArray[np.uint16] | None:
-    """None where the profile is not made of curves and a matrix (a table, as printers have) or is damaged."""
+    """Convert; None if the profile is damaged or not of curves and a matrix (such as a printer's table)."""
     try:
         space, tags = profile[16:20].decode("ascii").strip(), _tags(profile)
         if space == "GRAY" and levels.ndim == 2:
@@ -118,10 +118,7 @@ def _fixed(data: bytes) -> npt.NDArray[np.float64]:
 
 
 def _curve(tag: bytes) -> Float:
-    """Linear light, 0..1, of each of 65,536 levels.
-
-    Source: ICC.1:2022, 10.6 (curveType) and 10.18 (parametricCurveType).
-    """
+    """Return linear light, 0..1, of each of 65,536 levels: ICC.1:2022, 10.6 curveType and 10.18 parametricCurveType."""
     if tag[:4] == b"curv":
         (count,) = struct.unpack_from(">I", tag, 8)
         table = np.frombuffer(tag, ">u2", count, 12)
@@ -131,7 +128,7 @@ def _curve(tag: bytes) -> Float:
             return np.asarray(_GRID ** (table[0] / 256), np.float32)
         return np.asarray(np.interp(_GRID, np.linspace(0, 1, count), table / 65535), np.float32)
     if tag[:4] != b"para":
-        raise ValueError("neither a curve nor a formula")
+        raise ValueError("expected a curv or para tag")
     (kind,) = struct.unpack_from(">H", tag, 8)
     g, a, b, c, d, e, f = (*_fixed(tag[12 : 12 + 4 * (1, 3, 4, 5, 7)[kind]]), *[0.0] * 7)[:7]
     if kind == 0:

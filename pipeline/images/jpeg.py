@@ -1,4 +1,4 @@
-"""Pictures as JPEG files, one per image: what people look at."""
+"""JPEG files of a store's images, for people to look at."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ QUALITY = 92
 
 
 def name(row: int) -> str:
-    """The file name of the image in a row of the store: 000123.jpg."""
+    """Return the file name of the image in a row of the store: 000123.jpg."""
     return f"{row:06d}.jpg"
 
 
 def write_jpeg(path: Path, levels: lab.UInt8) -> None:
-    """Write sRGB (H, W, 3) or gray (H, W) uint8, colours at full resolution."""
+    """Write sRGB (H, W, 3) or gray (H, W) uint8, without chroma subsampling."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(levels).save(path, quality=QUALITY, subsampling=0)

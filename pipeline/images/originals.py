@@ -1,4 +1,4 @@
-"""Photographs at their full depth, with what their files say of themselves."""
+"""Photographs at their full depth, with the metadata of their files."""
 
 import contextlib
 import re
@@ -11,7 +11,7 @@ from pipeline.images import formats
 from pipeline.images.light import Levels
 from pipeline.images.photographs import decode, decoding, header_of, orientation_of, read_bytes
 
-# TIFF keeps its layout, XMP and profile among the tags that EXIF uses.
+# Tags of TIFF's layout, XMP and profile, which share a folder with those of EXIF.
 _LAYOUT = (
     *range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 297, 301, *range(317, 326), *range(330, 348),
     *range(512, 522), *range(529, 533), 700, 34675, 34377, 33723, 37724,
@@ -26,13 +26,13 @@ class Original:
         levels: (H, W) gray or (H, W, 3), uint8 or uint16.
         alpha: (H, W) of the same type, or None.
         reduced: (h, w) or (h, w, 3) uint8, a large JPEG as `ingest` decodes it, or None.
-        format: Pillow's name of the format that it is to be written in.
-        kept: whether that is the format that it came in.
+        format: Pillow's name of the format to write.
+        kept: whether that is the format of the file.
         exif: without orientation and layout.
-        xmp: as it was, or empty.
+        xmp: unchanged, or empty.
         resolution: dots per inch across and down, or None.
-        compressed: whether a TIFF or, without loss, a WebP was; how it is to be written.
-        remarks: what a user will want to know of how it was read.
+        compressed: whether the TIFF is compressed, or the WebP lossy; it is written in the same way.
+        remarks: notes for the user on how it was read.
     """
 
     levels: Levels
@@ -48,15 +48,15 @@ class Original:
 
 
 def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: int | None = None) -> Original:
-    """Read a photograph of any format that `pipeline.images.photographs` knows; of several pages or frames the first.
+    """Read a photograph in any of `formats.READ`, or the first of its pages or frames.
 
     Args:
-        path: the file, whatever its extension.
+        path: the file, with any extension.
         max_megapixels: larger photographs are refused.
-        at_least: the shorter side, in pixels, that `reduced` is wanted for; see `photographs.decode`.
+        at_least: the shorter side, in pixels, for which `reduced` is decoded; see `photographs.decode`.
 
     Raises:
-        UnreadablePhotograph: says why.
+        UnreadablePhotograph: the file cannot be read.
     """
     data = read_bytes(path, max_megapixels)
     photograph = decode(data, max_megapixels)
@@ -68,7 +68,7 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
         frames = int(getattr(image, "n_frames", 1))
         xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
         large = came == "JPEG" and at_least is not None and min(photograph.levels.shape[:2]) >= 4 * at_least
-        resolution = _resolution(image)  # before its orientation goes from EXIF
+        resolution = _resolution(image)  # before _exif removes the orientation
         several = f"the first of {frames} pictures in the file; the others are left out" if frames > 1 else ""
         return Original(
             photograph.levels,
@@ -86,7 +86,7 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
 
 def _exif(image: Image.Image | None, levels: Levels) -> Image.Exif:
     exif = Image.Exif()
-    with contextlib.suppress(Exception):  # broken metadata is no reason to refuse the pixels
+    with contextlib.suppress(Exception):  # damaged metadata do not matter for the pixels
         found = image.getexif() if image else exif
         for tag in (*_LAYOUT, ExifTags.Base.Orientation):
             if tag in found:

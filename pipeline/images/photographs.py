@@ -1,4 +1,4 @@
-"""Any photograph file as upright sRGB pixels of its own depth."""
+"""Decode any photograph to upright sRGB pixels of its own depth."""
 
 import contextlib
 import io
@@ -18,13 +18,13 @@ from pipeline.images import formats, icc, sixteen_bits
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
 
-# Pillow warns of metadata it cannot read, file by file; the pixels count here.
+# Pillow warns about unreadable metadata, which do not matter here.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-# Their messages name no file; the report does.
+# Their messages do not name the file; report.csv does.
 for _name in ("tifffile", "PIL"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
-BYTES_PER_PIXEL = 16  # no file of an allowed size is larger than this many bytes per pixel
+BYTES_PER_PIXEL = 16  # upper bound for files
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _opening = threading.Lock()
 
@@ -36,7 +36,7 @@ class Photograph:
     Attributes:
         levels: (H, W) gray or (H, W, 3), uint8 or uint16.
         alpha: (H, W) of the same type, or None.
-        remark: what reading cost; usually empty.
+        remark: what was lost in reading; usually empty.
     """
 
     levels: Levels
@@ -45,7 +45,7 @@ class Photograph:
 
 
 def read_bytes(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS) -> bytes:
-    """The bytes of a photograph's file; raises as `check_file`."""
+    """Read the bytes of a file that passes `check_file`."""
     check_file(path, max_megapixels)
     try:
         return path.read_bytes()
@@ -54,11 +54,7 @@ def read_bytes(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS) -> by
 
 
 def check_file(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS) -> None:
-    """Refuse what is not to be read at all, not even for its digest.
-
-    Raises:
-        UnreadablePhotograph: there is no such file, or it is empty, endless, or too large for a photograph.
-    """
+    """Raise UnreadablePhotograph if a file is missing, empty, not a regular file, or too large for a photograph."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -76,16 +72,16 @@ def check_file(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS) -> No
 
 
 def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: int | None = None) -> Photograph:
-    """Decode a photograph; of several pages or frames the first.
+    """Decode a photograph, or the first of its pages or frames.
 
     Args:
-        data: the bytes of a file of one of `formats.READ`.
+        data: the bytes of a file in one of `formats.READ`.
         max_megapixels: larger photographs are refused before they are decoded.
-        at_least: the shorter side that the caller will reduce to, in pixels; large JPEGs are then decoded at a half,
-            a quarter or an eighth, with a shorter side of at least twice that.
+        at_least: the shorter side, in pixels, to which the caller will reduce; large JPEGs are then decoded at a half,
+            a quarter or an eighth of their size, with a shorter side of at least twice that.
 
     Raises:
-        UnreadablePhotograph: says why.
+        UnreadablePhotograph: the photograph is too large or cannot be decoded.
     """
     with decoding():
         image = header_of(data)
@@ -97,7 +93,7 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
             )
         found = _by_tifffile_or_opencv(data, image)
         if found is None:
-            assert image is not None  # noqa: S101 - a TIFF that Pillow does not know has been decoded or refused
+            assert image is not None  # noqa: S101 - a TIFF that Pillow cannot read has been decoded or refused
             found = _by_pillow(image, at_least)
         photograph, orientation = found
         levels, alpha = (turned(plane, orientation) for plane in (photograph.levels, photograph.alpha))
@@ -106,7 +102,7 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
 
 @contextlib.contextmanager
 def decoding() -> Iterator[None]:
-    """Make one exception of those, of nearly every kind, with which decoders meet broken files."""
+    """Convert the exceptions of decoders, which are of nearly every kind, to UnreadablePhotograph."""
     try:
         yield
     except (UnreadablePhotograph, MemoryError):
@@ -116,13 +112,12 @@ def decoding() -> Iterator[None]:
 
 
 def header_of(data: bytes) -> Image.Image | None:
-    """The picture of a file, of which the header alone is read; None for a TIFF that Pillow does not know.
+    """Parse the header of a file; return None for a TIFF that Pillow cannot read.
 
     Raises:
-        UnreadablePhotograph: it is no photograph.
+        UnreadablePhotograph: the format is unknown.
     """
-    # Pillow's limit is one for the whole process and can be lower than ours, which is checked next. It is lifted only
-    # while a header in memory is parsed, by one thread at a time.
+    # Pillow's limit is global and may be lower than ours. It is lifted only while one thread parses a header.
     with _opening:
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
@@ -137,14 +132,14 @@ def header_of(data: bytes) -> Image.Image | None:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF's; 1 where there is none."""
-    with contextlib.suppress(Exception):  # broken metadata is no reason to refuse the pixels
+    """Return the orientation in EXIF, or 1."""
+    with contextlib.suppress(Exception):  # damaged metadata do not matter for the pixels
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     return 1
 
 
 def turned(plane: Any, orientation: int) -> Any:
-    """An array (H, W, ...) as EXIF's orientation wants it shown; None stays None."""
+    """Apply EXIF's orientation to an array (H, W, ...); None stays None."""
     if plane is None or orientation not in range(2, 9):
         return plane
     if orientation >= 5:
@@ -155,7 +150,7 @@ def turned(plane: Any, orientation: int) -> Any:
 
 
 def _by_tifffile_or_opencv(data: bytes, image: Image.Image | None) -> tuple[Photograph, int] | None:
-    """Pixels and orientation of what Pillow does not read, or with 8 bits only; None for all else."""
+    """Decode what Pillow cannot read, or only with 8 bits; return pixels and orientation, or None for other files."""
     if sixteen_bits.is_tiff(data):
         found = sixteen_bits.decode_tiff(data, known=image is not None)
         if found is None:
@@ -173,7 +168,7 @@ def _by_tifffile_or_opencv(data: bytes, image: Image.Image | None) -> tuple[Phot
 
 def _by_pillow(image: Image.Image, at_least: int | None) -> tuple[Photograph, int]:
     if image.format == "TIFF" and _covered(image) < image.width * image.height:
-        raise UnreadablePhotograph("truncated")  # Pillow leaves black what no strip holds
+        raise UnreadablePhotograph("truncated")  # Pillow leaves missing strips black
     if at_least is not None:
         image.draft(None, (2 * at_least, 2 * at_least))
     image.load()
@@ -198,6 +193,6 @@ def _by_pillow(image: Image.Image, at_least: int | None) -> tuple[Photograph, in
 
 
 def _covered(image: Image.Image) -> int:
-    """How many pixels the strips of a TIFF hold, those of each plane counted."""
+    """Return the number of pixels in the strips of a TIFF, over all planes."""
     tiles: Any = getattr(image, "tile", [])
     return sum((right - left) * (lower - upper) for _, (left, upper, right, lower), *_ in tiles)

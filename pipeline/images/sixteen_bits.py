@@ -1,4 +1,4 @@
-"""PNGs and TIFFs with 16 bits, which Pillow reads with 8 or not at all, and all other TIFFs that it does not know."""
+"""PNGs and TIFFs of 16 bits, which Pillow reduces to 8 or cannot read, and other TIFFs that Pillow cannot read."""
 
 import io
 import math
@@ -16,19 +16,19 @@ _PROFILE, _ORIENTATION = 34675, 274
 
 
 def is_tiff(data: bytes) -> bool:
-    """Whether a file starts as a TIFF, of 4 GiB and more too."""
+    """Whether a file starts like a TIFF or BigTIFF."""
     return data[:4] in _TIFF
 
 
 def tiff_size(data: bytes) -> tuple[int, int]:
-    """Width and height."""
+    """Return width and height."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page: Any = file.pages[0]
         return page.imagewidth, page.imagelength
 
 
 def tiff_profile(data: bytes) -> bytes | None:
-    """The colour profile of a TIFF; None for other files."""
+    """Return the colour profile of a TIFF; None for other files."""
     if not is_tiff(data):
         return None
     with tifffile.TiffFile(io.BytesIO(data)) as file:
@@ -37,7 +37,7 @@ def tiff_profile(data: bytes) -> bytes | None:
 
 
 def decode_png(data: bytes) -> tuple[Levels, Levels | None]:
-    """Levels and alpha of a PNG with 16 bits."""
+    """Decode a PNG of 16 bits to levels and alpha."""
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.uint16:
         raise UnreadablePhotograph("cannot be decoded: a damaged PNG of 16 bits")
@@ -45,14 +45,14 @@ def decode_png(data: bytes) -> tuple[Levels, Levels | None]:
 
 
 def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int] | None:
-    """Levels, alpha and orientation of a TIFF.
+    """Decode a TIFF to levels, alpha and orientation.
 
     Args:
         data: the file's bytes.
-        known: whether Pillow knows it; then None stands for whatever has not 16 bits.
+        known: whether Pillow can read it; then return None unless it has 16 bits.
 
     Raises:
-        UnreadablePhotograph: it is truncated, or of a kind that nothing here reads.
+        UnreadablePhotograph: it is truncated or of an unsupported kind.
     """
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page: Any = file.pages[0]
@@ -63,24 +63,24 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
             raise UnreadablePhotograph(
                 f"a TIFF of {page.dtype} {getattr(page.photometric, 'name', '')}; save it as RGB of 8 or 16 bits"
             )
-        # tifffile fills what is missing with zeros.
+        # tifffile fills missing strips with zeros.
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data):
             raise UnreadablePhotograph("truncated")
         orientation = int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
         try:
             found = page.asarray()
-        except ValueError:  # a compression that tifffile does not know by itself, LZW above all
+        except ValueError:  # a compression that tifffile alone does not support, mostly LZW
             found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
             if found is None or found.dtype != page.dtype:
                 raise UnreadablePhotograph(f"a TIFF of {page.dtype}, compression {page.compression.name}") from None
             levels, alpha = _channels(found, reverse=True)
-            orientation = 1  # OpenCV has turned it
+            orientation = 1  # OpenCV has applied it
         else:
             levels, alpha = _channels(np.moveaxis(found, 0, -1) if page.axes == "SYX" else found)
         if not page.extrasamples or page.extrasamples[0] not in (1, 2):
             alpha = None
-        elif page.extrasamples[0] == 1 and alpha is not None:  # the colours are multiplied by it
+        elif page.extrasamples[0] == 1 and alpha is not None:  # premultiplied colours
             full = np.iinfo(levels.dtype).max
             opaque = np.maximum(alpha, 1).reshape(alpha.shape + (1,) * (levels.ndim - 2)).astype(np.float32)
             levels = np.minimum(np.rint(levels * (full / opaque)), full).astype(levels.dtype)
@@ -88,7 +88,7 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
 
 
 def _channels(found: Levels, *, reverse: bool = False) -> tuple[Levels, Levels | None]:
-    """Gray or colours, and alpha; `reverse` for OpenCV's order of channels."""
+    """Split into gray or RGB, and alpha; `reverse` for OpenCV's channel order."""
     if found.ndim == 2:
         return found, None
     count = found.shape[2]

@@ -1,4 +1,4 @@
-"""A coloured photograph's file: of its original's format and depth, with what that said, and who coloured it."""
+"""Write a coloured photograph in its original's format and depth, with its metadata and a note on the colours."""
 
 import re
 import struct
@@ -23,13 +23,13 @@ _EXIF_LIMIT = 65_527  # bytes in a JPEG segment
 
 
 def write(path: Path, original: Original, rgb: Levels, note: str) -> None:
-    """Write a photograph in its new colours.
+    """Write a photograph with new colours.
 
     Args:
-        path: where to; its name decides nothing.
-        original: see `read`.
+        path: the file; its extension is ignored.
+        original: see `pipeline.images.originals.read`.
         rgb: sRGB (H, W, 3) of the original's height, width and depth.
-        note: what EXIF's Software and XMP say of the colours; ASCII.
+        note: the origin of the colours, for EXIF's Software and XMP; ASCII.
     """
     original.exif[ExifTags.Base.Software] = note
     original.exif[ExifTags.Base.Orientation] = 1
@@ -58,7 +58,7 @@ def _write_by_pillow(path: Path, original: Original, pixels: Levels, note: str) 
 def _exif_bytes(exif: Image.Exif) -> bytes:
     found = exif.tobytes()
     if len(found) > _EXIF_LIMIT:
-        # Its maker's own notes are what makes it large.
+        # Usually the maker notes are the largest part.
         exif.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
         found = exif.tobytes()
     if len(found) > _EXIF_LIMIT:
@@ -91,7 +91,7 @@ def _write_png(path: Path, original: Original, pixels: Levels, note: str) -> Non
 
 
 def _write_tiff(path: Path, original: Original, pixels: Levels, note: str) -> None:
-    """A TIFF with strips of its own: Pillow writes no colours of 16 bits, tifffile no EXIF."""
+    """Write the strips here: Pillow cannot write 16-bit colours, and tifffile cannot write EXIF."""
     height, width, channels = pixels.shape
     rows = max(1, _BYTES_PER_TIFF_STRIP // (width * channels * pixels.itemsize))
     starts = range(0, height, rows)
@@ -126,7 +126,7 @@ def _write_tiff(path: Path, original: Original, pixels: Levels, note: str) -> No
     ifd[278] = rows
     for tag, kind in ((273, 4), (279, 4), (700, 1), (34675, 7)):
         ifd.tagtype[tag] = kind
-    # The offsets count from the end of the tags: `save` adds where that is.
+    # Offsets count from the end of the tags; `save` adds that position.
     ifd[273] = tuple(int(start) for start in np.cumsum([0, *lengths[:-1]]))
     ifd[279] = tuple(lengths)
     ifd[700] = described(original.xmp, note)
@@ -139,13 +139,13 @@ def _write_tiff(path: Path, original: Original, pixels: Levels, note: str) -> No
 
 @cache
 def srgb_profile() -> bytes:
-    """The sRGB colour profile; without the time of its making, so that equal pictures are equal files."""
+    """Return the sRGB colour profile with a fixed date, so that equal pictures give equal files."""
     made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return made[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + made[36:]
 
 
 def described(xmp: bytes, note: str) -> bytes:
-    """XMP that says how the colours came about, beside what it said before but for the orientation."""
+    """Add the origin of the colours to XMP, and remove the orientation."""
     text = xmp.decode("utf-8", "replace")
     text = re.sub(r'\s(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)\s*=\s*("[^"]*"|\'[^\']*\')', "", text)
     text = re.sub(r"<(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)>.*?</\1>", "", text, flags=re.DOTALL)

@@ -26,7 +26,7 @@ def arrays():
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory, arrays):
-    """The source, and a folder that `bring` filled from it: read only."""
+    """The source, and the folder that `bring` wrote from it; do not change it."""
     root = tmp_path_factory.mktemp("ingest")
     source = write_kaggle(root / "archive", *arrays, CUTS)
     bring(source, root / "data")
@@ -68,7 +68,7 @@ def test_the_store_holds_the_arrays(ingested, arrays):
     }  # fmt: skip
 
 
-def test_the_manifest_tells_the_digests_of_the_tables(ingested):
+def test_the_manifest_has_the_digests_of_the_tables(ingested):
     manifest = Store(ingested[1] / "images.zarr", IMAGES).manifest()
     assert manifest["rows"] == N
     assert manifest["files"] == {name: files.digest_file(ingested[1] / name) for name in ("index.csv", "report.csv")}
@@ -84,7 +84,7 @@ def test_the_index_has_a_row_per_image_with_its_origin(ingested, arrays):
     assert [row["digest"] for row in rows] == expected
 
 
-def test_duplicates_are_flagged_reported_and_put_into_one_group(ingested):
+def test_duplicates_are_flagged_reported_and_grouped(ingested):
     rows = read_index(Store(ingested[1] / "images.zarr", IMAGES))
     assert [row["id"] for row in rows if row["flags"]] == ["000000011"]
     assert rows[11]["flags"] == "duplicate"
@@ -95,7 +95,7 @@ def test_duplicates_are_flagged_reported_and_put_into_one_group(ingested):
     ]
 
 
-def test_duplicates_join_whole_groups_through_any_number_of_steps():
+def test_duplicates_merge_whole_groups_transitively():
     def row(name, group, digest):
         return {"id": name, "group": group, "source": "", "digest": digest, "flags": ""}
 
@@ -119,7 +119,7 @@ def test_a_second_run_writes_nothing_and_changes_no_byte(ingested, tmp_path):
 
 
 @pytest.mark.parametrize("array", [0, 1], ids=["L", "ab"])
-def test_a_changed_byte_makes_its_shard_again_and_no_other(tmp_path, arrays, array):
+def test_a_changed_byte_rewrites_its_shard_only(tmp_path, arrays, array):
     lightness, ab = (array.copy() for array in arrays)
     source = write_kaggle(tmp_path / "archive", lightness, ab, CUTS)
     bring(source, tmp_path / "data")
@@ -136,7 +136,7 @@ def test_a_changed_byte_makes_its_shard_again_and_no_other(tmp_path, arrays, arr
 
 
 @pytest.mark.parametrize("lost", ["images.zarr/ab/c/1/0/0/0", "images.zarr/L/c/2/0/0", "images.shards/000000.json"])
-def test_a_deleted_shard_is_made_again_to_the_same_bytes(ingested, tmp_path, lost):
+def test_a_deleted_shard_is_rewritten_with_the_same_bytes(ingested, tmp_path, lost):
     source = copied(ingested, tmp_path)
     before = tree(tmp_path)
     (tmp_path / lost).unlink()
@@ -144,7 +144,7 @@ def test_a_deleted_shard_is_made_again_to_the_same_bytes(ingested, tmp_path, los
     assert tree(tmp_path) == before
 
 
-def test_a_flipped_bit_is_mended(ingested, tmp_path):
+def test_a_flipped_bit_is_repaired(ingested, tmp_path):
     source = copied(ingested, tmp_path)
     before = tree(tmp_path)
     path = tmp_path / "images.zarr/L/c/0/0/0"
@@ -155,7 +155,7 @@ def test_a_flipped_bit_is_mended(ingested, tmp_path):
     assert tree(tmp_path) == before
 
 
-def test_a_deleted_store_is_made_again_whatever_records_are_left(ingested, tmp_path):
+def test_a_deleted_store_is_rewritten_despite_old_records(ingested, tmp_path):
     source = copied(ingested, tmp_path)
     before = tree(tmp_path)
     files.remove(tmp_path / "images.zarr")
@@ -163,7 +163,7 @@ def test_a_deleted_store_is_made_again_whatever_records_are_left(ingested, tmp_p
     assert tree(tmp_path) == before
 
 
-def test_a_larger_limit_keeps_the_shards_that_are_there(ingested, tmp_path):
+def test_a_larger_limit_keeps_existing_shards(ingested, tmp_path):
     source, whole = ingested
     assert bring(source, tmp_path, limit=10)[1] == 2
     assert len(read_index(Store(tmp_path / "images.zarr", IMAGES))) == 10
@@ -196,17 +196,17 @@ def test_other_settings_are_refused_before_anything_is_written(ingested, tmp_pat
     before = tree(tmp_path)
     with pytest.raises(InputError, match="images_per_shard: 8, now 16"):
         bring(source, tmp_path, images_per_shard=16)
-    with pytest.raises(InputError, match=r"scheduler: expected threads, .*, received 'tcp:host'"):
+    with pytest.raises(InputError, match=r"scheduler: .*'tcp:host'"):
         bring(source, tmp_path / "other", scheduler="tcp:host")
     assert not (tmp_path / "other" / "images.json").exists()
     assert {name: content for name, content in tree(tmp_path).items() if not name.startswith("other/")} == before
 
 
-def test_an_index_that_does_not_fit_is_refused(ingested, tmp_path):
+def test_a_changed_index_is_refused(ingested, tmp_path):
     copied(ingested, tmp_path)
     path = tmp_path / "index.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(InputError, match=r"index\.csv is damaged: expected the bytes that were written"):
+    with pytest.raises(InputError, match=r"index\.csv is damaged"):
         read_index(Store(tmp_path / "images.zarr", IMAGES))
 
 

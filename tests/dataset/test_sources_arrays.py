@@ -1,4 +1,4 @@
-"""Images that come as arrays: Kaggle's .npy files and HDF5."""
+"""Images in arrays: Kaggle's .npy files and HDF5."""
 
 import pickle
 import re
@@ -41,14 +41,12 @@ def refused(root):
     with pytest.raises(InputError) as caught:
         kaggle(root)
     message = str(caught.value)
-    assert "expected" in message
-    assert "received" in message
     assert "\n" not in message
     return message
 
 
 @pytest.mark.parametrize("layout", ["l__gray_scale ab__ab__ab", "gray_scale ab", "x__l__gray_scale ab__ab"])
-def test_the_archive_is_found_however_it_was_unpacked(tmp_path, layout):
+def test_the_archive_is_found_in_any_layout(tmp_path, layout):
     lightness, ab = images(4)
     l_name, ab_name = layout.split()
     write(tmp_path, **{l_name: lightness, f"{ab_name}1": ab[:1], f"{ab_name}2": ab[1:]})
@@ -68,7 +66,7 @@ def test_parts_are_joined_in_numeric_order(tmp_path):
     assert [info.source for info in source.info(8, 11)] == ["ab9.npy row 0", "ab10.npy row 0", "ab11.npy row 0"]
 
 
-def test_slices_cross_parts_and_rows_know_where_they_come_from(tmp_path):
+def test_slices_cross_parts_and_rows_name_their_origin(tmp_path):
     lightness, ab = images(6)
     write(tmp_path, gray_scale=lightness, ab1=ab[:2], ab2=ab[2:5], ab3=ab[5:])
     source = kaggle(tmp_path)
@@ -92,7 +90,7 @@ def test_a_limit_takes_the_first_rows(tmp_path):
     assert kaggle(tmp_path, limit=99).n == 5
 
 
-def test_a_channel_axis_of_one_and_fortran_order_are_read_as_they_are_meant(tmp_path):
+def test_a_channel_axis_of_one_and_fortran_order_are_read(tmp_path):
     lightness, ab = images(3)
     write(tmp_path, gray_scale=np.asfortranarray(lightness[..., None]), ab1=np.asfortranarray(ab))
     got = kaggle(tmp_path).read(0, 3)
@@ -111,24 +109,24 @@ def test_the_source_survives_pickling_and_is_small(tmp_path):
 
 GOOD_L, GOOD_AB = images(2)
 WRONG_L = {
-    "floats": (GOOD_L.astype(np.float32), "received float32.*np.rint"),
-    "big-endian integers": (GOOD_L.astype(">u2"), "received >u2.*np.rint"),
-    "unscaled": (np.minimum(GOOD_L, 100), r"evidently L\* \(0..100\); convert it: np.rint\(L \* 2.55\)"),
-    "wrong rank": (GOOD_L[0], "save the array again in that shape"),
-    "colour images": (np.repeat(GOOD_L[..., None], 3, axis=-1), "dataset of the kind folder"),
+    "floats": (GOOD_L.astype(np.float32), r"float32.*np\.rint"),
+    "big-endian integers": (GOOD_L.astype(">u2"), r">u2.*np\.rint"),
+    "unscaled": (np.minimum(GOOD_L, 100), r"100 in 2 rows.*np\.rint\(L \* 2\.55\)"),
+    "wrong rank": (GOOD_L[0], r"\(224, 224\)"),
+    "colour images": (np.repeat(GOOD_L[..., None], 3, axis=-1), r"\(2, 224, 224, 3\).*kind folder"),
     "channel first": (GOOD_L[:, None], r"L\[:, 0\]"),
     "another size": (GOOD_L[:, :128, :128], r"\(2, 128, 128\).*kind folder"),
-    "no rows": (GOOD_L[:0], "received no rows; unpack"),
+    "no rows": (GOOD_L[:0], "no rows"),
 }
 WRONG_AB = {
-    "floats": (GOOD_AB - 128.0, "received float64.*convert it"),
-    "signed": ((GOOD_AB.astype(int) - 128).astype(np.int8), "received int8.*convert it"),
-    "wrapped around": ((GOOD_AB.astype(int) - 128).astype(np.int8).view(np.uint8), "without the offset.*view"),
-    "clipped at zero": (np.maximum(GOOD_AB, 128) - 128, "without the offset.*convert it"),
+    "floats": (GOOD_AB - 128.0, "float64.*np.clip"),
+    "signed": ((GOOD_AB.astype(int) - 128).astype(np.int8), "int8.*np.clip"),
+    "wrapped around": ((GOOD_AB.astype(int) - 128).astype(np.int8).view(np.uint8), "128.*view"),
+    "clipped at zero": (np.maximum(GOOD_AB, 128) - 128, "128.*np.clip"),
     "channels first": (np.moveaxis(GOOD_AB, -1, 1), r"np.moveaxis\(ab, 1, -1\)"),
-    "one channel": (GOOD_AB[..., :1], "save the array again in that shape"),
+    "one channel": (GOOD_AB[..., :1], r"\(2, 224, 224, 1\)"),
     "another size": (GOOD_AB[:, :200], r"\(2, 200, 224, 2\).*kind folder"),
-    "no rows": (GOOD_AB[:0], "received no rows; unpack"),
+    "no rows": (GOOD_AB[:0], "no rows"),
 }
 
 
@@ -148,7 +146,7 @@ def test_ab_in_another_encoding_or_shape_is_refused_with_a_remedy(tmp_path, arra
     assert re.search(remedy, message)
 
 
-def test_no_colour_of_srgb_is_taken_for_one_without_the_offset():
+def test_no_srgb_colour_looks_like_one_without_the_offset():
     cube = np.stack(np.meshgrid(*[np.arange(0, 256, 17, dtype=np.uint8)] * 3), axis=-1)
     ab = from_rgb(cube)[1].astype(int)
     assert np.abs(ab - 128).mean(axis=-1).max() < FARTHEST_MEAN
@@ -157,20 +155,20 @@ def test_no_colour_of_srgb_is_taken_for_one_without_the_offset():
 @pytest.mark.parametrize("rows", [1, 3])
 def test_counts_that_differ_are_refused(tmp_path, rows):
     write(tmp_path, gray_scale=GOOD_L, ab1=images(rows)[1])
-    assert f"received 2 of L and {rows} of ab" in refused(tmp_path)
+    assert f"2 of L and {rows} of ab" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["ab1"], "gray_scale.npy below it, received none"),
-        (["gray_scale"], "ab1.npy, ab2.npy … below it, received none"),
-        (["gray_scale", "copy__gray_scale", "ab1"], "received 2: copy/gray_scale.npy, gray_scale.npy; remove"),
-        (["gray_scale", "ab1", "a__ab2", "b__ab2"], "received 2: a/ab2.npy, b/ab2.npy; remove"),
-        (["gray_scale", "ab1", "ab01"], "received 2: ab01.npy, ab1.npy; remove"),
-        (["gray_scale", "ab1", "ab3"], "ab2.npy missing; unpack"),
-        (["gray_scale", "ab2"], "ab1.npy missing; unpack"),
-        (["gray_scale", "ab0", "ab1"], "ab0.npy as well; unpack"),
+        (["ab1"], "gray_scale.npy"),
+        (["gray_scale"], "ab1.npy"),
+        (["gray_scale", "copy__gray_scale", "ab1"], "copy/gray_scale.npy, gray_scale.npy"),
+        (["gray_scale", "ab1", "a__ab2", "b__ab2"], "a/ab2.npy, b/ab2.npy"),
+        (["gray_scale", "ab1", "ab01"], "ab01.npy, ab1.npy"),
+        (["gray_scale", "ab1", "ab3"], "ab2.npy missing"),
+        (["gray_scale", "ab2"], "ab1.npy missing"),
+        (["gray_scale", "ab0", "ab1"], "ab0.npy"),
     ],
 )
 def test_missing_and_ambiguous_files_are_refused(tmp_path, names, expected):
@@ -181,9 +179,9 @@ def test_missing_and_ambiguous_files_are_refused(tmp_path, names, expected):
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path):
-    assert "received nothing there; set the dataset's `path`" in refused(tmp_path / "absent")
     (tmp_path / "file").touch()
-    assert "received a file; set the dataset's `path`" in refused(tmp_path / "file")
+    for path in (tmp_path / "absent", tmp_path / "file"):
+        assert refused(path).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize("broken", ["truncated", "header only", "empty", "text", "pickle", "objects", "npz"])
@@ -200,16 +198,15 @@ def test_a_damaged_or_pickled_array_is_refused_and_never_opened(tmp_path, broken
         path.write_bytes({"truncated": content[:-1], "header only": content[:40], "empty": b"", "text": b"hello, world",
                           "pickle": pickle.dumps([1, 2])}[broken])  # fmt: skip
     message = refused(tmp_path)
-    assert message.startswith(f"{path}: expected a NumPy array of uint8")
-    assert "save each array with np.save" in message if broken == "npz" else "unpack the archive again" in message
-    assert "truncated" in message or broken != "truncated"
+    assert message.startswith(f"{path}: ")
+    assert {"npz": "np.save", "truncated": "truncated"}.get(broken, "") in message
 
 
 def test_an_array_exchanged_after_opening_is_noticed(tmp_path):
     write(tmp_path, gray_scale=GOOD_L, ab1=GOOD_AB)
     source = kaggle(tmp_path)
     write(tmp_path, ab1=GOOD_AB[:1])
-    with pytest.raises(InputError, match="has changed since it was opened"):
+    with pytest.raises(InputError, match=r"gray_scale\.npy"):
         source.read(0, 2)
 
 
@@ -232,13 +229,13 @@ def test_hdf5_is_read_in_slices(tmp_path, axis):
 @pytest.mark.parametrize(
     ("content", "remedy"),
     [
-        ({}, "received a file with nothing; write or rename L"),
-        ({"L": GOOD_L, "AB": GOOD_AB}, "received a file with AB, L; write or rename ab"),
-        ({"L": GOOD_L, "ab/part": GOOD_AB}, "write or rename ab"),
+        ({}, "L$"),
+        ({"L": GOOD_L, "AB": GOOD_AB}, "AB, L; .* ab$"),
+        ({"L": GOOD_L, "ab/part": GOOD_AB}, "ab; .* ab$"),
         ({"L": GOOD_L, "ab": np.moveaxis(GOOD_AB, -1, 1)}, "dataset ab: .*np.moveaxis"),
         ({"L": GOOD_L / 2.55, "ab": GOOD_AB}, "dataset L: .*np.rint"),
-        ({"L": GOOD_L, "ab": GOOD_AB[:1]}, "received 2 of L and 1 of ab"),
-        ({"L": 3, "ab": GOOD_AB}, r"dataset L: .*received the shape \(\)"),
+        ({"L": GOOD_L, "ab": GOOD_AB[:1]}, "2 of L and 1 of ab"),
+        ({"L": 3, "ab": GOOD_AB}, r"dataset L: .*the shape \(\)"),
     ],
     ids=["empty", "misnamed", "group", "axes", "floats", "counts", "scalar"],
 )
@@ -261,5 +258,5 @@ def test_a_file_that_is_not_hdf5_is_refused(tmp_path, content):
         path.write_bytes(path.read_bytes()[:-1000])
     elif content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"photos\.h5: expected an HDF5 file .* received.*; set the dataset's `path`"):
+    with pytest.raises(InputError, match=r"photos\.h5: .*`path`"):
         hdf5(path)

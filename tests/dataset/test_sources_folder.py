@@ -24,7 +24,7 @@ def opened(tmp_path, limit=None, scheduler="synchronous", workers=1, **settings)
 
 
 def square(seed=0):
-    """What ingest makes of a `picture`."""
+    """What ingest stores of a `picture`."""
     return centre_square(Photograph(picture(seed=seed)))
 
 
@@ -68,12 +68,12 @@ def test_photographs_are_sorted_by_path_and_cut_to_the_centre(tmp_path, root):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.png", "a.webp", "a.tif", "a.TIFF", "a.bmp", "a.gif"])
-def test_every_extension_is_taken(tmp_path, root, name):
+def test_every_extension_is_read(tmp_path, root, name):
     Image.fromarray(RGB).save(root / name)
     assert ids(opened(tmp_path)) == [name]
 
 
-def test_what_is_left_out_is_remarked_on(tmp_path, root):
+def test_each_file_left_out_becomes_a_remark(tmp_path, root):
     put(root, "good.png", ".hidden.png", ".git/x.png")
     (root / "empty.jpg").touch()
     (root / "text.jpg").write_text("hello")
@@ -100,7 +100,7 @@ def test_what_is_left_out_is_remarked_on(tmp_path, root):
         "gray": 1, "hidden": 2, "not a photograph": 1, "too large": 1, "unreadable": 6}  # fmt: skip
 
 
-def test_names_that_are_no_text_do_no_harm(tmp_path, root):
+def test_names_that_are_not_utf8_are_escaped(tmp_path, root):
     names = [b"caf\xe9.png", b"caf\xe8.png", b"two\nlines.png", b"caf\\udce9.png"]
     for seed, name in enumerate(names):
         Path(os.fsdecode(os.path.join(os.fsencode(root), name))).write_bytes(encoded(picture(seed=seed)))
@@ -117,23 +117,21 @@ def test_a_threshold_of_zero_keeps_gray_photographs(tmp_path, root):
     assert ids(opened(tmp_path, gray_below=0.0)) == ["gray.png"]
 
 
-def test_nothing_usable_is_refused_with_counts(tmp_path, root):
-    with pytest.raises(InputError, match=r"photographs: expected colour photographs .* received no files; set"):
+def test_a_folder_without_usable_photographs_is_refused_with_counts(tmp_path, root):
+    with pytest.raises(InputError, match=r"photographs: .*no files"):
         opened(tmp_path)
     (root / "notes.txt").touch()
     (root / "a.jpg").touch()
     (root / "gray.png").write_bytes(encoded(RGB[..., 0]))
-    with pytest.raises(InputError, match="received 1 gray, 1 not a photograph, 1 unreadable; set the dataset's `path`"):
+    with pytest.raises(InputError, match=r"1 gray, 1 not a photograph, 1 unreadable; .*`path`"):
         opened(tmp_path)
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(
-        InputError, match=r"photographs: expected a folder with photographs .*received nothing there; set"
-    ):
+    with pytest.raises(InputError, match=r"photographs: .*`path`"):
         opened(tmp_path)
     (tmp_path / "photographs").touch()
-    with pytest.raises(InputError, match="received a file; set the dataset's `path`"):
+    with pytest.raises(InputError, match=r"photographs: .*a file; .*`path`"):
         opened(tmp_path)
 
 
@@ -178,7 +176,7 @@ def test_each_photograph_is_decoded_once(tmp_path, root, decoded):
     assert len(decoded) == 3
 
 
-def test_a_flipped_bit_in_what_was_decoded_is_noticed(tmp_path, root, decoded):
+def test_a_flipped_bit_in_cached_pixels_is_detected(tmp_path, root, decoded):
     put(root, "a.png", "b.png")
     source = opened(tmp_path)
     whole = source.read(0, 2)
@@ -194,7 +192,7 @@ def test_a_flipped_bit_in_what_was_decoded_is_noticed(tmp_path, root, decoded):
 
 
 @pytest.mark.parametrize("change", ["content", "name", "gray_below", "max_megapixels", "damaged verdict", "a bit"])
-def test_what_changes_is_judged_again(tmp_path, root, monkeypatch, decoded, change):
+def test_changed_files_are_judged_again(tmp_path, root, monkeypatch, decoded, change):
     monkeypatch.setattr(folder, "FILES_PER_CHUNK", 2)
     put(root, "a.png", "b.png", "c.png", "d.png")
     before = opened(tmp_path)
@@ -217,7 +215,7 @@ def test_what_changes_is_judged_again(tmp_path, root, monkeypatch, decoded, chan
     np.testing.assert_array_equal(after.read(2, 3)[0][0], square(seed)[0])
 
 
-def test_a_killed_scan_goes_on_where_it_was(tmp_path, root, monkeypatch):
+def test_a_killed_scan_resumes(tmp_path, root, monkeypatch):
     monkeypatch.setattr(folder, "FILES_PER_CHUNK", 2)
     put(root, *[f"{i}.png" for i in range(6)])
     calls = []
@@ -236,16 +234,16 @@ def test_a_killed_scan_goes_on_where_it_was(tmp_path, root, monkeypatch):
     assert len(source.read(0, 6)[0]) == 6
 
 
-def test_a_photograph_exchanged_after_closing_is_noticed(tmp_path, root):
+def test_a_photograph_replaced_after_closing_is_refused(tmp_path, root):
     put(root, "a.png")
     source = opened(tmp_path)
     source.close()
     put(root, "a.png", seed=5)
-    with pytest.raises(InputError, match=r"a\.png: expected the photograph found at first, .* run this again"):
+    with pytest.raises(InputError, match=r"a\.png: "):
         source.read(0, 1)
 
 
-def test_pixels_of_an_earlier_scan_are_never_taken_for_those_of_this_one(tmp_path, root, monkeypatch):
+def test_pixels_of_an_earlier_scan_are_never_used(tmp_path, root, monkeypatch):
     put(root, "a.png")
     opened(tmp_path)
     put(root, "a.png", seed=5)

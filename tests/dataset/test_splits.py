@@ -31,7 +31,7 @@ def distance(sizes, total):
 
 
 def nearest(sizes):
-    """The smallest distance from the shares that any assignment of the groups has; no partition is empty."""
+    """The smallest distance from the shares over all assignments of groups without an empty partition."""
     best = float("inf")
     for choice in itertools.product(splits.PARTITIONS, repeat=len(sizes)):
         if set(choice) == set(splits.PARTITIONS):
@@ -48,7 +48,7 @@ def test_25000_images_are_split_into_15000_5000_and_5000():
 
 
 @pytest.mark.parametrize("n", [3, 4, 7, 10, 11, 13, 100, 101, 999])
-def test_single_images_come_as_near_to_the_shares_as_whole_numbers_can(n):
+def test_single_images_are_split_as_near_to_the_shares_as_possible(n):
     sizes = counts(splits.split(singletons(n), Split()))
     assert min(sizes.values()) >= 1 and sum(sizes.values()) == n
     possible = [
@@ -62,7 +62,7 @@ def test_single_images_come_as_near_to_the_shares_as_whole_numbers_can(n):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=3, max_size=60), st.integers(0, 5))
-def test_no_group_stands_on_two_sides_and_every_image_on_one(sizes, seed):
+def test_no_group_spans_two_partitions(sizes, seed):
     index = grouped(sizes)
     drawn = splits.split(index, Split(seed=seed))
     assert len(drawn) == len(index)
@@ -73,7 +73,7 @@ def test_no_group_stands_on_two_sides_and_every_image_on_one(sizes, seed):
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=3, max_size=7), st.integers(0, 3))
-def test_few_groups_come_as_near_to_the_shares_as_they_can(sizes, seed):
+def test_few_groups_are_split_as_near_to_the_shares_as_possible(sizes, seed):
     drawn = counts(splits.split(grouped(sizes), Split(seed=seed)))
     assert distance(drawn, sum(sizes)) == pytest.approx(nearest(sizes), abs=1e-5)
 
@@ -86,7 +86,7 @@ def test_many_small_groups_miss_the_shares_by_less_than_one_group(sizes, seed):
         assert abs(drawn[name] - share * sum(sizes)) <= max(sizes)
 
 
-def test_one_large_group_goes_where_it_belongs():
+def test_a_large_group_goes_to_the_partition_that_it_fits():
     assert counts(splits.split(grouped([60] + [1] * 40), Split())) == {"train": 60, "validation": 20, "test": 20}
 
 
@@ -95,7 +95,7 @@ def test_the_shares_are_settings():
     assert counts(drawn) == {"train": 500, "validation": 400, "test": 100}
 
 
-def test_the_same_seed_draws_the_same_and_another_another():
+def test_equal_seeds_give_equal_splits():
     index = singletons(500)
     first = splits.split(index, Split(seed=1))
     assert first == splits.split(index, Split(seed=1))
@@ -127,7 +127,7 @@ def test_adding_images_moves_few_of_the_old_ones():
 
 @pytest.mark.parametrize("sizes", [[], [5], [100, 100]])
 def test_fewer_groups_than_partitions_are_refused(sizes):
-    with pytest.raises(InputError, match=f"expected at least 3 groups.*received {len(sizes)} .*add photographs"):
+    with pytest.raises(InputError, match=f"at least 3 groups.*received {len(sizes)} "):
         splits.split(grouped(sizes), Split())
 
 
@@ -150,7 +150,7 @@ def test_the_file_has_a_row_per_image_in_the_order_of_the_store(written):
     assert sizes == counts(partitions) == {"train": 12, "validation": 4, "test": 4}
 
 
-def test_the_manifest_says_what_the_split_was_drawn_from(written):
+def test_the_manifest_records_settings_images_and_digest(written):
     path, sizes = written
     manifest = splits.read_manifest(path)
     assert manifest["settings"] == {**SHARES, "seed": 3}
@@ -166,14 +166,14 @@ def test_writing_again_gives_the_same_bytes(written, tmp_path):
 
 
 def test_a_split_of_other_images_is_refused(written):
-    with pytest.raises(InputError, match=r"splits images with fingerprint the images, not others; run split again"):
+    with pytest.raises(InputError, match=r"splits\.csv .*fingerprint the images, not others"):
         splits.read(written[0], "others")
 
 
-def test_another_split_is_replaced_only_if_asked(written):
+def test_another_split_is_replaced_only_with_replace(written):
     path, _ = written
     before = path.read_bytes()
-    with pytest.raises(InputError, match=r"seed: 3, now 4.*--replace"):
+    with pytest.raises(InputError, match="seed: 3, now 4"):
         splits.write(singletons(20), path, Split(seed=4), "the images")
     assert path.read_bytes() == before
     splits.write(singletons(20), path, Split(seed=4), "the images", replace=True)
@@ -186,7 +186,7 @@ def test_a_changed_file_is_refused(written):
     place = content.index(b"train")
     content[place : place + 5] = b"tests"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"splits\.csv is damaged: .*; run `python -m stages verify`"):
+    with pytest.raises(InputError, match=r"splits\.csv is damaged"):
         splits.read(path, "the images")
 
 

@@ -1,4 +1,4 @@
-"""How frequent colours are, and their mean."""
+"""Histograms of colours, and their mean."""
 
 import numpy as np
 from tiny import photographs
@@ -17,7 +17,7 @@ def test_colours_are_counted_by_partition(prepared):
         np.testing.assert_array_equal(counts[tuple(colours.T)], numbers)
 
 
-def test_both_means_are_those_of_the_pixels():
+def test_both_means_equal_that_of_the_pixels():
     ab = photographs(5)[1]
     counts = statistics.no_colours()
     for image in ab:

@@ -20,7 +20,7 @@ def test_encoding_is_within_half_a_unit_of_scikit_image(rgb):
 
 
 @pytest.mark.parametrize("reds", [slice(0, 256, 51), pytest.param(slice(256), marks=pytest.mark.long)])
-def test_every_colour_is_encoded_as_scikit_images_lab_is(reds):
+def test_every_colour_is_encoded_as_by_scikit_image(reds):
     for red in range(256)[reds]:
         rgb = np.stack(np.meshgrid(red, np.arange(256), np.arange(256)), axis=-1).astype(np.uint8)
         for ours, theirs in zip(lab.from_rgb(rgb), lab.encode(rgb2lab(rgb)), strict=True):
@@ -32,7 +32,7 @@ def test_every_colour_is_encoded_as_scikit_images_lab_is(reds):
     [((255, 0, 0), (136, 208, 195)), ((0, 255, 0), (224, 42, 211)), ((0, 0, 255), (82, 207, 20)),
      ((255, 255, 255), (255, 128, 128)), ((0, 0, 0), (0, 128, 128))],
 )  # fmt: skip
-def test_primaries_have_the_values_that_opencv_gives_them(rgb, expected):
+def test_primaries_have_opencvs_values(rgb, expected):
     lightness, ab = lab.from_rgb(np.array(rgb, np.uint8))
     assert (int(lightness), *ab.tolist()) == expected
 

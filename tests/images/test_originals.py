@@ -1,4 +1,4 @@
-"""Photographs of every format and depth, read whole and written again with what their files say."""
+"""Reading and writing photographs of every format and depth with their metadata."""
 
 import io
 import struct
@@ -124,7 +124,7 @@ def test_a_profile_is_applied_with_all_16_bits_as_pillow_applies_it_with_8(tmp_p
     assert len(np.unique(read.levels)) > 500 and read.remarks == ()
 
 
-def test_a_damaged_profile_of_16_bits_counts_as_none(tmp_path):
+def test_a_damaged_profile_of_16_bits_is_ignored(tmp_path):
     profile = matrix_profile(1.8)[:150]
     tifffile.imwrite(tmp_path / "a.tif", RGB16, photometric="rgb", iccprofile=profile)
     read = originals.read(tmp_path / "a.tif")
@@ -132,7 +132,7 @@ def test_a_damaged_profile_of_16_bits_counts_as_none(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_what_a_file_says_of_itself_is_kept_and_the_colours_origin_added(tmp_path, kind):
+def test_metadata_are_kept_and_the_colours_origin_added(tmp_path, kind):
     exif = Image.Exif()
     exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Kodak", 6
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "1950:01:02 03:04:05"
@@ -173,7 +173,7 @@ def test_what_a_file_says_of_itself_is_kept_and_the_colours_origin_added(tmp_pat
             assert max(max(table) for table in image.quantization.values()) <= 12  # quality 95
 
 
-def test_equal_pictures_are_equal_files_whenever_they_are_written(tmp_path):
+def test_equal_pictures_give_equal_files_at_any_time(tmp_path):
     read = saved(tmp_path / "a.png", RGB8)
     first = []
     for year in (1999, 2030):
@@ -188,7 +188,7 @@ def test_equal_pictures_are_equal_files_whenever_they_are_written(tmp_path):
     assert first[0] == first[1]
 
 
-def test_a_webp_without_loss_stays_without(tmp_path):
+def test_a_lossless_webp_stays_lossless(tmp_path):
     for lossless in (True, False):
         read = saved(tmp_path / "a.webp", RGB8, lossless=lossless)
         again = written(tmp_path / "b.webp", read, RGB8)
@@ -210,13 +210,12 @@ def test_formats_that_cannot_hold_colours_or_their_origin_become_png(tmp_path, k
     assert (read.format, read.kept) == ("PNG", False)
 
 
-def test_of_several_pictures_the_first_is_taken_with_a_remark(tmp_path):
+def test_the_first_of_several_pictures_is_read_with_a_remark(tmp_path):
     pages = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (50, 200)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     read = originals.read(tmp_path / "a.tif")
-    assert (read.levels == 50).all() and read.remarks == (
-        "the first of 2 pictures in the file; the others are left out",
-    )
+    assert (read.levels == 50).all()
+    assert len(read.remarks) == 1 and "first of 2" in read.remarks[0]
 
 
 def test_a_cmyk_jpeg_becomes_colours(tmp_path):
@@ -226,7 +225,7 @@ def test_a_cmyk_jpeg_becomes_colours(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"text", b"II*\0garbage", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
-def test_what_is_no_photograph_is_refused_with_a_reason(tmp_path, content):
+def test_a_file_that_is_no_photograph_is_refused(tmp_path, content):
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(UnreadablePhotograph):
         originals.read(tmp_path / "a.jpg")
@@ -260,11 +259,11 @@ def test_a_truncated_photograph_is_refused(tmp_path, kind):
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GRAY16)
-    with pytest.raises(UnreadablePhotograph, match=r"30 x 20 pixels are more than 0\.0001 megapixels"):
+    with pytest.raises(UnreadablePhotograph, match=r"30 x 20 .* 0\.0001 megapixels"):
         originals.read(tmp_path / "a.tif", max_megapixels=0.0001)
 
 
-def test_exif_that_is_too_large_for_a_jpeg_loses_its_makers_notes(tmp_path):
+def test_exif_too_large_for_a_jpeg_loses_the_maker_notes(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Kodak"
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = b"x" * 80_000

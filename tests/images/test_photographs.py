@@ -105,7 +105,7 @@ def transparent(mode):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_lies_over_white(mode):
+def test_transparency_is_composited_over_white(mode):
     data, expected = transparent(mode)
     np.testing.assert_array_equal(decoded(data), expected)
 
@@ -145,7 +145,7 @@ def test_the_embedded_colour_profile_is_applied():
 
 
 @pytest.mark.parametrize("kind", ["broken", "of another colour space"])
-def test_a_useless_colour_profile_is_ignored(kind):
+def test_an_unusable_colour_profile_is_ignored(kind):
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     np.testing.assert_array_equal(decoded(encoded(RGB, icc_profile=lab[:90] if kind == "broken" else lab)), RGB)
 
@@ -156,7 +156,7 @@ UNREADABLE = {
     "truncated PNG": (encoded(picture(600, 400))[:-500], "decoded"),
     "broken header": (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "known format"),
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "known format"),
-    "float TIFF": (sixteen_bit_tiff(np.float32(RGB / 255), photometric="rgb"), "save it as RGB of 8 or 16 bits"),
+    "float TIFF": (sixteen_bit_tiff(np.float32(RGB / 255), photometric="rgb"), "float32"),
     "gray float TIFF": (sixteen_bit_tiff(np.float32(RGB[..., 0] / 255)), "white is unknown; save it"),
     "gray 32-bit TIFF": (sixteen_bit_tiff(RGB[..., 0].astype(np.int32) * 10**6), "white is unknown; save it"),
     "truncated TIFF in planes": (SIXTEEN["RGB TIFF in planes"][0][:-100], "truncated"),
@@ -164,7 +164,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("data", "detail"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_cannot_be_read_says_why_in_a_line_without_addresses(data, detail):
+def test_unreadable_files_give_a_reason_in_one_line_without_addresses(data, detail):
     with pytest.raises(UnreadablePhotograph, match=detail) as caught:
         decoded(data)
     assert caught.value.reason == "unreadable"
@@ -176,7 +176,7 @@ def test_too_many_pixels_are_refused_before_decoding():
     bomb = bytearray(encoded(RGB))
     bomb[16:24] = struct.pack(">II", 50_000, 50_000)
     bomb[29:33] = struct.pack(">I", zlib.crc32(bytes(bomb[12:29])))
-    with pytest.raises(UnreadablePhotograph, match="50000 x 50000 pixels are more than 300 megapixels") as caught:
+    with pytest.raises(UnreadablePhotograph, match=r"50000 x 50000 .* 300 megapixels") as caught:
         decoded(bytes(bomb))
     assert caught.value.reason == "too large"
     with pytest.raises(UnreadablePhotograph, match=r"0\.002 megapixels"):
@@ -205,17 +205,17 @@ def test_a_file_too_long_to_be_a_photograph_is_not_read(tmp_path, monkeypatch):
     put(tmp_path, "film.jpg")
     os.truncate(tmp_path / "film.jpg", 10**8)
     monkeypatch.setattr(Path, "read_bytes", None)
-    with pytest.raises(UnreadablePhotograph, match="a file of 100 MB; at most 1 megapixels") as caught:
+    with pytest.raises(UnreadablePhotograph, match="100 MB; at most 1 megapixels") as caught:
         read_bytes(tmp_path / "film.jpg", max_megapixels=1)
     assert caught.value.reason == "too large"
 
 
-def test_a_file_that_cannot_be_opened_says_so(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_opened_gives_a_reason(tmp_path, monkeypatch):
     put(tmp_path, "a.png")
 
     def denied(self):
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_bytes", denied)
-    with pytest.raises(UnreadablePhotograph, match=r"^cannot be read: Permission denied$"):
+    with pytest.raises(UnreadablePhotograph, match="Permission denied"):
         read_bytes(tmp_path / "a.png")

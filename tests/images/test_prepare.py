@@ -1,4 +1,4 @@
-"""One way from a photograph to the L that a network sees, for ingest, colorize and exports alike."""
+"""Preprocessing is the same for ingest, colorize and exports."""
 
 import io
 
@@ -18,7 +18,7 @@ from pipeline.storage.layouts import VECTOR
 
 
 def grained(height, width, seed=0):
-    """A photograph (height, width, 3) uint8 with edges and grain, which every way of resizing takes otherwise."""
+    """A photograph (height, width, 3) uint8 with edges and grain, which differ with every way of resizing."""
     rng = np.random.default_rng(seed)
     whole = picture(width, height, seed).astype(float) + rng.normal(0, 25, (height, width, 1))
     whole[:, width // 3 :] *= 0.6
@@ -45,7 +45,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_ingest_stores_the_lightness_that_colorize_and_exports_see(keras, made_run, tmp_path, name):
+def test_ingest_colorize_and_exports_get_the_same_lightness(keras, made_run, tmp_path, name):
     from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.colorizer import Colorizer
 
@@ -65,8 +65,8 @@ def test_ingest_stores_the_lightness_that_colorize_and_exports_see(keras, made_r
     np.testing.assert_array_equal(prepare.lightness_of_file(tmp_path / "in" / name), stored[0])
 
 
-def test_it_takes_pillow_and_scikit_image_alone_to_do_the_same():
-    """As whoever uses an exported network without DeepColor will."""
+def test_pillow_and_scikit_image_alone_give_the_same():
+    """As for users of an exported network without DeepColor."""
     data = encoded(grained(300, 401), "JPEG")
     photograph = Image.open(io.BytesIO(data)).convert("RGB")
     small = np.asarray(photograph.resize((299, 224), Image.Resampling.LANCZOS))
@@ -85,7 +85,7 @@ def test_the_centre_square_is_the_middle_of_the_resized_photograph():
         assert prepare.centre_square(Photograph(odd))[1].shape == (224, 224, 2)
 
 
-def test_what_the_network_sees_keeps_its_aspect_and_is_bounded():
+def test_network_shape_keeps_the_aspect_and_is_bounded():
     assert network_shape(3000, 4000) == (224, 299) and network_shape(4000, 3000) == (299, 224)
     assert network_shape(3000, 4000, size=448) == (448, 597)
     for shape in ((1, 1), (3, 20_000), (1, 1_000_000), (65_000, 1000), (1000, 65_000)):

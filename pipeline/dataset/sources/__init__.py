@@ -1,1 +1,1 @@
-"""Where images come from."""
+"""Sources of images: scikit-image's photographs, arrays, and folders."""

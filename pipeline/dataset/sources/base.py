@@ -1,10 +1,12 @@
-"""What every source of images offers, and the listing of folders."""
+"""The interface of a source of images, and the listing of folders."""
 
 import heapq
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
@@ -13,7 +15,7 @@ from pipeline.images.lab import UInt8
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """One image: its name, the group that must stay in one partition, and where it came from."""
+    """The name of an image, the group that must stay in one partition, and its origin."""
 
     id: str
     group: str
@@ -22,64 +24,78 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class Remark:
-    """One file that was left out: `reason` is a word or two to count by, `detail` a sentence."""
+    """A file that was left out: `reason` is one of a few short texts to count by, `detail` a sentence."""
 
     file: str
     reason: str
     detail: str
 
 
-class Source(Protocol):
+class Source(ABC):
     """Images in a fixed order, read in slices. Picklable, small, without open handles."""
 
-    @property
-    def n(self) -> int:
-        """How many images there are."""
+    n: int  # number of images
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
         """The files that were left out."""
+        return ()
 
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Kind, file names and counts, as JSON; nothing that depends on where or when."""
+        """Return kind, file names and counts as JSON values that do not depend on time or folder."""
 
+    @abstractmethod
     def info(self, start: int, stop: int) -> list[ImageInfo]:
-        """Names of the images start..stop."""
+        """Return the names of the images start..stop."""
 
     def input_digest(self, start: int, stop: int) -> str | None:
-        """SHA-256, in hexadecimal, of all that the images start..stop are made from.
+        """Return the SHA-256 of everything that the images start..stop are made from, in hexadecimal.
 
-        None where the source holds the images' own bytes: their digests then tell whether they have changed.
+        None if the source contains the images' own bytes; the digests of the images then show changes.
+        """
+        return None
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
+        """Read the images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8; see `pipeline.images.lab`.
+
+        Raises:
+            InputError: the input has changed or become unreadable since it was opened.
         """
 
-    def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
-        """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8, encoded as in `pipeline.images.lab`."""
+    def close(self) -> None:  # noqa: B027 - most sources have nothing to remove
+        """Remove scratch files; `read` still works, but more slowly."""
 
-    def close(self) -> None:
-        """Remove scratch files; `read` still works, more slowly."""
+
+def parts_of(counts: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (part, first row, last row + 1) for each part of `counts` rows that the joined rows start..stop touch."""
+    before = 0
+    for part, count in enumerate(counts):
+        first, last = max(start - before, 0), min(stop - before, count)
+        if last <= 0:
+            break
+        if first < last:
+            yield part, first, last
+        before += count
 
 
 def existing_folder(path: Path, what: str) -> Path:
-    """`path`, if it is a folder.
-
-    Raises:
-        InputError: it is none; `what` says what the folder should hold.
-    """
+    """Return `path`, or raise an InputError that says it should be a folder with `what`."""
     effective = os.access in os.supports_effective_ids
-    barred = path.is_dir() and not os.access(path, os.R_OK | os.X_OK, effective_ids=effective)
-    if barred or not path.is_dir():
-        received = "a folder that you may not read" if barred else "a file" if path.exists() else "nothing there"
-        raise InputError(
-            f"{escaped(str(path))}: expected a folder with {what}, received {received}; set the dataset's `path`"
-        )
-    return path
+    if path.is_dir() and os.access(path, os.R_OK | os.X_OK, effective_ids=effective):
+        return path
+    received = "a folder without read permission" if path.is_dir() else "a file" if path.exists() else "no such folder"
+    raise InputError(
+        f"{escaped(str(path))}: expected a folder with {what}, received {received}; set the dataset's `path`"
+    )
 
 
 def files_below(root: Path) -> tuple[list[str], list[Remark]]:
-    """The files below a folder as relative POSIX paths, sorted by code point; hidden ones give a remark.
+    """List the files below a folder as relative POSIX paths, sorted by code point.
 
-    Links to folders are followed, in the order of their paths, except to a folder that was listed before: of links that
-    lead to each other there would be no end. They give a remark, as folders do that cannot be listed.
+    Links to folders are followed, in the order of their paths, but each folder is listed once, so cycles end. Hidden
+    files, folders listed already and unreadable folders become remarks.
     """
     files: list[str] = []
     remarks: list[Remark] = []
@@ -88,23 +104,22 @@ def files_below(root: Path) -> tuple[list[str], list[Remark]]:
     while waiting or links:
         prefix = waiting.pop() if waiting else heapq.heappop(links)
         try:
-            folder = root / prefix
-            status = folder.stat()
-            place = (status.st_dev, status.st_ino)
-            if place in listed:
+            status = (root / prefix).stat()
+            if (status.st_dev, status.st_ino) in listed:
                 remarks.append(Remark(escaped(prefix), "unreadable", "a link to a folder that is listed already"))
                 continue
-            listed.add(place)
-            with os.scandir(folder) as entries:
+            listed.add((status.st_dev, status.st_ino))
+            with os.scandir(root / prefix) as entries:
                 for entry in entries:
+                    name = prefix + entry.name
                     if entry.name.startswith("."):
-                        remarks.append(Remark(escaped(f"{prefix}{entry.name}"), "hidden", "the name starts with a dot"))
+                        remarks.append(Remark(escaped(name), "hidden", "the name starts with a dot"))
                     elif not _is_folder(entry):
-                        files.append(prefix + entry.name)
+                        files.append(name)
                     elif entry.is_symlink():
-                        heapq.heappush(links, f"{prefix}{entry.name}/")
+                        heapq.heappush(links, f"{name}/")
                     else:
-                        waiting.append(f"{prefix}{entry.name}/")
+                        waiting.append(f"{name}/")
         except OSError as error:
             remarks.append(Remark(escaped(prefix) or ".", "unreadable", f"cannot be listed: {error.strerror}"))
     return sorted(files), remarks
@@ -113,5 +128,5 @@ def files_below(root: Path) -> tuple[list[str], list[Remark]]:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, say; reading it will tell
+    except OSError:  # such as a link to itself; reading it fails later, with a reason
         return False

@@ -1,7 +1,6 @@
-"""Any tree of photographs: each is decoded once, judged, and kept as pixels in scratch files until read."""
+"""A folder of photographs: each is decoded once, judged, and cached as pixels in scratch files until stored."""
 
 import itertools
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pipeline.core.files import digest_bytes, digest_file, fingerprint, remove
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
 from pipeline.core.text import escaped
-from pipeline.dataset.sources.base import ImageInfo, Remark, existing_folder, files_below
+from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_folder, files_below, parts_of
 from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.images import prepare
 from pipeline.images.formats import EXTENSIONS, SIZE, UnreadablePhotograph
@@ -24,145 +23,129 @@ from pipeline.images.lab import ENCODING, UInt8, mean_chroma
 from pipeline.images.photographs import check_file, decode, read_bytes
 
 FILES_PER_CHUNK = 64
-_PLAIN = ("hidden", "not a photograph")  # remarks that explain themselves
 
 
-@dataclass(frozen=True)
-class PhotographFolder:
-    """See `pipeline.dataset.sources.base.Source`; `counts` are the photographs used of each chunk of files."""
+@dataclass
+class PhotographFolder(Source):
+    """See `Source`; `counts` are the numbers of photographs used from each chunk of files."""
 
     root: Path
     scratch: Scratch
     settings: Settings
-    counts: tuple[int, ...]
-    n: int
+    counts: list[int]
     limit: int | None
-    passed_over: tuple[Remark, ...]
+    passed_over: list[Remark]
+
+    def __post_init__(self) -> None:
+        self.n = sum(self.counts) if self.limit is None else min(sum(self.counts), self.limit)
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """What was left out, by path; with a limit, no photographs beyond the last one taken."""
+        """The files that were left out, by path; with a limit, no photographs beyond the last one used."""
         found = [*self.passed_over]
-        taken = 0
+        used = 0
         for verdict in itertools.chain.from_iterable(map(self.scratch.verdicts, range(len(self.counts)))):
-            if taken == self.limit:
+            if used == self.limit:
                 break
             if verdict.reason:
                 found.append(Remark(escaped(verdict.path), verdict.reason, verdict.detail))
             else:
-                taken += 1
+                used += 1
         return tuple(sorted(found, key=lambda remark: remark.file))
 
     def describe(self) -> dict[str, Any]:
-        """Kind, settings and counts."""
+        """Return kind, settings and counts."""
         left_out = Counter(remark.reason for remark in self.remarks)
         settings = self.settings.model_dump(include={"kind", "gray_below", "max_megapixels"})
         return {**settings, "images": self.n, "left_out": dict(sorted(left_out.items()))}
 
     def info(self, start: int, stop: int) -> list[ImageInfo]:
-        """Names of the images start..stop: the relative path."""
+        """Return the names of the images start..stop: the relative path."""
         names = [escaped(verdict.path) for _, _, verdict in self._rows(start, stop)]
         return [ImageInfo(id=name, group=name, source=name) for name in names]
 
     def input_digest(self, start: int, stop: int) -> str:
-        """SHA-256 of the files' names and digests and the way they are cut."""
+        """See the function `input_digest`."""
         return input_digest((escaped(verdict.path), verdict.digest) for _, _, verdict in self._rows(start, stop))
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
-        """Images start..stop: L (k, 224, 224) and ab (k, 224, 224, 2) uint8, decoded anew after `close`.
-
-        Raises:
-            InputError: a photograph is no longer what it was when the folder was opened.
-        """
-        start, stop, _ = slice(start, stop).indices(self.n)
-        shape = (max(stop - start, 0), SIZE, SIZE)
-        lightness, ab = np.empty(shape, np.uint8), np.empty((*shape, 2), np.uint8)
-        place = 0
+        """See `Source.read`; after `close`, the photographs are decoded again."""
+        images = []
         for chunk, rows in itertools.groupby(self._rows(start, stop), key=lambda row: row[0]):
             pixels = self.scratch.pixels(chunk)
-            for _, row, verdict in rows:
-                image = self._decode(verdict) if pixels is None else pixels[row]
-                lightness[place], ab[place] = image[..., 0], image[..., 1:]
-                place += 1
-        return lightness, ab
+            images += [self._decode(verdict) if pixels is None else pixels[row] for _, row, verdict in rows]
+        lab = np.array(images, np.uint8).reshape(-1, SIZE, SIZE, 3)
+        return lab[..., 0].copy(), lab[..., 1:].copy()
 
     def close(self) -> None:
-        """Remove the scratch pixels; what is known about the files stays, and spares the next opening the decoding."""
+        """Remove the scratch pixels. The verdicts stay and spare the next opening the decoding."""
         self.scratch.remove_pixels()
 
     def _rows(self, start: int, stop: int) -> Iterator[tuple[int, int, Verdict]]:
-        """(chunk, row among the chunk's used photographs, verdict) of the images start..stop."""
-        start, stop, _ = slice(start, stop).indices(self.n)
-        ends = list(itertools.accumulate(self.counts))
-        while start < stop:
-            chunk = bisect_right(ends, start)
+        """Yield (chunk, row among the chunk's used photographs, verdict) of the images start..stop."""
+        for chunk, first, last in parts_of(self.counts, start, min(stop, self.n)):
             used = [verdict for verdict in self.scratch.verdicts(chunk) if not verdict.reason]
-            before, last = ends[chunk] - self.counts[chunk], min(stop, ends[chunk])
-            for number in range(start, last):
-                yield chunk, number - before, used[number - before]
-            start = last
+            yield from ((chunk, row, used[row]) for row in range(first, last))
 
     def _decode(self, verdict: Verdict) -> UInt8:
         again, image = judge(self.root, verdict.path, self.settings)
         if image is None or again.digest != verdict.digest:
-            where = escaped(str(self.root / verdict.path))
-            raise InputError(f"{where}: expected the photograph found at first, received another one; run this again")
+            raise InputError(
+                f"{escaped(str(self.root / verdict.path))}: expected the photograph that was scanned, "
+                "received another one; run this again"
+            )
         return image
 
 
 def input_digest(rows: Iterable[tuple[str, str]]) -> str:
-    """What stands for some photographs and the way they are cut: of each its id and the digest of its file."""
+    """Return the SHA-256 of photographs, given as pairs of id and digest of the file, and of how they are cut."""
     return fingerprint([ENCODING, SIZE, [list(row) for row in rows]])
 
 
 def open_folder(
-    settings: Settings,
-    *,
-    limit: int | None,
-    scratch: Path,
-    scheduler: str = "threads",
-    workers: int = 1,
-    progress: Progress | None = None,
+    settings: Settings, *, limit: int | None, scratch: Path, scheduler: str, workers: int, progress: Progress | None
 ) -> PhotographFolder:
     """List, decode and judge the photographs; see `pipeline.dataset.sources.open.open_source`.
 
     Raises:
-        InputError: there is no such folder, or no photograph in it can be used.
+        InputError: the folder does not exist, or no photograph in it can be used.
     """
     store = Scratch(scratch, settings)
-    root = existing_folder(Path(settings.path), f"photographs ({', '.join(EXTENSIONS)})")
-    files, unlisted = files_below(root)
-    photographs, passed_over = [], unlisted
+    extensions = ", ".join(EXTENSIONS)
+    root = existing_folder(Path(settings.path), f"photographs ({extensions})")
+    photographs = []
+    files, passed_over = files_below(root)
     for name in files:
         if Path(name).suffix.lower() in EXTENSIONS:
             photographs.append(name)
         else:
-            passed_over.append(Remark(escaped(name), "not a photograph", f"expected one of {', '.join(EXTENSIONS)}"))
+            passed_over.append(Remark(escaped(name), "not a photograph", f"expected one of {extensions}"))
     chunks = [photographs[i : i + FILES_PER_CHUNK] for i in range(0, len(photographs), FILES_PER_CHUNK)]
     counts: list[int] = []
     while len(counts) < len(chunks) and (limit is None or sum(counts) < limit):
         batch = len(chunks) if limit is None else max(workers, -((sum(counts) - limit) // FILES_PER_CHUNK))
         numbers = range(len(counts), min(len(counts) + batch, len(chunks)))
-        todo = [(root, store, number, chunks[number]) for number in numbers]
         counts += run_tasks(
-            _scan, todo, what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress
-        )
-    n = sum(counts) if limit is None else min(sum(counts), limit)
-    source = PhotographFolder(root, store, settings, tuple(counts), n, limit, tuple(passed_over))
-    if n == 0:
-        reasons = Counter(remark.reason for remark in source.remarks)
+            _scan, [(root, store, number, chunks[number]) for number in numbers],
+            what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress,
+        )  # fmt: skip
+    source = PhotographFolder(root, store, settings, counts, limit, passed_over)
+    if source.n == 0:
+        remarks = source.remarks
+        reasons = Counter(remark.reason for remark in remarks)
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "no files"
-        first = next((f"; the first is {r.file}: {r.detail}" for r in source.remarks if r.reason not in _PLAIN), "")
-        remove(scratch)  # what was refused leaves nothing behind
+        unclear = (remark for remark in remarks if remark.reason not in ("hidden", "not a photograph"))
+        first = next((f"; the first is {remark.file}: {remark.detail}" for remark in unclear), "")
+        remove(scratch)
         raise InputError(
-            f"{escaped(str(root))}: expected colour photographs ({', '.join(EXTENSIONS)}), received {found}; set the "
-            f"dataset's `path`, or its gray_below or max_megapixels if they leave out too much{first}"
+            f"{escaped(str(root))}: expected colour photographs ({extensions}), received {found}; set the dataset's "
+            f"`path`, or its gray_below or max_megapixels if they exclude too much{first}"
         )
     return source
 
 
 def _scan(root: Path, scratch: Scratch, chunk: int, paths: list[str]) -> int:
-    """Judge a chunk of files, unless that is done; how many of them are used."""
+    """Judge a chunk of files, unless its verdicts are up to date; return how many files are used."""
     settings = scratch.settings
     verdicts = scratch.known(chunk)
     if verdicts is None or [(v.path, v.digest) for v in verdicts] != [(p, _digest(root / p, settings)) for p in paths]:
@@ -174,7 +157,7 @@ def _scan(root: Path, scratch: Scratch, chunk: int, paths: list[str]) -> int:
 
 
 def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | None]:
-    """The verdict on one file below `root` and, if it is used, its Lab (224, 224, 3) uint8.
+    """Return the verdict on a file below `root` and, if it is used, its Lab (224, 224, 3) uint8.
 
     Raises:
         InputError: it does not fit in memory.
@@ -185,7 +168,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
         digest = digest_bytes(data)
         photograph = decode(data, settings.max_megapixels, at_least=SIZE)
     except UnreadablePhotograph as error:
-        return Verdict(path, str(error) if digest is None else digest, error.reason, str(error)), None
+        return Verdict(path, digest or str(error), error.reason, str(error)), None
     except MemoryError:
         where = escaped(str(root / path))
         raise InputError(f"{where}: expected a photograph that fits in memory; lower max_megapixels") from None

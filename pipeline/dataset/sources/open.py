@@ -1,16 +1,15 @@
-"""Where images come from."""
+"""Open the source that a dataset's settings name."""
 
 from pathlib import Path
 
-from pipeline.config.schema import FolderSource, HDF5Source, KaggleSource, SampleSource
+from pipeline.config.schema import HDF5Source, KaggleSource, SampleSource
+from pipeline.config.schema import Source as Settings
 from pipeline.core.progress import Progress
-from pipeline.dataset.sources.base import ImageInfo, Remark, Source
-
-__all__ = ["ImageInfo", "Remark", "Source", "open_source"]
+from pipeline.dataset.sources.base import Source
 
 
 def open_source(
-    settings: SampleSource | KaggleSource | HDF5Source | FolderSource,
+    settings: Settings,
     *,
     limit: int | None,
     scratch: Path,
@@ -21,15 +20,15 @@ def open_source(
     """Open a source and check its input.
 
     Args:
-        settings: one of the datasets of the configuration.
-        limit: take the first so many images.
-        scratch: a folder of this dataset's own for decoded photographs and what was found out about them.
-        scheduler: see `pipeline.core.tasks.run_tasks`.
-        workers: how many tasks run at a time.
-        progress: shows the scan of a folder.
+        settings: one of the configuration's `datasets`.
+        limit: use the first `limit` images only.
+        scratch: a folder for this dataset's decoded photographs and the verdicts on their files.
+        scheduler: see `pipeline.core.tasks.run_tasks`; like the arguments below, for scanning a folder.
+        workers: the number of concurrent tasks.
+        progress: displays the scan.
 
     Raises:
-        InputError: says what was expected, what was received, where, and what to do.
+        InputError: the input is missing or cannot be used.
     """
     if isinstance(settings, SampleSource):
         from pipeline.dataset.sources.sample import SamplePhotographs
