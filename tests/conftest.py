@@ -102,7 +102,7 @@ def drawn(monkeypatch):
     from pipeline.figures import style
 
     kept = []
-    monkeypatch.setattr(style, "save", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(style, "save", lambda figure, path, **options: kept.append(figure))
     return kept
 
 

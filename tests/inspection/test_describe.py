@@ -39,14 +39,6 @@ def stands_in(tile, picture):
     return sum(np.array_equal(picture[y : y + height, x : x + width], tile) for y, x in corners)
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures, instead of their files."""
-    kept = []
-    monkeypatch.setattr(caches, "_save", lambda figure, path: kept.append(figure))
-    return kept
-
-
 # Sheets.
 
 
