@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 
+import fake_results
 import numpy as np
 import pytest
 import tiny
@@ -15,6 +16,7 @@ from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.dataset.ingest import ingest
 from pipeline.inspection.verify import verify
+from pipeline.results.page import write_report
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints
@@ -197,6 +199,16 @@ def test_a_folder_named_report_may_be_anybodys(wholes, tmp_path):
     shutil.copytree(tmp_path / "mine", dataset.folder / "mine")
     assert verify([dataset.folder])[1] == []
     assert [path.name for path in (dataset.folder / "mine").rglob("*")] == ["report", "thesis.txt"]
+
+
+def test_a_page_without_its_digests_is_told(tmp_path):
+    fake = fake_results.Fake(tmp_path / "results", tmp_path / "data")
+    files.write_listing(fake_results.add_run(fake, "base_lr1e-4", images=2))
+    write_report(fake.results, {})
+    assert verify([fake.results])[1] == []
+    (fake.results / "report.json").unlink()
+    (damage,) = verify([fake.results])[1]
+    assert str(damage).startswith(f"{fake.results / 'report.json'}: missing")
 
 
 def test_an_unfinished_store_is_told_to_be_unfinished(wholes):
