@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.config import schema
 from pipeline.config.paths import RunFiles
 from pipeline.core import files, versions
+from pipeline.core.progress import Advance
 from pipeline.core.signals import held_back
 from pipeline.networks import backend, saving
 from pipeline.training import checkpoints
@@ -37,6 +38,7 @@ class Recorder(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.asked_to_stop: Sequence[int] = ()  # signals that came
+        self.advance: Advance = lambda *units: None  # told of each step
         self.calls: Sequence[tuple[int, int]] = ()  # the first step and the end of each call of the epoch under way
         self._steps = steps
         self._metrics: checkpoints.Arrays = []  # of the epoch under way, as they were after its last step
@@ -85,6 +87,16 @@ class Recorder(keras.callbacks.Callback):
         stale = patience is not None and self.epochs - self._best_epoch >= patience
         return self._status != "finished" or stale
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are epochs to do."""
+        return not self.ended and self.epochs < self._training.epochs
+
+    @property
+    def validates_next(self) -> bool:
+        """Whether all steps of the epoch under way are done."""
+        return self.step == self._steps
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock; put back what the epoch's first part had measured."""
         self._began = time.monotonic()
@@ -101,6 +113,7 @@ class Recorder(keras.callbacks.Callback):
         elif time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
             self.save()
         self._stop_if_asked()
+        self.advance(end - first)
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stop between two batches."""

@@ -16,7 +16,7 @@ from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import Run
 from pipeline.core import files
 from pipeline.core.conflicts import differing, refuse_other
-from pipeline.core.progress import Advance, Progress, Silent
+from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import check_stores, fingerprints
@@ -57,23 +57,12 @@ def train(
         InputError: the data do not fit together, or there is another run of that name.
     """
     where = RunFiles(directory)
+    architecture = resolve(run.architecture, more_architectures)
     partitions = np.array([row["partition"] for row in splits.read(split, images.manifest()["fingerprint"])])
     check_stores(images, embeddings)
-    architecture = resolve(run.architecture, more_architectures)
-    made_with = {
-        **run_settings(
-            run,
-            training,
-            architecture,
-            dataset=images.path.parent.name,
-            limit=images.manifest().get("limit"),
-            images=images.manifest()["settings"],
-            embeddings=embeddings.manifest()["settings"],
-            split=splits.read_manifest(split)["settings"],
-        ),
-        "fingerprints": fingerprints(images, embeddings, split),
-    }
+    made_with = _made_with(run, training, architecture, images, embeddings, split)
     checkpoint = _claim(where, made_with, training.epochs, replace)
+
     names = input_names(architecture, embedding=run.embedding)
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
     examples = load(images, embeddings, rows, inputs.stored(names), _scratch(directory, rows, training))
@@ -93,25 +82,43 @@ def train(
         examples = {name: on_device.place(each) for name, each in examples.items()}
         batches_of = on_device.Batches
     builder.compile_to_train(model, heads.get(architecture.head), float(run.learning_rate))
+    batches = partial(batches_of, examples["train"], names, run.batch_size, run.seed)
+    validated = batches_of(examples["validation"], names, run.batch_size)
+
     steps = -(-len(rows["train"]) // run.batch_size)
     recorder = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps)
     if recorder.epochs or recorder.step:
         log.info("train %s: going on after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
-    batches = partial(batches_of, examples["train"], names, run.batch_size, run.seed)
-    validated = batches_of(examples["validation"], names, run.batch_size)
-    if not recorder.ended and recorder.epochs < training.epochs:
+    if recorder.goes_on:
         where.summary.unlink(missing_ok=True)
         todo = (training.epochs - recorder.epochs) * steps - recorder.step
-        with (progress or Silent()).track(f"train {run.name}, steps", todo) as advance:
-            watchers = _watchers(where, training, recorder, advance)
-            try:
-                _fit(model, batches, backend.stream(validated), recorder, steps, training.epochs, watchers)
-            except KeyboardInterrupt:
-                recorder.save()
-                raise
-        recorder.save()
+        with (progress or Silent()).track(f"train {run.name}, steps", todo) as recorder.advance:
+            more = [keras.callbacks.TensorBoard(where.tensorboard)] if training.tensorboard else []
+            _fit(model, batches, backend.stream(validated), recorder, training.epochs, more)
     found = {"mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
     return recorder.finish({"settings": made_with, **found})
+
+
+def _made_with(
+    run: Run,
+    training: schema.Training,
+    architecture: schema.Architecture,
+    images: Store,
+    embeddings: Store,
+    split: Path,
+) -> dict[str, Any]:
+    """What decides the run's numbers, but for the number of epochs."""
+    settings = run_settings(
+        run,
+        training,
+        architecture,
+        dataset=images.path.parent.name,
+        limit=images.manifest().get("limit"),
+        images=images.manifest()["settings"],
+        embeddings=embeddings.manifest()["settings"],
+        split=splits.read_manifest(split)["settings"],
+    )
+    return {**settings, "fingerprints": fingerprints(images, embeddings, split)}
 
 
 def _scratch(directory: Path, rows: Mapping[str, npt.NDArray[np.intp]], training: schema.Training) -> Path | None:
@@ -128,37 +135,40 @@ def _fit(
     batches: Callable[..., Batches],
     validation: Any,
     recorder: Recorder,
-    steps: int,
     epochs: int,
-    watchers: Sequence[keras.callbacks.Callback],
+    more: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Train until `epochs` epochs are done or the recorder ends it; the first one may be begun already.
+    """Train as long as the recorder goes on; then, or when told to stop, save the checkpoint.
 
     Args:
         model: compiled.
         batches: the training batches of an epoch, but for the `first` so many.
         validation: what `evaluate` takes.
-        recorder: knows how far the training is.
-        steps: in an epoch.
+        recorder: knows how much is done, which may be a part of an epoch.
         epochs: in all.
-        watchers: more callbacks.
+        more: callbacks beside the recorder.
     """
-    if recorder.step == steps:
-        recorder.finish_epoch(validation)
-    while not recorder.ended and recorder.epochs < epochs:
-        rest = batches(first=recorder.step)
-        recorder.calls = rest.calls
-        # Keras loses an exception that comes while it waits for a step's numbers.
-        with held_back() as recorder.asked_to_stop:
-            model.fit(
-                backend.stream(rest),
-                initial_epoch=recorder.epochs,
-                epochs=recorder.epochs + 1 if recorder.step else epochs,
-                shuffle=False,
-                validation_data=validation,
-                callbacks=[Shuffling(rest), recorder, *watchers],
-                verbose=0,
-            )
+    try:
+        if recorder.validates_next:
+            recorder.finish_epoch(validation)
+        while recorder.goes_on:
+            rest = batches(first=recorder.step)
+            recorder.calls = rest.calls
+            # Keras loses an exception that comes while it waits for a step's numbers.
+            with held_back() as recorder.asked_to_stop:
+                model.fit(
+                    backend.stream(rest),
+                    initial_epoch=recorder.epochs,
+                    epochs=recorder.epochs + 1 if recorder.step else epochs,
+                    shuffle=False,
+                    validation_data=validation,
+                    callbacks=[Shuffling(rest), recorder, *more],
+                    verbose=0,
+                )
+    except KeyboardInterrupt:
+        recorder.save()
+        raise
+    recorder.save()
 
 
 def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
@@ -180,23 +190,3 @@ def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: boo
         checkpoint = None
     files.write_json(where.settings, made_with)
     return checkpoint
-
-
-def _watchers(
-    where: RunFiles, training: schema.Training, recorder: Recorder, advance: Advance
-) -> list[keras.callbacks.Callback]:
-    watchers: list[keras.callbacks.Callback] = [_ShowSteps(recorder, advance)]
-    if training.tensorboard:
-        watchers.append(keras.callbacks.TensorBoard(where.tensorboard))
-    return watchers
-
-
-class _ShowSteps(keras.callbacks.Callback):
-    def __init__(self, recorder: Recorder, advance: Advance) -> None:
-        super().__init__()
-        self._recorder = recorder
-        self._advance = advance
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        first, end = self._recorder.calls[batch]
-        self._advance(end - first)
