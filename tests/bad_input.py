@@ -109,7 +109,7 @@ def assert_refused(result, *expected):
     assert all(line.startswith("scanning photographs: ") for line in shown), result.stderr
     assert last.startswith("error: ") and len(last) < 1500 and last.isprintable(), last
     for part in expected:
-        assert part in last
+        assert part in last, last
 
 
 def check_refused(call, folder, prepare, named, said):

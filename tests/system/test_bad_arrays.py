@@ -187,7 +187,7 @@ def sparse(file):
 
 
 LINK = "received a file with a link named L"
-ELSEWHERE = "rows lie in other files; write them anew"
+ELSEWHERE = "dataset L: expected rows stored in this file"
 # id: (the file, what the message says beside its name)
 WRONG_HDF5 = {
     "empty": (b"", "make the file again"),

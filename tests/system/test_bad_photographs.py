@@ -158,7 +158,7 @@ CASES |= {
     "photographs, all gray": (photographs(**{f"{n}.png": encoded(RGB[..., n]) for n in range(3)}), "photos", "3 gray"),
     "photographs, a maze of links": (maze, "photos: expected colour photographs", "received 58 unreadable"),
     "photographs, a file": (lambda root: put(root / "photos", b"x") or FOLDER, "photos: expected a folder", "a file"),
-    "photographs, nothing": (lambda root: FOLDER, "photos: expected a folder", "received nothing there"),
+    "photographs, nothing": (lambda root: FOLDER, "photos: expected a folder", "received no such folder"),
 }  # fmt: skip
 
 
@@ -254,7 +254,7 @@ def test_a_folder_that_may_not_be_read_is_named(call, monkeypatch, prepare):
         arguments = prepare(root)
         (source,) = root.iterdir()
         source.rename(root / "away")
-        assert_refused(call(arguments), "nothing there")  # also imports what another user may not read
+        assert_refused(call(arguments), "no such folder")  # also imports what another user may not read
         (root / "away").rename(source)
         source.chmod(0)
         me = os.geteuid()

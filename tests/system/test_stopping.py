@@ -39,9 +39,7 @@ def test_the_second_is_told_who_holds_it_and_a_dead_holder_holds_nothing(tmp_pat
     target = tmp_path / "new" / "images.zarr"
     other = start("-c", HOLD, target)
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(
-        InputError, match=rf"is in use by process {other.pid} on {socket.gethostname()} \(.*; wait until"
-    ):
+    with pytest.raises(InputError, match=rf"is in use by process {other.pid} on {socket.gethostname()} \("):
         locks.held(target).__enter__()
     done = python("-m", "stages", "ingest", "--images", target)
     assert done.returncode == 2 and f"in use by process {other.pid}" in done.stderr and done.stderr.count("\n") == 1
