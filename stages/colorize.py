@@ -16,7 +16,7 @@ SHOWN = 20  # failures that are printed; the report has all
 @click.argument("photographs", nargs=-1, required=True, type=common.PATH)
 @click.option("--run", required=True, type=common.PATH, help="The run's results: results/<run>.")
 @click.option("--out", required=True, type=common.PATH, help="Folder for the coloured photographs.")
-@click.option("--size", type=int, help="Shorter side, in pixels, of the network's input. Default: as in training.")
+@click.option("--size", default=SIZE, show_default=True, help="Shorter side, in pixels, of the network's input.")
 @click.option("--saturation", default=1.0, show_default=True, help="Factor for the strength of the colours.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
@@ -34,7 +34,7 @@ def command(
     photographs: tuple[Path, ...],
     run: Path,
     out: Path,
-    size: int | None,
+    size: int,
     saturation: float,
     compare: bool,
     ab_only: bool,
@@ -59,11 +59,7 @@ def command(
 
     def load() -> Colorizer:
         return Colorizer.load(
-            run,
-            embedding_weights=embedding_weights,
-            size=SIZE if size is None else size,
-            saturation=saturation,
-            threads=threads,
+            run, embedding_weights=embedding_weights, size=size, saturation=saturation, threads=threads
         )
 
     options = Options(compare=compare, ab_only=ab_only, overwrite=overwrite, max_megapixels=max_megapixels)
