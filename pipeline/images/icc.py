@@ -44,8 +44,9 @@ def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
     A damaged profile, or one of another colour space, is ignored.
     """
     if picture.mode == "LAB":
-        return np.array(_by_profile(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))))
-    converted = picture if picture.mode == "L" else None
+        return np.asarray(_by_profile(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))))
+    # Copies of a large photograph are dear: Pillow makes one even of a picture that is RGB already.
+    converted = picture if picture.mode in ("L", "RGB") else None
     if profile:
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
             embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -54,7 +55,7 @@ def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
     if converted is None:
         converted = picture.convert("RGB")
     # The three channels from a gray profile are equal.
-    return np.array(converted.getchannel(0) if picture.mode == "L" else converted)
+    return np.asarray(converted.getchannel(0) if converted.mode != picture.mode == "L" else converted)
 
 
 def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:

@@ -26,6 +26,7 @@ for _name in ("tifffile", "PIL"):
 
 BYTES_PER_PIXEL = 16  # upper bound for files
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_PNG_EXIF = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _opening = threading.Lock()
 
 
@@ -158,7 +159,8 @@ def _by_tifffile_or_opencv(data: bytes, image: Image.Image | None) -> tuple[Phot
         levels, alpha, orientation = found
     elif image is not None and image.format == "PNG" and data[24] == 16:
         levels, alpha = sixteen_bits.decode_png(data)
-        orientation = orientation_of(image)
+        # Pillow decodes the whole picture to look for EXIF.
+        orientation = orientation_of(image) if any(mark in data for mark in _PNG_EXIF) else 1
     else:
         return None
     profile = image.info.get("icc_profile") if image else None
