@@ -53,7 +53,7 @@ def synthetic(folder: Path, n: int, split: schema.Split | None = None) -> tuple[
     """Images that are drawn, random numbers in the place of their embeddings, and a split."""
     images, embeddings = (
         Store(folder / "images.zarr", IMAGES),
-        Store(folder / "embeddings.zarr", registry.get(schema.DEFAULT_NETWORK).layout()),
+        Store(folder / "embeddings.zarr", registry.ENTRIES[schema.DEFAULT_NETWORK].layout()),
     )
     table = folder / "splits.csv"
     archive = folder / "archive"

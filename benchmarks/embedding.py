@@ -37,7 +37,7 @@ def embed() -> list[Line]:
         plain.save_weights(weights)
         settings = schema.Embedding(weights=str(weights), precision=fast)
         gray = images.read("L", 0, IMAGES_EMBEDDED)
-        rgb = np.asarray(networks.GrayPhotograph(registry.get(settings.network))(gray))
+        rgb = np.asarray(networks.GrayPhotograph(registry.ENTRIES[settings.network])(gray))
         keras.config.set_dtype_policy(fast)
         bare = networks.build_network(settings, None)
 

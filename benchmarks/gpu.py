@@ -178,7 +178,7 @@ def embedding(scale: Scale) -> list[Line]:
     """Embeddings, beside `predict` of RGB that is already stacked."""
     lines = []
     lightness = random_examples(scale.embedded).lightness
-    entry = registry.get(schema.DEFAULT_NETWORK)
+    entry = registry.ENTRIES[schema.DEFAULT_NETWORK]
     rgb = np.asarray(network.GrayPhotograph(entry)(lightness))
     networks = {precision: _inception(precision) for precision in KINDS}
     plain = networks["float32"]

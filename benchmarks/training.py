@@ -174,7 +174,7 @@ def cached() -> list[Line]:
     lines = []
     data = examples(5)
     gray = np.repeat(data.lightness[..., None], 3, axis=-1)
-    entry = registry.get(schema.DEFAULT_NETWORK)
+    entry = registry.ENTRIES[schema.DEFAULT_NETWORK]
     network = entry.build(None, "logits")
 
     def embedded() -> Any:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 # The smallest network that the notation allows at 224 pixels; trains in a second.
 DOT = {"dot": schema.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
 
-INCEPTION = registry.get("inception_resnet_v2")
+INCEPTION = registry.ENTRIES["inception_resnet_v2"]
 
 # The metrics that need no pretrained network, in their order.
 MEASURED = (

@@ -106,7 +106,7 @@ def embed(
 
     source = images.manifest()
     names = tuple(outputs)
-    store = Store(store.path, registry.get(embedding.network).layout(names))
+    store = Store(store.path, registry.ENTRIES[embedding.network].layout(names))
     if embedding.weights not in ("random", "imagenet"):  # workers have another working folder
         embedding = embedding.model_copy(update={"weights": str(Path(embedding.weights).expanduser().absolute())})
     made_with = recipe.settings(embedding, images.rows_per_shard(), names)

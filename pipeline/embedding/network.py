@@ -141,7 +141,7 @@ def load(embedding: schema.Embedding, saved: Path, outputs: Iterable[str] = (VEC
         network = _trained_network(embedding, kind)
         saved.unlink(missing_ok=True)
         files.write_json(_facts_of(saved), kind)
-    return EmbeddingNetwork(registry.get(embedding.network), network, embedding.batch_size, outputs)
+    return EmbeddingNetwork(registry.ENTRIES[embedding.network], network, embedding.batch_size, outputs)
 
 
 def load_features(embedding: schema.Embedding) -> FeatureNetwork:
@@ -157,7 +157,7 @@ def load_features(embedding: schema.Embedding) -> FeatureNetwork:
     logits = embedding.model_copy(update={"activation": "logits"})
     with backend.policy("float32"):
         network = _trained_network(logits, recipe.weights(logits))
-        return FeatureNetwork(registry.get(embedding.network), network, embedding.batch_size)
+        return FeatureNetwork(registry.ENTRIES[embedding.network], network, embedding.batch_size)
 
 
 def build_network(embedding: schema.Embedding, weights: Path | str | None) -> keras.Model:
@@ -168,14 +168,14 @@ def build_network(embedding: schema.Embedding, weights: Path | str | None) -> ke
         weights: a file; "imagenet" for the official weights; None leaves the network untrained.
     """
     official = weights if weights == "imagenet" else None
-    network = registry.get(embedding.network).build(official, embedding.activation)
+    network = registry.ENTRIES[embedding.network].build(official, embedding.activation)
     if weights and not official:
         network.load_weights(weights)
     return network
 
 
 def _trained_network(embedding: schema.Embedding, kind: dict[str, Any]) -> keras.Model:
-    entry = registry.get(embedding.network)
+    entry = registry.ENTRIES[embedding.network]
     if kind["weights"] == "file" and entry.weights_md5:
         log.warning(
             "embedding: %s has MD5 %s, the official ImageNet file has %s; its embeddings are named by that digest",
@@ -218,7 +218,7 @@ def _make_random(embedding: schema.Embedding, kind: dict[str, Any], saved: Path)
     log.info("embedding: making a network with random weights, seed %d", embedding.seed)
     network = build_network(embedding, None)
     randomize(network, embedding.seed)
-    calibrate(registry.get(embedding.network), network, calibration_images())
+    calibrate(registry.ENTRIES[embedding.network], network, calibration_images())
     saving.save_weights(network, saved)
     files.write_json(_facts_of(saved), {**kind, "files": {saved.name: files.digest_file(saved)}})
     return network

@@ -89,7 +89,7 @@ def _random(
     if saved is not None:
         _refuse_other(result, expected, files.digest_file(saved), str(saved))
         built = network.build_network(settings, saved)
-        return network.EmbeddingNetwork(registry.get(settings.network), built, settings.batch_size, outputs)
+        return network.EmbeddingNetwork(registry.ENTRIES[settings.network], built, settings.batch_size, outputs)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / NETWORK_FILE
         again = network.load(settings, made, outputs)

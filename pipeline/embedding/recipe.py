@@ -28,7 +28,7 @@ def weights(embedding: schema.Embedding) -> dict[str, Any]:
     Raises:
         InputError: the network is not known, or has no such weights.
     """
-    entry = registry.get(embedding.network)
+    entry = registry.ENTRIES[embedding.network]
     if embedding.weights == "random":
         # A seed of another network gives other weights; records of the default one, the first, do not name it.
         named = {} if embedding.network == schema.DEFAULT_NETWORK else {"network": entry.record}
@@ -61,7 +61,7 @@ def _md5(path: Path, changed: int) -> str:
 
 def settings(embedding: schema.Embedding, images_per_shard: int, outputs: Iterable[str] = (VECTOR,)) -> dict[str, Any]:
     """What decides the bytes of a store of embeddings besides the images' own and the number of threads."""
-    entry = registry.get(embedding.network)
+    entry = registry.ENTRIES[embedding.network]
     gray = f"L alone through CIE Lab to gray sRGB 0..255, bilinear to {entry.side}x{entry.side}, three equal channels"
     return {
         "network": entry.record,
@@ -81,7 +81,7 @@ def recognition(embedding: schema.Embedding) -> dict[str, Any] | None:
     Raises:
         InputError: the network is not known, or has no such weights.
     """
-    kind, entry = weights(embedding), registry.get(embedding.network)
+    kind, entry = weights(embedding), registry.ENTRIES[embedding.network]
     if kind["weights"] != "imagenet" or not entry.features:
         return None
     return {
@@ -96,7 +96,7 @@ def recognition(embedding: schema.Embedding) -> dict[str, Any] | None:
 def label(made_with: dict[str, Any]) -> str:
     """The weights in a few words, for logs, tables and figures; of another network than the default, its name too."""
     kind = made_with.get("weights")
-    default = registry.get(schema.DEFAULT_NETWORK).record
+    default = registry.ENTRIES[schema.DEFAULT_NETWORK].record
     name = str(made_with.get("network", default))
     entry = registry.find(name)
     of = "" if name == default else f"{entry.label if entry else name}, "

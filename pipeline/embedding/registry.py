@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import InputError
+from pipeline.core.registry import Registry
 from pipeline.storage.layouts import VECTOR, StoreLayout, embeddings
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Entry:
         return sum(np.dtype(array.dtype).itemsize * math.prod(array.row) for array in self.layout(outputs).arrays)
 
 
-ENTRIES: dict[str, Entry] = {}
+ENTRIES: Registry[Entry] = Registry("embedding network", "embedding.network")
 
 
 def register(entry: Entry) -> None:
@@ -86,21 +87,11 @@ def register(entry: Entry) -> None:
     """
     if next(iter(entry.outputs), None) != VECTOR or len(entry.outputs[VECTOR]) != 1:
         raise InputError(f"embedding network {entry.name}: expected the vector {VECTOR!r} as the first output")
-    other = find(entry.record) or ENTRIES.get(entry.name)
-    if other not in (None, entry):
-        raise InputError(f"embedding network {entry.name}: this name is taken; give yours another one")
-    ENTRIES[entry.name] = entry
-
-
-def get(name: str) -> Entry:
-    """The embedding network of that name.
-
-    Raises:
-        InputError: there is none.
-    """
-    if name not in ENTRIES:
-        raise InputError(f"embedding.network: expected one of {', '.join(ENTRIES)}, received {name!r}")
-    return ENTRIES[name]
+    if find(entry.record) not in (None, entry):
+        raise InputError(
+            f"embedding network {entry.name}: another one is recorded as {entry.record!r}; choose a different name"
+        )
+    ENTRIES.register(entry)
 
 
 def find(record: str) -> Entry | None:

@@ -101,7 +101,7 @@ def distance(one: Moments, other: Moments) -> float:
 
 def remark(n: int, metric: str) -> str:
     """Why a distance of n pictures has no interval, and when it can be compared."""
-    features = registry.get(network(metric)).features
+    features = registry.ENTRIES[network(metric)].features
     bias = f"; n is not above the {features} features: much of it may be bias" if n <= features else ""
     return f"a distance between sets of pictures, comparable at n = {n} alone{bias}"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.registry import Registry
 from pipeline.dataset.statistics import Counts, mean_ab
 from pipeline.evaluation.measures import Truth
 from pipeline.images import lab
@@ -143,19 +144,8 @@ def _shuffled(known: Known) -> Callable[[Batch], Ab]:
     return lambda batch: known.images.read_rows("ab", other[batch.rows])
 
 
-BASELINES: dict[str, Baseline] = {}
-
-
-def register(baseline: Baseline) -> None:
-    """Add a baseline. All registered baselines are scored, in this order.
-
-    Raises:
-        ValueError: the name is taken.
-    """
-    if baseline.name in BASELINES:
-        raise ValueError(f"expected a new baseline, received another {baseline.name!r}")
-    BASELINES[baseline.name] = baseline
-
+BASELINES: Registry[Baseline] = Registry("baseline", "baseline")  # all are scored, in this order
+register = BASELINES.register
 
 for _baseline in (
     Baseline(GRAY, "gray", "gray everywhere", lambda known: _constant(lab.NEUTRAL, lab.NEUTRAL)),

@@ -52,7 +52,7 @@ def build(
     architecture = resolve(name, architectures)
     encoder, fusion, decoder = parts(name, architecture)
     shapes = inputs.shapes(input_names(architecture, embedding=embedding), outputs)
-    given = [keras.Input(shape, dtype=inputs.get(each).dtype, name=each) for each, shape in shapes.items()]
+    given = [keras.Input(shape, dtype=inputs.INPUTS[each].dtype, name=each) for each, shape in shapes.items()]
     pictures, vectors = ([tensor for tensor in given if len(tensor.shape) == rank] for rank in (4, 2))
     make = _Convolutions(l2, np.random.default_rng(seed))
     x = _joined(pictures, "pictures")
@@ -64,7 +64,7 @@ def build(
         x = make(fusion[0], "fusion_1")(x)
     for index, layer in enumerate(fusion[1:], 2):
         x = make(layer, f"fusion_{index}")(x)
-    head = heads.get(architecture.head)
+    head = heads.HEADS[architecture.head]
     start = head.start(start_at) if head.start and start_at else [0.0] * head.filters
     return keras.Model(given, _decoded(x, decoder, make, head, start), name=name)
 
@@ -103,7 +103,7 @@ def trained(
         run.architecture, l2=float(run.l2), embedding=run.embedding, architectures=architectures, outputs=outputs
     )
     model.load_weights(weights)
-    return answering(model, heads.get(resolve(run.architecture, architectures).head))
+    return answering(model, heads.HEADS[resolve(run.architecture, architectures).head])
 
 
 def _joined(tensors: Sequence[Any], label: str) -> Any:

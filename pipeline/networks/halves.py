@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.networks.inputs import Given, arrays, get, names_of
+from pipeline.networks.inputs import INPUTS, Given, arrays, names_of
 
 
 class Halves:
@@ -21,7 +21,7 @@ class Halves:
         """
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())
-        later = {id(tensor) for tensor in copy.inputs if get(tensor.name).stored}
+        later = {id(tensor) for tensor in copy.inputs if INPUTS[tensor.name].stored}
         if not later:
             raise ValueError("expected a network that takes outputs of the embedding network")
         border: dict[int, Any] = {}  # what the second half takes of the first one, or of the inputs

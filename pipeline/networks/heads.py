@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import InputError
+from pipeline.core.registry import Registry
 
 if TYPE_CHECKING:
     import keras
@@ -38,29 +38,8 @@ class Head:
     start: Callable[[tuple[float, float]], Sequence[float]] | None = None
 
 
-HEADS: dict[str, Head] = {}
-
-
-def register(added: Head) -> None:
-    """Add a head.
-
-    Raises:
-        InputError: there is another one of that name.
-    """
-    if HEADS.setdefault(added.name, added) is not added:
-        raise InputError(f"head {added.name}: this name is taken; give yours another one")
-
-
-def get(name: str) -> Head:
-    """The head of that name.
-
-    Raises:
-        InputError: there is none.
-    """
-    if name not in HEADS:
-        raise InputError(f"head {name!r}: expected one of {', '.join(HEADS)}; register yours in DEEPCOLOR_PLUGINS")
-    return HEADS[name]
-
+HEADS: Registry[Head] = Registry("head", "architectures.*.head")
+register = HEADS.register
 
 # The paper's.
 register(Head("regression", filters=2, activation="relu", loss="mse", start=lambda mean_ab: mean_ab))

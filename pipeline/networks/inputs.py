@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.errors import InputError
+from pipeline.core.registry import Registry
 
 Shape = tuple[int | None, ...]
 Outputs = Mapping[str, tuple[int, ...]]  # of an embedding network: the shape of one image's entry by name
@@ -51,28 +51,8 @@ class Input:
     stored: tuple[str, ...] = ()
 
 
-INPUTS: dict[str, Input] = {}
-
-
-def register(added: Input) -> None:
-    """Add an input.
-
-    Raises:
-        InputError: there is another one of that name.
-    """
-    if INPUTS.setdefault(added.name, added) is not added:
-        raise InputError(f"input {added.name}: this name is taken; give yours another one")
-
-
-def get(name: str) -> Input:
-    """The input of that name.
-
-    Raises:
-        InputError: there is none.
-    """
-    if name not in INPUTS:
-        raise InputError(f"input {name!r}: expected one of {', '.join(INPUTS)}; register yours in DEEPCOLOR_PLUGINS")
-    return INPUTS[name]
+INPUTS: Registry[Input] = Registry("input", "architectures.*.inputs")
+register = INPUTS.register
 
 
 def as_picture(plane: Any) -> Any:
@@ -90,12 +70,12 @@ register(Input("embedding", (1000,), "float32", lambda given: given.embedded["em
 
 def arrays(names: Iterable[str], given: Given) -> dict[str, Any]:
     """The inputs of these names."""
-    return {name: get(name).of(given) for name in names}
+    return {name: INPUTS[name].of(given) for name in names}
 
 
 def shapes(names: Iterable[str], outputs: Outputs | None = None) -> dict[str, Shape]:
     """The shape of one image's entry of each input, as registered, or for an embedding network with these outputs."""
-    found = {name: get(name).shape for name in names}
+    found = {name: INPUTS[name].shape for name in names}
     if outputs is None:
         return found
     embedded = {output: np.zeros((1, *shape), np.float32) for output, shape in outputs.items()}
@@ -108,7 +88,7 @@ def shapes(names: Iterable[str], outputs: Outputs | None = None) -> dict[str, Sh
 
 def stored(names: Iterable[str]) -> tuple[str, ...]:
     """The outputs of the embedding network that these inputs take."""
-    return tuple(dict.fromkeys(output for name in names for output in get(name).stored))
+    return tuple(dict.fromkeys(output for name in names for output in INPUTS[name].stored))
 
 
 def names_of(model: Any) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
     if "L" not in architecture.inputs or len(set(architecture.inputs)) < len(architecture.inputs):
         raise InputError(f"{where}, inputs: expected L and others, each once, received {architecture.inputs}")
     for each in architecture.inputs:
-        inputs.get(each)
+        inputs.INPUTS[each]
     encoder = _layers(architecture.encoder, f"{where}, encoder")
     fusion = _layers(architecture.fusion, f"{where}, fusion")
     decoder = _layers(architecture.decoder, f"{where}, decoder")
@@ -87,7 +87,7 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
             f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}"
         )
     convolutions = [layer for layer in decoder if layer.filters]
-    filters = heads.get(architecture.head).filters
+    filters = heads.HEADS[architecture.head].filters
     if not convolutions or convolutions[-1].filters != filters or any(layer.stride != 1 for layer in decoder):
         raise InputError(
             f"{where}, decoder: expected stride 1 and {filters} filters in the end, received {architecture.decoder!r}"
@@ -107,7 +107,7 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
 
 def input_names(architecture: Architecture, *, embedding: bool) -> tuple[str, ...]:
     """The network's inputs; without those that take the embedding network, unless `embedding`."""
-    return tuple(name for name in architecture.inputs if embedding or not inputs.get(name).stored)
+    return tuple(name for name in architecture.inputs if embedding or not inputs.INPUTS[name].stored)
 
 
 def _widths(names: Sequence[str], outputs: inputs.Outputs | None) -> tuple[int, int]:

@@ -106,7 +106,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
 
 def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) -> None:
     """Add one job; `name` is its run, where it has one."""
-    network = registry.get(config.embedding.network)
+    network = registry.ENTRIES[config.embedding.network]
     recognition = network.flops * (stage_settings(config, "baselines")["recognition"] is not None)
     if rule == "ingest":
         copies = 1.6 if config.datasets[config.dataset].kind == "folder" else 0.6

@@ -142,7 +142,7 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
         "colorize": colorize,
         "threads": min(os.cpu_count() or 1, MOST_THREADS),
         "most_threads": MOST_THREADS,
-        "official": registry.get(schema.DEFAULT_NETWORK).weights_file,
+        "official": registry.ENTRIES[schema.DEFAULT_NETWORK].weights_file,
         "run": RUN,
         "seen": f"{epochs * _train(found):,}",
         "train": f"{_train(found):,}",

@@ -81,7 +81,7 @@ def train(
         model = on_device.Network(model.inputs, model.outputs)
         examples = {name: on_device.place(each) for name, each in examples.items()}
         batches_of = on_device.Batches
-    builder.compile_to_train(model, heads.get(architecture.head), float(run.learning_rate))
+    builder.compile_to_train(model, heads.HEADS[architecture.head], float(run.learning_rate))
     batches = partial(batches_of, examples["train"], names, run.batch_size, run.seed)
     validated = batches_of(examples["validation"], names, run.batch_size)
 

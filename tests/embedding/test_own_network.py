@@ -2,6 +2,7 @@
 
 import json
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -49,7 +50,6 @@ def call(keras, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv(plugins.VARIABLE, "deepcolor_toy")
     monkeypatch.delitem(sys.modules, "deepcolor_toy", raising=False)
-    monkeypatch.setattr(registry, "ENTRIES", dict(registry.ENTRIES))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)
     source = write_kaggle(tmp_path / "archive", *photographs(15), [7])
@@ -65,7 +65,8 @@ def call(keras, tmp_path, monkeypatch):
         config = ["--config", "tiny.yaml"] if configured else []
         return CliRunner().invoke(main, [stage, *map(str, arguments), *config])
 
-    return call
+    with mock.patch.dict(registry.ENTRIES):
+        yield call
 
 
 def test_an_embedding_network_of_ones_own_goes_through_every_stage(call, tmp_path):

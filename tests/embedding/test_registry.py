@@ -1,6 +1,7 @@
 """The registry of embedding networks: what stores and runs record of the paper's, and what it refuses."""
 
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 from tiny import INCEPTION, python
@@ -15,9 +16,10 @@ MINE = replace(
 
 
 @pytest.fixture
-def mine(monkeypatch):
-    monkeypatch.setattr(registry, "ENTRIES", dict(registry.ENTRIES))
-    registry.register(MINE)
+def mine():
+    with mock.patch.dict(registry.ENTRIES):
+        registry.register(MINE)
+        yield
 
 
 def test_the_papers_network_is_recorded_as_ever():

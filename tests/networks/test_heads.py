@@ -1,5 +1,7 @@
 """Heads: the paper's is Keras' own mean squared error; others are trained on what they predict and answer ab."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -27,10 +29,11 @@ def loss(ab, raw):
 
 
 @pytest.fixture(autouse=True)
-def _own_head(monkeypatch):
-    monkeypatch.setattr(heads, "HEADS", dict(HEADS))
+def _own_head():
     scaled = Head("scaled", 2, "tanh", loss, decoding, lambda mean: [np.arctanh((x - 128) / 100) for x in mean])
-    heads.register(scaled)
+    with mock.patch.dict(HEADS):
+        heads.register(scaled)
+        yield
 
 
 def more(head, decoder="4 2 ^"):
@@ -53,10 +56,10 @@ def test_a_head_trains_on_its_own_loss_and_is_measured_by_its_ab(keras):
     batch, ab = given()
     raw = predict(model, batch)
     assert 0.1 < np.abs(raw).max() <= 1 and np.tanh(model.get_layer("raw").bias) == pytest.approx([0.12, -0.08])
-    decoded = builder.answering(model, heads.get("scaled"))
+    decoded = builder.answering(model, HEADS["scaled"])
     answer = predict(decoded, batch)
     np.testing.assert_allclose(answer, 128 + 100 * raw, rtol=1e-6)
-    builder.compile_to_train(model, heads.get("scaled"), 1e-3)
+    builder.compile_to_train(model, HEADS["scaled"], 1e-3)
     logs = model.test_on_batch(arrays(names_of(model), batch), ab, return_dict=True)
     assert logs["loss"] == pytest.approx(np.abs((ab - 128.0) / 100 - raw).mean(), rel=1e-5)
     assert logs["mse"] == pytest.approx(np.square(answer - ab.astype(float)).mean(), rel=1e-5)
@@ -78,7 +81,7 @@ def test_a_trained_network_answers_ab_and_is_saved_with_its_decoding(keras, tmp_
     assert sum(map(float, decoded.losses)) == pytest.approx(sum(map(float, model.losses)))
     saving.save(decoded, tmp_path / "model.keras")
     np.testing.assert_array_equal(predict(saving.load(tmp_path / "model.keras"), batch), predict(decoded, batch))
-    monkeypatch.delitem(heads.HEADS, "scaled")
+    monkeypatch.delitem(HEADS, "scaled")
     with pytest.raises(InputError, match=r"keras\.layers\.Rescaling"):
         saving.load(tmp_path / "model.keras")
 
@@ -88,7 +91,7 @@ def test_under_mixed_precision_the_decoding_is_in_float32(keras):
 
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = builder.build("mine", start_at=(140.0, 120.0), architectures=more("scaled"))
-    decoded = builder.answering(model, heads.get("scaled"))
+    decoded = builder.answering(model, HEADS["scaled"])
     assert decoded.get_layer("scaled").compute_dtype == model.get_layer("raw").compute_dtype == "float32"
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
@@ -126,7 +129,7 @@ def test_it_is_known_whether_a_value_stands_for_two_by_two_pixels(keras, head, d
 
     heads.register(Head("bilinear", 2, "relu", "mse", bilinear))
     heads.register(Head("deeper", 2, "relu", "mse", deeper))
-    model = builder.answering(builder.build("mine", architectures=more(head, decoder)), heads.get(head))
+    model = builder.answering(builder.build("mine", architectures=more(head, decoder)), HEADS[head])
     assert builder.repeats(model) is expected
 
 

@@ -1,5 +1,7 @@
 """Inputs by name, and what networks with other inputs than the paper's make of them."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -14,12 +16,17 @@ MANY = ["vector", "edges", "L", "embedding", "level"]
 
 
 @pytest.fixture(autouse=True)
-def _own_inputs(monkeypatch):
-    """More inputs: computed from L, stored, and both."""
-    monkeypatch.setattr(inputs, "INPUTS", dict(inputs.INPUTS))
-    inputs.register(Input("edges", (None, None, 2), "float32", lambda given: as_picture(given.lightness) * [1.0, -1.0]))
-    inputs.register(Input("level", (1,), "float32", lambda given: given.lightness[:, :1, 0] * 1.0))
-    inputs.register(Input("vector", (3,), "float32", lambda given: given.embedded["map"][:, 0, 0], stored=("map",)))
+def _own_inputs():
+    """More inputs: two computed from L, one from a stored map."""
+    added = (
+        Input("edges", (None, None, 2), "float32", lambda given: as_picture(given.lightness) * [1.0, -1.0]),
+        Input("level", (1,), "float32", lambda given: given.lightness[:, :1, 0] * 1.0),
+        Input("vector", (3,), "float32", lambda given: given.embedded["map"][:, 0, 0], stored=("map",)),
+    )
+    with mock.patch.dict(inputs.INPUTS):
+        for each in added:
+            inputs.register(each)
+        yield
 
 
 def given(n=2, height=16, width=24, seed=0):
@@ -106,11 +113,6 @@ def test_a_network_without_stored_inputs_has_no_halves(keras):
 def test_inputs_that_are_not_there_are_refused(names):
     with pytest.raises(InputError):
         resolve("mine", {"mine": Architecture(**LAYERS, inputs=names)})
-
-
-def test_a_name_is_given_once():
-    with pytest.raises(InputError, match="level"):
-        inputs.register(Input("level", (2,), "float32", lambda given: given.lightness))
 
 
 def test_written_settings_say_nothing_of_the_usual_inputs():

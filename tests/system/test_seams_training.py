@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -72,8 +73,6 @@ CONFIG = {
 @pytest.fixture
 def call(keras, tmp_path, monkeypatch):
     """Call a stage in-process, where the plugin is named; what it registers is forgotten after the test."""
-    for module, name in ((heads, "HEADS"), (inputs, "INPUTS"), (registry, "ENTRIES")):
-        monkeypatch.setattr(module, name, dict(getattr(module, name)))
     (tmp_path / "deepcolor_toys.py").write_text(PLUGIN)
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     monkeypatch.syspath_prepend(tmp_path)
@@ -89,7 +88,8 @@ def call(keras, tmp_path, monkeypatch):
         assert result.exit_code == 0, result.stderr or result.exception
         return result
 
-    return call
+    with mock.patch.dict(heads.HEADS), mock.patch.dict(inputs.INPUTS), mock.patch.dict(registry.ENTRIES):
+        yield call
 
 
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
@@ -99,7 +99,7 @@ def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path
     dataset = make_dataset(tmp_path / "data" / "tiny")
     plugins.load()
     outputs = ("embedding", "map")
-    store = Store(dataset.embeddings.path, registry.get("toy").layout(outputs))
+    store = Store(dataset.embeddings.path, registry.ENTRIES["toy"].layout(outputs))
     embed(dataset.images, store, Embedding(network="toy"), outputs=outputs, replace=True)
     call("baselines")
     call("train", RUN)
