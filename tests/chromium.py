@@ -1,16 +1,17 @@
 """A headless Chromium for tests."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
+REQUIRED = "DEEPCOLOR_REQUIRE_BROWSER"  # set to 1, a missing browser fails a test instead of skipping it
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 
@@ -19,6 +20,9 @@ class Browser:
     """One headless Chromium, and the folder that it looks at."""
 
     def __init__(self):
+        if not (CHROMIUM and DRIVER):
+            end = pytest.fail if os.environ.get(REQUIRED) == "1" else pytest.skip
+            end("chromium and chromedriver are not installed")
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):

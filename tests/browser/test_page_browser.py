@@ -1,4 +1,4 @@
-"""The page in headless Chromium: what a click, a drag and a key do. Skipped where there is no browser."""
+"""The page in headless Chromium: what a click, a drag and a key do."""
 
 import json
 import time
@@ -17,9 +17,6 @@ from pipeline.results.page import write_report
 
 MOST_BYTES = 5_000_000
 NASTY_PAGE = f"report/{quote(fake_results.NASTY, safe='')}.html"
-pytestmark = pytest.mark.skipif(
-    not (chromium.CHROMIUM and chromium.DRIVER), reason="chromium and chromedriver are not installed"
-)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
+import chromium
 import numpy as np
 import pytest
 import yaml
@@ -127,11 +128,6 @@ def program(made, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def started():
-    """A headless Chromium; skipped, with the reason, where there is none."""
-    import chromium
-
-    if not (chromium.CHROMIUM and chromium.DRIVER):
-        pytest.skip("chromium and chromedriver are not installed")
     found = chromium.Browser()
     yield found
     found.driver.quit()

@@ -2,7 +2,7 @@
 
 A few seconds by default. For long, by hand: `make fuzz`, or
 
-    DEEPCOLOR_FUZZ_EXAMPLES=100000 .venv/bin/python -m pytest tests/test_fuzz.py -x
+    DEEPCOLOR_FUZZ_EXAMPLES=100000 .venv/bin/python -m pytest tests/system/test_fuzz.py -x
 
 Inputs are good files with a few bytes changed, cut out or put in, so that they get past the first check, and plain
 noise. Files that a broken library could crash on are read in this process all the same: a crash is what we look for.
