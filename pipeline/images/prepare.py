@@ -16,7 +16,7 @@ from pipeline.images import formats, lab
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE, UInt8
 from pipeline.images.light import eight_bits
-from pipeline.images.photographs import Photograph, decode, read_bytes
+from pipeline.images.photographs import Photograph, decode, header_of, orientation_of, read_bytes
 
 MOST_SQUARES = 16  # a long picture is reduced to the pixels of this many squares
 
@@ -30,7 +30,12 @@ def lightness_of_file(path: str | Path, size: int = SIZE, max_megapixels: float 
         UnreadablePhotograph: the file cannot be read.
     """
     data = read_bytes(Path(path), max_megapixels)
-    return lightness(decode(data, max_megapixels, at_least=size), size=size)
+    photograph = decode(data, max_megapixels, at_least=size)
+    height, width = photograph.levels.shape[:2]
+    image = header_of(data)
+    if image and image.format in ("JPEG", "MPO"):  # at a reduced size, the aspect ratio is rounded
+        width, height = image.size if orientation_of(image) < 5 else image.size[::-1]
+    return lightness(photograph, network_shape(height, width, size))
 
 
 def lightness(photograph: Photograph, shape: tuple[int, int] | None = None, size: int = SIZE) -> UInt8:

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from PIL import Image
+from PIL import ExifTags, Image
 from skimage.color import deltaE_ciede2000
 from tiny import INCEPTION, ROOT, tree
 
 from pipeline.colorize import export
+from pipeline.colorize.batch import colorize_files
 from pipeline.colorize.export import Form
 from pipeline.config import schema
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.images import prepare
+from pipeline.networks.inputs import predict
 
 # Its largest kernels have the 1024 numbers from which on int8 is used.
 SMALL = {"small": schema.Architecture(encoder="8/2 16/2 16/2", fusion="1x1:16", decoder="16 ^ 4 ^ 2 ^")}
@@ -320,21 +323,34 @@ def test_the_command_offers_what_the_library_has():
     assert choices["target"] == list(export.SUFFIXES) == list(export.PACKAGES)
 
 
-def test_the_documented_code_runs(keras, run, made, tmp_path, monkeypatch):
+def test_the_documented_code_sees_what_colorize_sees(keras, run, made, tmp_path, monkeypatch):
+    from pipeline.colorize import colorizer
+
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     made(run, Form("saved_model")), made(run, Form("tflite"))
     monkeypatch.chdir(made(run, Form("onnx")).parents[1])
-    Image.fromarray(RNG.integers(0, 256, (300, 451, 3), dtype=np.uint8)).save("photograph.jpg")
-    names, answers = {}, []
-    exec(blocks[0], names)
-    for block in blocks[1:4]:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    # Reduced by half, this JPEG would be 281 columns wide.
+    Image.fromarray(RNG.integers(0, 256, (1127, 900, 3), dtype=np.uint8)).save("photograph.jpg", exif=exif)
+    seen = []
+    monkeypatch.setattr(colorizer, "predict", lambda network, given: seen.append(given) or predict(network, given))
+    Path("in").mkdir()
+    shutil.copy("photograph.jpg", "in")
+    colorize_files([Path("in")], Path("out"), lambda: colorizer.Colorizer.load(run))
+    names, read, answers = {}, [], []
+    for block in blocks[:2]:
+        exec(block, names)
+        read.append(names["lightness"])
+    assert all(np.array_equal(seen[0].lightness, prepare.padded(lightness)) for lightness in read)
+    for block in blocks[2:5]:
         exec(block, names)
         answers.append(names["ab"])
-    exec(blocks[4], names)
-    assert [answer.shape for answer in answers] == [(1, 224, 337, 2)] * 3
+    exec(blocks[5], names)
+    assert [answer.shape for answer in answers] == [(1, 224, 280, 2)] * 3
     assert max(np.abs(answer - answers[0]).max() for answer in answers) < 0.02
-    assert Image.open("coloured.png").size == (337, 224)
+    assert Image.open("coloured.png").size == (280, 224)
 
 
 @pytest.mark.long

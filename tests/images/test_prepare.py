@@ -66,7 +66,6 @@ def test_ingest_colorize_and_exports_get_the_same_lightness(keras, made_run, tmp
 
 
 def test_pillow_and_scikit_image_alone_give_the_same():
-    """As for users of an exported network without DeepColor."""
     data = encoded(grained(300, 401), "JPEG")
     photograph = Image.open(io.BytesIO(data)).convert("RGB")
     small = np.asarray(photograph.resize((299, 224), Image.Resampling.LANCZOS))
