@@ -1,14 +1,17 @@
-"""Stage: the content of a store."""
+"""Stage: describe and draw the content of stores."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.config.partitions import PARTITIONS
 from stages.command import Stage
+
+if TYPE_CHECKING:
+    from pipeline.inspection.dataset import Dataset
 
 PNG = click.Path(path_type=Path, dir_okay=False)
 
@@ -16,7 +19,7 @@ PNG = click.Path(path_type=Path, dir_okay=False)
 @click.command("inspect", cls=Stage)
 @click.argument("store")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--sheet", type=PNG, help="Draw a contact sheet, gray and true, of at most 100 images into this PNG.")
+@click.option("--sheet", type=PNG, help="Draw a contact sheet of at most 100 images, gray and true, into this PNG.")
 @click.option("--rows", metavar="ROWS", help="Rows to draw on the sheet: 0,5,10-20. Default: all.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Id of an image to draw on the sheet. May be repeated.")
 @click.option("--partition", type=click.Choice(PARTITIONS), help="Draw only this partition on the sheet.")
@@ -38,79 +41,71 @@ def command(
 ) -> None:
     """Describe STORE, for example data/sample/images.zarr, and check every shard.
 
-    --sheet, --plot and --neighbours use the images and the embeddings of one folder, whichever of them is named, and
-    replace existing PNG files.
+    --sheet, --plot and --neighbours use the images and the embeddings of one folder, whichever of the two STORE names,
+    and replace existing PNG files.
     """
-    _refuse_useless(sheet, rows is not None or ids or partition, neighbours, to or count, plot, to)
-    if sheet or plot or neighbours:
-        told = _look(store, sheet, (rows, ids, partition or ""), plot, neighbours, count or 8, to)
-        if as_json:
-            click.echo(json.dumps(told, indent=2, sort_keys=True))
-        for each in [] if as_json or not neighbours else told["neighbours"]["nearest"]:
-            relation = f"  ({each['relation']})" if each["relation"] else ""
-            click.echo(f"{each['distance']:6.3f}  {each.get('id') or 'row ' + str(each['row'])}{relation}")
-        return
+    from pipeline.core.errors import InputError
+    from pipeline.inspection.dataset import open_dataset, select
     from pipeline.inspection.describe import describe, open_store
 
-    described = describe(open_store(store))
-    if as_json:
-        click.echo(json.dumps(described, indent=2, sort_keys=True))
-    else:
-        _show(described)
-
-
-def _refuse_useless(
-    sheet: Path | None, chosen: object, neighbours: str, of_neighbours: object, plot: Path | None, to: Path | None
-) -> None:
-    from pipeline.core.errors import InputError
-
-    if chosen and not sheet:
-        raise InputError("--rows, --id and --partition choose the images of a sheet: expected --sheet PNG with them")
-    if of_neighbours and not neighbours:
-        raise InputError("--to and --count are of neighbours: expected --neighbours ID with them, received none")
-    given = [path for path in (sheet, plot, to) if path]
-    if len({path.absolute() for path in given}) < len(given):
-        raise InputError("--sheet, --plot and --to: expected a PNG each, received one for two of them; name another")
-    for path in given:
+    if (rows is not None or ids or partition) and not sheet:
+        raise InputError("--rows, --id and --partition select the images of a contact sheet: add --sheet PNG")
+    if (to or count) and not neighbours:
+        raise InputError("--to and --count apply to neighbours: add --neighbours ID")
+    pictures = [path for path in (sheet, plot, to) if path]
+    if len({path.absolute() for path in pictures}) < len(pictures):
+        raise InputError("--sheet, --plot and --to: expected different files, received one twice; rename one")
+    for path in pictures:
         if path.suffix.lower() != ".png":
-            raise InputError(f"{path}: expected the name of a PNG to write, received another; let it end in .png")
+            raise InputError(f"{path}: expected a file name ending in .png, received another; rename it")
+
+    result: dict[str, Any] = {}
+    if pictures or neighbours:
+        dataset = open_dataset(store)
+        if sheet:
+            result["sheet"] = _draw_sheet(dataset, select(dataset, rows, ids, partition or ""), sheet)
+        if plot:
+            result["plot"] = _draw_plot(dataset, plot)
+        if neighbours:
+            result["neighbours"] = _find_neighbours(dataset, dataset.row(neighbours), count or 8, to)
+    else:
+        result = describe(open_store(store))
+    if as_json:
+        click.echo(json.dumps(result, indent=2, sort_keys=True))
+    elif neighbours:
+        for each in result["neighbours"]["nearest"]:
+            relation = f"  ({each['relation']})" if each["relation"] else ""
+            click.echo(f"{each['distance']:6.3f}  {each.get('id') or 'row ' + str(each['row'])}{relation}")
+    elif not pictures:
+        _show(result)
 
 
-def _look(
-    store: str,
-    sheet: Path | None,
-    chosen: tuple[str | None, tuple[str, ...], str],
-    plot: Path | None,
-    neighbours: str,
-    count: int,
-    to: Path | None,
-) -> dict[str, Any]:
-    """Draw what is asked for, say so on standard error, and return it as JSON values."""
-    from pipeline.inspection import dataset as datasets
-    from pipeline.inspection import neighbours as near
-    from pipeline.inspection import views
+def _draw_sheet(dataset: "Dataset", rows: list[int], path: Path) -> dict[str, Any]:
+    from pipeline.inspection.views import draw_sheet
 
-    dataset = datasets.open_dataset(store)
-    told: dict[str, Any] = {}
-    if sheet:
-        rows = datasets.select(dataset, *chosen)
-        shown = views.draw_sheet(dataset, rows, sheet)
-        part = f" of {len(rows)}, evenly chosen" if len(shown) < len(rows) else ""
-        click.echo(f"inspect: {sheet} shows {len(shown)} {'image' if len(rows) == 1 else 'images'}{part}", err=True)
-        told["sheet"] = {"path": str(sheet), "rows": shown, "of": len(rows)}
-    if plot:
-        told["plot"] = {"path": str(plot), **views.draw_contents(dataset, plot)}
-        click.echo(f"inspect: {plot} shows the spread of values", err=True)
-    if neighbours:
-        row = dataset.row(neighbours)
-        found = near.nearest(dataset, row, count)
-        names = [{"id": dataset.index[each.row]["id"]} if dataset.index else {} for each in found]
-        nearest = [{**asdict(each), **name} for each, name in zip(found, names, strict=True)]
-        told["neighbours"] = {"row": row, "nearest": nearest}
-        if to:
-            near.draw_neighbours(dataset, row, found, to)
-            click.echo(f"inspect: {to} shows the {len(found)} nearest", err=True)
-    return told
+    shown = draw_sheet(dataset, rows, path)
+    part = f" of {len(rows)}, evenly spaced" if len(shown) < len(rows) else ""
+    click.echo(f"inspect: {path} shows {len(shown)} {'image' if len(rows) == 1 else 'images'}{part}", err=True)
+    return {"path": str(path), "rows": shown, "of": len(rows)}
+
+
+def _draw_plot(dataset: "Dataset", path: Path) -> dict[str, Any]:
+    from pipeline.inspection.views import draw_contents
+
+    summary = draw_contents(dataset, path)
+    click.echo(f"inspect: {path} shows the distribution of values", err=True)
+    return {"path": str(path), **summary}
+
+
+def _find_neighbours(dataset: "Dataset", row: int, count: int, path: Path | None) -> dict[str, Any]:
+    from pipeline.inspection.neighbours import draw_neighbours, nearest
+
+    neighbours = nearest(dataset, row, count)
+    if path:
+        draw_neighbours(dataset, row, neighbours, path)
+        click.echo(f"inspect: {path} shows the {len(neighbours)} nearest images", err=True)
+    ids = [{"id": dataset.index[each.row]["id"]} if dataset.index else {} for each in neighbours]
+    return {"row": row, "nearest": [asdict(each) | name for each, name in zip(neighbours, ids, strict=True)]}
 
 
 def _show(described: dict[str, Any]) -> None:

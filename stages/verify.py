@@ -1,4 +1,4 @@
-"""Stage: everything on disk is compared with the digests that were kept of it."""
+"""Stage: verify every file against its recorded digest."""
 
 import sys
 from pathlib import Path
@@ -13,8 +13,8 @@ from stages import common
 def command(work: common.Work, paths: tuple[Path, ...]) -> None:
     """Check all stores, runs and results, or those at or below PATH, and name every damaged or missing file.
 
-    Status 1 if there are any. Damage is recorded: run the command that made the file, and the workflow makes exactly
-    the damaged parts again.
+    The exit status is 1 if any file is damaged or missing. Damage is recorded: run the command that made the file, and
+    the workflow makes exactly the damaged parts again.
     """
     from pipeline.config.paths import Paths
     from pipeline.inspection.verify import verify
@@ -22,13 +22,13 @@ def command(work: common.Work, paths: tuple[Path, ...]) -> None:
     if not paths:
         everything = (Path(work.config.data), Paths(work.config).models, work.path("results"))
         paths = tuple(path for path in everything if path.exists()) or everything
-    total, found = verify(paths, common.progress())
-    for damage in found:
+    total, damages = verify(paths, common.progress())
+    for damage in damages:
         click.echo(damage)
-    if found:
+    if damages:
         click.echo(
-            f"verify: {len(found)} of {total} files are damaged or missing; the command that made them, for example "
-            "snakemake --cores 4 results/base_lr1e-4, makes them again",
+            f"verify: {len(damages)} of {total} files are damaged or missing; to make them again, run the command that "
+            "made them, for example snakemake --cores 4 results/base_lr1e-4",
             err=True,
         )
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The stores of one folder together, what is known of their images, and the choice of some."""
+"""The stores of one folder, what is known about their images, and the selection of images."""
 
 import contextlib
 import re
@@ -12,19 +12,19 @@ from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.inspection.describe import open_store
-from pipeline.storage.layouts import EMBEDDINGS, IMAGES
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES, StoreLayout
 from pipeline.storage.store import Store
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The stores of one folder, and what is known of their images.
+    """The stores of one folder, and what is known about their images.
 
     Attributes:
         name: the folder's name.
-        images: their store, if it is there.
-        embeddings: likewise.
-        index: the rows of index.csv with their partition ("" where there is no split); empty where there is none.
+        images: the store of images, None if it is missing.
+        embeddings: the store of embeddings, None if it is missing.
+        index: the rows of index.csv with their partition ("" without a split); empty if the file is missing.
     """
 
     name: str
@@ -32,47 +32,38 @@ class Dataset:
     embeddings: Store | None
     index: Sequence[dict[str, str]]
 
-    def pictured(self) -> Store:
-        """The images.
+    def store(self, layout: StoreLayout) -> Store:
+        """Return the store of a layout.
 
         Raises:
-            InputError: they are not there.
+            InputError: it is missing.
         """
-        if self.images is None:
-            raise InputError(f"{self.name}: expected images.zarr beside the embeddings, received none; copy it there")
-        return self.images
-
-    def embedded(self) -> Store:
-        """The embeddings.
-
-        Raises:
-            InputError: they are not there.
-        """
-        if self.embeddings is None:
-            raise InputError(f"{self.name}: expected embeddings.zarr beside the images, received none; run embed")
-        return self.embeddings
+        store, remedy = (self.images, "copy it there") if layout is IMAGES else (self.embeddings, "run embed")
+        if store is None:
+            raise InputError(f"{self.name}: expected {layout.kind}.zarr in this folder, received none; {remedy}")
+        return store
 
     def row(self, name: str) -> int:
-        """The row of an image's id, or of a row's number.
+        """Return the row of the image with this id or row number.
 
         Raises:
-            InputError: there is none of that name.
+            InputError: there is no such image.
         """
-        found = next((number for number, image in enumerate(self.index) if image["id"] == name), None)
-        if found is not None:
-            return found
-        rows = (self.images or self.embedded()).rows()
+        row = next((number for number, image in enumerate(self.index) if image["id"] == name), None)
+        if row is not None:
+            return row
+        rows = (self.images or self.store(EMBEDDINGS)).rows()
         if re.fullmatch("[0-9]{1,12}", name, re.ASCII) and int(name) < rows:
             return int(name)
-        known = f", for example {self.index[0]['id']}" if self.index else " (there is no index.csv)"
-        raise InputError(f"image {name!r}: expected an id of index.csv{known}, or a row, 0 to {rows - 1}")
+        example = f", for example {self.index[0]['id']}" if self.index else " (there is no index.csv)"
+        raise InputError(f"image {name!r}: expected an id from index.csv{example}, or a row number, 0 to {rows - 1}")
 
 
 def open_dataset(path: Path | str) -> Dataset:
-    """What lies in a store's folder, from either of its stores, named by its path.
+    """Open all stores in a folder, given the path of one of them.
 
     Raises:
-        InputError: there is no store, or those there are do not belong together.
+        InputError: there is no store at `path`, or the stores do not belong together.
     """
     store = open_store(path)
     other = EMBEDDINGS if store.layout is IMAGES else IMAGES
@@ -81,11 +72,11 @@ def open_dataset(path: Path | str) -> Dataset:
     images, embeddings = stores[IMAGES.kind], stores[EMBEDDINGS.kind]
     if images and embeddings:
         rows = images.rows(), embeddings.rows()
-        made_of, these = _manifest(embeddings).get("images"), _manifest(images).get("fingerprint")
-        if rows[0] != rows[1] or (made_of and these and made_of != these):
+        made_from, fingerprint = _manifest(embeddings).get("images"), _manifest(images).get("fingerprint")
+        if rows[0] != rows[1] or (made_from and fingerprint and made_from != fingerprint):
             raise InputError(
-                f"{embeddings.path}: expected embeddings of the {rows[0]} images beside it, received {rows[1]} of "
-                "others; run embed again"
+                f"{embeddings.path}: expected embeddings of the {rows[0]} images in {images.path.name}, "
+                f"received {rows[1]} of other images; run embed again"
             )
     return Dataset(store.path.absolute().parent.name, images, embeddings, _index(images) if images else [])
 
@@ -95,51 +86,53 @@ def _manifest(store: Store) -> dict[str, Any]:
 
 
 def _index(images: Store) -> list[dict[str, str]]:
-    if not images.manifest_path.exists():
+    manifest = _manifest(images)
+    if not manifest:
         return []
-    index, partitions = read_index(images), None
-    with contextlib.suppress(InputError):  # a sheet needs no split
-        split = splits.read(DatasetFiles.beside(images).splits, images.manifest()["fingerprint"])
+    index = read_index(images)
+    partitions = [""] * len(index)
+    with contextlib.suppress(InputError):  # a contact sheet needs no split
+        split = splits.read(DatasetFiles.beside(images).splits, manifest["fingerprint"])
         partitions = [row["partition"] for row in split]
-    return [
-        {**row, "partition": partition} for row, partition in zip(index, partitions or [""] * len(index), strict=True)
-    ]
+    return [{**row, "partition": partition} for row, partition in zip(index, partitions, strict=True)]
 
 
 def select(dataset: Dataset, rows: str | None = None, ids: Sequence[str] = (), partition: str = "") -> list[int]:
-    """Rows of the images that are asked for; all, if nothing is.
+    """Return the rows of the selected images; all rows without a selection.
 
     Args:
-        dataset: of which images.
+        dataset: the images to select from.
         rows: numbers and ranges, such as ``0,5,10-20``.
-        ids: of index.csv.
-        partition: one of the split's.
+        ids: ids from index.csv, or row numbers.
+        partition: a partition of the split.
 
     Raises:
-        InputError: more than one of them is given, or they name no image.
+        InputError: several selections are made, or one selects no image.
     """
     if sum((rows is not None, bool(ids), bool(partition))) > 1:
-        raise InputError("expected one of --rows, --id and --partition, received several; leave the others out")
-    total = dataset.pictured().rows()
+        raise InputError("expected one of --rows, --id and --partition, received several; use only one")
+    total = dataset.store(IMAGES).rows()
     if ids:
         return [dataset.row(name) for name in ids]
     if partition:
-        found = [number for number, row in enumerate(dataset.index) if row["partition"] == partition]
-        if not found:
+        selected = [number for number, row in enumerate(dataset.index) if row["partition"] == partition]
+        if not selected:
             raise InputError(
-                f"--partition {partition}: expected splits.csv of these images beside the store, received none that "
-                "has such images; run split"
+                f"--partition {partition}: expected a splits.csv beside the store with images in this partition, "
+                "received none; run split"
             )
-        return found
+        return selected
     return list(range(total)) if rows is None else _numbers(rows, total)
 
 
 def _numbers(text: str, total: int) -> list[int]:
-    found: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,12})\s*(?:-\s*([0-9]{1,12})\s*)?", part, re.ASCII)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last < total:
-            raise InputError(f"--rows: expected numbers of 0 to {total - 1}, as 0,5,10-20, received {part.strip()!r}")
-        found += range(first, last + 1)
-    return found
+            raise InputError(
+                f"--rows: expected numbers from 0 to {total - 1}, such as 0,5,10-20, received {part.strip()!r}"
+            )
+        numbers += range(first, last + 1)
+    return numbers

@@ -1,4 +1,4 @@
-"""What a store holds, as one wants to know it first."""
+"""A summary of what a store contains."""
 
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,15 @@ import zarr
 
 from pipeline.core.errors import InputError
 from pipeline.storage.layouts import LAYOUTS
-from pipeline.storage.reader import ATTRIBUTE
+from pipeline.storage.reader import ATTRIBUTE, open_group
 from pipeline.storage.store import Store
 
 
 def open_store(path: Path | str) -> Store:
-    """The DeepColor store at `path`, of whatever kind.
+    """Open the store at `path`, whatever its kind.
 
     Raises:
-        InputError: there is none, or `path` is a URL.
+        InputError: it is not a store of DeepColor, or `path` is a URL.
     """
     if "://" in str(path):
         raise InputError(
@@ -24,16 +24,9 @@ def open_store(path: Path | str) -> Store:
             f'zarr.open_group("{path}", mode="r")'
         )
     path = Path(path)
-    try:
-        attributes = zarr.open_group(path, mode="r", zarr_format=3).attrs.asdict().get(ATTRIBUTE)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: expected a zarr store of DeepColor, received none; run the stage that makes it"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: expected a zarr store of DeepColor, received: {error}") from None
+    attributes = open_group(path).attrs.asdict().get(ATTRIBUTE)
     kind = attributes.get("kind") if isinstance(attributes, dict) else None
-    if not isinstance(kind, str) or kind not in LAYOUTS:
+    if kind not in list(LAYOUTS):
         raise InputError(f"{path}: expected a store made by DeepColor, received another zarr group")
     store = Store(path, LAYOUTS[kind])
     store.attributes()
@@ -41,16 +34,17 @@ def open_store(path: Path | str) -> Store:
 
 
 def describe(store: Store) -> dict[str, Any]:
-    """Shapes, layout, sizes, value ranges and attributes, as JSON values.
+    """Return shapes, layout, sizes, value ranges and attributes as JSON values.
 
-    Reads the whole store once, a shard at a time. Value ranges are those of the finished shards.
+    This reads the store once, shard by shard. Value ranges cover the finished shards.
     """
     manifest = store.manifest() if store.manifest_path.exists() else {}
     shards = range(store.shard_count())
-    there = [shard for shard in shards if store.intact(shard)]
+    finished = [shard for shard in shards if store.intact(shard)]
     arrays = {}
     for layout in store.arrays:
         array = store.array(layout.name)
+        files = [store.shard_file(layout.name, shard) for shard in shards]
         arrays[layout.name] = {
             "shape": list(array.shape),
             "dimensions": list(layout.dimensions),
@@ -58,25 +52,20 @@ def describe(store: Store) -> dict[str, Any]:
             "chunks": list(array.chunks),
             "shards": list(array.shards or array.chunks),
             "codecs": _codecs(array),
-            "bytes_on_disk": sum(_bytes(store, layout.name, shard) for shard in shards),
+            "bytes_on_disk": sum(path.stat().st_size for path in files if path.exists()),
             "bytes_raw": int(array.nbytes),
-            **_value_range(store, layout.name, there),
+            **_value_range(store, layout.name, finished),
         }
     return {
         "path": str(store.path),
         "kind": store.layout.kind,
         "complete": bool(manifest),
-        "shards_finished": len(there),
+        "shards_finished": len(finished),
         "shards": len(shards),
         "arrays": arrays,
         "attributes": store.attributes(),
         **({"manifest": manifest} if manifest else {}),
     }
-
-
-def _bytes(store: Store, name: str, shard: int) -> int:
-    path = store.shard_file(name, shard)
-    return path.stat().st_size if path.exists() else 0
 
 
 def _codecs(array: "zarr.Array[Any]") -> list[str]:

@@ -1,4 +1,4 @@
-"""Which images' embeddings lie near each other."""
+"""Nearest neighbours among the embeddings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pipeline.core.errors import InputError
 from pipeline.figures import caches
 from pipeline.inspection.dataset import Dataset
 from pipeline.inspection.views import embeddings_of, tile, weights_of
+from pipeline.storage.layouts import EMBEDDINGS
 
 SAME_GROUP, SAME_IMAGE = "same group", "same image"
 FRAMES = {SAME_GROUP: ":", SAME_IMAGE: "--"}
@@ -17,7 +18,13 @@ FRAMES = {SAME_GROUP: ":", SAME_IMAGE: "--"}
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An image whose embedding is near: 1 − cosine of the centred embeddings, and what makes it trivially near."""
+    """An image with a nearby embedding.
+
+    Attributes:
+        row: its row in the stores.
+        distance: 1 − cosine of the centred embeddings, 0..2.
+        relation: `SAME_GROUP` or `SAME_IMAGE` if it is near for that trivial reason, else empty.
+    """
 
     row: int
     distance: float
@@ -25,26 +32,26 @@ class Neighbour:
 
 
 def nearest(dataset: Dataset, row: int, count: int) -> list[Neighbour]:
-    """The images whose embeddings are nearest to that of a row, the nearest first.
+    """Return the images with the nearest embeddings to that of a row, nearest first.
 
-    The distance is 1 − cosine, of embeddings from which the mean over all images is taken: what all have in common
-    says nothing. 0 is the same direction, 1 unrelated, 2 opposite. Embeddings that are not finite are left out.
+    The distance is 1 − cosine after subtracting the mean embedding of all images: 0 is the same direction, 1 unrelated,
+    2 opposite. Embeddings that are not finite are left out.
 
     Raises:
-        InputError: the row's embedding says nothing.
+        InputError: the row's embedding is not finite, or equals the mean.
     """
-    values, usable = embeddings_of(dataset.embedded())
+    values, usable = embeddings_of(dataset.store(EMBEDDINGS))
     if not usable[row]:
-        raise InputError(f"row {row}: expected an embedding of finite numbers, received others; run embed again")
+        raise InputError(f"row {row}: expected a finite embedding, received NaN or infinity; run embed again")
     values[~usable] = 0
     mean = (values.sum(axis=0, dtype=np.float64) / usable.sum()).astype(np.float32)
     values -= mean
     norms = np.linalg.norm(values, axis=1)
-    least = 1e-6 * float(np.linalg.norm(mean))  # what is less is rounding
+    least = 1e-6 * float(np.linalg.norm(mean))  # anything smaller is rounding
     if norms[row] <= least:
         raise InputError(
-            f"row {row}: expected an embedding that differs from the mean of all, received that mean; "
-            "the images are all alike, or embed went wrong"
+            f"row {row}: expected an embedding that differs from the mean, received the mean; check that the images "
+            "differ, then run embed again"
         )
     usable &= norms > least
     cosine = np.divide(values @ values[row], norms * norms[row], out=np.zeros(len(norms), np.float32), where=usable)
@@ -63,20 +70,19 @@ def _relation(dataset: Dataset, row: int, other: int) -> str:
     return SAME_GROUP if one["group"] == two["group"] else ""
 
 
-def draw_neighbours(dataset: Dataset, row: int, found: Sequence[Neighbour], path: Path) -> None:
-    """Draw an image and its neighbours, gray and true; those that are trivially near have a broken frame."""
-    asked = [Neighbour(row, 0.0, ""), *found]
+def draw_neighbours(dataset: Dataset, row: int, neighbours: Sequence[Neighbour], path: Path) -> None:
+    """Draw an image and its neighbours, gray and true; the trivially near ones have a broken frame."""
     tiles = []
-    for place, neighbour in enumerate(asked):
+    for place, neighbour in enumerate([Neighbour(row, 0.0, ""), *neighbours]):
         image = dataset.index[neighbour.row] if dataset.index else {}
         group = image.get("group", "")
-        first = f"row {neighbour.row}: " + (f"distance {neighbour.distance:.3f}" if place else "the image asked for")
+        first = f"row {neighbour.row}: " + (f"distance {neighbour.distance:.3f}" if place else "the query image")
         words = [f"group {group}" if group and group != image.get("id") else "", neighbour.relation]
         frame = FRAMES.get(neighbour.relation, "") if place else "-"
         tiles.append(tile(dataset, neighbour.row, [image.get("id", ""), first, ", ".join(filter(None, words))], frame))
     name = dataset.index[row]["id"] if dataset.index else f"row {row}"
     note = (
-        "distance: 1 − cosine of embeddings less their mean (0 same direction, 1 unrelated); embedding weights: "
-        f"{weights_of(dataset.embedded())}; broken frames: same photograph, near for that reason"
+        "distance: 1 − cosine after subtracting the mean embedding (0 same direction, 1 unrelated); embedding weights: "
+        f"{weights_of(dataset.store(EMBEDDINGS))}; broken frame: near only because it shows the same photograph"
     )
-    caches.sheet(path, tiles, f"{dataset.name}: the {len(found)} images nearest to {name}", note)
+    caches.sheet(path, tiles, f"{dataset.name}: the {len(neighbours)} images nearest to {name}", note)

@@ -1,4 +1,4 @@
-"""Verification: every file that DeepColor wrote, against the digests that were kept of it."""
+"""Verification of every file that DeepColor wrote against its recorded digest."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from pipeline.training import checkpoints
 
 _TABLES = {manifest_of(Path(table.name)).name: table.name for table in (DatasetFiles.splits, DatasetFiles.baselines)}
 _OF_ALL_RUNS = (SummaryFiles.manifest.name, SummaryFiles.page_manifest.name)
-# What shows that something was written or begun, and the manifest beside it that is written last.
+# Files and folders that show that output exists or was begun, and its manifest, which is written last.
 MANIFESTS = {
     **{f"{kind}{suffix}": f"{kind}.json" for kind in LAYOUTS for suffix in (".zarr", ".shards")},
     **{table: manifest for manifest, table in _TABLES.items()},
@@ -31,19 +31,19 @@ MANIFESTS = {
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not as it was written.
+    """A file that differs from what was written.
 
     Attributes:
         path: the file.
-        wrong: "damaged", "missing", or what else is wrong with it.
-        images: first and last image whose values it holds, in a store.
-        strike: what has to go for the file to be made again, besides the note.
+        wrong: "damaged", "missing", or another description.
+        images: the first and last image whose values a store's file holds.
+        discard: the file to delete so that a stage makes the damaged one again.
     """
 
     path: Path
     wrong: str
     images: tuple[int, int] | None = None
-    strike: Path | None = None
+    discard: Path | None = None
 
     def __str__(self) -> str:
         where = f" (images {self.images[0]} to {self.images[1]})" if self.images else ""
@@ -52,13 +52,13 @@ class Damage:
 
 @dataclass(frozen=True)
 class Part:
-    """What one rule makes: the manifest that tells its files, and its name in notes and locks."""
+    """The output of one rule, identified by the manifest that lists its files."""
 
     manifest: Path
 
     @property
     def target(self) -> Path:
-        """What is noted as lost: a store, a table, or a folder."""
+        """The path to note as lost: a store, a table or a folder."""
         manifest = self.manifest
         if self.store:
             return self.store.path
@@ -70,66 +70,64 @@ class Part:
 
     @property
     def locked(self) -> Path:
-        """What a stage that writes it holds the lock of."""
-        if self.target.name in _OF_ALL_RUNS:
-            return self.target.with_suffix("")
-        return self.target
+        """The path that a stage locks while it writes this output."""
+        return self.target.with_suffix("") if self.target.name in _OF_ALL_RUNS else self.target
 
     @property
     def store(self) -> Store | None:
-        """The store, where it is one."""
+        """The store, if the output is one."""
         kind = self.manifest.stem
         return DatasetFiles(self.manifest.parent).store(LAYOUTS[kind]) if kind in LAYOUTS else None
 
 
 def parts(path: Path) -> list[Part]:
-    """What was written, or begun, at or below a path.
+    """Return the finished and unfinished outputs at or below a path.
 
     Raises:
-        InputError: there is nothing of DeepColor.
+        InputError: DeepColor wrote nothing there.
     """
     if not path.exists():
-        raise InputError(f"{path}: expected files that DeepColor wrote, received none; name a folder that there is")
-    known = {*MANIFESTS.values()}
-    found = set()
+        raise InputError(f"{path}: expected files that DeepColor wrote, received none; name an existing folder")
+    manifest_for = MANIFESTS | {manifest: manifest for manifest in MANIFESTS.values()}
+    manifests = set()
     if not path.is_dir() or path.name in MANIFESTS:
-        if manifest := path.name if path.name in known else MANIFESTS.get(path.name):
-            found.add(path.with_name(manifest))
+        if path.name in manifest_for:
+            manifests.add(path.with_name(manifest_for[path.name]))
     else:
         for folder, folders, names in os.walk(path):
             for name in (*folders, *names):
                 if name == SummaryFiles.pages.name and not SummaryFiles(Path(folder)).has_pages:
-                    continue  # anybody's folder may have that name
-                if manifest := name if name in known else MANIFESTS.get(name):
-                    found.add(Path(folder) / manifest)
+                    continue  # a folder of that name may have nothing to do with DeepColor
+                if name in manifest_for:
+                    manifests.add(Path(folder) / manifest_for[name])
             folders[:] = [name for name in folders if not name.startswith(".") and name not in MANIFESTS]
-    if not found:
+    if not manifests:
         raise InputError(
             f"{path}: expected a store, a run or results of DeepColor, received none; name a folder such as data, "
             "models or results"
         )
-    return [Part(manifest) for manifest in sorted(found)]
+    return [Part(manifest) for manifest in sorted(manifests)]
 
 
 def verify(paths: Iterable[Path], progress: Progress | None = None) -> tuple[int, list[Damage]]:
-    """Read all that was written at or below the paths, and compare it with its digests.
+    """Read every file that DeepColor wrote at or below the paths, and compare it with its digest.
 
-    What is damaged is struck off the records of its store, and noted, so that the workflow makes it again, and no more
-    than it. What is whole is not touched.
+    Damaged files are noted, and damaged shards lose their records, so that the workflow makes exactly these again.
+    Intact files are not touched.
 
     Args:
         paths: files and folders.
-        progress: told of each file.
+        progress: advances with each file.
 
     Returns:
-        How many files were read, and what is wrong with some.
+        The number of files read, and the damage.
 
     Raises:
-        InputError: there is nothing of DeepColor at one of the paths.
+        InputError: DeepColor wrote nothing at one of the paths.
     """
     chosen = {part: files.read_if_whole(part.manifest) for path in paths for part in parts(path)}
     total = sum(_count(part, manifest) for part, manifest in chosen.items())
-    found = []
+    found: list[Damage] = []
     with (progress or Silent()).track("verify, files", total) as advance:
         for part, manifest in chosen.items():
             writable = os.access(part.locked.parent, os.W_OK)
@@ -138,10 +136,10 @@ def verify(paths: Iterable[Path], progress: Progress | None = None) -> tuple[int
                     damages = list(_check(part, manifest, advance))
                     if damages and writable:
                         for damage in damages:
-                            if damage.strike:
-                                damage.strike.unlink(missing_ok=True)
+                            if damage.discard:
+                                damage.discard.unlink(missing_ok=True)
                         lost.note(part.target, [str(damage) for damage in damages])
-            except InputError as error:  # a stage is at work on it
+            except InputError as error:  # a stage holds the lock
                 damages = [Damage(part.target, f"not verified: {error}")]
             found += damages
     return total, found
@@ -155,18 +153,15 @@ def _count(part: Part, manifest: Mapping[str, Any]) -> int:
 
 
 def _sealed(part: Part) -> list[Path]:
-    """Files of a run that tell by themselves whether they are whole."""
-    folder = part.manifest.parent
-    names = (
-        ("checkpoint*.npz", "checkpoint.json", RunFiles.settings.name)
-        if part.manifest.name == RunFiles.summary.name
-        else ()
-    )
-    return sorted(path for name in names for path in folder.glob(name))
+    """Return the files of a run that contain their own checksums."""
+    if part.manifest.name != RunFiles.summary.name:
+        return []
+    patterns = ("checkpoint*.npz", "checkpoint.json", RunFiles.settings.name)
+    return sorted(path for pattern in patterns for path in part.manifest.parent.glob(pattern))
 
 
 def _shards(store: Store, manifest: Mapping[str, Any]) -> list[int]:
-    """The shards that there are to be, or, without a whole manifest, those that are finished."""
+    """Return all shards, or without an intact manifest those that have a record."""
     if manifest:
         return list(range(manifest["shards"]))
     return sorted(int(path.stem) for path in store.records.glob("*.json") if path.stem.isdecimal())
@@ -174,7 +169,7 @@ def _shards(store: Store, manifest: Mapping[str, Any]) -> list[int]:
 
 def _check(part: Part, manifest: Mapping[str, Any], advance: Callable[[], object]) -> Iterator[Damage]:
     if not part.manifest.exists():
-        yield Damage(part.manifest, "missing: what it belongs to was deleted in part, or is not finished")
+        yield Damage(part.manifest, "missing: the output is unfinished, or was partly deleted")
     elif not manifest:
         yield Damage(part.manifest, "damaged")
     advance()
@@ -184,15 +179,14 @@ def _check(part: Part, manifest: Mapping[str, Any], advance: Callable[[], object
     for name, wrong in files.damaged(folder, manifest.get("files", {}), advance):
         yield Damage(folder / name, wrong)
     for path in _sealed(part):
-        whole = checkpoints.whole(path) if path.suffix == ".npz" else files.read_if_whole(path)
-        if not whole:
+        if not (checkpoints.whole(path) if path.suffix == ".npz" else files.read_if_whole(path)):
             yield Damage(path, "damaged")
         advance()
 
 
 def _check_store(store: Store, manifest: Mapping[str, Any], advance: Callable[[], object]) -> Iterator[Damage]:
     for name, wrong in files.damaged(store.path, manifest.get("metadata", {}), advance):
-        yield Damage(store.path / name, wrong, strike=store.path / name)
+        yield Damage(store.path / name, wrong, discard=store.path / name)
     shards = _shards(store, manifest)
     records = {shard: store.record(shard) for shard in shards}
     size = max((record["rows"][1] - record["rows"][0] for record in records.values() if record), default=0)
@@ -201,11 +195,11 @@ def _check_store(store: Store, manifest: Mapping[str, Any], advance: Callable[[]
         first, stop = record["rows"] if record else (shard * size, min((shard + 1) * size, manifest.get("rows", 0)))
         images = (first, stop - 1) if first < stop else None
         if record is None:
-            yield Damage(path, "damaged" if path.exists() else "missing", images, strike=path)
+            yield Damage(path, "damaged" if path.exists() else "missing", images, discard=path)
         for name, digest in record["files"].items() if record else ():
             file = store.shard_file(name, shard)
             for _, wrong in files.damaged(file.parent, {file.name: digest}):
-                yield Damage(file, wrong, images, strike=path)
+                yield Damage(file, wrong, images, discard=path)
         advance()
     if manifest and all(records.values()) and store.fingerprint(records.values()) != manifest["fingerprint"]:
-        yield Damage(store.records, f"other records than {store.manifest_path.name} tells")
+        yield Damage(store.records, f"records differ from those in {store.manifest_path.name}")

@@ -1,4 +1,4 @@
-"""Sheets of images, and the spread of the stores' values."""
+"""Contact sheets of images, and histograms of the stores' values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +13,18 @@ from pipeline.embedding.spread import effective_rank
 from pipeline.figures import caches
 from pipeline.figures.caches import Tile
 from pipeline.inspection.dataset import Dataset
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES
 from pipeline.storage.store import Store
 
 MOST_TILES = 100
-BLOCK = 2048  # embeddings that are held as float64 at a time
+BLOCK = 2048  # embeddings converted to float64 at a time
 
 
 def draw_sheet(dataset: Dataset, rows: Sequence[int], path: Path) -> list[int]:
-    """Draw a contact sheet, gray and true, of at most `MOST_TILES` images, evenly chosen where there are more.
+    """Draw a contact sheet, gray and true, of at most `MOST_TILES` images; from more, draw evenly spaced ones.
 
     Returns:
-        The rows that are drawn.
+        The drawn rows.
     """
     shown = list(rows)
     if len(rows) > MOST_TILES:
@@ -33,46 +34,46 @@ def draw_sheet(dataset: Dataset, rows: Sequence[int], path: Path) -> list[int]:
         image = dataset.index[row] if dataset.index else {}
         words = [f"row {row}", image.get("partition", ""), image.get("flags", "")]
         tiles.append(tile(dataset, row, [image.get("id", ""), ", ".join(filter(None, words))]))
-    count = f"{len(shown)} of {len(rows)} images, evenly chosen" if len(shown) < len(rows) else f"{len(shown)} images"
-    note = "each gray and true" if dataset.index else "each gray and true; no index.csv beside the store: no names"
+    count = f"{len(shown)} of {len(rows)} images, evenly spaced" if len(shown) < len(rows) else f"{len(shown)} images"
+    note = "each gray and true" if dataset.index else "each gray and true; no names, because there is no index.csv"
     caches.sheet(path, tiles, f"{dataset.name}: {count if len(shown) > 1 else '1 image'}", note)
     return shown
 
 
 def tile(dataset: Dataset, row: int, lines: Sequence[str], frame: str = "") -> Tile:
-    """One image of a sheet, gray and true."""
-    images = dataset.pictured()
+    """Return one image of a sheet with the lines of its label that are not empty."""
+    images = dataset.store(IMAGES)
     return Tile(images.read_rows("L", [row])[0], images.read_rows("ab", [row])[0], [*filter(None, lines)], frame)
 
 
 def draw_contents(dataset: Dataset, path: Path) -> dict[str, Any]:
-    """Draw histograms of L, a and b, and the embeddings' norms and spectrum, as far as the stores are there.
+    """Draw histograms of L, a and b, and the embeddings' norms and spectrum, from the stores that exist.
 
     Returns:
-        Figures that say the same in short, as JSON values.
+        The number of images, the number of finite embeddings and their effective rank, as JSON values.
     """
     pixels, spread = None, None
-    told: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
     notes = []
     if dataset.images:
         pixels = _pixels(dataset.images)
-        told["images"] = dataset.images.rows()
+        summary["images"] = dataset.images.rows()
     else:
-        notes.append("no images beside the embeddings")
+        notes.append("no images.zarr in this folder")
     if dataset.embeddings:
         values, usable = embeddings_of(dataset.embeddings)
         if usable.sum() < 2:
-            raise InputError(f"{dataset.embeddings.path}: expected two embeddings or more, received {usable.sum()}")
+            raise InputError(f"{dataset.embeddings.path}: expected two finite embeddings, received {usable.sum()}")
         spread = _spread(values[usable])
-        told |= {"embeddings": int(usable.sum()), "effective_rank": spread[3]}
+        summary |= {"embeddings": int(usable.sum()), "effective_rank": spread[3]}
         notes.append(f"embedding weights: {weights_of(dataset.embeddings)}")
         if not usable.all():
-            notes.append(f"{(~usable).sum()} embeddings that are not finite are left out")
+            notes.append(f"{(~usable).sum()} embeddings with NaN or infinity are left out")
     else:
-        notes.append("no embeddings beside the images")
-    rows = (dataset.images or dataset.embedded()).rows()
+        notes.append("no embeddings.zarr in this folder")
+    rows = (dataset.images or dataset.store(EMBEDDINGS)).rows()
     caches.contents(path, pixels, spread, f"{dataset.name}: {rows} images", "; ".join(notes))
-    return told
+    return summary
 
 
 def _pixels(images: Store) -> dict[str, npt.NDArray[np.int64]]:
@@ -86,12 +87,12 @@ def _pixels(images: Store) -> dict[str, npt.NDArray[np.int64]]:
 
 
 def weights_of(embeddings: Store) -> str:
-    """Those of the embedding network, in a few words."""
+    """Describe the weights of the network that made the embeddings."""
     return recipe.label(embeddings.attributes().get("settings", {}))
 
 
 def embeddings_of(store: Store) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """All embeddings (n, features), and which of them are finite (n,)."""
+    """Return all embeddings (n, features), and whether each is finite (n,)."""
     values = np.empty(store.array("embedding").shape, np.float32)
     for start, stop, part in store.read_spans("embedding"):
         values[start:stop] = part
@@ -99,7 +100,7 @@ def embeddings_of(store: Store) -> tuple[npt.NDArray[np.float32], npt.NDArray[np
 
 
 def _spread(values: npt.NDArray[np.float32]) -> tuple[Any, Any, Any, float]:
-    """Norms, distances from the mean, singular values of the centred embeddings, and their effective rank."""
+    """Return norms, distances from the mean, singular values of the centred embeddings, and their effective rank."""
     mean = values.mean(axis=0, dtype=np.float64)
     products = np.zeros((len(mean), len(mean)))
     norms, distances = np.empty(len(values)), np.empty(len(values))
@@ -109,7 +110,6 @@ def _spread(values: npt.NDArray[np.float32]) -> tuple[Any, Any, Any, float]:
         block -= mean
         distances[start : start + BLOCK] = np.linalg.norm(block, axis=1)
         products += block.T @ block
-    # n centred embeddings span n - 1 dimensions; what is beyond is rounding.
-    variances = np.linalg.eigvalsh(products)[::-1][: len(values) - 1].clip(0)
-    singular = np.sqrt(variances)
+    # n centred embeddings span n - 1 dimensions; the other values are rounding.
+    singular = np.sqrt(np.linalg.eigvalsh(products)[::-1][: len(values) - 1].clip(0))
     return norms, distances, singular, effective_rank(singular)

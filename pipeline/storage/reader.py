@@ -62,7 +62,7 @@ class StoreReader:
                 )
             return {}
         try:
-            value = self.open().attrs.asdict().get(ATTRIBUTE)
+            value = open_group(self.path).attrs.asdict().get(ATTRIBUTE)
         except InputError:
             if ours:
                 return {}
@@ -85,17 +85,6 @@ class StoreReader:
                 "move it away and make it again, or use the version that made it"
             )
         return value
-
-    def open(self) -> zarr.Group:
-        """Open the zarr group for reading; raise InputError if it is missing or unreadable."""
-        try:
-            return zarr.open_group(self.path, mode="r", zarr_format=3)
-        except FileNotFoundError:
-            raise InputError(
-                f"{self.path}: expected a zarr store, received none; run the stage that makes it"
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{self.path}: expected a readable zarr store, received {error}; make it again") from None
 
     def array(self, name: str) -> "zarr.Array[Any]":
         """Open one of the store's arrays for reading."""
@@ -250,6 +239,22 @@ class StoreReader:
         return [self.path / "zarr.json", *(self.path / array.name / "zarr.json" for array in self.arrays)]
 
 
+def open_group(path: Path) -> zarr.Group:
+    """Open a zarr group for reading.
+
+    Raises:
+        InputError: it is missing or unreadable.
+    """
+    try:
+        return zarr.open_group(path, mode="r", zarr_format=3)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: expected a zarr store of DeepColor, received none; run the stage that makes it"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: expected a zarr store of DeepColor, received {error}; make it again") from None
+
+
 def _stamp(path: Path) -> tuple[int, ...]:
     try:
         status = path.stat()
@@ -268,7 +273,7 @@ def _opened(store: StoreReader, name: str, stamps: tuple[tuple[int, ...], ...]) 
     """Open an array, once while its metadata files keep their `stamps`: opening takes longer than reading an image."""
     try:
         with configuring, zarr.config.set(READING):
-            found = store.open()[name]
+            found = open_group(store.path)[name]
     except (KeyError, ValueError, TypeError):
         found = None
     if not isinstance(found, zarr.Array):

@@ -65,20 +65,6 @@ def test_json_comes_back_as_it_was_written(tmp_path):
     assert files.read_json(tmp_path / "a.json") == value
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [(None, "does not exist; run the stage"), (b"{", "is damaged"), (b"\xff", "is damaged"),
-     (b"[1]", "received a JSON list"), (b"[" * 100_000, "is damaged"), (b'{"a": 1}\n', "checksum mismatch")],
-)  # fmt: skip
-def test_a_json_file_that_cannot_be_used_is_named(tmp_path, content, expected):
-    path = tmp_path / "a.json"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match=expected) as caught:
-        files.read_json(path)
-    assert str(path) in str(caught.value)
-
-
 def test_csv_comes_back_as_text_with_unix_line_ends(tmp_path):
     path = tmp_path / "a.csv"
     files.write_csv(path, ("x", "y"), [{"x": 0.1, "y": 'a "b", c'}, {"x": float("nan"), "y": "ü"}])
@@ -87,16 +73,18 @@ def test_csv_comes_back_as_text_with_unix_line_ends(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
-    [(None, "does not exist"), (b"", "expected the columns x, y, received an empty file"),
-     (b"x,z\n1,2\n", "expected the columns x, y, received x, z"), (b"x,y\n\xff,1\n", "expected a CSV file")],
+    ("name", "content", "expected"),
+    [("a.json", None, "does not exist"), ("a.json", b"{", "is damaged"), ("a.json", b"\xff", "is damaged"),
+     ("a.json", b"[1]", "JSON list"), ("a.json", b"[" * 100_000, "is damaged"), ("a.json", b'{"a": 1}\n', "checksum"),
+     ("a.csv", None, "does not exist"), ("a.csv", b"", "x, y, received an empty file"),
+     ("a.csv", b"x,z\n1,2\n", "x, y, received x, z"), ("a.csv", b"x,y\n\xff,1\n", "expected a CSV file")],
 )  # fmt: skip
-def test_a_csv_file_that_cannot_be_used_is_named(tmp_path, content, expected):
-    path = tmp_path / "a.csv"
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, expected):
+    path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=expected) as caught:
-        files.read_csv(path, ("x", "y"))
+        files.read_json(path) if name == "a.json" else files.read_csv(path, ("x", "y"))
     assert str(path) in str(caught.value)
 
 

@@ -215,6 +215,6 @@ def test_an_unfinished_store_is_told_to_be_unfinished(wholes):
     dataset, _ = wholes
     dataset.images.manifest_path.unlink()
     assert [str(damage) for damage in verify([dataset.images.path])[1]] == [
-        f"{dataset.images.manifest_path}: missing: what it belongs to was deleted in part, or is not finished"
+        f"{dataset.images.manifest_path}: missing: the output is unfinished, or was partly deleted"
     ]
     assert dataset.images.record(0)
