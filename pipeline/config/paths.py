@@ -166,6 +166,12 @@ class SummaryFiles:
     pages = Under("report")  # the folder of the page
     page_manifest = Under("report.json")  # of page and pages; written last
     page_lock = Under(".report.lock")
+    old_scratch = Under(".report.new")  # left behind where version 0.1.0 was killed
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """How the names begin of everything that DeepColor writes here, apart from runs and hidden files."""
+        return self.page.name, self.pages.name, f"{self.text.stem}.", "sweep"
 
     @property
     def has_pages(self) -> bool:
@@ -181,8 +187,16 @@ class Paths(DatasetFiles):
         root = Path(config.root)
         self.models = root / "models"
         self.results = root / "results"  # see `SummaryFiles`
-        self.logs = root / "logs"  # output and cost of each stage in the workflow
+        self.logs = root / "logs"
 
     def model(self, run: str) -> Path:
         """``models/<run>/``, see `RunFiles`."""
         return self.models / run
+
+    def log(self, stage: str, name: str = "") -> str:
+        """The output of a stage in the workflow, for a dataset or a run."""
+        return str(self.logs / name / f"{stage}.log")
+
+    def benchmark(self, stage: str, name: str = "") -> str:
+        """The time and memory that Snakemake measured for the stage."""
+        return str(Path(self.log(stage, name)).with_suffix(".tsv"))

@@ -14,7 +14,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
 from pipeline.embedding import registry
-from pipeline.images.formats import EXTENSIONS
+from pipeline.images.formats import EXTENSIONS, MAX_MEGAPIXELS
 from pipeline.planning import estimate
 
 RUN = "arch3_lr1e-4"
@@ -38,7 +38,7 @@ datasets:
     kind: folder                # JPEG, PNG, WebP, TIFF, BMP and GIF, in subfolders too
     path: {folder}
     gray_below: 2.0             # photographs with less mean chroma (CIE Lab units) count as gray and are left out
-    max_megapixels: 300         # larger pictures are left out
+    max_megapixels: {megapixels:<11g} # larger pictures are left out
 
 limit: null                     # for a trial, a number of photographs to use
 
@@ -143,6 +143,7 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
         "threads": min(os.cpu_count() or 1, MOST_THREADS),
         "most_threads": MOST_THREADS,
         "official": registry.ENTRIES[schema.DEFAULT_NETWORK].weights_file,
+        "megapixels": MAX_MEGAPIXELS,
         "run": RUN,
         "seen": f"{epochs * _train(found):,}",
         "train": f"{_train(found):,}",

@@ -48,6 +48,7 @@ def write_report(
     _refuse_foreign(results)
     where = SummaryFiles(results)
     with locks.in_turn(where.page_lock):
+        files.remove(where.old_scratch)
         with files.new_folder(where.pages) as new:
             index = _build(results, new, pictures_of, progress or Silent())
             where.page_manifest.unlink(missing_ok=True)
@@ -74,7 +75,7 @@ def _refuse_foreign(results: Path) -> None:
         foreign.append(folder)
     entries = [path for path in sorted(results.iterdir()) if not path.name.startswith(".")]
     if not any(ResultFiles(path).metrics.exists() or ResultFiles(path).record.exists() for path in entries):
-        foreign += [path for path in entries if not path.name.startswith(("index.html", "report", "summary.", "sweep"))]
+        foreign += [path for path in entries if not path.name.startswith(where.prefixes)]
     if foreign:
         raise InputError(
             f"{results}: expected a folder of results, received {foreign[0].name}, which DeepColor did not write; "

@@ -355,9 +355,10 @@ def test_what_fails_leaves_the_old_page(fake, monkeypatch):
     assert {path: tree(fake.results)[path] for path in before} == before
     # A kill leaves its unfinished folder behind; the next run clears it away, and a run that is gone goes.
     (fake.results / ".report.tmp" / "data").mkdir(parents=True)
+    (fake.results / ".report.new" / "data").mkdir(parents=True)
     shutil.rmtree(fake.results / "base_lr1e-4")
     write_report(fake.results, fake.pictures)
-    assert not list(fake.results.glob(".report.[to]*"))
+    assert [path.name for path in fake.results.glob(".*")] == [".report.lock"]
     assert not (fake.results / "report" / "base_lr1e-4.html").exists()
     assert (fake.results / "report" / "base_lr1e-3.html").exists()
 

@@ -46,7 +46,6 @@ BASELINES = BaselineFiles(PATHS.baselines)
 RESULTS = str(PATHS.results)
 SUMMARY = SummaryFiles(PATHS.results)
 MODELS = str(PATHS.model("{run}"))
-LOGS = str(PATHS.logs)
 
 # Stage commands read the configuration from there; `params` only tell Snakemake when to run a rule again.
 os.environ.update(check.stage_environment(CONFIG))

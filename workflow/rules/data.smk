@@ -11,9 +11,9 @@ rule ingest:
         index=PATHS.index,
         report=PATHS.report,
     log:
-        f"{LOGS}/{CONFIG.dataset}/ingest.log",
+        PATHS.log("ingest", CONFIG.dataset),
     benchmark:
-        f"{LOGS}/{CONFIG.dataset}/ingest.tsv"
+        PATHS.benchmark("ingest", CONFIG.dataset)
     conda:
         "../../environment.yml"
     threads: CONFIG.workers
@@ -30,9 +30,9 @@ rule embed:
     output:
         manifest=PATHS.embeddings.manifest_path,
     log:
-        f"{LOGS}/{CONFIG.dataset}/embed.log",
+        PATHS.log("embed", CONFIG.dataset),
     benchmark:
-        f"{LOGS}/{CONFIG.dataset}/embed.tsv"
+        PATHS.benchmark("embed", CONFIG.dataset)
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
@@ -52,9 +52,9 @@ rule split:
         splits=PATHS.splits,
         manifest=manifest_of(PATHS.splits),
     log:
-        f"{LOGS}/{CONFIG.dataset}/split.log",
+        PATHS.log("split", CONFIG.dataset),
     benchmark:
-        f"{LOGS}/{CONFIG.dataset}/split.tsv"
+        PATHS.benchmark("split", CONFIG.dataset)
     conda:
         "../../environment.yml"
     params:
@@ -74,9 +74,9 @@ rule baselines:
         pictures=directory(BASELINES.pictures),
         manifest=BASELINES.manifest,
     log:
-        f"{LOGS}/{CONFIG.dataset}/baselines.log",
+        PATHS.log("baselines", CONFIG.dataset),
     benchmark:
-        f"{LOGS}/{CONFIG.dataset}/baselines.tsv"
+        PATHS.benchmark("baselines", CONFIG.dataset)
     conda:
         "../../environment.yml"
     threads: CONFIG.threads

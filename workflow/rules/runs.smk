@@ -10,9 +10,9 @@ rule train:
     output:
         RunFiles(Path(MODELS)).summary,
     log:
-        f"{LOGS}/{{run}}/train.log",
+        PATHS.log("train", "{run}"),
     benchmark:
-        f"{LOGS}/{{run}}/train.tsv"
+        PATHS.benchmark("train", "{run}")
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
@@ -42,9 +42,9 @@ rule evaluate:
             )
         ),
     log:
-        f"{LOGS}/{{run}}/evaluate.log",
+        PATHS.log("evaluate", "{run}"),
     benchmark:
-        f"{LOGS}/{{run}}/evaluate.tsv"
+        PATHS.benchmark("evaluate", "{run}")
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
@@ -61,7 +61,7 @@ rule summary:
     output:
         touch(summary_marker()),
     log:
-        f"{LOGS}/summary.log",
+        PATHS.log("summary"),
     conda:
         "../../environment.yml"
     shell:
@@ -77,9 +77,9 @@ rule report:
     output:
         SUMMARY.page,
     log:
-        f"{LOGS}/report.log",
+        PATHS.log("report"),
     benchmark:
-        f"{LOGS}/report.tsv"
+        PATHS.benchmark("report")
     conda:
         "../../environment.yml"
     shell:
