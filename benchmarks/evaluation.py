@@ -17,7 +17,7 @@ from pipeline.config import schema  # noqa: E402
 from pipeline.config.runs import Run  # noqa: E402
 from pipeline.evaluation.baselines import score_baselines  # noqa: E402
 from pipeline.networks import builder  # noqa: E402
-from pipeline.networks.inputs import Given, predict  # noqa: E402
+from pipeline.networks.inputs import ImageBatch, predict  # noqa: E402
 from pipeline.results import evaluate as evaluation  # noqa: E402
 from pipeline.training.train import train  # noqa: E402
 
@@ -36,7 +36,7 @@ def evaluate() -> list[Line]:
 
         def forward() -> None:
             for start in range(0, len(lightness), settings.batch_size):
-                predict(model, Given(lightness[start : start + settings.batch_size]))
+                predict(model, ImageBatch(lightness[start : start + settings.batch_size]))
 
         few()
         forward()

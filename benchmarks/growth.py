@@ -101,7 +101,7 @@ def _embed(folder: Path, n: int) -> Callable[[], Any]:
     def run() -> None:
         files.remove(embeddings.path)
         files.remove(embeddings.records)
-        with mock.patch.multiple(embed, _load=_stub, ROWS_OF_SANITY=SPREAD):
+        with mock.patch.multiple(embed, _load=_stub, SPREAD_ROWS=SPREAD):
             embed.embed(images, embeddings, schema.Embedding())
 
     return run

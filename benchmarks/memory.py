@@ -120,7 +120,7 @@ def growth() -> list[Line]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_archive(folder / "archive", MANY)
-        spread = f"from pipeline.embedding import embed\nembed.ROWS_OF_SANITY = {SPREAD}\n"
+        spread = f"from pipeline.embedding import embed\nembed.SPREAD_ROWS = {SPREAD}\n"
         few, many = (peaks(folder, n, spread) for n in (FEW, MANY))
     told = {
         "embed": f"With a stub in the place of the network, and the spread of {SPREAD} embeddings.",

@@ -19,7 +19,7 @@ from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE, NEUTRAL, UInt8
 from pipeline.images.light import Levels
 from pipeline.images.photographs import Photograph
-from pipeline.networks.inputs import Given, names_of, predict, stored
+from pipeline.networks.inputs import ImageBatch, names_of, predict, stored
 from pipeline.results.record import read_record
 
 
@@ -179,7 +179,7 @@ class Colorizer:
             square = small if shown == (SIZE, SIZE) else prepare.lightness(seen, (SIZE, SIZE))
             embedded = self._embed(square[None])
         padded = prepare.padded(small)
-        (ab,) = predict(self._network, Given(padded[None], embedded))
+        (ab,) = predict(self._network, ImageBatch(padded[None], embedded))
         ab = np.clip(np.nan_to_num(ab, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL), 0, 255) - np.float32(NEUTRAL)
         guide = padded.astype(np.float32) / np.float32(2.55)
         step = 2 if self._doubled else 1

@@ -21,7 +21,7 @@ from pipeline.dataset.sources.open import open_source
 from pipeline.evaluation import metrics
 from pipeline.images import lab, prepare
 from pipeline.images.lab import UInt8
-from pipeline.networks.inputs import Given, names_of, predict, stored
+from pipeline.networks.inputs import ImageBatch, names_of, predict, stored
 from pipeline.results.record import read_record
 from pipeline.storage.layouts import VECTOR
 
@@ -214,7 +214,7 @@ def _cases(network: Any, embed: Any, lightness: UInt8) -> Iterator[_Case]:
     for batch in (*whole, *(each[None, -height:, :width] for each in lightness)):
         embedded = {} if embed is None else embed(batch)
         rows, columns = batch.shape[1:]
-        yield _Case(batch, embedded, predict(network, Given(prepare.padded(batch), embedded))[:, :rows, :columns])
+        yield _Case(batch, embedded, predict(network, ImageBatch(prepare.padded(batch), embedded))[:, :rows, :columns])
 
 
 def _check(cases: list[_Case], answer: Any, form: Form) -> dict[str, Any]:

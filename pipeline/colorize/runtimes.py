@@ -97,7 +97,7 @@ def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[
         shape = tf.shape(lightness)
         seen = tf.cast(_with_edges_repeated(lightness), tf.float32)
         found = embed(lightness, training=False) if embed else dict(zip(outputs, embedded, strict=True))
-        given = inputs.arrays(names, inputs.Given(seen, found))
+        given = inputs.arrays(names, inputs.ImageBatch(seen, found))
         return {"ab": inner(given, training=False)[:, : shape[1], : shape[2]]}
 
     signature = [tf.TensorSpec((None, None, None), tf.uint8, name="lightness")]

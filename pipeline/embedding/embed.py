@@ -27,7 +27,7 @@ from pipeline.storage.store import Store
 if TYPE_CHECKING:
     from pipeline.embedding.network import EmbeddingNetwork
 
-ROWS_OF_SANITY = 2048
+SPREAD_ROWS = 2048
 
 log = logging.getLogger("deepcolor")
 _loading = threading.Lock()
@@ -125,7 +125,7 @@ def embed(
         _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=2,
         networks=True, progress=progress,
     )  # fmt: skip
-    rows = np.linspace(0, store.rows() - 1, min(store.rows(), ROWS_OF_SANITY)).round().astype(int)
+    rows = np.linspace(0, store.rows() - 1, min(store.rows(), SPREAD_ROWS)).round().astype(int)
     sanity = spread(np.asarray(store.array(VECTOR).oindex[rows]))
     store.complete({"images": source["fingerprint"], "weights": network.weights_facts(saved), "spread": sanity})
     log.info(

@@ -72,7 +72,7 @@ def score_baselines(
     colours = statistics.count_colours(images, [row["partition"] for row in table])
     bins = {name: metrics.bin_counts(counts) for name, counts in colours.items()}
     data = Dataset(images, table, _rarity(bins))
-    known = predictors.Known(images, data.partitions, data.groups, colours, seed)
+    known = predictors.BaselineInputs(images, data.partitions, data.groups, colours, seed)
     recognised = Recognition.of(embedding, data.partitions)
 
     where.manifest.unlink(missing_ok=True)

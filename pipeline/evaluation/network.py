@@ -8,7 +8,7 @@ from pipeline.evaluation.predictors import Batch, partners
 from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL
 from pipeline.evaluation.scoring import Dataset
 from pipeline.networks.halves import Halves
-from pipeline.networks.inputs import Given, predict
+from pipeline.networks.inputs import ImageBatch, predict
 
 Answers = dict[str, npt.NDArray[np.float32]]
 
@@ -38,7 +38,7 @@ class Network:
         other = self._dataset.embedded(self._partners[batch.rows])
         means = {name: np.broadcast_to(mean, batch.embedded[name].shape) for name, mean in self._means.items()}
         embedded = {MODEL: batch.embedded, EMBEDDING_SHUFFLED: other, EMBEDDING_MEAN: means}
-        return self._halves(Given(batch.truth.lightness), embedded)
+        return self._halves(ImageBatch(batch.truth.lightness), embedded)
 
     @property
     def penalty(self) -> float:
@@ -47,4 +47,4 @@ class Network:
 
     def own(self, batch: Batch) -> npt.NDArray[np.float32]:
         """What the network answers, ab (k, H, W, 2), by the whole model."""
-        return predict(self._model, Given(batch.truth.lightness, batch.embedded))
+        return predict(self._model, ImageBatch(batch.truth.lightness, batch.embedded))

@@ -49,7 +49,7 @@ Predictor = Callable[[Batch], Mapping[str, Ab]]  # (k, H, W, 2) in 8-bit units, 
 
 
 @dataclass(frozen=True)
-class Known:
+class BaselineInputs:
     """The data from which baselines are made.
 
     Attributes:
@@ -82,7 +82,7 @@ class Baseline:
     name: str
     label: str
     meaning: str
-    make: Callable[[Known], Callable[[Batch], Ab]]
+    make: Callable[[BaselineInputs], Callable[[Batch], Ab]]
     is_colour: bool = True
 
 
@@ -125,21 +125,21 @@ def _constant(a: float, b: float) -> Callable[[Batch], Ab]:
     return lambda batch: constant_answer(a, b, batch.truth.lightness.shape)
 
 
-def _mean(known: Known) -> Callable[[Batch], Ab]:
+def _mean(known: BaselineInputs) -> Callable[[Batch], Ab]:
     return _constant(*mean_ab(known.colours["train"]))
 
 
-def _ceiling(known: Known) -> Callable[[Batch], Ab]:
+def _ceiling(known: BaselineInputs) -> Callable[[Batch], Ab]:
     return lambda batch: ceiling_answer(batch.truth.ab)
 
 
-def _majority(known: Known) -> Callable[[Batch], Ab]:
+def _majority(known: BaselineInputs) -> Callable[[Batch], Ab]:
     counts = known.colours["train"]
     larger_b = np.triu(counts, 1).sum()  # pixels with b > a
     return _constant(0, int(2 * larger_b > counts.sum()))
 
 
-def _shuffled(known: Known) -> Callable[[Batch], Ab]:
+def _shuffled(known: BaselineInputs) -> Callable[[Batch], Ab]:
     other = partners(known.groups, known.seed)
     return lambda batch: known.images.read_rows("ab", other[batch.rows])
 
@@ -159,7 +159,7 @@ for _baseline in (
 BUILT_IN = tuple(BASELINES)
 
 
-def baselines(known: Known) -> Predictor:
+def baselines(known: BaselineInputs) -> Predictor:
     """All registered baselines as one predictor."""
     made = {name: baseline.make(known) for name, baseline in BASELINES.items()}
     return lambda batch: {name: answer(batch) for name, answer in made.items()}

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.networks.inputs import INPUTS, Given, arrays, names_of
+from pipeline.networks.inputs import INPUTS, ImageBatch, arrays, names_of
 
 
 class Halves:
@@ -38,7 +38,9 @@ class Halves:
         self._names = tuple(tensor.name for tensor in inputs)
         self._second = keras.Model([*encoded, *inputs], copy.output)
 
-    def __call__(self, given: Given, embedded: Mapping[str, Mapping[str, Any]]) -> dict[str, npt.NDArray[np.float32]]:
+    def __call__(
+        self, given: ImageBatch, embedded: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, npt.NDArray[np.float32]]:
         """The network's answers, ab (n, H, W, 2), by name.
 
         Args:

@@ -18,13 +18,13 @@ Outputs = Mapping[str, tuple[int, ...]]  # of an embedding network: the shape of
 
 
 @dataclass(frozen=True)
-class Given:
-    """What is known of a batch of n images: NumPy arrays, or tensors, also those of a traced graph.
+class ImageBatch:
+    """A batch of n images from which inputs are computed, as NumPy arrays, tensors, or tensors of a traced graph.
 
     Attributes:
         lightness: L (n, H, W), any number type, 0..255.
-        embedded: outputs of the embedding network, (n, ...), by the name that they are stored by.
-        ab: (n, H, W, 2), any number type, in 8-bit units; None where it is not known.
+        embedded: stored outputs of the embedding network, (n, ...) by name as in `Entry.outputs`.
+        ab: (n, H, W, 2), any number type, 8-bit units; None if unknown.
     """
 
     lightness: Any
@@ -40,14 +40,14 @@ class Input:
         name: in architectures and in the network.
         shape: of one image's entry: (None, None, c) comes in with L, (c,) at the fusion.
         dtype: what it is cast to.
-        of: from what is `Given`, by what arrays and tensors have in common: operators, slices and `as_picture`.
+        of: from what is `ImageBatch`, by what arrays and tensors have in common: operators, slices and `as_picture`.
         stored: the outputs of the embedding network that `of` takes.
     """
 
     name: str
     shape: Shape
     dtype: str
-    of: Callable[[Given], Any]
+    of: Callable[[ImageBatch], Any]
     stored: tuple[str, ...] = ()
 
 
@@ -68,7 +68,7 @@ register(Input("L", (None, None, 1), "float32", lambda given: as_picture(given.l
 register(Input("embedding", (1000,), "float32", lambda given: given.embedded["embedding"], stored=("embedding",)))
 
 
-def arrays(names: Iterable[str], given: Given) -> dict[str, Any]:
+def arrays(names: Iterable[str], given: ImageBatch) -> dict[str, Any]:
     """The inputs of these names."""
     return {name: INPUTS[name].of(given) for name in names}
 
@@ -79,7 +79,7 @@ def shapes(names: Iterable[str], outputs: Outputs | None = None) -> dict[str, Sh
     if outputs is None:
         return found
     embedded = {output: np.zeros((1, *shape), np.float32) for output, shape in outputs.items()}
-    given = Given(np.zeros((1, 8, 8), np.uint8), embedded, np.zeros((1, 8, 8, 2), np.uint8))
+    given = ImageBatch(np.zeros((1, 8, 8), np.uint8), embedded, np.zeros((1, 8, 8, 2), np.uint8))
     return {
         name: tuple(known and size for known, size in zip(found[name], array.shape[1:], strict=True))
         for name, array in arrays(names, given).items()
@@ -96,6 +96,6 @@ def names_of(model: Any) -> tuple[str, ...]:
     return tuple(tensor.name for tensor in model.inputs)
 
 
-def predict(model: Any, given: Given) -> npt.NDArray[np.float32]:
+def predict(model: Any, given: ImageBatch) -> npt.NDArray[np.float32]:
     """A Keras model's answer to a batch, ab (n, H, W, 2) in 8-bit units."""
     return np.asarray(model.predict_on_batch(arrays(names_of(model), given)), np.float32)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pipeline.core import files
 from pipeline.images.lab import UInt8
-from pipeline.networks.inputs import Given, arrays
+from pipeline.networks.inputs import ImageBatch, arrays
 
 if TYPE_CHECKING:
     from pipeline.storage.store import Store
@@ -42,9 +42,11 @@ class Examples:
         """Of all arrays."""
         return sum(array.nbytes for array in (self.lightness, self.ab, *self.embedded.values()))
 
-    def given(self, rows: Any) -> Given:
+    def given(self, rows: Any) -> ImageBatch:
         """What the inputs of a network are made from, of some rows."""
-        return Given(self.lightness[rows], {name: array[rows] for name, array in self.embedded.items()}, self.ab[rows])
+        return ImageBatch(
+            self.lightness[rows], {name: array[rows] for name, array in self.embedded.items()}, self.ab[rows]
+        )
 
 
 def load(

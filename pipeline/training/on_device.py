@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from pipeline.networks import backend
-from pipeline.networks.inputs import Given, arrays, names_of
+from pipeline.networks.inputs import ImageBatch, arrays, names_of
 from pipeline.training import batches
 
 IMAGES_PER_CALL = 1024
@@ -59,7 +59,7 @@ def _in_turn(step: Any, names: Sequence[str], state: Any, data: Any) -> tuple[An
 
     def one(state: Any, rows: Any) -> tuple[Any, Any]:
         taken = {"lightness": call["lightness"], "embedded": call["embedded"], "ab": ab}
-        given = Given(**keras.tree.map_structure(lambda array: keras.ops.take(array, rows, axis=0), taken))
+        given = ImageBatch(**keras.tree.map_structure(lambda array: keras.ops.take(array, rows, axis=0), taken))
         logs, state = step(state, (arrays(names, given), given.ab))
         return state, logs
 

@@ -10,7 +10,7 @@ from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 from pipeline.networks import heads
 from pipeline.networks.heads import HEADS, Head
-from pipeline.networks.inputs import Given, predict
+from pipeline.networks.inputs import ImageBatch, predict
 from pipeline.networks.notation import resolve
 
 LAYERS = {"encoder": "4/2", "fusion": "1x1:4"}
@@ -43,7 +43,7 @@ def more(head, decoder="4 2 ^"):
 def given(n=3, seed=0):
     rng = np.random.default_rng(seed)
     lightness = rng.integers(0, 256, (n, 8, 8), dtype=np.uint8)
-    return Given(lightness, {"embedding": rng.normal(size=(n, 1000)).astype(np.float32)}), rng.uniform(
+    return ImageBatch(lightness, {"embedding": rng.normal(size=(n, 1000)).astype(np.float32)}), rng.uniform(
         0, 255, (n, 8, 8, 2)
     ).astype(np.uint8)
 

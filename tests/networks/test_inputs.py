@@ -8,7 +8,7 @@ import pytest
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 from pipeline.networks import inputs
-from pipeline.networks.inputs import Given, Input, arrays, as_picture, names_of, predict
+from pipeline.networks.inputs import ImageBatch, Input, arrays, as_picture, names_of, predict
 from pipeline.networks.notation import input_names, parameters, resolve
 
 LAYERS = {"encoder": "4/2 1x1:6", "fusion": "1x1:5 3x3:4", "decoder": "^ 4 5x5:2"}
@@ -33,7 +33,7 @@ def given(n=2, height=16, width=24, seed=0):
     rng = np.random.default_rng(seed)
     embedded = {"embedding": rng.normal(size=(n, 1000)), "map": rng.normal(size=(n, 2, 2, 3))}
     lightness = rng.integers(0, 256, (n, height, width), dtype=np.uint8)
-    return Given(lightness, {name: values.astype(np.float32) for name, values in embedded.items()})
+    return ImageBatch(lightness, {name: values.astype(np.float32) for name, values in embedded.items()})
 
 
 def build(names, **options):
@@ -85,7 +85,7 @@ def test_the_halves_are_the_model_and_leave_it_as_it_is(keras, names):
     found = halves(one, {"own": one.embedded, "other's": other.embedded})
     np.testing.assert_allclose(found["own"], predict(model, one), rtol=1e-6, atol=1e-5)
     np.testing.assert_allclose(
-        found["other's"], predict(model, Given(one.lightness, other.embedded)), rtol=1e-6, atol=1e-5
+        found["other's"], predict(model, ImageBatch(one.lightness, other.embedded)), rtol=1e-6, atol=1e-5
     )
     assert np.abs(found["own"] - found["other's"]).max() > 1e-3
     model.get_layer("ab").bias.assign([0.0, 0.0])
