@@ -14,35 +14,30 @@ COLUMNS = ("metric", "one", "other", "difference", "low", "high", "verdict")
 
 
 def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[dict[str, Any]], str]:
-    """The metrics of two runs on the same images, and their paired differences.
-
-    Args:
-        one: ``results/<run>/``.
-        other: the same of another run.
-        partition: one of `pipeline.config.partitions.PARTITIONS`.
+    """Compare two runs, each ``results/<run>/``, on the same images.
 
     Returns:
-        Rows with `COLUMNS`, and why there is no interval, or "". The verdict is on `one`; low and high are None without
-        an interval.
+        Rows with `COLUMNS`, and the reason why there is no interval, or "". Differences and verdicts are those of `one`
+        against `other`; low and high are None without an interval.
 
     Raises:
-        InputError: results are missing, or are of other images or another split.
+        InputError: results are missing, or the runs were scored on different images or splits.
     """
     records = [read_record(path) for path in (one, other)]
     images = [_images(record) for record in records]
     if images[0] != images[1] or None in images[0].values():
         raise InputError(
-            f"{one} and {other} were scored on other images or another split ({images[0]}, {images[1]}); "
+            f"{one} and {other} were scored on different images or splits ({images[0]}, {images[1]}); "
             "compare runs of one dataset and one split"
         )
-    found = [read_images(path) for path in (one, other)]
-    if found[0].rows != found[1].rows or any(scores.MODEL not in run.answers for run in found):
-        raise InputError(f"{one} and {other}: per_image.csv does not hold the same images; evaluate both runs again")
+    runs = [read_images(path) for path in (one, other)]
+    if runs[0].rows != runs[1].rows or any(scores.MODEL not in run.answers for run in runs):
+        raise InputError(f"{one} and {other}: per_image.csv contains different images; evaluate both runs again")
     seed = (records[0].get("seeds") or {}).get("evaluation", 0)
-    chosen = [s for s in scores.samples(found[0].partitions, found[0].groups, seed) if s.partition == partition]
+    chosen = [s for s in scores.samples(runs[0].partitions, runs[0].groups, seed) if s.partition == partition]
     if not chosen:
         raise InputError(f"{one}: expected images of the partition {partition}, received none")
-    over = scores.summed({name: run.answers[scores.MODEL] for name, run in zip("ab", found, strict=True)}, chosen)
+    over = scores.summed({name: run.answers[scores.MODEL] for name, run in zip("ab", runs, strict=True)}, chosen)
     here = over[partition]
     rows = []
     for metric in here["a"]:
@@ -56,12 +51,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
 
 
 def other_settings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """In what two runs differ besides their names and their data, ``key: one, other`` each.
-
-    Args:
-        one: the run.yaml of a run; what it does not tell is taken to be equal where neither tells it.
-        other: that of another one.
-    """
+    """List the settings in which two run.yaml differ, besides names and data, as ``key: one, other``."""
     return differing(_decisive(one), _decisive(other), between="")
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,47 +14,30 @@ from pipeline.results.read import RunResults
 from pipeline.results.tables import MISSING, Table
 
 METRICS = ("rmse", "accuracy", "ciede2000")
-# Whose spread is given: partition and metric of the run's own answer.
+# Partition and metric of the scores whose spread over seeds is reported.
 OVER_SEEDS = (("validation", "rmse"), ("validation", "accuracy"), ("test", "accuracy"), ("test", "rmse"),
               ("test", "ciede2000"))  # fmt: skip
 
 
-class Spread(NamedTuple):
-    """Runs that differ in their seed alone: the name without it, and by `OVER_SEEDS` mean ± standard deviation."""
+def over_seeds(tables: Iterable[Table]) -> list[list[str]]:
+    """Summarise runs that differ only in the seed of their training.
 
-    name: str
-    dataset: str
-    seeds: int
-    cells: list[str]
-
-
-class Contrast(NamedTuple):
-    """A metric of a run minus that of the same network without the embedding, on the test images, as text."""
-
-    run: str
-    without: str
-    metric: str
-    difference: str
-    interval: str
-    verdict: str
+    Returns:
+        Rows: the run's name without its seed, the dataset, the number of seeds, and mean ± standard deviation of each
+        of `OVER_SEEDS`.
+    """
+    rows = []
+    for name, runs in (same for table in tables for same in _by_experiment(table) if len(same[1]) > 1):
+        cells = []
+        for partition, metric in OVER_SEEDS:
+            values = [run.score(partition, metric).value for run in runs]
+            cells.append(f"{number(float(np.mean(values)), metric)} ± {number(float(np.std(values, ddof=1)), metric)}")
+        rows.append([name, runs[0].dataset, str(len(runs)), *cells])
+    return rows
 
 
-def over_seeds(tables: Iterable[Table]) -> list[Spread]:
-    """How far apart runs are that differ only in the seed of their training."""
-    found = []
-    for name, runs in (alike for table in tables for alike in _alike(table)):
-        if len(runs) > 1:
-            cells = []
-            for partition, metric in OVER_SEEDS:
-                values = [run.score(partition, metric).value for run in runs]
-                both = float(np.mean(values)), float(np.std(values, ddof=1))
-                cells.append(" ± ".join(number(value, metric) for value in both))
-            found.append(Spread(name, runs[0].dataset, len(runs), cells))
-    return found
-
-
-def _alike(table: Table) -> list[tuple[str, list[RunResults]]]:
-    """The runs of a table that have equal settings but for the seed, under the name that they have without it."""
+def _by_experiment(table: Table) -> list[tuple[str, list[RunResults]]]:
+    """Group the runs of a table whose settings differ at most in the seed; return their name without it, and them."""
     found: list[tuple[Run, list[RunResults]]] = []
     for result in table.runs:
         if result.run is None:
@@ -70,22 +52,26 @@ def _alike(table: Table) -> list[tuple[str, list[RunResults]]]:
     return [(run.name, results) for run, results in found]
 
 
-def without_embedding(results: Path, runs: Iterable[RunResults]) -> list[Contrast]:
-    """Runs against the same network trained without the embedding."""
-    by_run = {run.run: run for run in runs if run.run}
-    found = []
-    for settings, run in by_run.items():
-        twin = by_run.get(replace(settings, embedding=False))
+def without_embedding(results: Path, runs: Iterable[RunResults]) -> list[list[str]]:
+    """Compare runs on the test images with the same network trained without the embedding.
+
+    Returns:
+        Rows: the run, its twin without the embedding, metric, difference, 95 % interval and verdict.
+    """
+    by_settings = {run.run: run for run in runs if run.run}
+    rows = []
+    for settings, run in by_settings.items():
+        twin = by_settings.get(replace(settings, embedding=False))
         if twin and settings.embedding:
             try:
-                found += list(_contrasts(results, run, twin))
+                rows += [[run.name, twin.name, *cells] for cells in _differences(results, run, twin)]
             except InputError as error:
-                told = str(error).replace(f"{results}/", "")
-                found.append(Contrast(run.name, twin.name, term("rmse").label, MISSING, MISSING, told))
-    return found
+                reason = str(error).replace(f"{results}/", "")
+                rows.append([run.name, twin.name, term("rmse").label, MISSING, MISSING, reason])
+    return rows
 
 
-def _contrasts(results: Path, run: RunResults, twin: RunResults) -> Iterator[Contrast]:
+def _differences(results: Path, run: RunResults, twin: RunResults) -> Iterator[tuple[str, str, str, str]]:
     # Settings of the embedding are recorded for the twin too, which does not use them.
     other = [text for text in other_settings(run.record, twin.record) if not text.startswith("embeddings.")]
     if other:
@@ -97,5 +83,4 @@ def _contrasts(results: Path, run: RunResults, twin: RunResults) -> Iterator[Con
         if row["low"] is not None:
             interval = " to ".join(number(row[end], metric, sign=True) for end in ("low", "high"))
         difference = number(row["difference"], metric, sign=True)
-        verdict = f"with the embedding: {row['verdict']}"
-        yield Contrast(run.name, twin.name, term(metric).label, difference, interval, verdict)
+        yield term(metric).label, difference, interval, f"with the embedding: {row['verdict']}"

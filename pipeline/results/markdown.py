@@ -11,30 +11,29 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def environment() -> Environment:
-    """The templates' environment; text that is filled in is shown as it is, see `literal`."""
+    """Return the environment of the templates; values are inserted as `literal` text."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,  # noqa: S701 - it is no HTML; `literal` does it for Markdown
+        autoescape=False,  # noqa: S701 - not HTML; `literal` escapes Markdown
         finalize=literal,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals["table"] = table
     made.filters.update(code=code, plain=plain, count=lambda number: f"{int(number):,}")
     return made
 
 
 def literal(value: object) -> object:
-    """Text that Markdown shows as it is, in one line, whatever it holds; `Markup` and what is no text stay."""
+    """Escape text so that Markdown shows it unchanged, in one line; return `Markup` and other types as they are."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return re.sub(r"([\\`*_\[\]<>|~&$#])", r"\\\1", _line(value))
 
 
 def code(value: object) -> Markup:
-    """Text as a code span, in which nothing is a link or markup, and which no text can end. Not for tables."""
+    """Make text a code span that no text can end, so nothing in it is a link or markup. Not for tables."""
     text = _line(str(value))
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     edge = " " if text.startswith("`") or text.endswith("`") or text != text.strip() else ""
@@ -42,13 +41,14 @@ def code(value: object) -> Markup:
 
 
 def plain(value: object) -> Markup:
-    """Text of our own, or one that stays readable outside of Markdown, for a cell of a table."""
+    """Make trusted text, or text that must stay readable outside Markdown, fit for a table's cell."""
     return Markup(" ".join(str(value).split()).replace("|", "\\|"))  # noqa: S704 - of Markdown
 
 
 def table(headings: Sequence[object], alignments: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """A table of `plain` cells; alignments as ":--" or "--:"."""
-    lines = [[plain(cell) for cell in headings], alignments, *([plain(cell) for cell in row] for row in rows)]
+    """Return a table of `plain` cells, or empty text without rows; alignments are ":--" or "--:"."""
+    body = [[plain(cell) for cell in row] for row in rows]
+    lines = [[plain(cell) for cell in headings], alignments, *body] if body else []
     return Markup("\n".join(f"| {' | '.join(line)} |" for line in lines))  # noqa: S704 - of Markdown
 
 

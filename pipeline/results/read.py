@@ -1,11 +1,12 @@
-"""What ``results/<run>/`` holds, read for the summary, the page, the comparison and the model card.
+"""Reading ``results/<run>/`` for the summary, the page, the comparison and the model card.
 
-`read_run` reads as much as it can: what is missing or damaged becomes a sentence. `read_images` and
-`pipeline.results.record.read_record` refuse instead.
+`read_run` reads as much as it can, and describes what is missing or damaged in a sentence. `read_images` and
+`pipeline.results.record.read_record` raise an error instead.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,26 +22,28 @@ from pipeline.evaluation.scores import MODEL
 from pipeline.images import jpeg
 from pipeline.results.record import read_record
 
-OF_AN_IMAGE = ("ciede2000", "rmse", "psnr", "ssim", "accuracy")  # metrics that the page shows of a single image
+IMAGE_METRICS = ("ciede2000", "rmse", "psnr", "ssim", "accuracy")  # shown for each image on the page
 
 
 class Score(NamedTuple):
-    """A value and the ends of its 95 % interval, None where there is none."""
+    """A value and its 95 % interval; the ends are None without an interval."""
 
     value: float
     low: float | None = None
     high: float | None = None
 
     @classmethod
-    def of(cls, row: Mapping[str, str]) -> "Score":
-        """That of a row of metrics.csv or differences.csv."""
-        low, high = (float(row[end]) if row[end] else None for end in ("low", "high"))
-        return cls(float(row["value"]), low, high)
+    def of(cls, row: Mapping[str, str], where: str = "") -> "Score":
+        """Return the score in a row of metrics.csv or differences.csv; an error names `where` it is."""
+        try:
+            return cls(float(row["value"]), *(float(row[end]) if row[end] else None for end in ("low", "high")))
+        except (TypeError, ValueError):
+            raise InputError(f"{where}: expected numbers, received {row['value']!r}; make the file again.") from None
 
 
 @dataclass(frozen=True)
 class Images:
-    """The test images by row: ids, and the metrics of the run's own answer (nan where there is none)."""
+    """The test images in the order of their rows in the store, with the metrics of the model (NaN if it diverged)."""
 
     rows: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
@@ -49,17 +52,17 @@ class Images:
 
 @dataclass
 class RunResults:
-    """One folder of results, as far as it can be read.
+    """The results of a run, as far as they can be read.
 
     Attributes:
-        record: run.yaml.
-        rows: those of metrics.csv, as text.
+        record: contents of run.yaml.
+        rows: rows of metrics.csv, as text.
         scores: the same by partition, answer and metric.
         counts: number of images by partition.
-        no_interval: by partition, why there are values without an interval.
-        differences: the rows of differences.csv, as text.
+        no_interval: by partition, the reasons why values have no interval.
+        differences: rows of differences.csv, as text.
         groups: number of groups of images by partition.
-        problems: what could not be read, a sentence each, by the file's name.
+        problems: by file name, a sentence about what cannot be read.
     """
 
     folder: Path
@@ -71,16 +74,16 @@ class RunResults:
     no_interval: dict[str, list[str]] = field(default_factory=dict)
     differences: list[dict[str, str]] = field(default_factory=list)
     images: Images = field(default_factory=Images)
-    groups: dict[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
     def score(self, partition: str, metric: str, answer: str = MODEL) -> Score:
-        """A score; nan without an interval where there is none."""
+        """Return a score; a missing one is NaN without an interval."""
         return self.scores.get((partition, answer, metric), Score(math.nan))
 
     @cached_property
     def run(self) -> Run | None:
-        """What its recorded settings, or else its name, say of the run; None where neither does."""
+        """The run as its recorded settings, or else its name, describe it; None if neither does."""
         settings = self.record.get("settings")
         try:
             return Run.of_settings({"run": self.name, **(settings if isinstance(settings, Mapping) else {})})
@@ -89,19 +92,19 @@ class RunResults:
 
     @property
     def dataset(self) -> str:
-        """The name of its dataset, which can be that of a folder; else "unknown"."""
+        """The name of the dataset, or "unknown" if it is missing or cannot be a folder's name."""
         name = str(self.record.get("dataset") or (self.rows[0]["dataset"] if self.rows else "unknown"))
         return name if name.isprintable() and "/" not in name and name not in ("", ".", "..") else "unknown"
 
     @property
     def findings(self) -> list[str]:
-        """The sentences of run.yaml."""
-        found = self.record.get("findings")
-        return [str(sentence) for sentence in found] if isinstance(found, list) else []
+        """The findings in run.yaml."""
+        findings = self.record.get("findings")
+        return [str(sentence) for sentence in findings] if isinstance(findings, list) else []
 
     @property
     def one_colour(self) -> bool:
-        """Whether its network answers one colour everywhere."""
+        """Whether the network predicts one colour everywhere."""
         return any(sentence.startswith(paired.ONE_COLOUR) for sentence in self.findings)
 
     @property
@@ -111,13 +114,13 @@ class RunResults:
 
     @property
     def weights(self) -> str:
-        """Weights of the embedding network: random, imagenet, a file, or unknown."""
+        """Weights of the embedding network: random, imagenet, file, none or unknown."""
         embedding = self.record.get("embedding")
         return str(embedding.get("weights", "unknown")) if isinstance(embedding, Mapping) else "unknown"
 
     @property
-    def compared(self) -> list[dict[str, Any]]:
-        """The rows of differences.csv; where there are none, differences of the scores, which have no interval."""
+    def compared(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of differences.csv; without them, the differences of the scores, which have no interval."""
         return self.differences or [
             {
                 "partition": partition,
@@ -133,24 +136,24 @@ class RunResults:
 
     @property
     def scored_on(self) -> str:
-        """Text that is equal for runs scored on equal images and splits: two baselines' errors; empty without these."""
-        known = {p: [self.score(p, "rmse", answer).value for answer in (GRAY, MEAN)] for p in sorted(self.counts)}
-        return " ".join(f"{p} {v:.6g}" for p, values in known.items() for v in values if not math.isnan(v))
+        """Text that is equal for runs scored on the same images and split: the errors of two baselines, if any."""
+        errors = [(p, self.score(p, "rmse", answer).value) for p in sorted(self.counts) for answer in (GRAY, MEAN)]
+        return " ".join(f"{partition} {error:.6g}" for partition, error in errors if not math.isnan(error))
 
     @cached_property
     def pictures(self) -> frozenset[int]:
-        """The rows whose predicted picture is there."""
+        """The rows that have a predicted picture."""
         return pictures(ResultFiles(self.folder).pictures)
 
     @cached_property
     def files(self) -> dict[str, int]:
-        """Name and size in bytes of every file of the folder."""
-        found = sorted(path for path in self.folder.iterdir() if path.is_file() and not path.name.startswith("."))
-        return {path.name: path.stat().st_size for path in found}
+        """Size in bytes of each file in the folder, by name."""
+        paths = sorted(path for path in self.folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        return {path.name: path.stat().st_size for path in paths}
 
 
 def read_runs(results: Path, *, images: bool = True) -> tuple[list[RunResults], list[str]]:
-    """Read every run's folder in `results`, sorted by name; of folders that are no run's, a sentence each."""
+    """Read all runs in `results`, sorted by name, and describe each folder that is not a run in a sentence."""
     runs, left_out = [], []
     entries = results.iterdir() if results.is_dir() else ()
     for folder in sorted(path for path in entries if path.is_dir() and not path.name.startswith(".")):
@@ -166,25 +169,20 @@ def read_runs(results: Path, *, images: bool = True) -> tuple[list[RunResults], 
 
 
 def read_run(folder: Path, name: str, *, images: bool = True) -> RunResults:
-    """Read the results of the run `name`, which lie in `folder`; `images`: those of single images too."""
+    """Read the results of the run `name` from `folder`; the scores of single images only if `images` is true."""
     run = RunResults(folder, name)
     where = ResultFiles(folder)
-    parts: dict[Path, Callable[[Path, RunResults], None]] = {
-        where.record: _take_record,
-        where.metrics: _take_scores,
-        where.differences: _take_differences,
-        **({where.per_image: _take_images} if images else {}),
-    }
-    for path, take in parts.items():
+    readers = {where.record: _read_record, where.metrics: _read_scores, where.differences: _read_differences}
+    for path, read in (readers | ({where.per_image: _read_images} if images else {})).items():
         try:
-            take(path, run)
+            read(path, run)
         except InputError as error:
             run.problems[path.name] = str(error).replace(f"{folder}/", "").replace(f"{folder}:", f"{path.name}:")
     return run
 
 
 def read_images(folder: Path) -> per_image.PerImage:
-    """The metrics of the run's own answer, image by image.
+    """Read the model's metrics of each image.
 
     Raises:
         InputError: per_image.csv is missing or damaged.
@@ -195,69 +193,59 @@ def read_images(folder: Path) -> per_image.PerImage:
 
 
 def pictures(folder: Path) -> frozenset[int]:
-    """The rows whose picture, named by `jpeg.name`, lies in a folder; none where there is no folder."""
-    names = {path.name for path in folder.glob("*.jpg")} if folder.is_dir() else set()
+    """Return the rows that have a picture in a folder, which need not exist; see `jpeg.name`."""
+    names = {path.name for path in folder.glob("*.jpg")}
     rows = {int(name[:-4]) for name in names if name[:-4].isdecimal()}
     return frozenset(row for row in rows if jpeg.name(row) in names)
 
 
-def _take_record(path: Path, run: RunResults) -> None:
+def _read_record(path: Path, run: RunResults) -> None:
     run.record = read_record(run.folder)
-    told = str(run.record.get("dataset") or run.dataset)
-    if told != run.dataset:
-        raise InputError(f"{path}: {told!a} cannot be the name of a dataset's folder.")
+    name = str(run.record.get("dataset") or run.dataset)
+    if name != run.dataset:
+        raise InputError(f"{path}: {name!a} cannot be the name of a dataset's folder.")
 
 
-def _take_scores(path: Path, run: RunResults) -> None:
+def _read_scores(path: Path, run: RunResults) -> None:
     files.refuse_changed(path)
     rows = files.read_csv(path, scores.COLUMNS)
     if not rows:
         raise InputError(f"{path} has no rows.")
-    found: dict[tuple[str, str, str], Score] = {}
+    read: dict[tuple[str, str, str], Score] = {}
     reasons: dict[str, dict[str, None]] = {}
     for line, row in enumerate(rows, start=2):
-        row["run"] = row["run"] or run.name  # a row of the dataset's baselines may be for all runs
+        row["run"] = row["run"] or run.name  # rows of the dataset's baselines name no run
         if row["run"] != run.name:
             raise InputError(f"{path}, line {line}: expected the run {run.name}, received {row['run']}.")
-        found[row["partition"], row["answer"], row["metric"]] = _score(row, f"{path}, line {line}")
-        if row["n"]:  # the paper's scores have none
+        read[row["partition"], row["answer"], row["metric"]] = Score.of(row, f"{path}, line {line}")
+        if row["n"]:  # empty for the paper's scores
             run.counts[row["partition"]] = row["n"]
             if reason := (row["settings"] or "").partition("no interval: ")[2]:
                 reasons.setdefault(row["partition"], {})[reason] = None
-    run.rows, run.scores = rows, found
-    run.no_interval = {partition: list(told) for partition, told in reasons.items()}
+    run.rows, run.scores = rows, read
+    run.no_interval = {partition: list(texts) for partition, texts in reasons.items()}
 
 
-def _take_differences(path: Path, run: RunResults) -> None:
+def _read_differences(path: Path, run: RunResults) -> None:
     files.refuse_changed(path)
     rows = files.read_csv(path, paired.COLUMNS)
     for line, row in enumerate(rows, start=2):
-        _score(row, f"{path}, line {line}")
+        Score.of(row, f"{path}, line {line}")
     run.differences = rows
 
 
-def _score(row: Mapping[str, str], where: str) -> Score:
-    try:
-        return Score.of(row)
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: expected numbers, received {row['value']!r}; make the file again.") from None
-
-
-def _take_images(path: Path, run: RunResults) -> None:
-    found = read_images(path.parent)
-    measures = found.answers.get(MODEL, {})
-    groups: dict[str, set[str]] = {}
-    for partition, group in zip(found.partitions, found.groups, strict=True):
-        groups.setdefault(partition, set()).add(group)
-    run.groups = {partition: len(names) for partition, names in groups.items()}
-    test = sorted((row, place) for place, row in enumerate(found.rows) if found.partitions[place] == "test")
+def _read_images(path: Path, run: RunResults) -> None:
+    images = read_images(path.parent)
+    run.groups = Counter(partition for partition, _ in set(zip(images.partitions, images.groups, strict=True)))
+    test = sorted((row, place) for place, row in enumerate(images.rows) if images.partitions[place] == "test")
     places = [place for _, place in test]
+    measures = images.answers.get(MODEL, {})
     run.images = Images(
         rows=[row for row, _ in test],
-        ids=[found.ids[place] for place in places],
+        ids=[images.ids[place] for place in places],
         measures={
             name: measures[name][places].round(vocabulary.term(name).digits).tolist()
-            for name in OF_AN_IMAGE
+            for name in IMAGE_METRICS
             if name in measures
         },
     )

@@ -1,4 +1,4 @@
-"""The record of a run's results: what made them, and what was found."""
+"""run.yaml: the record of how a run was trained and evaluated, and of the findings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +11,10 @@ from pipeline.core.errors import InputError
 
 
 def read_record(result: Path) -> dict[str, Any]:
-    """The run.yaml of ``results/<run>/``.
+    """Read the run.yaml of ``results/<run>/``.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the file is missing or damaged.
     """
     path = ResultFiles(result).record
     if not path.exists():
@@ -29,17 +29,17 @@ def refuse_other(
     """Refuse to replace results that were made with other settings.
 
     Args:
-        result: ``results/<run>/``, there or not.
-        settings: what decides the run's numbers; see `pipeline.config.run_settings`.
+        result: ``results/<run>/``, which need not exist.
+        settings: the settings that decide the run's numbers; see `pipeline.config.run_settings`.
         evaluation: the settings of evaluation.
-        epochs: how many are asked for; fewer than there are is a difference, more is not.
+        epochs: the number of epochs requested; fewer than recorded is a difference, more is not.
 
     Raises:
-        InputError: names what differs.
+        InputError: some settings differ; names them.
     """
     try:
         old = read_record(result)
-    except InputError:  # none, or damaged: it is made anew
+    except InputError:  # missing or damaged, so nothing worth keeping
         return
     decisive = settings.keys() - {"fingerprints"}
     before = {key: old.get("settings", {}).get(key) for key in decisive}
@@ -50,6 +50,6 @@ def refuse_other(
 
 
 def headline(result: Path) -> str:
-    """What the test images say of a run, a line each; see `pipeline.evaluation.paired.findings`."""
-    found = read_record(result).get("findings", [])
-    return "\n".join([f"{result.name}, test images:", *(f"  {sentence}" for sentence in found)])
+    """Return the findings on the test images, one line each; see `pipeline.evaluation.paired.findings`."""
+    findings = read_record(result).get("findings", [])
+    return "\n".join([f"{result.name}, test images:", *(f"  {sentence}" for sentence in findings)])

@@ -1,6 +1,5 @@
 """All runs side by side: results/summary.csv, results/summary.md and results/sweep.png."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config.paths import SummaryFiles
@@ -11,43 +10,33 @@ from pipeline.evaluation.bootstrap import FEWEST_GROUPS
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, PAPER
 from pipeline.results import groups, sweep
-from pipeline.results.markdown import environment
+from pipeline.results.markdown import environment, table
 from pipeline.results.read import RunResults, read_runs
-from pipeline.results.tables import MISSING, Cell, Table, cell, heading, tables
+from pipeline.results.tables import MISSING, Cell, cell, heading, tables
 
 MINUS_PAPER = "minus paper"  # the run's value minus the paper's
 # Columns of summary.md: answer, partition, metric.
-COLUMNS = (
-    (MODEL, "validation", "rmse"),
-    (MODEL, "validation", "accuracy"),
-    (MAJORITY, "validation", "accuracy"),
-    (PAPER, "validation", "accuracy"),
-    (MINUS_PAPER, "validation", "accuracy"),
-    (MODEL, "test", "accuracy"),
-    (MAJORITY, "test", "accuracy"),
-    (PAPER, "test", "accuracy"),
-    (MINUS_PAPER, "test", "accuracy"),
-    (MODEL, "test", "rmse"),
-    (GRAY, "test", "rmse"),
-    (MEAN, "test", "rmse"),
-    (MODEL, "test", "psnr"),
-    (GRAY, "test", "psnr"),
-    (MODEL, "test", "ssim"),
-    (MODEL, "test", "ciede2000"),
-    (GRAY, "test", "ciede2000"),
-    (EMBEDDING_SHUFFLED, "test", "rmse"),
+COLUMNS = tuple(
+    (answer, partition, metric)
+    for partition, metric, answers in (
+        ("validation", "rmse", (MODEL,)),
+        ("validation", "accuracy", (MODEL, MAJORITY, PAPER, MINUS_PAPER)),
+        ("test", "accuracy", (MODEL, MAJORITY, PAPER, MINUS_PAPER)),
+        ("test", "rmse", (MODEL, GRAY, MEAN)),
+        ("test", "psnr", (MODEL, GRAY)),
+        ("test", "ssim", (MODEL,)),
+        ("test", "ciede2000", (MODEL, GRAY)),
+        ("test", "rmse", (EMBEDDING_SHUFFLED,)),
+    )
+    for answer in answers
 )
 
 
 def write_summary(results: Path) -> None:
-    """Gather every ``results/<run>/`` into ``summary.csv``, ``summary.md`` and sweep.png, and their digests into
-    ``summary.json``.
+    """Write ``summary.csv``, ``summary.md`` and sweep.png of all runs in `results`, and their digests.
 
     The runs of a dataset are ranked by validation RMSE. A run without a readable metrics.csv is left out; summary.md
-    names it, and whatever else is missing or damaged. Runs that end at the same time take turns.
-
-    Args:
-        results: the folder that holds one folder per run, and gets the files.
+    lists all files that are missing or damaged. Concurrent calls take turns.
     """
     results.mkdir(parents=True, exist_ok=True)
     with locks.in_turn(SummaryFiles(results).lock):
@@ -56,35 +45,38 @@ def write_summary(results: Path) -> None:
 
 def _write(where: SummaryFiles) -> None:
     results = where.directory
-    found, left_out = read_runs(results, images=False)
-    ranked = tables(run for run in found if run.scores)
+    runs, left_out = read_runs(results, images=False)
+    ranked = tables(run for run in runs if run.scores)
+    shown = [run for part in ranked for run in part.runs]
+    headings = ["run", "embedding weights", "epochs", "status", *(heading(*column) for column in COLUMNS), "remark"]
+    alignments = [":--", ":--", "--:", ":--", *("--:" for _ in COLUMNS), ":--"]
+    over_seeds = ["run, any seed", "dataset", "seeds", *(heading(MODEL, *column) for column in groups.OVER_SEEDS)]
+    contrast = ["run", "without", "metric", "difference", "95 % interval", "verdict"]
     text = environment().get_template("summary.md").render(
-        tables=[(table.dataset, table.another, [_row(run) for run in table.runs]) for table in ranked],
-        headings=["run", "embedding weights", "epochs", "status", *(heading(*column) for column in COLUMNS), "remark"],
-        alignments=[":--", ":--", "--:", ":--", *("--:" for _ in COLUMNS), ":--"],
+        tables=[(part, table(headings, alignments, map(_row, part.runs))) for part in ranked],
         explained=[vocabulary.term(metric) for metric in dict.fromkeys(metric for _, _, metric in COLUMNS)],
         fewest_groups=FEWEST_GROUPS,
-        seeds=_seeds(ranked),
-        embedding=_embedding(results, ranked),
-        problems=left_out + [f"{run.name}: {'; '.join(run.problems.values())}" for run in found if run.problems],
+        seeds=table(over_seeds, [":--"] * 2 + ["--:"] * (len(over_seeds) - 2), groups.over_seeds(ranked)),
+        embedding=table(contrast, [":--"] * 3 + ["--:"] + [":--"] * 2, groups.without_embedding(results, shown)),
+        problems=left_out + [f"{run.name}: {'; '.join(run.problems.values())}" for run in runs if run.problems],
     )  # fmt: skip
-    rows = [{name: row[name] for name in scores.COLUMNS} for table in ranked for run in table.runs for row in run.rows]
     where.manifest.unlink(missing_ok=True)
     sweep.draw(results, ranked)
     write_text(where.text, text)
-    write_csv(where.table, scores.COLUMNS, rows)
+    write_csv(
+        where.table, scores.COLUMNS, ({name: row[name] for name in scores.COLUMNS} for r in shown for row in r.rows)
+    )
     written = [where.table, where.text, *sorted(results.glob("sweep*.*g"))]
     write_json(where.manifest, {"files": {path.name: digest_file(path) for path in written}})
 
 
 def _row(run: RunResults) -> list[str]:
-    """The cells of a run's row."""
-    evaluated = run.record.get("weights_evaluated")
+    weights = run.record.get("weights_evaluated")
     return [
         run.name,
         "**RANDOM**" if run.weights == "random" else run.weights,
         str(run.record.get("epochs", MISSING)),
-        f"{run.status}, {evaluated} weights" if evaluated else run.status,
+        f"{run.status}, {weights} weights" if weights else run.status,
         *(_cell(run, *column).line for column in COLUMNS),
         "; ".join(filter(None, ("one colour everywhere" * run.one_colour, paired.remark(run.compared)))),
     ]
@@ -93,20 +85,5 @@ def _row(run: RunResults) -> list[str]:
 def _cell(run: RunResults, answer: str, partition: str, metric: str) -> Cell:
     if answer != MINUS_PAPER:
         return cell(run.scores.get((partition, answer, metric)), metric)
-    papers = run.scores.get((partition, PAPER, metric))
-    return cell(papers and papers._replace(value=run.score(partition, metric).value - papers.value), metric, sign=True)
-
-
-_Parts = tuple[Sequence[str], Sequence[str], Sequence[Sequence[object]]]  # headings, alignments and rows of a table
-
-
-def _seeds(ranked: Sequence[Table]) -> _Parts | None:
-    headings = ["run, any seed", "dataset", "seeds", *(heading(MODEL, *column) for column in groups.OVER_SEEDS)]
-    rows = [(spread.name, spread.dataset, spread.seeds, *spread.cells) for spread in groups.over_seeds(ranked)]
-    return (headings, [":--"] * 2 + ["--:"] * (len(headings) - 2), rows) if rows else None
-
-
-def _embedding(results: Path, ranked: Sequence[Table]) -> _Parts | None:
-    rows = groups.without_embedding(results, [run for table in ranked for run in table.runs])
-    headings = ["run", "without", "metric", "difference", "95 % interval", "verdict"]
-    return (headings, [":--", ":--", ":--", "--:", ":--", ":--"], rows) if rows else None
+    paper = run.scores.get((partition, PAPER, metric))
+    return cell(paper and paper._replace(value=run.score(partition, metric).value - paper.value), metric, sign=True)

@@ -10,9 +10,9 @@ from pipeline.results.tables import Table
 
 
 def draw(results: Path, tables: Sequence[Table]) -> None:
-    """Draw sweep.png, of one table, or sweep_<dataset>.png of each, and sweep_<dataset>_2.png of its second one.
+    """Draw sweep.png, or with several tables sweep_<dataset>.png, sweep_<dataset>_2.png and so on.
 
-    Left out are runs whose settings are not known.
+    Runs with unknown settings are left out.
     """
     for kind in ("png", "svg"):
         for old in results.glob(f"sweep*.{kind}"):

@@ -1,4 +1,4 @@
-"""Tables of runs: which runs stand in one table, in which order, and how a cell is written."""
+"""Tables of runs: which runs share a table, their order, and the text of cells."""
 
 import math
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ class Cell(NamedTuple):
 
     Attributes:
         note: the interval.
-        value: what to sort by; empty text where there is nothing.
-        verdict: what may be said of a difference.
-        paper: the paper's figure, and ours minus it.
+        value: the sort key; empty text without a score.
+        verdict: the judgement of a difference.
+        paper: the paper's score, and the run's minus that.
     """
 
     text: str
@@ -30,12 +30,12 @@ class Cell(NamedTuple):
 
     @property
     def line(self) -> str:
-        """Value and interval, for tables without small print."""
+        """Value and interval in one line."""
         return f"{self.text} ({self.note})" if self.note else self.text
 
 
 def cell(score: Score | None, metric: str, *, sign: bool = False, verdict: str = "") -> Cell:
-    """A score, or a dash where there is none; with `sign` it is a difference."""
+    """Return a score's cell, with a dash for None; with `sign` it is a difference."""
     if score is None:
         return Cell(MISSING)
     note = ""
@@ -45,13 +45,13 @@ def cell(score: Score | None, metric: str, *, sign: bool = False, verdict: str =
 
 
 def heading(answer: str, partition: str, metric: str) -> str:
-    """The heading of a column: metric and partition, and before them the answer, unless it is the run's own."""
+    """Return a column's heading: metric and partition, preceded by the answer unless it is the model's."""
     text = f"{vocabulary.term(metric).label}, {partition}"
     return text if answer == MODEL else f"{vocabulary.heading(answer)}: {text}"
 
 
 class Table(NamedTuple):
-    """Runs of one dataset that were scored on the same images, by validation RMSE; `another`: not its first table."""
+    """Runs of a dataset that were scored on the same images, by validation RMSE; `another`: not its first table."""
 
     dataset: str
     another: bool
@@ -59,12 +59,12 @@ class Table(NamedTuple):
 
     @property
     def example(self) -> RunResults:
-        """A run with scores, if there is one: the baselines' are those of all."""
+        """A run with scores, if any; the baselines' scores are the same for all runs."""
         return next((run for run in self.runs if run.scores), self.runs[0])
 
 
 def tables(runs: Iterable[RunResults]) -> list[Table]:
-    """All runs, by dataset, of each the largest table first. One without scores stands in its dataset's first table."""
+    """Group runs by dataset, the largest table first; runs without scores are added to their dataset's first table."""
     groups: dict[tuple[str, str], list[RunResults]] = {}
     for run in sorted(runs, key=_rank):
         groups.setdefault((run.dataset, run.scored_on), []).append(run)

@@ -107,16 +107,14 @@ def test_a_partition_can_be_named_and_a_missing_one_is_refused(tmp_path):
 @pytest.mark.parametrize("other", [{"images": "f2"}, {"split": "s2"}, {"images": None}])
 def test_other_images_or_another_split_are_refused(tmp_path, other):
     one = put(tmp_path, ONE, **({"images": None} if other == {"images": None} else {}))
-    with pytest.raises(
-        InputError, match=r"were scored on other images or another split .*; compare runs of one dataset"
-    ):
+    with pytest.raises(InputError, match=r"were scored on different images or splits .*; compare runs of one dataset"):
         compare_runs(one, put(tmp_path, OTHER, **other))
 
 
 @pytest.mark.parametrize("other", [{"n": 57}, {"answer": "gray"}])
 def test_per_image_files_that_do_not_fit_are_refused(tmp_path, other):
     other_measures = measures(other.get("n", 60))
-    with pytest.raises(InputError, match=r"per_image\.csv does not hold the same images; evaluate both runs again"):
+    with pytest.raises(InputError, match=r"per_image\.csv .*; evaluate both runs again"):
         compare_runs(put(tmp_path, ONE), put(tmp_path, OTHER, other_measures, **other))
 
 

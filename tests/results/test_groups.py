@@ -134,7 +134,7 @@ def test_runs_of_other_images_are_not_compared_and_the_reason_is_told(tmp_path):
     write_summary(tmp_path)
     (row,) = table(tmp_path, NOEMBED)
     assert (row["difference"], row["95 % interval"]) == ("–", "–")
-    assert "other images" in row["verdict"] and str(tmp_path) not in (tmp_path / "summary.md").read_text()
+    assert "different images" in row["verdict"] and str(tmp_path) not in (tmp_path / "summary.md").read_text()
 
 
 def test_what_other_settings_did_is_not_put_down_to_the_embedding(tmp_path):
