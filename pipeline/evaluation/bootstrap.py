@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from pipeline.evaluation.metrics import Values
 
 DRAWS = 1000  # resamples
 LEVEL = 0.95  # share of the resamples within an interval

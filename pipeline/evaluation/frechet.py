@@ -7,25 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.embedding import registry
+from pipeline.evaluation.metrics import Values
 
-_METRIC = "frechet_"  # followed by the network's name: distances in different networks' features are not comparable
-
-Values = npt.NDArray[np.float64]
-
-
-def metric(network: str) -> str:
-    """The name of the distance in the features of an embedding network."""
-    return f"{_METRIC}{network}"
-
-
-def network(metric: str) -> str:
-    """The embedding network that a distance's name contains."""
-    return metric.removeprefix(_METRIC)
-
-
-def is_distance(metric: str) -> bool:
-    """Whether a metric is a Fréchet distance."""
-    return metric.startswith(_METRIC)
+PREFIX = "frechet_"  # the metric's name ends in the network's: distances in other networks' features are not comparable
 
 
 @dataclass
@@ -101,7 +85,7 @@ def distance(one: Moments, other: Moments) -> float:
 
 def remark(n: int, metric: str) -> str:
     """Why a distance of n pictures has no interval, and when it can be compared."""
-    features = registry.ENTRIES[network(metric)].features
+    features = registry.ENTRIES[metric.removeprefix(PREFIX)].features
     bias = f"; n is not above the {features} features: much of it may be bias" if n <= features else ""
     return f"a distance between sets of pictures, comparable at n = {n} alone{bias}"
 
@@ -110,7 +94,7 @@ def read(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
     """The distances in rows with `pipeline.evaluation.scores.COLUMNS`: by partition, then answer."""
     found: dict[str, dict[str, float]] = {}
     for row in rows:
-        if is_distance(row["metric"]):
+        if row["metric"].startswith(PREFIX):
             found.setdefault(row["partition"], {})[row["answer"]] = float(row["value"])
     return found
 

@@ -1,20 +1,94 @@
-"""The measures of a batch of predictions: one number per image and measure."""
+"""The measures of images and the metrics of sets of images.
+
+A *measure* is a number of one image. A *metric* is a number of a set of images, computed from the means of measures, so
+it can be computed for any resample of the images too. To add a metric, add its formula to `pipeline.evaluation.metrics`
+and here its measure, in `_measure_finite`, and its definition, in `METRICS`.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import skimage  # loads its modules on first use, so planning a workflow does not wait for them
 
 from pipeline.evaluation import metrics
+from pipeline.evaluation.metrics import Values
 from pipeline.images import lab
 
-Values = npt.NDArray[np.float64]
 Columns = Mapping[str, Values]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The definition of a metric.
+
+    Attributes:
+        name: in files.
+        label: in headings and sentences.
+        digits: decimals.
+        better: which values are better, if either.
+        meaning: a phrase that explains it.
+        formula: computes it from the means of `measures`; None for the mean of the measure with the metric's name.
+        measures: the arguments of `formula`.
+        per_image: whether per_image.csv has it. A metric that equals another one for a single image is left out.
+    """
+
+    name: str
+    label: str
+    digits: int = 4
+    better: Literal["lower", "higher"] | None = None
+    meaning: str = ""
+    formula: Callable[..., Values] | None = None
+    measures: tuple[str, ...] = ()
+    per_image: bool = True
+
+    @property
+    def explained(self) -> str:
+        """The meaning, and which values are better."""
+        return f"{self.meaning}; {self.better} is better" if self.better else self.meaning
+
+    def of(self, means: Columns) -> Values | None:
+        """Compute the metric from the means of measures; None if a measure is missing."""
+        if self.formula is None:
+            return means.get(self.name)
+        if not set(self.measures) <= set(means):
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.formula(*(means[measure] for measure in self.measures))
+
+
+# In the order of metrics.csv.
+_DEFINITIONS = (
+    Metric("loss", "loss", 1, "lower", "MSE plus the l2 penalty, which training minimises"),
+    Metric("mse", "MSE", 1, "lower", "mean squared error of a and b"),
+    Metric("rmse", "RMSE", 2, "lower", "root mean squared error of a and b, in 8-bit units", np.sqrt, ("mse",)),
+    Metric("accuracy", "accuracy", 4, "higher",
+           "share of pixels where the larger of a and b is right, the paper's measure"),
+    Metric("psnr", "PSNR", 2, "higher", "in dB, mean over images; gray scores well"),
+    Metric("psnr_pooled", "PSNR, pooled", 2, "higher", "in dB, of the mean squared error over all images",
+           metrics.psnr_of_error, ("rgb_mse",), per_image=False),
+    Metric("ssim", "SSIM", 4, "higher", "structural similarity, at most 1; gray scores well"),
+    Metric("ciede2000", "CIEDE2000", 2, "lower", "mean perceived colour difference"),
+    Metric("ciede2000_p95", "CIEDE2000, 95th percentile", 2, "lower",
+           "colour difference that 5 % of the pixels exceed"),
+    Metric("auc", "AuC", 4, "higher", "area under the curve of pixels within an error of 0 to 150"),
+    Metric("auc_rebalanced", "AuC, rebalanced", 4, "higher", "AuC with rare colours weighted as much as common ones",
+           np.divide, ("auc_weighted", "rarity")),
+    Metric("colourfulness", "colourfulness", 2, None, "Hasler and Süsstrunk's; compare it with the ceiling's"),
+    Metric("colourfulness_absolute", "colourfulness, absolute", 2, None, "the variant with absolute differences"),
+    Metric("delta_cf_images", "ΔCF of images", 2, "lower", "difference from the truth's colourfulness, per image"),
+    Metric("delta_cf_set", "ΔCF of the set", 2, "lower", "difference of the mean colourfulness",
+           lambda own, true: np.abs(own - true), ("colourfulness", "colourfulness_true"), per_image=False),
+    Metric("chroma_ratio", "chroma ratio", 3, None, "predicted over true chroma; 1 is as vivid as the truth, 0 is gray",
+           np.divide, ("chroma", "chroma_true")),
+    Metric("recognised_top1", "recognised, top 1", 4, "higher", "share of images whose first class is the true one's"),
+    Metric("recognised_top5", "recognised, top 5", 4, "higher", "share of images with the true one's class among five"),
+)  # fmt: skip
+METRICS = {metric.name: metric for metric in _DEFINITIONS}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation import bootstrap, scores
-from pipeline.evaluation.measures import Values
+from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import BASELINES, GRAY, MAJORITY, MEAN, SHUFFLED
 from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL
 from pipeline.evaluation.vocabulary import heading, signed, term
@@ -96,8 +96,8 @@ def findings(
 
 
 def _numbers(metric: str, own: float, other: float) -> str:
-    label, digits, _, _ = term(metric)
-    return f"{label} {own:.{digits}f} against {other:.{digits}f}"
+    digits = term(metric).digits
+    return f"{term(metric).label} {own:.{digits}f} against {other:.{digits}f}"
 
 
 def _judged(row: Mapping[str, Any]) -> str:

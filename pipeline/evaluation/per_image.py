@@ -9,14 +9,18 @@ import numpy as np
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.evaluation import scores
-from pipeline.evaluation.measures import Columns, Values
+from pipeline.evaluation.measures import METRICS, Columns
+from pipeline.evaluation.metrics import Values
 
 COLUMNS = ("run", "dataset", "partition", "id", "group", "row", "answer", "metric", "value")
-# For one image, psnr_pooled equals psnr and delta_cf_set equals delta_cf_images.
-NAMES = (
-    *(name for name in scores.METRICS if name not in ("psnr_pooled", "delta_cf_set")),
-    *("rgb_mse", "auc_weighted", "rarity", "colourfulness_true", "chroma", "chroma_true"),
+# The metrics, then the measures that only they are computed from.
+NAMES = tuple(
+    dict.fromkeys(
+        [
+            *(metric.name for metric in METRICS.values() if metric.per_image),
+            *(measure for metric in METRICS.values() for measure in metric.measures),
+        ]
+    )
 )
 
 
@@ -37,11 +41,9 @@ def write(
         file.write(",".join(COLUMNS) + "\n")
         for answer, measures in answers.items():
             for name in NAMES:
-                metric = scores.METRICS.get(name, scores.mean_of(name))
-                if set(metric.needs) <= set(measures):
-                    with np.errstate(invalid="ignore", divide="ignore"):
-                        part = fixed.assign(answer=answer, metric=name, value=metric.of(measures))
-                    part = part[list(COLUMNS)]
+                values = METRICS[name].of(measures) if name in METRICS else measures.get(name)
+                if values is not None:
+                    part = fixed.assign(answer=answer, metric=name, value=values)[list(COLUMNS)]
                     part.to_csv(file, header=False, index=False, na_rep="nan", lineterminator="\n")
 
 
@@ -67,14 +69,7 @@ def read(path: Path, answers: Iterable[str] | None = None) -> PerImage:
     wanted = None if answers is None else set(answers)
     types: dict[str, Any] = {**dict.fromkeys(COLUMNS, "category"), "id": str, "group": str, "row": int, "value": float}
     try:
-        table = pd.read_csv(
-            path,
-            usecols=COLUMNS,
-            dtype=types,
-            keep_default_na=False,
-            na_values={"value": ["nan"]},
-            float_precision="round_trip",
-        )
+        table = pd.read_csv(path, usecols=COLUMNS, dtype=types, keep_default_na=False, na_values={"value": ["nan"]})
         images, found = table[:0], dict[str, dict[str, Values]]()
         for number, (key, part) in enumerate(table.groupby(["answer", "metric"], sort=False, observed=True)):
             answer, metric = map(str, key)

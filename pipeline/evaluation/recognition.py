@@ -22,11 +22,9 @@ from pipeline.embedding import recipe
 from pipeline.evaluation import frechet
 from pipeline.evaluation.frechet import Moments
 from pipeline.evaluation.measures import Truth
+from pipeline.evaluation.metrics import Values
 from pipeline.images import lab
 
-TOP1, TOP5 = "recognised_top1", "recognised_top5"
-
-Values = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int16]
 Network = Callable[[lab.UInt8], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 
@@ -66,7 +64,10 @@ def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integ
     """
     first_five = np.argsort(-logits, axis=1, kind="stable")[:, :5]
     found = first_five == np.asarray(true_class)[:, None]
-    return {TOP1: found[:, 0].astype(np.float64), TOP5: found.any(axis=1).astype(np.float64)}
+    return {
+        "recognised_top1": found[:, 0].astype(np.float64),
+        "recognised_top5": found.any(axis=1).astype(np.float64),
+    }
 
 
 @dataclass
@@ -152,7 +153,7 @@ class Recognition:
     ) -> "Recognition | None":
         """With the network that the settings name; None if it has no ImageNet weights."""
         network = load_network(embedding)
-        return cls(network, partitions, frechet.metric(embedding.network), true) if network else None
+        return cls(network, partitions, f"{frechet.PREFIX}{embedding.network}", true) if network else None
 
     def measure(
         self, rows: npt.NDArray[np.intp], truth: Truth, answers: Mapping[str, npt.NDArray[np.generic]]

@@ -1,11 +1,6 @@
-"""The scores of answers over the images of a partition.
+"""The scores of answers over the images of a partition; an answer is the ab that a network or a baseline predicts."""
 
-An answer is the predicted ab of some images, by a network or a baseline. A *measure* is a number of one image; a
-*metric* is a number of a set of images, computed from the means of measures, so that it can be computed for any
-resample of the images too.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +9,9 @@ import numpy.typing as npt
 
 from pipeline.config import paper
 from pipeline.config.partitions import PARTITIONS
-from pipeline.evaluation import bootstrap, frechet, metrics
-from pipeline.evaluation.measures import Columns, Values
-from pipeline.evaluation.recognition import TOP1, TOP5
+from pipeline.evaluation import bootstrap, frechet
+from pipeline.evaluation.measures import METRICS, Columns
+from pipeline.evaluation.metrics import Values
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
 
@@ -27,40 +22,6 @@ PAPER = "paper"
 
 Row = dict[str, Any]
 Summed = dict[str, dict[str, dict[str, Values]]]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is computed from the means of measures; `pipeline.evaluation.vocabulary` describes it."""
-
-    of: Callable[[Columns], Values]
-    needs: tuple[str, ...]
-
-
-def mean_of(measure: str) -> Metric:
-    """The metric that is a measure's mean."""
-    return Metric(lambda means: means[measure], (measure,))
-
-
-def _means_of(*measures: str) -> dict[str, Metric]:
-    return {measure: mean_of(measure) for measure in measures}
-
-
-METRICS: dict[str, Metric] = {
-    **_means_of("loss", "mse"),
-    "rmse": Metric(lambda means: np.sqrt(means["mse"]), ("mse",)),
-    **_means_of("accuracy", "psnr"),
-    "psnr_pooled": Metric(lambda means: metrics.psnr_of_error(means["rgb_mse"]), ("rgb_mse",)),
-    **_means_of("ssim", "ciede2000", "ciede2000_p95", "auc"),
-    "auc_rebalanced": Metric(lambda means: means["auc_weighted"] / means["rarity"], ("auc_weighted", "rarity")),
-    **_means_of("colourfulness", "colourfulness_absolute", "delta_cf_images"),
-    "delta_cf_set": Metric(
-        lambda means: np.abs(means["colourfulness"] - means["colourfulness_true"]),
-        ("colourfulness", "colourfulness_true"),
-    ),
-    "chroma_ratio": Metric(lambda means: means["chroma"] / means["chroma_true"], ("chroma", "chroma_true")),
-    **_means_of(TOP1, TOP5),
-}
 
 
 @dataclass(frozen=True)
@@ -103,10 +64,7 @@ def summed(answers: Mapping[str, Columns], chosen: Sequence[Sample]) -> Summed:
         here = result[sample.partition] = {}
         for answer, measures in answers.items():
             mine = {name: means[f"{answer} {name}"] for name in measures}
-            with np.errstate(invalid="ignore", divide="ignore"):
-                here[answer] = {
-                    name: metric.of(mine) for name, metric in METRICS.items() if set(metric.needs) <= set(mine)
-                }
+            here[answer] = {name: values for name, metric in METRICS.items() if (values := metric.of(mine)) is not None}
     return result
 
 
@@ -126,7 +84,7 @@ def rows(run: str, dataset: str, over: Summed, chosen: Sequence[Sample], setting
             n = len(sample.rows)
             for metric, values in over[sample.partition][answer].items():
                 value, low, high = bootstrap.interval(values)
-                reason = frechet.remark(n, metric) if frechet.is_distance(metric) else sample.bootstrap.reason
+                reason = frechet.remark(n, metric) if metric.startswith(frechet.PREFIX) else sample.bootstrap.reason
                 reason = reason or "not a finite number for every image or resample"
                 note = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
                 found.append(_row(run, dataset, sample.partition, n, answer, metric, value, low, high, note))

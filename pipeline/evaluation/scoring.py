@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.progress import Progress, Silent
-from pipeline.evaluation.measures import Columns, Truth, Values, measure, measure_accuracy
+from pipeline.evaluation.measures import Columns, Truth, measure, measure_accuracy
+from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import Ab, Batch, Predictor
 from pipeline.evaluation.recognition import Recognition
 from pipeline.images.lab import UInt8

@@ -251,8 +251,8 @@ def _extremes(points: Sequence[SweepPoint]) -> str:
     for row, metric in enumerate(METRICS):
         scored = [(point.scores[row][0], point.name) for point in points if math.isfinite(point.scores[row][0])]
         if scored:
-            label, _, better, _ = term(metric)
+            better = term(metric).better
             value, name = (max if better == "higher" else min)(scored)
             extreme = "highest" if better == "higher" else "lowest"
-            parts.append(f"{extreme} {label}: {style.shortened(name, 40)} ({number(value, metric)})")
+            parts.append(f"{extreme} {term(metric).label}: {style.shortened(name, 40)} ({number(value, metric)})")
     return "; ".join(parts)

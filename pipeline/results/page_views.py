@@ -58,7 +58,7 @@ def run_view(run: RunResults) -> dict[str, Any]:
         columns = _ordered({answer for answer, _ in mine}, answers)
         rows = [
             (metric, [cell(mine.get((answer, metric)), metric) for answer in columns])
-            for metric in _ordered({metric for _, metric in mine}, vocabulary.METRICS)
+            for metric in _ordered({metric for _, metric in mine}, vocabulary.TABLE_ORDER)
         ]
         if rows:
             scored.append((partition, columns, rows))
@@ -72,7 +72,7 @@ def run_view(run: RunResults) -> dict[str, Any]:
         pairs = sorted({pair for pair, _ in found}, key=lambda pair: [_place(answer, answers) for answer in pair])
         rows = [
             (metric, [found.get((pair, metric), Cell("")) for pair in pairs])
-            for metric in _ordered({metric for _, metric in found}, vocabulary.METRICS)
+            for metric in _ordered({metric for _, metric in found}, vocabulary.TABLE_ORDER)
         ]
         if rows:
             differences.append((partition, pairs, rows))

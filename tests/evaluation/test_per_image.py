@@ -1,5 +1,7 @@
 """The file of scores per image."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,18 @@ def test_reading_returns_what_was_written_for_any_id(tmp_path):
     assert {(row["run"], row["dataset"]) for row in rows} == {("null", "NA")}
     per_image.write(tmp_path / "again.csv", "null", "NA", table_of(NASTY), answers)
     assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+
+
+def test_any_double_is_read_back_exactly(tmp_path):
+    """Without `float_precision`, which pandas 3.1 deprecates; earlier versions round differently by default."""
+    bits = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64)
+    values = np.concatenate([bits.view(np.float64), np.random.default_rng(1).random(20_000), [1.7976931348623157e308]])
+    images = table_of(map(str, range(len(values))))
+    per_image.write(tmp_path / "per_image.csv", "r", "d", images, {"model": {"mse": values}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = per_image.read(tmp_path / "per_image.csv").answers["model"]["mse"]
+    np.testing.assert_array_equal(found, values)
 
 
 def test_some_answers_can_be_read_and_a_missing_one_is_missing(tmp_path):

@@ -94,7 +94,7 @@ def test_metrics_of_a_set_are_not_means_over_images():
     rows = rows_of({scores.MODEL: answers}, NAMES)
     test = np.array(NAMES) == "test"
     for metric in ("rmse", "psnr_pooled", "auc_rebalanced", "chroma_ratio", "delta_cf_set"):
-        of_images = scores.METRICS[metric].of(answers)[test]
+        of_images = measures.METRICS[metric].of(answers)[test]
         assert abs(value(rows, "test", metric) - of_images.mean()) > 1e-6, metric
 
 

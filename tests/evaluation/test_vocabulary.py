@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluation import frechet, scores, vocabulary
+from pipeline.evaluation import scores, vocabulary
+from pipeline.evaluation.measures import METRICS
 from pipeline.evaluation.predictors import BASELINES
 from pipeline.evaluation.vocabulary import number, signed
 
@@ -14,17 +15,20 @@ DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 def test_every_metric_has_words():
-    assert set(vocabulary.METRICS) == set(scores.METRICS)
-    for name in (*scores.METRICS, frechet.metric("some_network")):
-        label, digits, better, meaning = vocabulary.term(name)
-        assert label and meaning and digits > 0 and better in ("lower", "higher", None)
-    assert "some_network" in vocabulary.term(frechet.metric("some_network")).meaning
+    for name in (*METRICS, "frechet_some_network"):
+        term = vocabulary.term(name)
+        assert term.label and term.meaning and term.digits > 0 and term.better in ("lower", "higher", None)
+    assert "some_network" in vocabulary.term("frechet_some_network").meaning
+
+
+def test_tables_begin_with_the_rmse_and_contain_every_metric_once():
+    assert vocabulary.TABLE_ORDER[0] == "rmse" and sorted(vocabulary.TABLE_ORDER) == sorted(METRICS)
 
 
 def test_the_documentation_gives_the_same_directions():
     rows = [line.split("|") for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     documented = {name: row[3].strip() for row in rows if len(row) == 6 for name in re.findall(r"`(\w+)`", row[1])}
-    for name in (*scores.METRICS, frechet.metric("inception_resnet_v2")):
+    for name in (*METRICS, "frechet_inception_resnet_v2"):
         assert documented[name] == (vocabulary.term(name).better or ""), name
 
 
