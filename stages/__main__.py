@@ -1,59 +1,29 @@
 """`python -m stages`: all stages by name."""
 
 from importlib import import_module
-from typing import Any
 
 import click
 
-from stages.command import refuse_usage
+from stages.command import refusing_usage
 
 NAMES = (
-    "new",
-    "ingest",
-    "embed",
-    "split",
-    "baselines",
-    "train",
-    "evaluate",
-    "summary",
-    "report",
-    "colorize",
-    "export",
-    "serve",
-    "compare",
-    "show",
-    "inspect",
-    "verify",
+    *("new", "ingest", "embed", "split", "baselines", "train", "evaluate", "summary", "report"),
+    *("colorize", "export", "serve", "compare", "show", "inspect", "verify"),
 )
 
 
 class Stages(click.Group):
-    """Imports a stage only when it is called."""
+    """A group that imports a stage only when it is called."""
+
+    make_context = refusing_usage()(click.Group.make_context)
+    resolve_command = refusing_usage()(click.Group.resolve_command)
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """The stages in the order of the data flow."""
+        """Return the stages in the order of the data flow."""
         return list(NAMES)
 
-    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
-        """Read the options before the stage's name."""
-        try:
-            return super().make_context(*arguments, **more)
-        except click.exceptions.NoArgsIsHelpError:
-            raise
-        except click.UsageError as error:
-            refuse_usage(error)
-
-    def resolve_command(
-        self, context: click.Context, arguments: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The stage's command, and what follows its name."""
-        try:
-            return super().resolve_command(context, arguments)
-        except click.UsageError as error:
-            refuse_usage(error)
-
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The stage's command."""
+        """Return the command of a stage."""
         if name not in NAMES:
             return None
         command: click.Command = import_module(f"stages.{name}").command
@@ -62,9 +32,9 @@ class Stages(click.Group):
 
 @click.command(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """The stages of the DeepColor pipeline, in the order of the data flow.
+    """Run one stage of the DeepColor pipeline. Stages are listed in the order of the data flow.
 
-    An interrupted stage continues where it stopped; finished work is not repeated.
+    An interrupted stage resumes where it stopped; finished work is not repeated.
     """
 
 

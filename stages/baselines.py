@@ -1,11 +1,11 @@
-"""Stage: the scores of the baselines, which need no network."""
+"""Stage: score the baselines, which need no trained network."""
 
 from stages import common
 
 
 @common.stage("baselines", "images", "splits", "baselines", "replace")
 def command(work: common.Work) -> None:
-    """Score the baselines: gray, the mean colour, another image's colours, and so on."""
+    """Score the baselines, such as the mean colour."""
     from pipeline.embedding import recipe
     from pipeline.evaluation.baselines import score_baselines
 

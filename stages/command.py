@@ -1,4 +1,4 @@
-"""How a stage's command ends: bad input, a signal or a full disk give one line and a status, never a traceback."""
+"""How a command ends: bad input, a signal or a full disk gives one line and an exit status, never a traceback."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from pipeline import WORKFLOW
 from pipeline.core import machine, plugins
 from pipeline.core.errors import InputError
 
-# The setting that lowers the memory that a stage needs.
+# Settings that reduce a stage's memory.
 LESS_MEMORY = {
     "ingest": "workers or images_per_shard",
     "embed": "embedding.batch_size",
@@ -28,19 +28,30 @@ LESS_MEMORY = {
 }
 
 
+class Stopped(KeyboardInterrupt):
+    """SIGTERM was received, or the workflow ended."""
+
+
+@contextlib.contextmanager
+def refusing_usage() -> Iterator[None]:
+    """End with one line if the command line is wrong."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        text = " ".join(error.format_message().split()).removesuffix(".")
+        _end(f"error: {text}; see {error.ctx.command_path if error.ctx else 'python -m stages'} --help", 2)
+
+
 class Stage(click.Command):
-    """A command with one line on standard error and status 2 for bad input.
+    """A command that reports bad input in one line on standard error and exits with status 2.
 
     SIGTERM, which a cluster sends, is handled like Ctrl-C. The command also stops when the workflow that called it is
-    gone: after a kill of the workflow it would otherwise keep writing beside the next call's stages.
+    killed: otherwise it would keep writing beside the stages of the next call.
     """
 
-    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
-        """Read the command line."""
-        try:
-            return super().make_context(*arguments, **more)
-        except click.UsageError as error:
-            refuse_usage(error)
+    make_context = refusing_usage()(click.Command.make_context)
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
@@ -54,11 +65,11 @@ class Stage(click.Command):
             _end(f"error: {error}", 2)
         except KeyboardInterrupt as error:
             word, status = ("stopped", 143) if isinstance(error, Stopped) else ("interrupted", 130)
-            _end(f"{self.name}: {word}; finished work is kept, and the same command continues from there", status)
+            _end(f"{self.name}: {word}; finished work is kept, and the same command resumes from there", status)
         except OSError as error:
             what = error.strerror or str(error)
             name = f"{error.filename}: " if error.filename else ""
-            place = "another --out" if self.name == "colorize" else "another place (data, root)"
+            place = "another --out" if self.name == "colorize" else "another location (data, root)"
             _end(f"error: {name}{what}; {_remedy(error, place)}run the same command again", 2)
         except Exception as error:
             kind = type(error).__name__
@@ -69,27 +80,17 @@ class Stage(click.Command):
             _end(f"error: {self.name}: out of memory ({what}); lower {less}, then run the same command again", 2)
 
 
-class Stopped(KeyboardInterrupt):
-    """SIGTERM came, or the workflow ended."""
-
-
-def refuse_usage(error: click.UsageError) -> NoReturn:
-    """End with one line about a command line that cannot be understood."""
-    text = " ".join(error.format_message().split()).removesuffix(".")
-    _end(f"error: {text}; see {error.ctx.command_path if error.ctx else 'python -m stages'} --help", 2)
-
-
 def _remedy(error: OSError, place: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room there; finished work is kept; "
     if error.errno == errno.EFBIG:
-        return "a file may not become that large here: raise the limit (ulimit -f); "
+        return "the file exceeds the size limit: raise it (ulimit -f); "
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"make it writable, or name {place}; "
+        return f"make it writable, or choose {place}; "
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
         path = Path(os.fsdecode(error.filename))
-        found = next((place for place in (path, *path.parents) if place.is_file()), path)
-        return f"{found} is a file where a folder is needed: move it, or name {place}; "
+        file = next((each for each in (path, *path.parents) if each.is_file()), path)
+        return f"{file} is a file where a folder is needed: move it, or choose {place}; "
     return "fix that and "
 
 
@@ -106,12 +107,12 @@ def _stopping() -> Iterator[None]:
 
 
 def _stop(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the saving
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt saving
     raise Stopped
 
 
 def _watch(workflow: str) -> None:
-    """Send this process SIGTERM once the workflow is gone."""
+    """Send this process SIGTERM once the workflow has ended."""
     from pipeline.core.locks import is_gone
 
     while not is_gone(workflow):
@@ -126,7 +127,7 @@ def _end(message: str, status: int) -> NoReturn:
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LevelFormatter("%(message)s"))
+    handler.setFormatter(_LevelFormatter())
     logger = logging.getLogger("deepcolor")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)

@@ -1,12 +1,12 @@
-"""The options that stages share, and what they select: `stage` makes a command whose function receives a `Work`."""
+"""Options that several stages share; `stage` makes a command whose function receives a `Work`."""
 
+import dataclasses
 import functools
 import json
 import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.core.errors import InputError
+from pipeline.core.progress import for_stderr
 from stages.command import Stage
 
 if TYPE_CHECKING:
+    from pipeline.config.paths import Paths
     from pipeline.config.runs import Run
     from pipeline.config.schema import Config
     from pipeline.core.machine import Precision
-    from pipeline.core.progress import Progress
     from pipeline.storage.store import Store
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
 
 class _Path(click.Path):
-    """A path. An empty one, from an unset variable of a shell, does not mean the current folder."""
+    """A path; an empty one, from an unset shell variable, is refused rather than read as the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See the class."""
         if not os.fspath(value):
             self.fail("expected a path, received nothing", param, ctx)
         return super().convert(value, param, ctx)
@@ -40,21 +40,22 @@ class _Positive(click.FloatRange):
     """A finite number above 0."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See the class."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"expected a finite number, received {value}", param, ctx)
         return number
 
 
-PATH = _Path(path_type=Path, readable=False)  # whether it can be read is up to the code that reads it
+PATH = _Path(path_type=Path, readable=False)  # the code that opens the file reports whether it is readable
 POSITIVE = _Positive(0, min_open=True)
+progress = for_stderr
+
 # Options of stages that use a finished run.
 threads_option = click.option(
-    "--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Number of threads to compute with."
+    "--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Number of CPU threads."
 )
 weights_option = click.option(
-    "--embedding-weights", type=PATH, help="The embedding network's weights. Default: those of the run's dataset."
+    "--embedding-weights", type=PATH, help="Weights of the embedding network. Default: those of the run's dataset."
 )
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -65,7 +66,7 @@ CONFIG: dict[str, Decorator] = {
         "configs",
         multiple=True,
         type=PATH,
-        help="Configuration file, merged over config/config.yaml. May be repeated; later files win.",
+        help="Configuration file, merged over config/config.yaml. May be repeated; later files take precedence.",
     ),
     "assignments": click.option(
         "--set",
@@ -77,21 +78,21 @@ CONFIG: dict[str, Decorator] = {
 }
 # Options that change the configuration.
 CHANGES: dict[str, Decorator] = {
-    "dataset": click.option("--dataset", help="One of the configuration's datasets."),
-    "limit": click.option("--limit", type=click.IntRange(min=1), help="Use only the first images."),
+    "dataset": click.option("--dataset", help="Name of a dataset in the configuration."),
+    "limit": click.option("--limit", type=click.IntRange(min=1), help="Use only the first LIMIT images."),
     "scheduler": click.option(
-        "--scheduler", help="Where dask runs the work: threads, synchronous, or a scheduler's address, tcp://host:port."
+        "--scheduler", help="Where dask runs the tasks: threads, synchronous, or a scheduler at tcp://host:port."
     ),
     "replace": click.option("--replace", is_flag=True, help="Replace existing output made with other settings."),
 }
-# Options that override a place of the configuration.
+# Options that override a path of the configuration.
 PLACES: dict[str, Decorator] = {
     name: click.option(f"--{name}", type=PATH, help=f"{what}  [default: from the configuration]")
     for name, what in {
-        "images": "Store of images, ending in .zarr; index.csv and report.csv are beside it.",
-        "embeddings": "Store of embeddings, ending in .zarr.",
+        "images": "Image store, ending in .zarr; index.csv and report.csv are beside it.",
+        "embeddings": "Embedding store, ending in .zarr.",
         "splits": "CSV file of the split.",
-        "baselines": "CSV file of the baselines' scores; their other files are beside it.",
+        "baselines": "CSV file of the baseline scores; the other baseline files are beside it.",
         "model": "Folder of the trained run: weights, history, checkpoint.",
         "results": "Folder of all results.",
         "data": "Folder of all datasets.",
@@ -99,39 +100,53 @@ PLACES: dict[str, Decorator] = {
 }
 
 
-@dataclass
+@dataclasses.dataclass
 class Work:
-    """What a stage works on: its configuration, its run, and the files that it reads and writes.
+    """The configuration, the run and the paths that a command line names.
 
     Attributes:
-        values: what the command line says, by option.
+        options: values of the command line, by option.
     """
 
-    values: Mapping[str, Any]
+    options: Mapping[str, Any]
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration, with the changes that options ask for."""
-        changes = {key: self.values[key] for key in CHANGES if key in self.values}
-        return load(self.values["configs"], self.values["assignments"], **changes)
+        """The workflow's configuration, or else config/config.yaml, with the changes that the options make.
 
-    @property
-    def run_name(self) -> str:
-        """The argument RUN."""
-        name: str = self.values["run"]
-        return name
+        Raises:
+            InputError: a file or a value is not as expected.
+        """
+        from pipeline.config import loading
 
-    def given(self, name: str) -> Path | None:
-        """The path that an option names."""
-        return self.values.get(name)
+        base: dict[str, Any] = {}
+        if from_workflow := os.environ.get(loading.VARIABLE):
+            try:
+                base = dict(json.loads(from_workflow))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise InputError(
+                    f"{loading.VARIABLE}: expected a configuration as JSON in this environment variable, received "
+                    f"{error}; unset it, because the workflow sets it for its stages"
+                ) from None
+        elif DEFAULT_CONFIG.exists():
+            base = loading.read_yaml(DEFAULT_CONFIG)
+        changes = {key: self.options[key] for key in CHANGES if self.options.get(key)}
+        return loading.load_config(self.options["configs"], self.options["assignments"], base=base, changes=changes)
+
+    @cached_property
+    def paths(self) -> "Paths":
+        """The configuration's paths."""
+        from pipeline.config.paths import Paths
+
+        return Paths(self.config)
 
     @cached_property
     def run(self) -> "Run":
-        """The run; refused here, before anything slow starts, if its name or architecture is unknown."""
+        """The run; an unknown name or architecture is refused here, before slow work starts."""
         from pipeline.config.runs import find
         from pipeline.networks.notation import resolve
 
-        run = find(self.config, self.run_name)
+        run = find(self.config, self.options["run"])
         resolve(run.architecture, self.config.architectures)
         return run
 
@@ -145,24 +160,20 @@ class Work:
     @property
     def images(self) -> "Store":
         """The store of images."""
-        from pipeline.config.paths import Paths
-        from pipeline.storage.layouts import IMAGES
-        from pipeline.storage.store import Store
-
-        return Store(path, IMAGES) if (path := self.given("images")) else Paths(self.config).images
+        return self._store("images", self.paths.images)
 
     @property
     def embeddings(self) -> "Store":
         """The store of embeddings."""
-        from pipeline.config.paths import Paths
-        from pipeline.storage.layouts import EMBEDDINGS
-        from pipeline.storage.store import Store
+        return self._store("embeddings", self.paths.embeddings)
 
-        return Store(path, EMBEDDINGS) if (path := self.given("embeddings")) else Paths(self.config).embeddings
+    def _store(self, name: str, default: "Store") -> "Store":
+        path = self.options.get(name)
+        return type(default)(path, default.layout) if path else default
 
     @property
     def finished_stores(self) -> tuple["Store", "Store"]:
-        """Images and embeddings; refused here, before anything slow starts, unless both are finished."""
+        """Images and embeddings; an unfinished store is refused here, before slow work starts."""
         for store in (self.images, self.embeddings):
             store.manifest()
         return self.images, self.embeddings
@@ -170,16 +181,12 @@ class Work:
     @property
     def model(self) -> Path:
         """The folder of the trained run."""
-        from pipeline.config.paths import Paths
-
-        return self.given("model") or Paths(self.config).model(self.run_name)
+        return self.options.get("model") or self.paths.model(self.options["run"])
 
     def path(self, name: str) -> Path:
-        """A path from an option, or else the configuration's of that name."""
-        from pipeline.config.paths import Paths
-
-        default: Path = getattr(Paths(self.config), name)
-        return self.given(name) or default
+        """Return the path that the option `name` gives, or else the configuration's."""
+        default: Path = getattr(self.paths, name)
+        return self.options.get(name) or default
 
     def start_backend(self, precision: "Precision") -> None:
         """Start Keras with the configured number of threads."""
@@ -189,15 +196,15 @@ class Work:
 
 
 def stage(name: str, *options: str, run: bool = False) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a function the command of a stage that works on a configuration.
+    """Make a function of a `Work` the command of a stage.
 
     Args:
         name: the stage.
-        options: names of `CHANGES` and `PLACES` that the stage has, besides --config and --set.
-        run: whether it has the argument RUN.
+        options: keys of `CHANGES` and `PLACES` that it takes, in addition to --config and --set.
+        run: whether it takes the argument RUN.
 
     Returns:
-        A decorator for a function of a `Work`, and of whatever more options it declares itself.
+        A decorator. Options that the function declares itself are passed on as arguments.
     """
 
     def decorate(function: Callable[..., None]) -> click.Command:
@@ -206,37 +213,14 @@ def stage(name: str, *options: str, run: bool = False) -> Callable[[Callable[...
             shared = {key: values.pop(key) for key in (*CONFIG, *options, *(["run"] if run else []))}
             function(Work(shared), **values)
 
-        made: Callable[..., Any] = call
+        decorated: Callable[..., Any] = call
         for option in reversed([*CONFIG, *options]):
-            made = {**CONFIG, **CHANGES, **PLACES}[option](made)
+            decorated = {**CONFIG, **CHANGES, **PLACES}[option](decorated)
         if run:
-            made = click.argument("run")(made)
-        return click.command(name, cls=Stage)(made)
+            decorated = click.argument("run")(decorated)
+        return click.command(name, cls=Stage)(decorated)
 
     return decorate
-
-
-def load(configs: tuple[Path, ...], assignments: tuple[str, ...], **changes: Any) -> "Config":
-    """The workflow's configuration, or config/config.yaml, under `configs`, `assignments` and `changes` that are set.
-
-    Raises:
-        InputError: a file or a value is not as expected.
-    """
-    from pipeline.config import loading
-
-    base: dict[str, Any] = {}
-    if given := os.environ.get(loading.VARIABLE):
-        try:
-            base = dict(json.loads(given))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise InputError(
-                f"{loading.VARIABLE}: expected a configuration as JSON in this environment variable, received {error}; "
-                "unset it; the workflow sets it for its stages"
-            ) from None
-    elif DEFAULT_CONFIG.exists():
-        base = loading.read_yaml(DEFAULT_CONFIG)
-    asked = {key: value for key, value in changes.items() if value}
-    return loading.load_config(configs, assignments, base=base, changes=asked)
 
 
 def hold(path: Path) -> AbstractContextManager[None]:
@@ -244,10 +228,3 @@ def hold(path: Path) -> AbstractContextManager[None]:
     from pipeline.core.locks import held
 
     return held(path)
-
-
-def progress() -> "Progress":
-    """Progress on standard error."""
-    from pipeline.core.progress import for_stderr
-
-    return for_stderr()

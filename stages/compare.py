@@ -1,4 +1,4 @@
-"""Stage: two runs compared on the same images."""
+"""Stage: compare two runs on the same images."""
 
 from pathlib import Path
 
@@ -13,16 +13,12 @@ from stages.command import Stage
 @click.argument("one", type=common.PATH)
 @click.argument("other", type=common.PATH)
 @click.option(
-    "--partition",
-    type=click.Choice(PARTITIONS),
-    default="test",
-    show_default=True,
-    help="Images to compare on.",
+    "--partition", type=click.Choice(PARTITIONS), default="test", show_default=True, help="Images to compare on."
 )
 def command(one: Path, other: Path, partition: str) -> None:
-    """Print the paired comparison of two results, for example results/base_lr1e-4 results/base_lr1e-3.
+    """Compare two results image by image, for example results/base_lr1e-4 and results/base_lr1e-3.
 
-    Each difference is ONE minus OTHER, with its 95 % bootstrap interval over images, or over groups of them.
+    Each difference is ONE minus OTHER, with its 95 % bootstrap interval over images, or over groups of images.
     """
     from rich.console import Console
     from rich.table import Table
@@ -39,7 +35,7 @@ def command(one: Path, other: Path, partition: str) -> None:
         interval = "" if row["low"] is None else f"{row['low']:+.4g} to {row['high']:+.4g}"
         numbers = (f"{row['one']:.4f}", f"{row['other']:.4f}", signed(row["difference"], 4))
         table.add_row(row["metric"], *numbers, interval, row["verdict"])
-    console = Console(width=1000, soft_wrap=True)  # wide enough for any run's name: nothing is cut off
+    console = Console(width=1000, soft_wrap=True)  # cuts off no run's name
     console.print(table)
     if differences := other_settings(read_record(one), read_record(other)):
         console.print(f"Besides what their names say, they differ in: {'; '.join(differences)}.", markup=False)

@@ -1,11 +1,14 @@
-"""Stage: images.zarr becomes embeddings.zarr."""
+"""Stage: compute embeddings.zarr from images.zarr."""
 
 from stages import common
 
 
 @common.stage("embed", "images", "embeddings", "scheduler", "replace")
 def command(work: common.Work) -> None:
-    """Compute the embedding of every image with the network that embedding.network names."""
+    """Compute the embedding of every image.
+
+    The setting embedding.network chooses the network.
+    """
     config = work.config
     work.images.manifest()
     work.start_backend(config.embedding.precision)

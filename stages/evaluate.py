@@ -1,4 +1,4 @@
-"""Stage: a trained run is scored and drawn."""
+"""Stage: score a trained run and draw its figures."""
 
 import click
 
@@ -7,7 +7,10 @@ from stages import common
 
 @common.stage("evaluate", "images", "embeddings", "splits", "baselines", "model", "results", "replace", run=True)
 def command(work: common.Work) -> None:
-    """Score RUN on all partitions, draw its figures, write results/RUN and renew the summary of all runs."""
+    """Score RUN and draw its figures.
+
+    Scores cover all partitions. Writes results/RUN and updates the summary of all runs.
+    """
     run, config = work.run, work.config_of_run
     images, embeddings = work.finished_stores
     work.start_backend(config.training.precision)

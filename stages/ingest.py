@@ -1,11 +1,11 @@
-"""Stage: a source of colour images becomes images.zarr and index.csv."""
+"""Stage: read colour images into images.zarr and index.csv."""
 
 from stages import common
 
 
 @common.stage("ingest", "dataset", "images", "limit", "scheduler", "replace")
 def command(work: common.Work) -> None:
-    """Read colour images into images.zarr."""
+    """Read the dataset's colour images into images.zarr."""
     from pipeline.dataset.ingest import ingest
 
     config = work.config

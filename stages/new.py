@@ -1,4 +1,4 @@
-"""Stage: a configuration for your own photographs."""
+"""Stage: write a configuration for your own photographs."""
 
 from pathlib import Path
 
@@ -13,7 +13,10 @@ from stages.command import Stage
 @click.option("--from", "folder", required=True, type=common.PATH, help="The folder of photographs.")
 @click.option("--replace", is_flag=True, help="Replace an existing NAME.yaml.")
 def command(name: str, folder: Path, replace: bool) -> None:
-    """Write NAME.yaml, a configuration for training on a folder of photographs, and print the next commands."""
+    """Write a configuration for your own photographs.
+
+    Writes NAME.yaml and prints the next commands.
+    """
     from pipeline.core import files
     from pipeline.core.errors import InputError
     from pipeline.planning.new_config import new_config
@@ -23,8 +26,6 @@ def command(name: str, folder: Path, replace: bool) -> None:
     if path.is_dir() or (path.exists() and not replace):
         raise InputError(f"{path}: the file exists; add --replace, or choose another name")
     files.write_text(path, made.text)
-    click.echo(
-        f"new: {made.photographs} photographs found by their extension; {path} trains {made.epochs} epochs", err=True
-    )
+    click.echo(f"new: {path}, {made.photographs} photographs by file extension, {made.epochs} epochs", err=True)
     click.echo(f"new: {made.plan}", err=True)
     click.echo("\n".join(made.commands))

@@ -1,4 +1,4 @@
-"""Stage: results/index.html and results/report/, a page of all runs."""
+"""Stage: write results/index.html and results/report/, a page of all runs."""
 
 from pathlib import Path
 
@@ -9,14 +9,17 @@ from stages import common
 
 @common.stage("report", "results", "data")
 def command(work: common.Work) -> None:
-    """Write results/index.html: all runs with their figures, scores and pictures."""
+    """Write a web page of all runs.
+
+    results/index.html shows their figures, scores and pictures.
+    """
     from pipeline.config.paths import BaselineFiles, DatasetFiles
     from pipeline.core.errors import InputError
     from pipeline.results.page import write_report
 
-    data = work.given("data")
+    data = work.options["data"]
     if data and not data.is_dir():
-        raise InputError(f"--data {data}: expected a folder of datasets, received none; name an existing folder")
+        raise InputError(f"--data {data}: expected an existing folder of datasets; choose another")
     folder = data or Path(work.config.data)
 
     def pictures_of(dataset: str) -> Path:

@@ -1,4 +1,4 @@
-"""Stage: the files of a run's results, and its headline figures."""
+"""Stage: list the files of a run's results, and its main scores."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage: index.csv becomes splits.csv."""
+"""Stage: divide the images of index.csv into partitions, in splits.csv."""
 
 import click
 
@@ -7,7 +7,10 @@ from stages import common
 
 @common.stage("split", "images", "splits", "replace")
 def command(work: common.Work) -> None:
-    """Draw the train, validation and test images, by group."""
+    """Divide the images into train, validation and test.
+
+    The draw is random and keeps groups together.
+    """
     from pipeline.dataset.index import read_index
     from pipeline.dataset.splits import write
 

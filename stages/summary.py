@@ -1,4 +1,4 @@
-"""Stage: the summary of all runs in results/."""
+"""Stage: rewrite the summary of all runs in results/."""
 
 import click
 
@@ -7,9 +7,13 @@ from stages import common
 
 @common.stage("summary", "results")
 def command(work: common.Work) -> None:
-    """Renew results/summary.*, the table of all runs; `evaluate` does it, too."""
+    """Rewrite the summary of all runs.
+
+    That is results/summary.*, which `evaluate` updates, too.
+    """
+    from pipeline.config.paths import SummaryFiles
     from pipeline.results.summary import write_summary
 
     results = work.path("results")
     write_summary(results)
-    click.echo(f"summary: {results / 'summary.md'} is complete", err=True)
+    click.echo(f"summary: {SummaryFiles(results).text} is complete", err=True)

@@ -1,4 +1,4 @@
-"""Stage: one run is trained."""
+"""Stage: train one run."""
 
 from stages import common
 

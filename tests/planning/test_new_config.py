@@ -36,7 +36,7 @@ def test_the_configuration_names_the_folder_and_trains_as_its_comments_say(call,
     folder = photographs(tmp_path / 'my "Pictures": #1 ü {x} %', 40)
     result = call("my-photos", "--from", folder)
     assert result.exit_code == 0, result.stderr
-    assert "40 photographs found" in result.stderr and "about " in result.stderr
+    assert "40 photographs" in result.stderr and "about " in result.stderr
     text = (tmp_path / "work" / "my-photos.yaml").read_text()
     read = loading.load_config(
         [tmp_path / "work" / "my-photos.yaml"], base=loading.read_yaml(ROOT / "config/config.yaml")
