@@ -1,9 +1,9 @@
-"""Measure rows of the benchmark, each in a process of its own, and bring docs/performance.md up to date.
+"""Measure rows of the benchmark, each in a separate process, and update docs/performance.md.
 
     python -m benchmarks [ROW ...]
 
-Without names all rows are measured, in 10 to 15 minutes on two cores. Results go to
-benchmarks/results/<machine>.json; rows that are not asked for stay there as they were.
+Without names, measure all rows, in 10 to 15 minutes on two cores. The results go to benchmarks/results/<machine>.json,
+where rows that are not named keep their last result.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ROWS = {
 
 
 def measure(name: str) -> list[dict[str, object]]:
-    """The lines of a row, as JSON values."""
+    """Measure a row and return its lines as JSON values."""
     module, function = ROWS[name].split(".")
     code = f"from benchmarks import {module}, measure; measure.hand_over({module}.{function}())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -52,16 +52,16 @@ def main() -> None:
     if unknown := sorted(set(rows) - set(ROWS)):
         parser.error(f"expected rows of {', '.join(ROWS)}, received {', '.join(unknown)}")
     path = RESULTS / f"{machine_name()}.json"
-    found = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
+    results = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
     for number, name in enumerate(rows, 1):
         began = time.monotonic()
         lines = measure(name)
         took = time.monotonic() - began
-        found[name] = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "seconds": round(took), "lines": lines}
+        results[name] = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "seconds": round(took), "lines": lines}
         print(f"{number} of {len(rows)}: {name}, {took:.0f} s", file=sys.stderr, flush=True)
         for line in lines:
             print(f"  {performance.sentence(line)}", file=sys.stderr, flush=True)
-        write(path, {"machine": machine(), "rows": {row: found[row] for row in ROWS if row in found}})
+        write(path, {"machine": machine(), "rows": {row: results[row] for row in ROWS if row in results}})
     performance.update()
 
 

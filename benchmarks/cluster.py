@@ -1,8 +1,8 @@
-"""Images per second of ingest by one and by two single-threaded workers of a dask cluster on this machine.
+"""Compare ingest or embed by one and by two single-threaded workers of a dask cluster on this machine.
 
     python benchmarks/cluster.py [--stage embed] [--images 48] [--rounds 3]
 
-The two take turns (1 2 1 2 ...), so that both see the same other load. Prints JSON.
+The two take turns (1 2 1 2 ...), so that both see the same load. Prints JSON with images per second.
 """
 
 import argparse

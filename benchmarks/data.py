@@ -1,7 +1,7 @@
-"""What data cost: ingest, bytes on disk, and reading, each beside the least that has to be done for it.
+"""The cost of data: ingest, bytes on disk, and reading, each compared with the least work that it needs.
 
-Images in the layout of Kaggle's archive are drawn (see `benchmarks.datasets`), photographs are scikit-image's. What is
-compared is done in turn, in one process, with as many threads.
+Images in the layout of Kaggle's archive are synthetic (see `benchmarks.datasets`); photographs are scikit-image's. All
+comparisons run in turn, in one process, with the same number of threads.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from pipeline.storage.store import Store
 
 INGESTED, READ, IMAGES_PER_SHARD = 1024, 512, 64
 PHOTOGRAPHS, WIDTH, HEIGHT = 128, 512, 384
-LARGE, TIMES = 16, 8  # large photographs, each of so many small ones in either direction
+LARGE, TIMES = 16, 8  # large photographs, each made of TIMES x TIMES small ones
 ROUNDS = 3
 MAX_MILLISECONDS = 5.0
 ZSTD = Zstd(level=3, checksum=True)
@@ -41,27 +41,27 @@ keep_freed()  # as every stage does
 
 
 def compress(array: np.ndarray, path: Path) -> None:
-    """Rows as a shard's file has them, without its index."""
+    """Write rows compressed as in a shard's file, without its index."""
     chunks = [ZSTD.encode(array[start : start + ROWS_PER_CHUNK]) for start in range(0, len(array), ROWS_PER_CHUNK)]
     with path.open("wb") as file:
         file.writelines(chunks)
 
 
 def in_threads(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], threads: int = THREADS) -> None:
-    """Call a function with each of some arguments."""
+    """Call a function with each tuple of arguments, in threads."""
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(function, *call) for call in calls]:
             done.result()
 
 
 def ingest() -> list[Line]:
-    """Ingest, beside one pass that does no more than has to be done."""
+    """Compare ingest with one pass that does only the necessary work."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         return [
             _ingest_arrays(folder),
             *_ingest_photographs(folder, small_photographs(folder), THREADS),
-            # So few are one task of ingest's.
+            # So few photographs are a single task of ingest.
             *_ingest_photographs(folder, large_photographs(folder), 1),
         ]
 
@@ -92,7 +92,7 @@ def _ingest_arrays(folder: Path) -> Line:
         in_threads(compress, shards)
 
     ours = _ingester(schema.KaggleSource(kind="kaggle", path=str(archive)), folder / "data")
-    ours()  # what is imported, and files into memory
+    ours()  # imports, and reads the files into memory
     taken, needed = in_turn(ours, least, rounds=ROUNDS)
     return Line(
         f"ingest, {INGESTED} images of Kaggle's arrays",
@@ -100,12 +100,12 @@ def _ingest_arrays(folder: Path) -> Line:
         f"the same bytes read, compressed and written in one pass: {INGESTED / median(needed):.0f} images/s",
         quotients(needed, taken),
         0.8,
-        note="The rest is SHA-256 of each image and of each file, checks of the arrays, and the tables.",
+        note="The rest of the time is for SHA-256 of each image and file, checks of the arrays, and the tables.",
     )
 
 
 def small_photographs(folder: Path) -> Path:
-    """A new folder of squares out of scikit-image's photographs, as JPEG."""
+    """Create a folder of JPEGs: random crops of scikit-image's photographs."""
     made = folder / "small"
     made.mkdir()
     rng = np.random.default_rng(0)
@@ -118,7 +118,7 @@ def small_photographs(folder: Path) -> Path:
 
 
 def large_photographs(folder: Path) -> Path:
-    """A new folder of JPEGs of a camera's size, each made of many small ones."""
+    """Create a folder of JPEGs of a camera's size, each made of many small ones."""
     made = folder / "large"
     made.mkdir()
     rng = np.random.default_rng(0)
@@ -164,8 +164,8 @@ def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[L
             0.8,
             limit=f"{len(paths) / median(needed):.1f} images/s: decoding, resizing, conversion to Lab, compression",
             share=quotients(needed, taken),
-            note=f"Without any bookkeeping it would be {quotients(decoded, needed).median:.2f}: each image is also "
-            f"resized to {SIZE}x{SIZE}, converted to Lab and compressed.",
+            note=f"Without bookkeeping the ratio would be {quotients(decoded, needed).median:.2f}, because each image "
+            f"is also resized to {SIZE}x{SIZE}, converted to Lab and compressed.",
         ),
         Line(
             what,
@@ -173,13 +173,14 @@ def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[L
             f"decoding, resizing, conversion and compression alone: {len(paths) / median(needed):.1f} images/s",
             quotients(needed, taken),
             0.8,
-            note="The rest is digests, the mean chroma that tells gray photographs, scratch files, records and tables.",
+            note="The rest of the time is for digests, mean chroma (to find gray photographs), scratch files, records "
+            "and tables.",
         ),
     ]
 
 
 def sizes() -> list[Line]:
-    """Bytes on disk, beside those of arrays."""
+    """Compare the bytes on disk with those of arrays."""
     with tempfile.TemporaryDirectory() as temporary:
         images = Store(Path(temporary) / "images.zarr", IMAGES)
         ingest_images(schema.SampleSource(), images, workers=THREADS)
@@ -199,16 +200,16 @@ def sizes() -> list[Line]:
             Ratio.of([stored[0] / raw]),
             0.65,
             at_least=False,
-            note="They overlap. Of other photographs, docs/scale.md has the size.",
+            note="The sample's crops overlap; docs/scale.md has the size for other photographs.",
         ),
         Line(
             f"embeddings.zarr of {rows} images",
             f"{stored[1] / 1000:.2f} kB per image",
-            f"repeated over 28x28 places, as the network's input: {tiled / 1000:.0f} kB",
+            f"repeated at 28x28 positions, as the printed network's input: {tiled / 1000:.0f} kB",
             Ratio.of([stored[1] / tiled]),
             1 / 700,
             at_least=False,
-            note="Of random numbers, normally distributed, in the place of embeddings.",
+            note="Normally distributed random numbers instead of embeddings.",
         ),
     ]
 
@@ -218,7 +219,7 @@ def _bytes(folder: Path) -> int:
 
 
 def access() -> list[Line]:
-    """Reading images from a store, beside reading them from mapped arrays; all files are in the page cache."""
+    """Compare reading images from a store and from mapped arrays; all files are in the page cache."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_archive(folder / "archive", READ)
@@ -247,10 +248,10 @@ def _single(store: Store, arrays: dict[str, Path]) -> list[Line]:
         for row in order.tolist()
     ]
     checked, unchecked, plain = map(list, zip(*rounds, strict=True))
-    compared = f"at most {MAX_MILLISECONDS:g} ms (from a mapped .npy file: {median(plain):.2f} ms)"
+    compared = f"limit {MAX_MILLISECONDS:g} ms (a mapped .npy file: {median(plain):.2f} ms)"
     return [
         Line(
-            f"one image at random, L and ab, of a shard {how}",
+            f"one random image, L and ab, of a shard {how}",
             f"{median(found):.1f} ms",
             compared,
             Ratio.of([value / MAX_MILLISECONDS for value in found]),
@@ -259,11 +260,11 @@ def _single(store: Store, arrays: dict[str, Path]) -> list[Line]:
             note=note,
         )
         for how, found, note in (
-            ("that was read before", checked, f"{ROWS_PER_CHUNK} images are decompressed for one."),
+            ("read before", checked, f"To read one image, {ROWS_PER_CHUNK} are decompressed."),
             (
-                "for the first time",
+                "read for the first time",
                 unchecked,
-                "The checksums of the chunks are compared first, once per process.",
+                "Includes comparing the checksums of the chunks, once per process.",
             ),
         )
     ]
@@ -301,5 +302,5 @@ def _contiguous(store: Store, arrays: dict[str, Path]) -> Line:
         0.5,
         limit=f"{rate / median(decompressed):.2f} GB/s: zstd's decompression with {THREADS} threads",
         share=quotients(decompressed, taken),
-        note="The files' SHA-256 is compared as well. Training reads the store once, before its first epoch.",
+        note="Includes comparing the files' SHA-256. Training reads the store once, before its first epoch.",
     )

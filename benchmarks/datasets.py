@@ -1,4 +1,4 @@
-"""Datasets to measure on, of images that are drawn."""
+"""Synthetic datasets to measure on."""
 
 from pathlib import Path
 
@@ -14,13 +14,11 @@ from pipeline.images.formats import SIZE
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
-DISTINCT = (
-    64  # images that are drawn for an archive; the others repeat them, each with its own number in its first pixels
-)
+DISTINCT = 64  # images of an archive; the others repeat them, with their row number in the first pixels
 
 
 def photographs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """L (n, 224, 224) and ab (n, 224, 224, 2) uint8: smooth fields with some noise, which compress by about half."""
+    """Draw L (n, 224, 224) and ab (n, 224, 224, 2) uint8: smooth fields with noise, which halve when compressed."""
     import cv2
 
     coarse = rng.normal(0, 1, (n, 7, 7, 3)) * (60, 12, 12) + (130, 130, 135)
@@ -30,7 +28,7 @@ def photographs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarra
 
 
 def write_archive(folder: Path, n: int) -> None:
-    """Kaggle's arrays, gray_scale.npy and three parts of ab, written piece by piece."""
+    """Write Kaggle's arrays, gray_scale.npy and three parts of ab, image by image."""
     lightness, ab = photographs(np.random.default_rng(0), DISTINCT)
     parts = [("l/gray_scale", 0, n)]
     cuts = [0, n * 2 // 5, n * 4 // 5, n]
@@ -50,7 +48,7 @@ def write_archive(folder: Path, n: int) -> None:
 
 
 def synthetic(folder: Path, n: int, split: schema.Split | None = None) -> tuple[Store, Store, Path]:
-    """Images that are drawn, random numbers in the place of their embeddings, and a split."""
+    """Create a store of synthetic images, a store of random numbers as their embeddings, and a split."""
     images, embeddings = (
         Store(folder / "images.zarr", IMAGES),
         Store(folder / "embeddings.zarr", registry.ENTRIES[schema.DEFAULT_NETWORK].layout()),

@@ -53,13 +53,13 @@ def embed() -> list[Line]:
                 bare.predict_on_batch(rgb[start : start + settings.batch_size])
 
         ours()
-        plain.predict(rgb[: settings.batch_size], verbose=0)  # traces another function than predict_on_batch
+        plain.predict(rgb[: settings.batch_size], verbose=0)  # traces a different function from predict_on_batch
         bare.predict_on_batch(rgb[: settings.batch_size])
         took, predicting, computing = in_turn(ours, predict, network, rounds=ROUNDS)
     kind = "bfloat16" if fast == "mixed_bfloat16" else "float32"
     what = f"embed, zarr to zarr, {kind}"
     rate = f"{IMAGES_EMBEDDED / median(took):.3g} images/s"
-    note = "" if fast == "mixed_bfloat16" else "The target was set for bfloat16, which this processor does not compute."
+    note = "" if fast == "mixed_bfloat16" else "The target is for bfloat16, which this processor does not support."
     return [
         Line(
             what,

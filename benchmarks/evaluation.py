@@ -21,9 +21,9 @@ from pipeline.networks.inputs import ImageBatch, predict  # noqa: E402
 from pipeline.results import evaluate as evaluation  # noqa: E402
 from pipeline.training.train import train  # noqa: E402
 
-RUN = "base_lr1e-4_noembed"  # with an embedding, it is also scored with wrong ones: three answers
+RUN = "base_lr1e-4_noembed"  # a run with an embedding is also scored with wrong embeddings: three answers
 FEW, MANY, ROUNDS = 16, 48, 2
-# Few images to train on, which is not measured here.
+# Few images for training, which is not measured here.
 SPLIT = schema.Split(train=0.1, validation=0.1, test=0.8)
 
 
@@ -45,20 +45,20 @@ def evaluate() -> list[Line]:
     n = MANY - FEW
     return [
         Line(
-            f"evaluation of {RUN}, one answer, baselines cached, for each further image",
+            f"evaluation of {RUN}, one answer, baselines cached, per additional image",
             f"{1000 * median(more) / n:.0f} ms",
             f"the network's forward pass: {1000 * median(computing) / n:.0f} ms",
             quotients(more, computing),
             2.0,
             at_least=False,
-            note=f"Between {FEW} and {MANY} images: figures, intervals and the saved network, {median(for_few):.0f} s "
-            f"with {FEW} images, do not grow with their number.",
+            note=f"Between {FEW} and {MANY} images. With {FEW} images, evaluation takes {median(for_few):.0f} s; its "
+            "figures, intervals and saved network take the same time for any number of images.",
         )
     ]
 
 
 def _evaluation(run: Run, settings: schema.Evaluation, folder: Path, n: int) -> Callable[[], object]:
-    """The evaluation of a run that is trained on some of `n` images."""
+    """Train a run on some of `n` images and return its evaluation as a function."""
     images, embeddings, split = datasets.synthetic(folder, n, SPLIT)
     baselines, directory = folder / "baselines.csv", folder / RUN
     score_baselines(images, split, baselines, batch_size=settings.batch_size, seed=0, threads=THREADS)

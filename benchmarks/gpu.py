@@ -1,9 +1,9 @@
-"""Training and embedding on a GPU, through Keras on JAX; a machine without TensorFlow and zarr will do.
+"""Training and embedding on a GPU, with Keras on JAX; needs neither TensorFlow nor zarr.
 
     python -m benchmarks.gpu [ROW ...] [--cpu-trial]
 
-The dataset lies on the GPU, and one call makes many of Keras' steps, as in `pipeline.training.on_device`. Results go to
-benchmarks/results/<device>.json; rows that were not requested stay as they were.
+The dataset is on the GPU, and one call makes many of Keras' steps, as in `pipeline.training.on_device`. Results go to
+benchmarks/results/<device>.json, where rows that are not named keep their last result.
 """
 
 import argparse
@@ -46,16 +46,16 @@ PRODUCTS = 20
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured.
+    """How much to measure.
 
     Attributes:
         networks: names of the architectures.
         steps: training steps by batch size.
         epoch: images of an epoch.
         embedded: images to embed.
-        batches: of the embedding network.
-        matrix: rows and columns of what is multiplied.
-        rounds: how often all is repeated, in turn.
+        batches: batch sizes of the embedding network.
+        matrix: rows and columns of the multiplied matrices.
+        rounds: the number of repetitions, in turn.
     """
 
     networks: tuple[str, ...]
@@ -72,7 +72,7 @@ TRIAL = Scale(("arch3",), {2: 2}, 4, 2, (2,), 256, 1)
 
 
 def random_examples(n: int) -> Examples:
-    """A step takes as long for any values."""
+    """Return random examples: a step takes equally long for all values."""
     draws = np.random.default_rng(0)
     return Examples(
         draws.integers(0, 256, (n, SIZE, SIZE), np.uint8),
@@ -82,7 +82,7 @@ def random_examples(n: int) -> Examples:
 
 
 def epoch_of(name: str, precision: Precision, placed: Examples, batch: int) -> Callable[[], None]:
-    """An epoch of a network of ours, on examples that `pipeline.training.on_device` placed."""
+    """Return a function that trains a network of ours for an epoch, on examples that `on_device.place` placed."""
     network = ours(name, precision)
     model = on_device.Network(network.inputs, network.outputs)
     builder.compile_to_train(model, HEADS["regression"], 1e-4)
@@ -98,7 +98,7 @@ def epoch_of(name: str, precision: Precision, placed: Examples, batch: int) -> C
 
 
 class Product:
-    """Matrix products of random numbers: what the rate of a network is a share of."""
+    """Matrix products of random numbers, the limit of a network's rate."""
 
     def __init__(self, dtype: str, size: int) -> None:
         self.dtype = dtype
@@ -109,7 +109,7 @@ class Product:
         jax.block_until_ready([keras.ops.matmul(*self._factors) for _ in range(PRODUCTS)])
 
     def limit(self, flops: float, taken: list[float], multiplying: list[float]) -> dict[str, Any]:
-        """`limit` and `share` of a `Line` about so many operations, of the seconds of both in each round."""
+        """Return `limit` and `share` of a `Line` from the operations and the seconds of both in each round."""
         products = [self.flops / each / 1e12 for each in multiplying]
         reached = [flops / each / 1e12 for each in taken]
         told = f"{median(products):.3g} TFLOP/s, a matrix product in {self.dtype}"
@@ -121,7 +121,7 @@ def _rate(n: int, flops: float, taken: list[float]) -> str:
 
 
 def steps(name: str, scale: Scale) -> list[Line]:
-    """Training steps of one architecture, beside the printed network's, and the rate of a matrix product."""
+    """Compare training steps of one architecture with the printed network's and with the rate of a matrix product."""
     lines = []
     products = [Product(kind, scale.matrix) for kind in KINDS.values()]
     for batch, count in scale.steps.items():
@@ -153,7 +153,7 @@ def steps(name: str, scale: Scale) -> list[Line]:
 
 
 def epoch(scale: Scale) -> list[Line]:
-    """Epochs of the whole dataset."""
+    """Compare epochs of the complete dataset with Keras' `fit`."""
     lines = []
     n, data = scale.epoch, random_examples(scale.epoch)
     product = Product("bfloat16", scale.matrix)
@@ -175,7 +175,7 @@ def epoch(scale: Scale) -> list[Line]:
 
 
 def embedding(scale: Scale) -> list[Line]:
-    """Embeddings, beside `predict` of RGB that is already stacked."""
+    """Compare embedding with Keras' `predict` on stacked RGB."""
     lines = []
     lightness = random_examples(scale.embedded).lightness
     entry = registry.ENTRIES[schema.DEFAULT_NETWORK]
@@ -206,7 +206,7 @@ def _inception(precision: Precision) -> keras.Model:
 
 
 def _measured(runs: list[Any], rounds: int) -> list[list[float]]:
-    """Seconds of each in turn, after one call of each, which compiles it."""
+    """Return the seconds of each in turn, after one call of each, which compiles it."""
     for run in runs:
         run()
     return in_turn(*runs, rounds=rounds)
@@ -219,8 +219,10 @@ def _against(what: str, rate: str, target: int, n: int, taken: list[float]) -> L
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cpu-trial", action="store_true", help="run everything small on the CPU; write no file")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="of training-<architecture>, epoch, embedding")
+    parser.add_argument("--cpu-trial", action="store_true", help="run a small version on the CPU; write no file")
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help="training-<architecture>, epoch, embedding; default: all"
+    )
     arguments = parser.parse_args()
     scale = TRIAL if arguments.cpu_trial else WHOLE
     rows = {
@@ -238,7 +240,7 @@ def main() -> None:
 
 
 def measure(rows: dict[str, Any], device: str, keep: bool) -> None:
-    """Measure rows; keep them in the device's file beside its others, or print them."""
+    """Measure rows, and add them to the device's file or print them."""
     path = RESULTS / f"{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}.json"
     found = json.loads(path.read_text(encoding="utf-8"))["rows"] if keep and path.exists() else {}
     told = {**machine(), "processor": device, "host": machine()["processor"], "arithmetic": [], **_facts()}
@@ -257,7 +259,7 @@ def measure(rows: dict[str, Any], device: str, keep: bool) -> None:
 
 
 def _facts() -> dict[str, str]:
-    """Versions of what computes, and how exactly JAX multiplies float32 unless told otherwise."""
+    """Return versions, and the error of JAX's float32 products at its default precision."""
     factors = [np.random.default_rng(seed).standard_normal((512, 512), np.float32) for seed in (0, 1)]
     exact = np.matmul(*(factor.astype(np.float64) for factor in factors))
     error = np.linalg.norm(np.asarray(keras.ops.matmul(*factors)) - exact) / np.linalg.norm(exact)

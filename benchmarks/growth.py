@@ -1,7 +1,7 @@
-"""How time grows with the number of images: in proportion.
+"""How the time of a stage grows with the number of images: proportionally.
 
-A stage is given n, 4n and 16n images, in turn. What an image costs between 4n and 16n is divided by what it costs
-between n and 4n, so that what a stage takes for no image at all drops out.
+Run a stage on n, 4n and 16n images, in turn, and divide the time per image between 4n and 16n by the time per image
+between n and 4n. The time that a stage takes even without images cancels out.
 """
 
 import tempfile
@@ -23,20 +23,20 @@ from pipeline.storage.layouts import EMBEDDINGS, IMAGES
 from pipeline.storage.store import Store
 
 REPEATS = (3, 2, 1)  # of n, 4n and 16n images, in each round
-IMAGES_PER_SHARD = 8  # so that few images are several shards
+IMAGES_PER_SHARD = 8  # so that few images fill several shards
 
 
 def growth() -> list[Line]:
-    """Time of ingest, embed, an epoch, evaluate and verify."""
+    """Measure the time of ingest, embed, an epoch, evaluate and verify."""
     backend.start(THREADS)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_archive(folder / "archive", 2048)
         return [
             _time(folder, "ingest", 128, 3, _ingest),
-            _time(folder, "embed", 16, 5, _embed, "With a stub in the place of the network."),
-            _time(folder, "an epoch", 32, 2, _epoch, "With a small network; the stores are read, too."),
-            _time(folder, "evaluate", 2, 3, _evaluate, "What is done for each image; the figures are always as many."),
+            _time(folder, "embed", 16, 5, _embed, "With a stub instead of the network."),
+            _time(folder, "an epoch", 32, 2, _epoch, "With a small network; includes reading the stores."),
+            _time(folder, "evaluate", 2, 3, _evaluate, "Only the work per image, not the figures."),
             _time(folder, "verify", 32, 15, _verify),
         ]
 
@@ -44,7 +44,7 @@ def growth() -> list[Line]:
 def _time(
     folder: Path, what: str, n: int, rounds: int, prepare: Callable[[Path, int], Callable[[], Any]], note: str = ""
 ) -> Line:
-    """A line on a stage; `prepare` makes what it reads of so many images, and returns what is to be measured."""
+    """Measure a stage; `prepare` writes its input of `n` images and returns the function to measure."""
     sizes = (n, 4 * n, 16 * n)
     stages = [prepare(folder, size) for size in sizes]
     for stage in stages:

@@ -1,4 +1,4 @@
-"""What all rows share: measuring in turn, ratios with their spread, and lines of the table."""
+"""The parts that all rows share: measuring in turn, ratios with their spread, and lines of the table."""
 
 import json
 import os
@@ -21,7 +21,7 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median, lowest and highest of what was found in each round, and how many rounds there were."""
+    """Median, lowest and highest of the values of all rounds, and the number of rounds."""
 
     median: float
     lowest: float
@@ -38,15 +38,15 @@ class Line:
     """One line of the table.
 
     Attributes:
-        what: what is measured.
-        ours: what this project takes or reaches, with its unit.
-        compared: what it is compared with, and what that takes or reaches.
-        ratio: of the two, as the target has it.
-        target: what the ratio should be.
-        at_least: whether the target is the smallest ratio that meets it, else it is the largest.
-        limit: what cannot be exceeded, with its unit, where that was measured.
-        share: of the limit that was reached.
-        note: a sentence, where the number alone would mislead.
+        what: the name of the measurement.
+        ours: DeepColor's value, with its unit.
+        compared: the reference and its value.
+        ratio: the ratio that the target is for.
+        target: the ratio that is required.
+        at_least: whether the target is a lower bound; otherwise it is an upper bound.
+        limit: the most that the machine can do, with its unit, if that was measured.
+        share: the share of the limit that was reached.
+        note: a sentence, if the number alone would mislead.
     """
 
     what: str
@@ -74,23 +74,23 @@ class Line:
 
 
 def seconds(function: Callable[[], Any]) -> float:
-    """How long a call takes."""
+    """Return how long a call takes."""
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
 
 
 def in_turn(*functions: Callable[[], Any], rounds: int) -> list[list[float]]:
-    """Seconds of each function in each round: A B A B ..., so that all see the same other load of the machine."""
-    found: list[list[float]] = [[] for _ in functions]
+    """Return the seconds of each function in each round: A B A B ..., so that all see the same load of the machine."""
+    times: list[list[float]] = [[] for _ in functions]
     for _ in range(rounds):
-        for each, function in zip(found, functions, strict=True):
+        for each, function in zip(times, functions, strict=True):
             each.append(seconds(function))
-    return found
+    return times
 
 
 def quotients(upper: list[float], lower: list[float]) -> Ratio:
-    """Round by round, one divided by the other."""
+    """Divide one by the other, round by round."""
     return Ratio.of([a / b for a, b in zip(upper, lower, strict=True)])
 
 
@@ -99,7 +99,7 @@ def median(values: list[float]) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """The machine, in words that decide its speed."""
+    """Describe what determines the machine's speed."""
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     family = re.search(r"^cpu family\s*:\s*(.+)$", text, re.MULTILINE)
@@ -116,7 +116,7 @@ def machine() -> dict[str, Any]:
 
 
 def machine_name() -> str:
-    """The machine as a file's name."""
+    """Return the machine's name for a file."""
     found = machine()
     fastest = found["arithmetic"][-1:]
     family = [f"family {found['family']}"] if found["family"] else []
@@ -125,5 +125,5 @@ def machine_name() -> str:
 
 
 def hand_over(lines: list[Line]) -> None:
-    """Print lines as JSON, the last line of standard output, for the process that called this one."""
+    """Print lines as JSON on the last line of standard output, for the calling process."""
     sys.stdout.write(json.dumps([line.as_json() for line in lines]) + "\n")

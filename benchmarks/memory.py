@@ -1,11 +1,11 @@
-"""Anonymous memory of the stages, at its peak: with n images, and how it grows with their number.
+"""Peak anonymous memory of the stages with n images, and its growth with their number.
 
     python -m benchmarks.memory [--images 25000] [STAGE ...]
 
-Each stage is its command, in a process of its own, whose RssAnon is read from /proc (Linux) a hundred times a second;
-mapped files are not counted. In the place of the embedding network is a stub, which draws numbers; the network that is
-trained is small, and a corner of each image is scored: else 25,000 images would take hours. Prints JSON, of all stages
-or of those that are named; each needs what the ones before it made.
+Each stage runs as a command in a separate process, whose RssAnon is read from /proc (Linux) a hundred times a second;
+mapped files are not counted. So that 25,000 images do not take hours, a stub that draws random numbers replaces the
+embedding network, the trained network is small, and only a corner of each image is scored. Prints JSON for all stages
+or those named; each needs the output of the stages before it.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pipeline.images.formats import SIZE
 FEW, MANY = 256, 1024
 LITTLE = {"little": schema.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="4 ^ 4 ^ 2 ^")}
 RUN = "little_lr1e-3"
-# Embeddings whose spread embed computes at the end; else of up to 2048, which takes 0.5 s and 45 MiB at most.
+# Embeddings whose spread embed computes at its end; otherwise up to 2048, which takes at most 0.5 s and 45 MiB.
 SPREAD = 16
 START = """
 from pipeline.config import schema
@@ -71,7 +71,7 @@ main(sys.argv[1:])
 
 
 def peak(*arguments: str | Path) -> int:
-    """The largest RssAnon in MiB of a Python process."""
+    """Run Python and return its largest RssAnon in MiB."""
     highest = 0
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
@@ -86,7 +86,7 @@ def peak(*arguments: str | Path) -> int:
 
 
 def peaks(folder: Path, n: int, before_embed: str = "", only: Collection[str] = ()) -> dict[str, int]:
-    """MiB by stage, with the first n images of the archive in the folder."""
+    """Return the MiB of each stage with the first n images of the archive in the folder."""
     for variable in (loading.VARIABLE, WORKFLOW):
         os.environ.pop(variable, None)
     settings = {
@@ -116,29 +116,29 @@ def peaks(folder: Path, n: int, before_embed: str = "", only: Collection[str] = 
 
 
 def growth() -> list[Line]:
-    """Every stage, with few images and with many."""
+    """Measure every stage with few images and with many."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_archive(folder / "archive", MANY)
         spread = f"from pipeline.embedding import embed\nembed.SPREAD_ROWS = {SPREAD}\n"
         few, many = (peaks(folder, n, spread) for n in (FEW, MANY))
-    told = {
-        "embed": f"With a stub in the place of the network, and the spread of {SPREAD} embeddings.",
-        "baselines": "With the scores of a corner of each image.",
-        "evaluate": "With the scores of a corner of each image.",
-        "train": "It holds the images to train and validate on, 80 % of them, up to memory_gib.",
-        "train, memory_gib: 0": "Decoded images are mapped from a file.",
+    notes = {
+        "embed": f"With a stub instead of the network, and the spread of {SPREAD} embeddings.",
+        "baselines": "Scores only a corner of each image.",
+        "evaluate": "Scores only a corner of each image.",
+        "train": "Holds the training and validation images, 80 % of all, up to memory_gib.",
+        "train, memory_gib: 0": "Maps decoded images from a file.",
     }
     added = (MANY - FEW) * 3 * SIZE**2 / 2**20
     return [
         Line(
             f"peak memory of {stage}",
             f"{many[stage]} MiB with {MANY} images; {few[stage]} MiB with {FEW}",
-            f"the images that were added, decoded: {added:.0f} MiB",
+            f"the additional images, decoded: {added:.0f} MiB",
             Ratio.of([(many[stage] - few[stage]) / added]),
             0.9 if stage == "train" else 0.1,
             at_least=False,
-            note=told.get(stage, ""),
+            note=notes.get(stage, ""),
         )
         for stage in few
     ]

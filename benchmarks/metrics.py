@@ -1,10 +1,10 @@
-"""All metrics of one answer, beside CIEDE2000 alone as scikit-image computes it, on the same images in turn.
+"""Compare the time of all metrics of one answer with that of scikit-image's CIEDE2000 alone, on the same images.
 
     python -m benchmarks.metrics [--images 5000] [--threads 1]
 
-Images are drawn (see `benchmarks.datasets`), predictions are the truth with noise. Both start from L and ab of 8 bits;
-scikit-image's share is two conversions to sRGB, two to Lab and the difference. Prints JSON: seconds, the ratio over all
-images and its spread over pieces of 100, and how much the process's memory grew after the first piece.
+Images are synthetic (see `benchmarks.datasets`), and predictions are the truth with noise. Both start from 8-bit L and
+ab; scikit-image's time includes two conversions to sRGB, two to Lab and the difference. Prints JSON: seconds, the ratio
+over all images and its spread over pieces of 100, and the growth of the process's memory after the first piece.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The networks that are compared, compiled as `pipeline.training.train` compiles them."""
+"""The compared networks, compiled as in `pipeline.training.train`."""
 
 import keras
 import numpy as np
@@ -17,15 +17,15 @@ PLACES = SIZE // MULTIPLE  # of the encoder's output, along height and width
 
 
 def ours(name: str, precision: Precision = "float32") -> keras.Model:
-    """A network of this project."""
+    """Build a network of DeepColor."""
     with backend.policy(precision):
         return _compiled(builder.build(name))
 
 
 def printed(name: str, l2: float = 0.01) -> keras.Model:
-    """The network as the paper prints it: the embedding is an input of 28x28 places, which a concatenation joins.
+    """Build the network as the paper prints it: with the embedding repeated at 28x28 positions and concatenated.
 
-    Its weights are those of `ours`, in the same order.
+    It has the same weights as `ours`, in the same order.
     """
     encoder, fusion, decoder = parts(name, resolve(name))
 
@@ -49,7 +49,7 @@ def printed(name: str, l2: float = 0.01) -> keras.Model:
 
 
 def computed_flops(name: str) -> float:
-    """Operations of `ours`, forward, of one image: `forward_flops` less what joined upsamplings save."""
+    """Return the forward operations of `ours` for one image: `forward_flops` less what joined upsamplings save."""
     _, fusion, decoder = parts(name, resolve(name))
     channels, side, upsampled, saved = fusion[-1].filters, PLACES, False, 0
     for layer in decoder:
@@ -64,7 +64,7 @@ def computed_flops(name: str) -> float:
 
 
 def tiled(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Embeddings (n, 1000), repeated at each of the 28x28 places."""
+    """Repeat embeddings (n, 1000) at each of the 28x28 positions."""
     return np.tile(embeddings[:, None, None], (1, PLACES, PLACES, 1))
 
 

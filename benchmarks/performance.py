@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, made of benchmarks/results/*.json."""
+"""Write the tables of docs/performance.md from benchmarks/results/*.json."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ BEGIN, END = "<!-- tables: made by `make bench` -->", "<!-- end of tables -->"
 
 
 def update() -> None:
-    """Write the tables anew, between their two marks."""
+    """Replace the tables between their two marks."""
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -21,37 +21,35 @@ def update() -> None:
 
 
 def sentence(values: dict[str, Any]) -> str:
-    """One line, for a terminal."""
+    """Describe a line of the table in one line of text."""
     line = Line.from_json(values)
-    told = f"{line.what}: {line.ours}, {line.compared}; {_ratio(line.ratio)}, {_target(line)}"
-    return told + (f"; {_percent(line.share)} of {line.limit}" if line.share else "")
+    text = f"{line.what}: {line.ours}, {line.compared}; {_ratio(line.ratio)}, {_target(line)}"
+    return text + (f"; {_percent(line.share)} of {line.limit}" if line.share else "")
 
 
-def _table(found: dict[str, Any]) -> str:
-    machine = found["machine"]
+def _table(results: dict[str, Any]) -> str:
+    machine = results["machine"]
     arithmetic = f" with {', '.join(machine['arithmetic'])}" if machine.get("arithmetic") else ""
-    rows = [Line.from_json(line) for row in found["rows"].values() for line in row["lines"]]
-    dates = sorted({row["date"] for row in found["rows"].values()})
-    minutes = sum(row["seconds"] for row in found["rows"].values()) / 60
-    notes: list[str] = []
+    rows = [Line.from_json(line) for row in results["rows"].values() for line in row["lines"]]
+    dates = sorted({row["date"] for row in results["rows"].values()})
+    minutes = sum(row["seconds"] for row in results["rows"].values()) / 60
+    notes = list(dict.fromkeys(line.note for line in rows if line.note))
     lines = [
         f"### {machine['processor']}{arithmetic}, {machine['cores']} cores",
         "",
-        f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, {minutes:.0f} minutes. "
+        f"Measured {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, in {minutes:.0f} minutes. "
         f"{sum(line.met for line in rows)} of {len(rows)} targets are met.",
         "",
         "| | ours | compared with | ratio: median (lowest to highest) of rounds | target | share of the limit |",
         "|---|---|---|--:|--:|--:|",
     ]
     for line in rows:
-        mark = ""
-        if line.note:
-            notes.append(line.note)
-            mark = f" [{len(notes)}]"
+        mark = f" [{notes.index(line.note) + 1}]" if line.note else ""
         share = f"{_percent(line.share)} of {line.limit}" if line.share else ""
         cells = (f"{line.what}{mark}", line.ours, line.compared, _ratio(line.ratio), _target(line), share)
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, *(f"\n[{number}] {note}" for number, note in enumerate(notes, 1))])
+    numbered = [f"- [{number}] {note}" for number, note in enumerate(notes, 1)]
+    return "\n".join([*lines, "", *numbered] if notes else lines)
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -1,11 +1,11 @@
-"""Is mixed_bfloat16 as good as float32? The same seeds and epochs in both, on a dataset that is ingested and embedded.
+"""Is mixed_bfloat16 as good as float32? Train with the same seeds and epochs in both, on an embedded dataset.
 
     python -m benchmarks.precision data/photos [--architecture arch3] [--seeds 3] [--epochs 4]
 
-Prints JSON: the validation MSE of each after the last epoch, and in the best one, and their difference by seed with its
-95 % interval (Student's t). On a processor without bfloat16 arithmetic, convolutions round what they are given and what
-they return to bfloat16 and add up in float32, as such arithmetic does: the numbers are those of bfloat16, the time is
-not, and none is told.
+Prints JSON: the validation MSE of each after the last epoch and in the best epoch, and their paired difference with its
+95 % interval (Student's t). On a processor without bfloat16 arithmetic, convolutions round their inputs and outputs to
+bfloat16 and add in float32, like that arithmetic. The numbers are then those of bfloat16, but the time is not, so it is
+not reported.
 """
 
 import argparse
@@ -26,7 +26,7 @@ BATCH = 5
 
 
 def round_in_convolutions() -> None:
-    """Have Keras compute bfloat16 convolutions in float32, between rounded values."""
+    """Make Keras compute bfloat16 convolutions in float32, on rounded values."""
     import keras
     from keras.src.backend.tensorflow import nn
 
@@ -43,7 +43,7 @@ def round_in_convolutions() -> None:
 
 
 def load(folder: Path, every: int) -> dict[str, Any]:
-    """Examples to train and to validate on, of every so-many-th pixel."""
+    """Load the training and validation examples, with every n-th pixel of a row and a column."""
     from pipeline.dataset import splits
     from pipeline.storage.layouts import EMBEDDINGS, IMAGES
     from pipeline.storage.store import Store
@@ -63,7 +63,7 @@ def load(folder: Path, every: int) -> dict[str, Any]:
 def validation(
     examples: dict[str, Any], architecture: str, rate: float, seed: int, epochs: int, precision: machine.Precision
 ) -> list[float]:
-    """Validation MSE after each epoch, as `pipeline.training.train` trains."""
+    """Train as `pipeline.training.train` does and return the validation MSE after each epoch."""
     import keras
 
     from pipeline.networks import builder
@@ -82,7 +82,7 @@ def validation(
 
 
 def compared(by_seed: dict[machine.Precision, Any]) -> dict[str, Any]:
-    """Of a number for each seed: mean and standard deviation in each precision, and the mean difference."""
+    """Return mean and standard deviation over seeds in each precision, and the mean difference with its interval."""
     from scipy.stats import t
 
     difference = by_seed["mixed_bfloat16"] - by_seed["float32"]
@@ -94,12 +94,12 @@ def compared(by_seed: dict[machine.Precision, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", type=Path, help="the folder with images.zarr, embeddings.zarr and splits.csv")
+    parser.add_argument("dataset", type=Path, help="folder with images.zarr, embeddings.zarr and splits.csv")
     parser.add_argument("--architecture", default="arch3")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--every", type=int, default=2, help="take every so-many-th pixel of a row and a column")
+    parser.add_argument("--every", type=int, default=2, help="use every n-th pixel of a row and a column")
     arguments = parser.parse_args()
     backend.start(THREADS)
     computed = machine.fastest_precision() == "mixed_bfloat16"

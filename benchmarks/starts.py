@@ -1,4 +1,4 @@
-"""How long commands take to start."""
+"""The start-up time of commands."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def _command(*arguments: object) -> Callable[[], None]:
 def _more(what: str, ours: list[float], than: str, other: list[float], allowed: float) -> Line:
     more = [a - b for a, b in zip(ours, other, strict=True)]
     return Line(
-        f"start of {what}: seconds more, of the {allowed:g} that it may take",
+        f"start of {what}, beyond {than}; limit {allowed:g} s",
         f"{median(ours):.2f} s",
         f"{than}: {median(other):.2f} s",
         Ratio.of([each / allowed for each in more]),

@@ -1,12 +1,12 @@
-"""How much of a sweep is not spent on its networks: the paper's runs on the default data, in a folder of their own.
+"""The share of a sweep that is not spent on its networks: the paper's runs on the default data, in a new folder.
 
     python -m benchmarks.sweep FOLDER [RUN ...]
 
-Calls Snakemake on two cores for `paper`, or for the runs named, and prints JSON: seconds of the whole and of its
-parts. Told as `share` of start-up is all but the preparation of the data, the epochs without tracing, scoring the
-images, and the results of evaluation: intervals, figures and the saved network. So checks of inputs, checkpoints, the
-model card and the summary count as start-up, too. Where Snakemake's times of neighbouring jobs overlap, the parts are
-more than the whole.
+Runs Snakemake on two cores for `paper` or the named runs, and prints JSON: the seconds in total and of each part.
+`share` is the share of start-up: everything but the preparation of the data, the epochs without tracing, the scoring of
+images, and the results of evaluation (intervals, figures and the saved network). Checks of inputs, checkpoints, the
+model card and the summary therefore count as start-up. If Snakemake's times of successive jobs overlap, the parts add
+up to more than the total.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def rows(path: Path, delimiter: str) -> list[dict[str, str]]:
 
 
 def parts(folder: Path, whole: float) -> dict[str, float]:
-    """Seconds of each part of a sweep that took `whole` seconds, by name."""
+    """Return the seconds of each part of a sweep that took `whole` seconds, by name."""
     jobs = {path: float(rows(path, "\t")[0]["s"]) for path in (folder / "logs").rglob("*.tsv")}
     told = {name: sum(took for path, took in jobs.items() if path.stem == name) for name in RUN_STAGES}
     epochs = [
@@ -59,12 +59,12 @@ def parts(folder: Path, whole: float) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="new, for data, models, logs and results")
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="all of the paper's unless named")
+    parser.add_argument("folder", type=Path, help="new folder for data, models, logs and results")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="default: all runs of the paper")
     arguments = parser.parse_args()
     folder = arguments.folder.absolute()
     if folder.exists():
-        parser.error(f"{folder}: expected a name that is not taken; a sweep is measured from its beginning")
+        parser.error(f"{folder}: expected a new folder, received an existing one; name another folder")
     command = [Path(sys.executable).with_name("snakemake"), "--cores", THREADS]
     command += [folder / "results" / run for run in arguments.runs] or ["paper"]
     command += ["--config", f"root={folder}", f"data={folder / 'data'}"]

@@ -1,4 +1,4 @@
-"""Rows of training: its step, its epoch, and what cached embeddings save."""
+"""Rows of training: a step, an epoch, and the gain from cached embeddings."""
 
 import tempfile
 import time
@@ -28,13 +28,13 @@ INPUTS, OUTPUTS = ("L", "embedding"), ("embedding",)
 ROUNDS = {5: 3, 50: 2}  # by batch size
 FAST = machine.fastest_precision()
 NO_BFLOAT16 = (
-    "This processor has no bfloat16 arithmetic: it is emulated, and `precision: auto` takes float32. Measured with one "
-    "image per step."
+    "This processor has no bfloat16 arithmetic but emulates it, and `precision: auto` chooses float32. Measured with "
+    "one image per step."
 )
 
 
 def examples(n: int, seed: int = 0) -> Examples:
-    """Random examples: a step takes as long for any values."""
+    """Return random examples: a step takes equally long for all values."""
     draws = np.random.default_rng(seed)
     return Examples(
         draws.integers(0, 256, (n, 224, 224), np.uint8),
@@ -44,7 +44,7 @@ def examples(n: int, seed: int = 0) -> Examples:
 
 
 def product(dtype: str) -> Callable[[], Any]:
-    """A matrix product, several times."""
+    """Return a function that computes a matrix product several times."""
     left, right = (keras.ops.cast(keras.random.normal((MATRIX, MATRIX), seed=seed), dtype) for seed in (0, 1))
 
     def run() -> None:
@@ -61,7 +61,7 @@ def _rate(flops: float, seconds: list[float]) -> list[float]:
 
 
 def _steps(name: str, batch: int, images: int, rounds: int, precision: machine.Precision) -> tuple[Any, ...]:
-    """Seconds of ours, the printed network's and of matrix products in `precision`, for so many images."""
+    """Return the seconds of ours, of the printed network and of matrix products in `precision`."""
     ours, theirs = networks.ours(name, precision), networks.printed(name)
 
     def fit(data: Examples) -> list[Callable[[], Any]]:
@@ -97,10 +97,10 @@ def _line(
 
 
 def _share(line: Line) -> Line:
-    """The share of the limit that a line tells, as a line of its own."""
+    """Return a line's share of the limit as a separate line."""
     assert line.share is not None
     reached = f"{line.share.median * float(line.limit.split()[0]):.0f} GFLOP/s"
-    return Line(f"{line.what}, of the matrix product's rate", reached, line.limit, line.share, 0.8)
+    return Line(f"{line.what}: share of the matrix product's rate", reached, line.limit, line.share, 0.8)
 
 
 def step() -> list[Line]:
@@ -116,7 +116,7 @@ def step_bfloat16() -> list[Line]:
 
 
 class _Turns(keras.callbacks.Callback):
-    """In one call of `fit`, without what a run keeps of it: after each epoch, in turn, what it is compared with."""
+    """Run the reference after each epoch of one call of `fit`, which writes no history or checkpoints."""
 
     def __init__(self, load: Callable[[], Any], batches: Batches) -> None:
         super().__init__()
@@ -153,20 +153,20 @@ def epoch() -> list[Line]:
             model.fit(backend.stream(shuffled), shuffle=False, verbose=0, epochs=rounds + 1, callbacks=watchers)
         lines.append(
             Line(
-                f"one epoch of {name}, {n} images, and reading them from the zarr stores",
+                f"one epoch of {name}, {n} images, including reading the zarr stores",
                 f"{median(turns.ours):.3g} s",
                 f"the bare steps on data in memory: {median(turns.bare):.3g} s",
                 quotients(turns.ours, turns.bare),
                 1.03,
                 at_least=False,
-                note="A run reads them once, not once per epoch." if name == "arch3" else "",
+                note="A run reads the stores once, not once per epoch." if name == "arch3" else "",
             )
         )
     return lines
 
 
 def _load(*stores: Store) -> None:
-    images, embeddings = (Store(store.path, store.layout) for store in stores)  # whose shards are not checked yet
+    images, embeddings = (Store(store.path, store.layout) for store in stores)  # without checked shards
     load(images, embeddings, {"train": np.arange(images.rows())}, OUTPUTS)
 
 

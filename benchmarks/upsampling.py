@@ -1,11 +1,11 @@
-"""How colours are best brought up from the network's resolution to the photograph's.
+"""Compare methods of upsampling colours from the network's resolution to the photograph's.
 
     python -m benchmarks.upsampling [FOLDER]
 
-The true a and b of a photograph, averaged over squares of 4, 8 or 16 pixels, stand for the network's; lightness is the
-photograph's own. Printed is the mean and the 95 % quantile of CIEDE2000 at full size, mean over the photographs, and
-on how many of them a way is better than bilinear interpolation. The photographs are scikit-image's, and of a folder of
-JPEGs, where one is named, the colourful ones of a random 26. Takes some two minutes on two cores.
+The true a and b, averaged over squares of 4, 8 or 16 pixels, replace the network's. For each method, print the mean and
+the 95 % quantile of CIEDE2000 at full size, as means over the photographs, and the share of photographs on which it is
+better than bilinear interpolation. The photographs are the colourful ones of scikit-image's and, if a folder is named,
+of 26 random JPEGs in it. Takes about two minutes on two cores.
 """
 
 import random
@@ -25,7 +25,7 @@ FACTORS = (4, 8, 16)
 LIBRARY = hasattr(cv2, "ximgproc")  # OpenCV's contrib build
 
 
-def ways(low, guide_low, guide, factor):
+def methods(low, guide_low, guide, factor):
     """a and b at full size, (H, W, 2), by name."""
     shape = guide.shape
 
@@ -76,7 +76,9 @@ def main():
             lab = lab[:height, :width]
             low = lab.reshape(height // factor, factor, width // factor, factor, 3).mean(axis=(1, 3))
             guide = np.ascontiguousarray(lab[..., 0])
-            for name, ab in ways(np.ascontiguousarray(low[..., 1:]), np.ascontiguousarray(low[..., 0]), guide, factor):
+            for name, ab in methods(
+                np.ascontiguousarray(low[..., 1:]), np.ascontiguousarray(low[..., 0]), guide, factor
+            ):
                 step = 2 if lab.size > 500_000 else 1
                 difference = deltaE_ciede2000(lab[::step, ::step], np.dstack([guide, ab])[::step, ::step])
                 found.setdefault(name, []).append((difference.mean(), np.quantile(difference, 0.95)))
