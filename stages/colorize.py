@@ -1,4 +1,4 @@
-"""Stage: a trained run colourizes photographs."""
+"""Stage: colour photographs with a trained run."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.images.formats import MAX_MEGAPIXELS, SIZE
 from stages import common
 from stages.command import Stage
 
-SHOWN = 20  # failures that are printed; the report has all
+SHOWN = 20  # failures that are printed; the report lists all
 
 
 @click.command("colorize", cls=Stage)
@@ -48,10 +48,6 @@ def command(
     Photographs that are already in OUT are skipped. OUT/colorize.csv lists the outcome of each file. The exit status
     is 0 if none failed, otherwise 1.
     """
-    from pipeline.core.errors import InputError
-
-    if compare and ab_only:
-        raise InputError("--compare: expected a photograph to compare, received --ab-only; leave one of them out")
     from pipeline.colorize.batch import Options, colorize_files
     from pipeline.colorize.colorizer import Colorizer
     from pipeline.colorize.membership import Membership
@@ -62,21 +58,21 @@ def command(
             run, embedding_weights=embedding_weights, size=size, saturation=saturation, threads=threads
         )
 
-    options = Options(compare=compare, ab_only=ab_only, overwrite=overwrite, max_megapixels=max_megapixels)
+    options = Options(compare, ab_only, overwrite, max_megapixels)
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:
         click.echo(f"failed: {file}: {reason}", err=True)
     if len(outcome.failed) > SHOWN:
         click.echo(f"failed: {len(outcome.failed) - SHOWN} more", err=True)
-    told = (
-        f"{outcome.done} coloured, {outcome.skipped} there already, {len(outcome.failed)} failed, "
-        f"{outcome.left_out} left out"
+    click.echo(
+        f"colorize: {outcome.done} coloured, {outcome.skipped} skipped, {len(outcome.failed)} failed, "
+        f"{outcome.left_out} left out; see {out / REPORT}",
+        err=True,
     )
-    click.echo(f"colorize: {told}; {out / REPORT} tells of each", err=True)
     if outcome.trained_on:
         click.echo(
-            f"colorize: the run was trained on {outcome.trained_on} of them (`partition` in the report): these do not "
-            "show how it does on others",
+            f"colorize: {outcome.trained_on} of the photographs are in the run's training data (`partition` in the "
+            "report), so they do not show how it does on new ones",
             err=True,
         )
     sys.exit(1 if outcome.failed else 0)

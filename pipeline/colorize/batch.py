@@ -1,4 +1,4 @@
-"""Files and folders of photographs, coloured one by one: what is done stays, and a failure stops nothing."""
+"""Colour files and folders of photographs one by one: finished ones are skipped, and a failure stops no other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +22,21 @@ from pipeline.images import originals, writing
 from pipeline.images.formats import MAX_MEGAPIXELS, UnreadablePhotograph
 from pipeline.images.light import Levels
 
-IN_COLOUR = 5.0  # CIE Lab units that a and b spread across their main direction: a toned print has less
+IN_COLOUR = 5.0  # CIE Lab units: spread of a and b across their main direction, above that of any toned print
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is written, besides what the `Colorizer` decides.
+    """What to write.
 
     Attributes:
-        compare: a picture of before and after beside each photograph.
-        ab_only: a and b alone, as a NumPy file, instead of photographs.
-        overwrite: whether files that are there may be replaced.
-        max_megapixels: larger photographs are refused.
+        compare: write a before-and-after picture of each photograph too.
+        ab_only: write only a and b, as NumPy files.
+        overwrite: replace existing files.
+        max_megapixels: refuse larger photographs.
+
+    Raises:
+        InputError: both `compare` and `ab_only` are set.
     """
 
     compare: bool = False
@@ -41,12 +44,16 @@ class Options:
     overwrite: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
 
+    def __post_init__(self) -> None:
+        if self.compare and self.ab_only:
+            raise InputError("--compare: expected coloured photographs, received --ab-only; leave out one of the two")
+
 
 @dataclass
 class Outcome:
-    """How many photographs were coloured, were there already, failed or are none; and why they failed, by file.
+    """Counts of files by outcome, and the reasons for failures by file.
 
-    `trained_on` of those that are coloured are in the run's training partition.
+    `trained_on` counts the photographs that are in the run's training partition.
     """
 
     done: int = 0
@@ -62,156 +69,156 @@ def colorize_files(
     load: Callable[[], Colorizer],
     options: Options | None = None,
     progress: Progress | None = None,
-    partition_of: Callable[[Path], str] | None = None,
+    partition_of: Callable[[Path], str] = lambda photograph: UNKNOWN,
 ) -> Outcome:
-    """Colour photographs, and those below folders, into `out`, which mirrors the folders.
+    """Colour photographs, and those in folders with all subfolders, into `out`, which mirrors the folders.
 
-    ``out/colorize.csv`` has a row per file. A photograph that has not changed since it was coloured by the same run
-    with the same options is left as it is.
+    ``out/colorize.csv`` has a row per file. A photograph is skipped if it is unchanged since it was coloured by the same
+    run with the same options.
 
     Args:
-        inputs: files, and folders, of which all photographs are taken.
-        out: where they go; nothing else is written.
-        load: makes the colorizer; called once the inputs are found to be in order.
+        inputs: files and folders.
+        out: the output folder; nothing is written elsewhere.
+        load: makes the colorizer; called after the inputs are checked.
         options: what to write.
-        progress: told of each photograph.
-        partition_of: where a photograph was in the run's data, for the report; see `pipeline.colorize.membership`.
+        progress: notified of each photograph.
+        partition_of: the partition of the run's data that contains a photograph, for the report; see
+            `pipeline.colorize.membership`.
 
     Raises:
-        InputError: an input does not exist, `out` lies in a folder of inputs or they in it, or is in use, or has a
-            colorize.csv of another kind, or the run cannot be used.
+        InputError: an input does not exist, one of inputs and `out` contains the other, `out` is in use or contains a
+            colorize.csv of another program, or the run cannot be used.
     """
     photographs, others = listed(inputs, out)
-    report = Report(out)  # refused, if at all, before a network is loaded
+    report = Report(out)  # may refuse, so before the network is loaded
     names = {name for _, name in photographs}
-    work = _Work(out, report, load(), options or Options(), names, partition_of)
+    call = _Call(out, report, load(), options or Options(), names, partition_of)
     tracked = (progress or Silent()).track("colorize, photographs", len(photographs))
-    # In the folder: the one above it may not be the user's.
+    # The lock is inside the folder, because the folder above may belong to someone else.
     with locks.held(out / REPORT), report, tracked as advance:
         for source, reason in others:
-            work.leave_out(source, reason)
+            call.leave_out(source, reason)
         for source, name in photographs:
-            work.colour(source, name)
+            call.colour(source, name)
             advance(1)
-    return work.outcome
+    return call.outcome
 
 
-class _Work:
-    """The photographs of one call."""
+@dataclass
+class _Call:
+    """One call of `colorize_files`; outputs called like one of `names` are reserved for that photograph."""
 
-    def __init__(
-        self,
-        out: Path,
-        report: Report,
-        colorizer: Colorizer,
-        options: Options,
-        names: set[str],
-        partition_of: Callable[[Path], str] | None,
-    ) -> None:
-        self.outcome = Outcome()
-        self._out = out
-        self._report = report
-        self._colorizer = colorizer
-        self._options = options
-        self._names = names  # outputs of these names are those files' own
-        self._partition_of = partition_of or (lambda photograph: UNKNOWN)
-        self._claimed: set[str] = set()
-        self._note = f"Colours made by DeepColor {__version__}, run {colorizer.run}; not original"
-        self._made_with = files.fingerprint([colorizer.identity, options.compare, options.ab_only])[:16]
+    out: Path
+    report: Report
+    colorizer: Colorizer
+    options: Options
+    names: set[str]
+    partition_of: Callable[[Path], str]
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def __post_init__(self) -> None:
+        self.claimed: set[str] = set()
+        self.note = f"Colours made by DeepColor {__version__}, run {self.colorizer.run}; not original"
+        decisive = [self.colorizer.identity, self.options.compare, self.options.ab_only]
+        self.made_with = files.fingerprint(decisive)[:16]
 
     def leave_out(self, source: Path, reason: str) -> None:
-        """Report a file that is no photograph."""
+        """Report a file that is not a photograph."""
         self.outcome.left_out += 1
-        self._report.add({"file": _name(source), "status": LEFT_OUT, "detail": reason})
+        self.report.add({"file": _name(source), "status": LEFT_OUT, "detail": reason})
 
     def colour(self, source: Path, name: str) -> None:
-        """Colour one photograph unless that is done; report it, whatever happens."""
+        """Colour one photograph unless that is done, and report the outcome."""
         file = _name(source)
-        before = self._report.rows.get(file, {})
-        row = {"file": file, "made_with": self._made_with}
+        before = self.report.rows.get(file, {})
+        row = {"file": file, "made_with": self.made_with}
         try:
             status = source.stat()
             row |= {"bytes": str(status.st_size), "modified": str(status.st_mtime_ns)}
             if done := self._done(name, row, before):
                 self._claim(done)
                 self.outcome.skipped += 1
-                self._report.rows[file] = before | {"status": DONE}
+                self.report.rows[file] = before | {"status": DONE}
             else:
                 row |= self._coloured(source, name, row, before)
-                # The photograph is out of memory by now: it may be read once more.
-                self._report.add(row | {"status": DONE, "partition": self._partition_of(source)})
+                # By now the photograph is out of memory, so the membership may read it once more.
+                self.report.add(row | {"status": DONE, "partition": self.partition_of(source)})
                 self.outcome.done += 1
-            self.outcome.trained_on += self._report.rows[file]["partition"] == "train"
-        except Exception as error:  # whatever is wrong with one photograph, the others are coloured
-            self.outcome.failed[file] = why_failed(error)
-            # What was made before is still there, and still known, unless it was being replaced.
-            self._report.add(row | self._report.rows.get(file, {}) | {"status": FAILED, "detail": why_failed(error)})
+            self.outcome.trained_on += self.report.rows[file]["partition"] == "train"
+        except Exception as error:  # the other photographs do not depend on this one
+            reason = self.outcome.failed[file] = why_failed(error)
+            # An earlier output still exists, so its columns stay, unless it was being replaced.
+            self.report.add(row | self.report.rows.get(file, {}) | {"status": FAILED, "detail": reason})
 
     def _done(self, name: str, row: Row, before: Row) -> str | None:
-        """The output that is there already, if it is what this call would write."""
+        """Return the existing output if it is what this call would write."""
         if not before.get("output_bytes") or any(before[key] != row[key] for key in ("made_with", "bytes", "modified")):
             return None
         for output in (name, _with_png(name), f"{name}.png", f"{name}.ab.npy"):
-            path = self._out / output
+            path = self.out / output
             if escaped(output) == before["output"] and path.is_file():
-                if str(path.stat().st_size) != before["output_bytes"] or (output != name and output in self._names):
+                if str(path.stat().st_size) != before["output_bytes"] or (output != name and output in self.names):
                     return None
-                if self._options.compare and not (self._out / f"{output}.compare.jpg").is_file():
+                if self.options.compare and not (self.out / f"{output}.compare.jpg").is_file():
                     before["output_bytes"] = ""  # unfinished
                     return None
                 return output
         return None
 
     def _coloured(self, source: Path, name: str, row: Row, before: Row) -> Row:
-        """Write what is asked for; what there is to report of it."""
-        original = originals.read(source, self._options.max_megapixels, self._colorizer.size)
-        output = self._output(source, name, original)
+        """Write the outputs for a photograph; return their columns of the report."""
+        options = self.options
+        original = originals.read(source, options.max_megapixels, self.colorizer.size)
+        output = self._output(name, original)
         self._claim(output)
-        also = [f"{output}.compare.jpg"] if self._options.compare else []
+        comparison = f"{output}.compare.jpg"
         unfinished = before.get("output") == escaped(output) and not before["output_bytes"]
-        if not self._options.overwrite and not unfinished:
-            for path in (output, *also):
-                if (self._out / path).exists():
-                    made = "it was not made by this command"
-                    if before.get("output") == escaped(output):
-                        made = "it was made by another run or other options, or of a photograph that has changed since"
-                    elif other := self._report.source_of(output):
-                        made = f"it was made of {other}"
-                    raise _Refused(f"{path} exists: {made}; add --overwrite, or name another --out")
-        self._report.add(row | {"status": STARTED, "output": escaped(output)})
+        if not options.overwrite and not unfinished:
+            self._refuse_existing([output, *([comparison] if options.compare else [])], before)
+        self.report.add(row | {"status": STARTED, "output": escaped(output)})
         remarks = list(original.remarks)
         if original.levels.ndim == 3 and _in_colour(original.levels):
             remarks.append("was in colour: its own colours are replaced")
-        if not self._options.ab_only:
-            rgb = self._colorizer(original.levels, original.alpha, original.reduced)
-            with files.written_whole(self._out / output) as temporary:
-                writing.write(temporary, original, rgb, self._note)
-            if also:
-                with files.written_whole(self._out / also[0]) as temporary:
-                    write_comparison(temporary, original.levels, rgb)
-        else:
-            ab = self._colorizer.ab(original.levels, original.alpha, original.reduced)
-            with files.written_whole(self._out / output) as temporary:
-                temporary.write_bytes(files.npy(ab))
-        size = (self._out / output).stat().st_size
+        make = self.colorizer.ab if options.ab_only else self.colorizer
+        colours = make(original.levels, original.alpha, original.reduced)
+        with files.written_whole(self.out / output) as temporary:
+            if options.ab_only:
+                temporary.write_bytes(files.npy(colours))
+            else:
+                writing.write(temporary, original, colours, self.note)
+        if options.compare:
+            with files.written_whole(self.out / comparison) as temporary:
+                write_comparison(temporary, original.levels, colours)
+        size = (self.out / output).stat().st_size
         return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
 
-    def _output(self, source: Path, name: str, original: originals.Original) -> str:
-        if self._options.ab_only:
+    def _output(self, name: str, original: originals.Original) -> str:
+        if self.options.ab_only:
             return f"{name}.ab.npy"
         if original.kept:
             return name
         other = _with_png(name)
-        return other if other not in self._names | self._claimed else f"{name}.png"
+        return other if other not in self.names | self.claimed else f"{name}.png"
 
     def _claim(self, output: str) -> None:
-        if output in self._claimed:
-            raise _Refused(f"{output} is already the output of another photograph of this call; colour them apart")
-        self._claimed.add(output)
+        if output in self.claimed:
+            raise _Refused(f"{output} is already the output of another photograph; colour the two in separate folders")
+        self.claimed.add(output)
+
+    def _refuse_existing(self, outputs: list[str], before: Row) -> None:
+        for output in outputs:
+            if not (self.out / output).exists():
+                continue
+            origin = "not by this command"
+            if before.get("output") == escaped(outputs[0]):
+                origin = "by another run, with other options, or from an earlier version of the photograph"
+            elif source := self.report.source_of(outputs[0]):
+                origin = f"from {source}"
+            raise _Refused(f"{output} exists and was made {origin}; add --overwrite, or change --out")
 
 
 class _Refused(Exception):
-    """This photograph cannot be written; the message says why."""
+    """A photograph whose output cannot be written; the message gives the reason."""
 
 
 def _with_png(name: str) -> str:
@@ -223,7 +230,7 @@ def _name(path: Path) -> str:
 
 
 def why_failed(error: Exception) -> str:
-    """Why a photograph failed, in a sentence without its place on the disk."""
+    """Return why a photograph failed, in one line without its folder."""
     if isinstance(error, MemoryError):
         return "does not fit in memory"
     if isinstance(error, OSError) and error.strerror:

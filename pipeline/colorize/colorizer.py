@@ -1,8 +1,10 @@
-"""Colours for a photograph of any size, by a trained run."""
+"""Colours for a photograph of any size from a trained run."""
 
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,58 +25,39 @@ from pipeline.networks.inputs import ImageBatch, names_of, predict, stored
 from pipeline.results.record import read_record
 
 
+@dataclass(frozen=True)
 class Colorizer:
-    """Puts a trained network's colours on photographs; lightness, size and depth stay the photograph's own.
+    """Colours photographs with trained networks; lightness, size and depth stay the photograph's own.
 
         coloured = Colorizer.load("results/base_lr1e-4")(photograph)
 
     Attributes:
+        network: predicts ab from L and an embedding; see `pipeline.networks.builder.build`.
+        embed: computes the embedding network's outputs by name from L (n, H, W) uint8; None if the network takes none.
         run: the run's name.
-        size: the photograph's shorter side, in pixels, as the network sees it.
-        identity: of what decides the colours besides the photograph and the number of threads.
+        digest: identifies the networks.
+        size: shorter side, in pixels, of the photograph as the network sees it.
+        saturation: factor for a and b, 0..10; 0 gives gray.
+        threads: number of strips of a photograph that are coloured at the same time.
+
+    Raises:
+        InputError: size or saturation is out of range.
     """
 
-    def __init__(
-        self,
-        network: Any,
-        embed: Callable[[UInt8], dict[str, npt.NDArray[np.float32]]] | None,
-        *,
-        run: str = "",
-        identity: str = "",
-        size: int = SIZE,
-        saturation: float = 1.0,
-        threads: int = 2,
-    ) -> None:
-        """Of networks that are there.
+    network: Any
+    embed: Callable[[UInt8], dict[str, npt.NDArray[np.float32]]] | None
+    _: KW_ONLY
+    run: str = ""
+    digest: str = ""
+    size: int = SIZE
+    saturation: float = 1.0
+    threads: int = 2
 
-        Args:
-            network: from L and an embedding to ab; see `pipeline.networks.builder.build`.
-            embed: the embedding network's outputs by name, of L (n, H, W) uint8; None where the network takes none.
-            run: the run's name.
-            identity: of the networks.
-            size: the photograph's shorter side, in pixels, as the network sees it; trained at 224.
-            saturation: what a and b are multiplied by; 0 is gray.
-            threads: strips of a photograph that are coloured side by side.
-
-        Raises:
-            InputError: size or saturation is out of range.
-        """
-        if not MULTIPLE <= size <= 4096:
-            raise InputError(f"--size: expected a number of pixels in {MULTIPLE}..4096, received {size}")
-        if not (math.isfinite(saturation) and 0 <= saturation <= 10):
-            raise InputError(f"--saturation: expected a factor in 0..10, received {saturation}")
-        from pipeline.networks.builder import repeats
-
-        self.run = run
-        self.identity = files.fingerprint([identity, size, saturation])
-        self._networks = identity
-        self._network = network
-        self._embed = embed
-        self.size = size
-        self._saturation = saturation
-        self._threads = threads
-        # Every value then stands for two by two equal ones.
-        self._doubled = repeats(network)
+    def __post_init__(self) -> None:
+        if not MULTIPLE <= self.size <= 4096:
+            raise InputError(f"--size: expected a number of pixels in {MULTIPLE}..4096, received {self.size}")
+        if not (math.isfinite(self.saturation) and 0 <= self.saturation <= 10):
+            raise InputError(f"--saturation: expected a factor in 0..10, received {self.saturation}")
 
     @classmethod
     def load(
@@ -86,25 +69,25 @@ class Colorizer:
         saturation: float = 1.0,
         threads: int = 2,
     ) -> "Colorizer":
-        """Load a run; starts Keras unless that was done.
+        """Load the run in ``results/<run>/``, and start Keras with `threads` unless it is running.
 
         Args:
-            run: ``results/<run>/``.
-            embedding_weights: the file of the embedding network's weights, if it is not where the run says.
-            size: see the constructor, as of the others.
-            saturation: see the constructor.
-            threads: also those that Keras is started with.
+            run: the folder.
+            embedding_weights: the embedding network's weights, if they are not where the run's configuration says.
+            size: see the class, as for the other arguments.
+            saturation: see the class.
+            threads: see the class.
 
         Raises:
-            InputError: it is no run's folder, is damaged, or was trained with another embedding network.
+            InputError: the folder is not a run's or is damaged, or the embedding network is not the run's own.
         """
         from pipeline.networks import backend
 
         plugins.load()
         folder = Path(run)
-        where = ResultFiles(folder)
+        paths = ResultFiles(folder)
         record = read_record(folder)
-        files.refuse_changed(where.model)
+        files.refuse_changed(paths.model)
         precision = record["embedding"].get("precision", "float32")
         if "keras" not in sys.modules:
             backend.start(threads, precision)
@@ -113,49 +96,36 @@ class Colorizer:
 
         try:
             with backend.policy(precision):
-                network = saving.load(where.model)
+                network = saving.load(paths.model)
                 embed = of_run.load(folder, record, embedding_weights, stored(names_of(network)))
         except KeyError as error:
-            raise InputError(f"{where.record}: expected {error}, which is missing; evaluate the run again") from None
-        identity = files.digest_file(where.model)
-        return cls(
-            network, embed, run=record["run"], identity=identity, size=size, saturation=saturation, threads=threads
-        )
+            raise InputError(f"{paths.record}: expected {error}, which is missing; evaluate the run again") from None
+        digest = files.digest_file(paths.model)
+        return cls(network, embed, run=record["run"], digest=digest, size=size, saturation=saturation, threads=threads)
 
-    def with_saturation(self, saturation: float) -> "Colorizer":
-        """The same networks, their a and b multiplied by another factor; raises as the constructor."""
-        return Colorizer(
-            self._network,
-            self._embed,
-            run=self.run,
-            identity=self._networks,
-            size=self.size,
-            saturation=saturation,
-            threads=self._threads,
-        )
+    @property
+    def identity(self) -> str:
+        """A digest of everything that decides the colours, except the photograph."""
+        return files.fingerprint([self.digest, self.size, self.saturation])
 
     def __call__(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> Levels:
         """Colour a photograph.
 
         Args:
-            photograph: (H, W) gray or (H, W, 3) sRGB, uint8 (0..255) or uint16 (0..65535); of colours, the lightness
-                counts.
-            alpha: (H, W) of the same type: where it is low, the network sees white.
-            reduced: the same photograph as its file is decoded for a network, where that is not at full size; see
-                `pipeline.images.originals.Original`.
+            photograph: (H, W) gray or (H, W, 3) sRGB, uint8 (0..255) or uint16 (0..65535); only its lightness is used.
+            alpha: (H, W) of the same type; the network sees the photograph over white.
+            reduced: the photograph at a reduced size, for the network; see `pipeline.images.originals.Original`.
 
         Returns:
-            SRGB (H, W, 3) of the same type. Its L* is the photograph's; what would lie outside sRGB has less chroma.
+            SRGB (H, W, 3) of the same type and L*. Colours outside sRGB lose chroma.
 
         Raises:
-            InputError: the array is no photograph.
+            InputError: the array is not a photograph.
         """
-        _check(photograph)
-        return recolour.recolour(photograph, self._colours(photograph, alpha, reduced).rows, self._threads)
+        return recolour.recolour(photograph, self._colours(photograph, alpha, reduced).rows, self.threads)
 
     def ab(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> UInt8:
-        """The colours alone, (H, W, 2) uint8 as in `pipeline.images.lab`, before any goes to fit into sRGB."""
-        _check(photograph)
+        """Return the colours alone, (H, W, 2) uint8 as in `pipeline.images.lab`, without the fit into sRGB."""
         colours = self._colours(photograph, alpha, reduced)
         out = np.empty((*photograph.shape[:2], 2), np.uint8)
 
@@ -164,34 +134,41 @@ class Colorizer:
             for number, plane in enumerate(values):
                 out[start:stop, :, number] = np.clip(np.rint(plane + NEUTRAL), 0, 255)
 
-        light.in_strips(strip, photograph.shape, self._threads)
+        light.in_strips(strip, photograph.shape, self.threads)
         return out
 
     def _colours(self, photograph: Levels, alpha: Levels | None, reduced: Levels | None) -> Upsampling:
-        """The network's a* and b*, to be had at the photograph's size."""
+        """Predict a* and b*, upsampled to the photograph's size on demand."""
+        _check(photograph)
         height, width = photograph.shape[:2]
         seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
         shown = prepare.network_shape(height, width, self.size)
         small = prepare.lightness(seen, shown)
         embedded = {}
-        if self._embed is not None:
-            # As in training, where the embedding network is given a square of 224 pixels.
+        if self.embed is not None:
+            # As in training, the embedding network receives a square of 224 pixels.
             square = small if shown == (SIZE, SIZE) else prepare.lightness(seen, (SIZE, SIZE))
-            embedded = self._embed(square[None])
+            embedded = self.embed(square[None])
         padded = prepare.padded(small)
-        (ab,) = predict(self._network, ImageBatch(padded[None], embedded))
+        (ab,) = predict(self.network, ImageBatch(padded[None], embedded))
         ab = np.clip(np.nan_to_num(ab, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL), 0, 255) - np.float32(NEUTRAL)
         guide = padded.astype(np.float32) / np.float32(2.55)
-        step = 2 if self._doubled else 1
-        if self._doubled:
+        step = 2 if self._repeats else 1
+        if self._repeats:
             rows, columns = guide.shape
             guide = guide.reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3))
-        values = ab[::step, ::step] * np.float32(self._saturation)
+        values = ab[::step, ::step] * np.float32(self.saturation)
         return Upsampling(values, guide, (height, width), extent=(shown[0] / step, shown[1] / step))
+
+    @cached_property
+    def _repeats(self) -> bool:
+        """Whether each predicted value is repeated in a square of 2 x 2 pixels."""
+        from pipeline.networks.builder import repeats
+
+        return repeats(self.network)
 
 
 def _check(photograph: Any) -> None:
-    received = f"{getattr(photograph, 'shape', '')} {getattr(photograph, 'dtype', type(photograph).__name__)}".strip()
     if (
         not isinstance(photograph, np.ndarray)
         or photograph.dtype not in (np.uint8, np.uint16)
@@ -199,4 +176,7 @@ def _check(photograph: Any) -> None:
         or photograph.shape[2:] not in ((), (3,))
         or 0 in photograph.shape
     ):
-        raise InputError(f"photograph: expected (H, W) or (H, W, 3) of uint8 or uint16, received {received}")
+        received = [getattr(photograph, "shape", ""), getattr(photograph, "dtype", type(photograph).__name__)]
+        raise InputError(
+            f"photograph: expected (H, W) or (H, W, 3) of uint8 or uint16, received {' '.join(map(str, received))}"
+        )

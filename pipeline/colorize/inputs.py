@@ -1,4 +1,4 @@
-"""Which photographs a call colours: files, and those below folders, each once."""
+"""List the photographs that a call colours: files, and those in folders, each once."""
 
 import os
 from collections.abc import Iterable
@@ -12,51 +12,44 @@ from pipeline.images.formats import EXTENSIONS
 
 
 class Inputs(NamedTuple):
-    """Photographs, each with its name below the output folder; and what is none, each with the reason."""
+    """Photographs with their names below the output folder, and other files with the reason they are left out."""
 
     photographs: list[tuple[Path, str]]
     others: list[tuple[Path, str]]
 
 
 def listed(inputs: Iterable[Path], out: Path) -> Inputs:
-    """List the photographs for an output folder.
+    """List the photographs.
 
     Raises:
-        InputError: an input does not exist, or `out` lies in a folder of inputs or they in it.
+        InputError: an input does not exist, or one of inputs and `out` contains the other.
     """
-    found = Inputs([], [])
+    photographs: dict[str, tuple[Path, str]] = {}  # by path without ".."
+    others: list[tuple[Path, str]] = []
     target = out.resolve()
-    seen = set()
 
     def add(photograph: Path, name: str) -> None:
-        if (place := os.path.normpath(photograph.absolute())) not in seen:
-            seen.add(place)
-            found.photographs.append((photograph, name))
+        photographs.setdefault(os.path.normpath(photograph.absolute()), (photograph, name))
 
-    for given in inputs:
-        place = given.resolve()
-        if not given.exists():
-            raise InputError(
-                f"{escaped(str(given))}: expected a photograph or a folder of them, received nothing there"
-            )
-        if place.is_relative_to(target) or (given.is_dir() and target.is_relative_to(place)):
-            raise InputError(
-                f"--out {escaped(str(out))}: expected a folder apart from the photographs, received one that "
-                f"{escaped(str(given))} lies in or that lies in it; name another"
-            )
-        if not given.is_dir():
-            add(given, given.name)
+    def refuse(reason: str) -> None:
+        raise InputError(f"--out {escaped(str(out))}: expected a folder apart from the photographs, received {reason}")
+
+    for path in inputs:
+        shown = escaped(str(path))
+        if not path.exists():
+            raise InputError(f"{shown}: expected a photograph or a folder of photographs, but it does not exist")
+        if path.resolve().is_relative_to(target) or (path.is_dir() and target.is_relative_to(path.resolve())):
+            refuse(f"one that contains {shown} or is inside it; name another folder")
+        if not path.is_dir():
+            add(path, path.name)
             continue
-        names, remarks = files_below(given)
-        found.others.extend((given / remark.file, f"{remark.reason}: {remark.detail}") for remark in remarks)
+        names, remarks = files_below(path)
+        others.extend((path / remark.file, f"{remark.reason}: {remark.detail}") for remark in remarks)
         for name in names:
-            if (given / name).resolve().is_relative_to(target):
-                raise InputError(
-                    f"--out {escaped(str(out))}: expected a folder apart from the photographs, received one that the "
-                    f"link {escaped(str(given / name))} leads to; name another, or take the link away"
-                )
+            if (path / name).resolve().is_relative_to(target):
+                refuse(f"the target of the link {escaped(str(path / name))}; name another folder, or remove the link")
             if Path(name).suffix.lower() in EXTENSIONS:
-                add(given / name, name)
+                add(path / name, name)
             else:
-                found.others.append((given / name, f"not a photograph: expected one of {', '.join(EXTENSIONS)}"))
-    return found
+                others.append((path / name, f"not a photograph: expected one of {', '.join(EXTENSIONS)}"))
+    return Inputs(list(photographs.values()), others)

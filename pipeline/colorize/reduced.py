@@ -1,4 +1,4 @@
-"""Small pictures of photographs, for people to look at."""
+"""Small pictures of photographs for viewing."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ LONGEST_SIDE = 1600  # pixels
 
 
 def reduced(levels: Levels, alpha: Levels | None = None) -> UInt8:
-    """A photograph (H, W) or (H, W, 3) of 8 or 16 bits as (h, w, 3) uint8, at most `LONGEST_SIDE` pixels long.
+    """Reduce a photograph (H, W) or (H, W, 3), uint8 or uint16, to (h, w, 3) uint8, at most `LONGEST_SIDE` long.
 
-    Where `alpha` (H, W) is low, it lies over white.
+    With `alpha` (H, W), it is composited over white.
     """
     height, width = levels.shape[:2]
     scale = min(1, LONGEST_SIDE / max(height, width))

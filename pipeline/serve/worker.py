@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -195,7 +196,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
         connection.send(("step", "reading"))
         _reduce(job.source, job.before, max_megapixels)
     colorizer, partition_of = load(job.run)
-    colorizer = colorizer.with_saturation(job.saturation)
+    colorizer = replace(colorizer, saturation=job.saturation)
     connection.send(("step", "colouring"))
     options = Options(max_megapixels=max_megapixels)
     outcome = colorize_files([job.source], job.target, lambda: colorizer, options, partition_of=partition_of)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -83,17 +84,15 @@ def test_nothing_is_overwritten_unless_asked(keras, colorizer, folder, tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.png").write_bytes(b"mine")
     outcome = colour([folder], tmp_path / "out", colorizer)
-    assert (
-        outcome.done == 2 and "was not made by this command; add --overwrite" in outcome.failed[str(folder / "a.png")]
-    )
+    assert outcome.done == 2 and "a.png exists and was made not by this" in outcome.failed[str(folder / "a.png")]
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
     outcome = colour([folder], tmp_path / "out", colorizer, overwrite=True)
     assert (outcome.done, outcome.skipped) == (1, 2)
     Image.fromarray(gray_photograph(50, 50)).save(folder / "b.jpg")
     outcome = colour([folder], tmp_path / "out", colorizer)
-    assert "a photograph that has changed since" in outcome.failed[str(folder / "b.jpg")] and outcome.skipped == 2
+    assert "earlier version" in outcome.failed[str(folder / "b.jpg")] and outcome.skipped == 2
     outcome = colour([folder], tmp_path / "out", colorizer, compare=True)
-    assert len(outcome.failed) == 3 and "by another run or other options" in outcome.failed[str(folder / "a.png")]
+    assert len(outcome.failed) == 3 and "by another run" in outcome.failed[str(folder / "a.png")]
     outcome = colour([folder], tmp_path / "out", colorizer)
     assert (outcome.skipped, list(outcome.failed)) == (2, [str(folder / "b.jpg")])
 
@@ -143,7 +142,7 @@ def test_an_output_gives_way_to_the_photograph_of_that_name(keras, colorizer, tm
     Image.fromarray(gray_photograph(40, 60, 2)).save(root / "a.png")
     outcome = colour([root], out, colorizer)
     assert outcome.done == 1 and shown(out) == ["a.gif.png", "a.png", REPORT]
-    assert f"a.png exists: it was made of {root / 'a.gif'}; add --overwrite" in outcome.failed[str(root / "a.png")]
+    assert f"a.png exists and was made from {root / 'a.gif'}" in outcome.failed[str(root / "a.png")]
     outcome = colour([root], out, colorizer, overwrite=True)
     assert (outcome.done, outcome.skipped, outcome.failed) == (1, 1, {})
 
@@ -153,7 +152,7 @@ def test_a_report_of_another_kind_is_left_alone(keras, colorizer, folder, tmp_pa
     mine.parent.mkdir()
     for text in ("my,own\n1,2\n", (";".join(("file", "output", "status")) + "\n"), "\0"):
         mine.write_text(text)
-        with pytest.raises(InputError, match=r"colorize\.csv: expected the report that colorize writes"):
+        with pytest.raises(InputError, match=r"colorize\.csv: "):
             colour([folder], mine.parent, colorizer, overwrite=True)
         assert mine.read_text() == text and shown(mine.parent) == [REPORT]
 
@@ -205,17 +204,17 @@ def test_outputs_never_land_among_the_photographs(keras, colorizer, folder, tmp_
         ([folder / "a.png"], folder),
         ([folder], tmp_path),
     ):
-        with pytest.raises(InputError, match=r"--out .*expected a folder apart from the photographs"):
+        with pytest.raises(InputError, match=r"--out "):
             colour(inputs, out, colorizer)
     (folder / "sub" / "done").symlink_to(tmp_path / "out")  # also where a link leads to the outputs
     colour([folder], tmp_path / "elsewhere", colorizer)
     (tmp_path / "elsewhere").rename(tmp_path / "out")
     for inputs in ([folder], [folder / "sub"]):
-        with pytest.raises(InputError, match=r"received one that the link .*sub/done/a\.png leads to"):
+        with pytest.raises(InputError, match=r"--out .* the link .*sub/done/a\.png"):
             colour(inputs, tmp_path / "out", colorizer, overwrite=True)
     files.remove(tmp_path / "out")
     files.remove(folder / "sub" / "done")
-    with pytest.raises(InputError, match=r"absent\.jpg: expected a photograph or a folder"):
+    with pytest.raises(InputError, match=r"absent\.jpg: "):
         colour([folder / "absent.jpg"], tmp_path / "out", colorizer)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.png", "a.png", "b.jpg", "in", "sub"]
 
@@ -258,7 +257,7 @@ def call(*arguments):
 def test_the_command_tells_how_it_went_by_its_status(keras, made_run, folder, tmp_path):
     given = (folder, "--run", made_run, "--out", tmp_path / "out")
     done = call(*given)
-    assert done.exit_code == 0 and "colorize: 3 coloured, 0 there already, 0 failed" in done.stderr
+    assert done.exit_code == 0 and "colorize: 3 coloured, 0 skipped, 0 failed" in done.stderr
     (folder / "c.jpg").write_bytes(b"broken")
     failed = call(*given)
     assert failed.exit_code == 1 and f"failed: {folder / 'c.jpg'}: not an image" in failed.stderr
@@ -296,24 +295,30 @@ def test_a_call_that_is_killed_goes_on_and_ends_with_the_same_files(made_run, tm
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["gray.jpg", "rgb16.tif"])
-def test_100_megapixels_take_less_than_4_gib(made_run, tmp_path, kind):
-    gray = np.tile(gray_photograph(1000, 1000), (10, 10))
-    if kind == "gray.jpg":
-        Image.fromarray(gray).save(tmp_path / kind)
+@pytest.mark.parametrize(("name", "gib"), [("gray.jpg", 2.0), ("rgb.jpg", 2.2), ("rgb16.tif", 3.0), ("rgb16.png", 4.4)])
+def test_100_megapixels_take_no_more_memory_than_documented(made_run, tmp_path, name, gib):
+    rng = np.random.default_rng(0)
+    plane = np.tile(gray_photograph(1000, 1000), (10, 10)).astype(np.uint16) * 200
+    shape = plane.shape if "gray" in name else (*plane.shape, 3)
+    pixels = plane.reshape(*plane.shape, *[1] * (len(shape) - 2)) + rng.integers(0, 10_000, shape, np.uint16)
+    if name.endswith(".jpg"):
+        Image.fromarray((pixels >> 8).astype(np.uint8)).save(tmp_path / name, quality=92)
+    elif name.endswith(".tif"):
+        tifffile.imwrite(tmp_path / name, pixels, photometric="rgb")
     else:
-        tifffile.imwrite(tmp_path / kind, np.dstack([gray.astype(np.uint16) * 257] * 3), photometric="rgb")
+        assert cv2.imwrite(str(tmp_path / name), pixels)
+    # Linux counts a parent's memory in ru_maxrss of its child, but not in VmHWM.
     code = (
-        "import resource, sys; from stages.colorize import command\n"
+        "import sys; from stages.colorize import command\n"
         "try: command(sys.argv[1:])\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "finally: print(*[line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')])"
     )
-    arguments = [tmp_path / kind, "--run", made_run, "--out", tmp_path / "out"]
+    arguments = [tmp_path / name, "--run", made_run, "--out", tmp_path / "out"]
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    # A run with an embedding needs some 0.9 GiB more.
-    assert int(done.stdout) < 3 * 2**20
-    assert (tmp_path / "out" / kind).exists()
+    # docs/colorize.md has the figures for `base` with an embedding, which needs 0.4 GiB more than this run.
+    assert int(done.stdout) / 2**20 < gib - 0.2
+    assert (tmp_path / "out" / name).exists()
 
 
 @pytest.mark.long
@@ -328,7 +333,7 @@ def test_a_large_folder_takes_no_more_memory_than_a_small_one(keras, colorizer, 
     real = colorizer.__call__
 
     class Watched:
-        run, identity = colorizer.run, colorizer.identity
+        run, identity, size = colorizer.run, colorizer.identity, colorizer.size
 
         def __call__(self, *given):
             seen.append(psutil.Process().memory_info().rss)

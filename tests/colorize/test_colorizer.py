@@ -132,7 +132,7 @@ def test_the_network_sees_white_through_transparency(keras, made_run):
     own = Colorizer.load(made_run)
     levels, alpha = np.zeros((30, 30), np.uint8), np.zeros((30, 30), np.uint8)
     alpha[:, :15] = 255
-    Colorizer(own._network, embed)(levels, alpha)
+    Colorizer(own.network, embed)(levels, alpha)
     assert seen[0].shape == (1, 224, 224) and seen[0][0, 100, 10] == 0 and seen[0][0, 100, 213] == 255
 
 

@@ -249,7 +249,7 @@ def test_the_command_says_that_the_run_was_trained_on_some(root, store, tmp_path
     given = ["--run", str(root / "results" / "dot_lr1e-3"), "--out"]
     result = CliRunner().invoke(command, [*map(str, names.values()), *given, str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
-    assert "the run was trained on 1 of them (`partition` in the report)" in result.stderr
+    assert "colorize: 1 of the photographs are in the run's training data" in result.stderr
     assert sorted(report(tmp_path / "out").values()) == ["test", "train", "validation"]
     result = CliRunner().invoke(command, [str(names["test"]), *given, str(tmp_path / "test")])
-    assert result.exit_code == 0 and "trained on" not in result.stderr
+    assert result.exit_code == 0 and "training data" not in result.stderr

@@ -59,7 +59,7 @@ def test_ingest_colorize_and_exports_get_the_same_lightness(keras, made_run, tmp
         seen.append(lightness)  # for a square, it is what the network sees too
         return {VECTOR: np.zeros((1, 1000), np.float32)}
 
-    watched = Colorizer(Colorizer.load(made_run)._network, embed)
+    watched = Colorizer(Colorizer.load(made_run).network, embed)
     assert colorize_files([tmp_path / "in"], tmp_path / "out", lambda: watched).failed == {}
     np.testing.assert_array_equal(seen[0][0], stored[0])
     np.testing.assert_array_equal(prepare.lightness_of_file(tmp_path / "in" / name), stored[0])
