@@ -1,4 +1,4 @@
-"""Stage: a trained run becomes a SavedModel, an ONNX file or a TFLite file."""
+"""Stage: export a trained run as a SavedModel, an ONNX file or a TFLite file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,15 +57,15 @@ def command(
     form = export.Form(target, precision, embedding_is_input=embedding == "input")
     path = out or form.default_path(run)
     if not path.name:
-        raise InputError(f"--out: expected the name of a file or folder, received {path}")
+        raise InputError(f"--out: expected a file or folder, received {path}")
     with common.hold(path):
-        made = export.export(run, path, form, embedding_weights=embedding_weights, replace=replace, threads=threads)
-    check = made["check"]
+        record = export.export(run, path, form, embedding_weights=embedding_weights, replace=replace, threads=threads)
+    check = record["check"]
     ((measure, tolerance),) = check["tolerance"].items()
-    click.echo(f"export: {path}, {made['bytes'] / 1e6:.1f} MB, of {made['run']}", err=True)
+    click.echo(f"export: {path}, {record['bytes'] / 1e6:.1f} MB, from {record['run']}", err=True)
     click.echo(
         f"export: on {len(check['photographs'])} sample photographs, a and b differ from Keras' by at most "
         f"{check['largest_difference']:.2g} of 255, mean CIEDE2000 {check['ciede2000'][0]:.2g} "
-        f"(tolerance: {measure} {tolerance:g}); {export.record_of(path)} has the details",
+        f"(tolerance: {measure} {tolerance:g}); details in {export.record_of(path)}",
         err=True,
     )

@@ -73,8 +73,8 @@ def colorize_files(
 ) -> Outcome:
     """Colour photographs, and those in folders with all subfolders, into `out`, which mirrors the folders.
 
-    ``out/colorize.csv`` has a row per file. A photograph is skipped if it is unchanged since it was coloured by the same
-    run with the same options.
+    ``out/colorize.csv`` has a row per file. A photograph is skipped if it is unchanged since the same run coloured it
+    with the same options.
 
     Args:
         inputs: files and folders.

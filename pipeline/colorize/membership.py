@@ -1,4 +1,4 @@
-"""Whether a run was trained on a photograph: known by its file or its picture, never guessed."""
+"""Find the partition of a run's data that contains a photograph, by its file or its pixels."""
 
 import logging
 from collections.abc import Mapping
@@ -20,30 +20,29 @@ from pipeline.images.formats import UnreadablePhotograph
 from pipeline.results.record import read_record
 from pipeline.storage.store import Store
 
-NONE = "none"  # of no partition
+NONE = "none"  # in no partition
 UNKNOWN = "unknown"
 
 log = logging.getLogger("deepcolor")
 
 
 class Membership:
-    """Tells in which partition of a run's data a photograph was.
+    """Returns the partition of a run's data that contains a photograph.
 
-    A photograph is an image of the data if its file has the bytes of one that was ingested, or if it gives, treated as
-    by ingest, the same L, a and b. The run's data are looked for with the first photograph. index.csv and splits.csv
-    are read once; what is kept is a digest or two for each image.
+    A photograph belongs to the data if an ingested file has the same bytes, or if ingest would give it the same L, a
+    and b as an image. The data are read with the first photograph; only digests stay in memory.
     """
 
     def __init__(self, result: Path) -> None:
-        """Of the run in ``results/<run>/``."""
+        """Take the run in ``results/<run>/``."""
         self._result = result
 
     def __call__(self, photograph: Path) -> str:
-        """One of `PARTITIONS`, "none" or "unknown".
+        """Return one of `PARTITIONS`, "none" or "unknown".
 
-        "unknown": the data are not at hand or came as arrays, the photograph is gray (digests are those of colours),
-        ingest would leave it out, or it is no known one but ingest worked with other versions of what decodes (see
-        `versions.DECODED_BY`).
+        "unknown" means that the data are not available or came as arrays; that the photograph is gray (digests are of
+        colours) or ingest would leave it out; or that it is not recognised and ingest ran with other versions of
+        `versions.DECODED_BY`.
         """
         if self._images is None:
             return UNKNOWN
@@ -57,26 +56,26 @@ class Membership:
         try:
             return _read(self._result)
         except KeyError as error:
-            reason = f"{ResultFiles(self._result).record} does not tell its {error}"
+            reason = f"{ResultFiles(self._result).record} lacks {error}"
         except InputError as error:
             reason = str(error)
-        log.info("colorize: it is not known which photographs the run was trained on: %s", reason)
+        log.info("colorize: unknown which photographs the run was trained on: %s", reason)
         return None
 
 
 @dataclass(frozen=True)
 class _Images:
-    """The images of a run's data: partitions by the digest of the file, and by that of L and ab."""
+    """The images of a run's data: their partitions by digest of the file, and by digest of L and ab."""
 
     source: schema.FolderSource | schema.SampleSource
     by_file: Mapping[str, str]
     by_picture: Mapping[str, str]
-    comparable: bool  # whether ingest would decode here as it did then
+    comparable: bool  # whether the versions of `versions.DECODED_BY` are those of ingest
 
     def partition(self, photograph: Path) -> str:
         """See `Membership`."""
-        if known := self.by_file.get(files.digest_file(photograph)) if self.by_file else None:
-            return known
+        if self.by_file and (found := self.by_file.get(files.digest_file(photograph))):
+            return found
         if isinstance(self.source, schema.SampleSource):
             gray_below = float(schema.FolderSource.model_fields["gray_below"].default)
             picture = sample.first_cut(photograph)
@@ -85,8 +84,8 @@ class _Images:
             _, picture = folder.judge(photograph.parent, photograph.name, self.source)
             if picture is None:
                 return UNKNOWN
-        if picture is not None and (known := self.by_picture.get(image_digest(picture[..., 0], picture[..., 1:]))):
-            return known
+        if picture is not None and (found := self.by_picture.get(image_digest(picture[..., 0], picture[..., 1:]))):
+            return found
         gray = picture is not None and lab.mean_chroma(picture[..., 1:]) < gray_below
         return NONE if self.comparable and not gray else UNKNOWN
 
@@ -95,13 +94,13 @@ def _read(result: Path) -> _Images:
     """Read a run's data.
 
     Raises:
-        InputError: there are none, they are damaged or others than the run's, or they came as arrays.
-        KeyError: run.yaml lacks something.
+        InputError: they are missing, damaged, not the run's own, or came as arrays.
+        KeyError: run.yaml is incomplete.
     """
     record = read_record(result)
     described = record["settings"]["images"]["source"]
     if described["kind"] not in ("sample", "folder"):
-        raise InputError(f"its images came as arrays ({described['kind']}), which are not compared with photographs")
+        raise InputError(f"its images came as arrays ({described['kind']}), which cannot be compared with photographs")
     kind = schema.SampleSource if described["kind"] == "sample" else schema.FolderSource
     images, split = _stores(result, record)
     table = splits.read(split, record["fingerprints"]["images"])
@@ -114,27 +113,27 @@ def _read(result: Path) -> _Images:
             shard_record = images.record(shard) or {}
             start, stop = shard_record["rows"]
             rows = [(row["id"], known.get(row["id"], "")) for row in index[start:stop]]
-            # What is known of the files may be of a later scan than the images.
+            # The digests of the files may be from a later scan than the images.
             if folder.input_digest(rows) == shard_record["input"]:
                 by_file |= {digest: partitions[start + place] for place, (_, digest) in enumerate(rows)}
-    made_by, here = images.manifest()["versions"], versions.versions()
+    then, now = images.manifest()["versions"], versions.versions()
     return _Images(
         kind.model_validate(described),
         by_file,
         {row["digest"]: partition for row, partition in zip(index, partitions, strict=True)},
-        all(made_by.get(name) == here[name] for name in versions.DECODED_BY),
+        all(then.get(name) == now[name] for name in versions.DECODED_BY),
     )
 
 
 def _stores(result: Path, record: Mapping[str, Any]) -> tuple[Store, Path]:
-    """The images and the split that the run was trained on."""
-    asked = record["fingerprints"]
-    places = ResultFiles(result).datasets(record)
-    for place in places:
-        images, split = place.images, place.splits
-        if not images.manifest_path.exists():
+    """Return the images and the split that the run was trained on."""
+    expected = record["fingerprints"]["images"], record["fingerprints"]["split"]
+    datasets = ResultFiles(result).datasets(record)
+    for dataset in datasets:
+        if not dataset.images.manifest_path.exists():
             continue
-        if (images.manifest()["fingerprint"], splits.fingerprint(split)) == (asked["images"], asked["split"]):
-            return images, split
-        raise InputError(f"{place.directory} holds other images or another split than those that it was trained on")
-    raise InputError(f"its images are not there ({', '.join(dict.fromkeys(str(place.directory) for place in places))})")
+        if (dataset.images.manifest()["fingerprint"], splits.fingerprint(dataset.splits)) == expected:
+            return dataset.images, dataset.splits
+        raise InputError(f"{dataset.directory} contains other images or another split than the run was trained on")
+    searched = ", ".join(dict.fromkeys(str(dataset.directory) for dataset in datasets))
+    raise InputError(f"its images were not found in {searched}")

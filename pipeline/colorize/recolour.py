@@ -1,6 +1,6 @@
-"""Colours under a photograph's own lightness, at its full size and depth, in strips.
+"""Put colours on a photograph under its own lightness, at full size and depth, in strips.
 
-With Y the luminance and f CIE Lab's compression of it (L* = 116 f(Y) - 16), a colour is f(X) = f(Y) + a*/500 and
+With Y the luminance and f CIE Lab's compression of it (L* = 116 f(Y) - 16), a colour has f(X) = f(Y) + a*/500 and
 f(Z) = f(Y) - b*/200; sRGB, D65.
 """
 
@@ -23,14 +23,15 @@ _TINY = np.float32(1e-12)
 
 
 def recolour(levels: Levels, chroma: Chroma, threads: int = 2) -> Levels:
-    """Put colours on a photograph; its lightness stays.
+    """Put colours on a photograph and keep its lightness.
 
-    What lies outside sRGB goes toward the gray of its own luminance, in linear light, until it is inside.
+    Colours outside sRGB move towards the gray of their luminance, in linear light, until they fit.
 
     Args:
-        levels: (H, W) gray or (H, W, 3) sRGB, uint8 or uint16; of colours, the lightness counts.
-        chroma: of the first row and L* (k, W) of some rows, their [a*, b*], each (k, W); called by several threads.
-        threads: strips under way at once.
+        levels: (H, W) gray or (H, W, 3) sRGB, uint8 or uint16; only the lightness is used.
+        chroma: returns [a*, b*], each (k, W), for the number of the first row and L* (k, W); called from several
+            threads.
+        threads: number of strips that are processed at the same time.
 
     Returns:
         SRGB (H, W, 3) of the same type.
@@ -49,7 +50,7 @@ def recolour(levels: Levels, chroma: Chroma, threads: int = 2) -> Levels:
             np.multiply(x, of_x, out=channel)
             channel += of_y * luminance
             channel += of_z * z
-        _bring_inside(rgb, luminance)
+        _fit_into_srgb(rgb, luminance)
         cv2.merge([gamma[steps_of(channel)] for channel in rgb], dst=out[start:stop])
 
     in_strips(strip, (height, width), threads)
@@ -57,7 +58,7 @@ def recolour(levels: Levels, chroma: Chroma, threads: int = 2) -> Levels:
 
 
 def _expanded(f: Float, white: float) -> Float:
-    """X or Z in 0..: the inverse of f, times the white."""
+    """Return X or Z: the inverse of f, times the white point."""
     knee = f < KNEE
     cube = f * f
     cube *= f
@@ -67,15 +68,15 @@ def _expanded(f: Float, white: float) -> Float:
     return cube
 
 
-def _bring_inside(rgb: Float, luminance: Float) -> None:
-    """Move linear RGB (3, ...) that is not in 0..1 toward gray; its luminance stays."""
-    low, high = (find(find(rgb[0], rgb[1]), rgb[2]) for find in (np.minimum, np.maximum))
+def _fit_into_srgb(rgb: Float, luminance: Float) -> None:
+    """Move linear RGB (3, ...) outside 0..1 towards the gray of its luminance, in place."""
+    low, high = (extreme(extreme(rgb[0], rgb[1]), rgb[2]) for extreme in (np.minimum, np.maximum))
     if low.min() >= 0 and high.max() <= 1:
         return
     gray = np.clip(luminance, 0, 1)
     high -= gray
     low = gray - low
-    # Both distances are 0 or more, because the gray lies between the channels; the tiny ones stand for 0.
+    # Gray lies between the channels, so both distances are at least 0; _TINY avoids a division by 0.
     room = np.minimum((1 - gray) / np.maximum(high, _TINY), gray / np.maximum(low, _TINY))
     np.minimum(room, 1, out=room)
     for channel in rgb:

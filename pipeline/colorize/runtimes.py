@@ -1,6 +1,6 @@
-"""Networks as other runtimes take them: writing and opening SavedModel, ONNX and TFLite.
+"""Write and open networks as SavedModel, ONNX and TFLite.
 
-Beside `backend` the one module that uses TensorFlow itself: converters take its functions, and no Keras models.
+Besides `backend`, only this module uses TensorFlow itself: converters accept its functions but not Keras models.
 """
 
 import contextlib
@@ -26,15 +26,14 @@ from pipeline.networks.layers import UpsamplingConvolution
 Answer = Callable[..., npt.NDArray[np.float32]]
 
 SIGNATURE = "serving_default"
-OPSET = 15  # of ONNX; a newer one would add nothing that is used here
+OPSET = 15  # of ONNX; newer ones add nothing that is used here
 DIMENSIONS = ("batch", "height", "width")
 
 
 def _doubled(inputs: Any) -> Any:
-    """Nearest-neighbour upsampling by two, in operations that every runtime has for any size.
+    """Upsample by two (nearest neighbour) with operations that every runtime supports at any size.
 
-    Keras' own repeats in a way that loses the number of channels for a converter, and a resize of ONNX needs an
-    attribute that is deprecated.
+    With Keras' own, a converter loses the number of channels; ONNX's resize needs a deprecated attribute.
     """
     return tf.nn.depth_to_space(tf.concat([inputs] * 4, axis=-1), 2)
 
@@ -48,24 +47,20 @@ class Doubled(keras.layers.UpSampling2D):
 
 
 class DoubledConvolution(UpsamplingConvolution):
-    """The convolution of what is `_doubled`."""
+    """Convolution after `_doubled`."""
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """What the bias is added to."""
+        """Convolve, without the bias."""
         return keras.ops.conv(_doubled(inputs), kernel, padding="same")
 
 
-# What a converter does not take, and what it takes instead.
+# Layers that converters do not support, and their replacements.
 REPLACED: dict[type, Any] = {keras.layers.UpSampling2D: Doubled, UpsamplingConvolution: DoubledConvolution}
 
 
 def in_float32(network: keras.Model) -> keras.Model:
-    """The same network computing in float32, in which its weights are kept whatever it was trained in."""
-    return network if _computes_in_float32(network) else _copy(network, {})
-
-
-def _computes_in_float32(network: keras.Model) -> bool:
-    return all(layer.compute_dtype == "float32" for layer in network.layers)
+    """Return the network computing in float32, the type of its weights whatever it was trained in."""
+    return network if all(layer.compute_dtype == "float32" for layer in network.layers) else _copy(network, {})
 
 
 def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
@@ -78,17 +73,16 @@ def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
 
 
 def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[str, tuple[int, ...]]) -> tf.Module:
-    """A module whose `colour` goes from L to ab for any height and width.
+    """Return a module whose `colour` predicts ab from L of any height and width.
 
-    `colour` takes `lightness` (batch, H, W) uint8, L in 8-bit units, and, where `embed` is None, the outputs of the
-    embedding network by name, for example `embedding` (batch, 1000) float32. It gives
-    ``{"ab": (batch, H, W, 2) float32}``. To a multiple of `MULTIPLE` pixels, the last row and column are repeated; what
-    they add is cut off again.
+    `colour` takes `lightness` (batch, H, W) uint8, L in 8-bit units, and, if `embed` is None, the embedding network's
+    outputs by name, for example `embedding` (batch, 1000) float32. It returns ``{"ab": (batch, H, W, 2) float32}``. The
+    last row and column are repeated up to a multiple of `MULTIPLE` pixels; the answer is cropped.
 
     Args:
         network: see `builder.build`.
-        embed: from L (batch, H, W) uint8 to a dict of these outputs, in float32; None where there is none inside.
-        outputs: shapes of the outputs of the embedding network that the network needs.
+        embed: computes these outputs, a dict of float32, from L (batch, H, W) uint8; None to make them inputs.
+        outputs: shapes of the embedding network's outputs that the network needs.
     """
     inner = _copy(network, REPLACED)
     names = inputs.names_of(inner)
@@ -96,14 +90,14 @@ def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[
     def colour(lightness: Any, *embedded: Any) -> dict[str, Any]:
         shape = tf.shape(lightness)
         seen = tf.cast(_with_edges_repeated(lightness), tf.float32)
-        found = embed(lightness, training=False) if embed else dict(zip(outputs, embedded, strict=True))
-        given = inputs.arrays(names, inputs.ImageBatch(seen, found))
-        return {"ab": inner(given, training=False)[:, : shape[1], : shape[2]]}
+        by_name = embed(lightness, training=False) if embed else dict(zip(outputs, embedded, strict=True))
+        arrays = inputs.arrays(names, inputs.ImageBatch(seen, by_name))
+        return {"ab": inner(arrays, training=False)[:, : shape[1], : shape[2]]}
 
     signature = [tf.TensorSpec((None, None, None), tf.uint8, name="lightness")]
     if embed is None:
         signature += [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in outputs.items()]
-    # The names of the arguments become those of the inputs.
+    # The export's inputs are named after the arguments.
     colour.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(spec.name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for spec in signature]
     )
@@ -115,7 +109,7 @@ def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[
 
 
 def _with_edges_repeated(lightness: Any) -> Any:
-    """(batch, H, W) with H and W brought up to a multiple of `MULTIPLE`."""
+    """Pad (batch, H, W) to multiples of `MULTIPLE`."""
     for axis in (1, 2):
         size = tf.shape(lightness)[axis]
         places = tf.range((size + MULTIPLE - 1) // MULTIPLE * MULTIPLE)
@@ -124,7 +118,7 @@ def _with_edges_repeated(lightness: Any) -> Any:
 
 
 def write_saved_model(module: tf.Module, path: Path) -> None:
-    """Write what `colouring` gave as a SavedModel: into the folder `path`, which may be there.
+    """Write the module of `colouring` as a SavedModel into the folder `path`, which may exist.
 
     Raises:
         OSError: the disk is full.
@@ -136,7 +130,7 @@ def write_saved_model(module: tf.Module, path: Path) -> None:
 
 
 def write_onnx(module: tf.Module, path: Path) -> None:
-    """Write what `colouring` gave as an ONNX file, in float32."""
+    """Write the module of `colouring` as an ONNX file in float32."""
     import onnx
     from tf2onnx import convert
 
@@ -151,10 +145,9 @@ def write_onnx(module: tf.Module, path: Path) -> None:
 
 @contextlib.contextmanager
 def _garbage_collected_often() -> Iterator[None]:
-    """Free in the block what was dropped in cycles, and little else is looked through.
+    """Collect cyclic garbage often in the block, without going through older objects each time.
 
-    tf2onnx drops some forty copies of the graph. With the embedding network inside, 13 GiB were taken without this,
-    6 GiB are with it.
+    tf2onnx drops some forty copies of the graph: with the embedding network inside, this saves 7 of 13 GiB.
     """
     before = gc.get_threshold()
     gc.collect()
@@ -169,13 +162,13 @@ def _garbage_collected_often() -> Iterator[None]:
 
 
 def write_tflite(module: tf.Module, path: Path, precision: str) -> None:
-    """Write what `colouring` gave as a TFLite file.
+    """Write the module of `colouring` as a TFLite file.
 
     Args:
         module: see `colouring`.
         path: the file.
-        precision: ``float32``; ``float16``, weights in float16, computing in float32; or ``int8``, which is dynamic
-            range: weights in int8, what layers are given quantised while they compute.
+        precision: ``float32``; ``float16``, for weights in float16 and computation in float32; or ``int8``, for dynamic
+            range quantisation: weights in int8, layer inputs quantised on the fly.
     """
     with tempfile.TemporaryDirectory() as scratch, quiet():
         write_saved_model(module, Path(scratch))
@@ -188,32 +181,32 @@ def write_tflite(module: tf.Module, path: Path, precision: str) -> None:
 
 
 def open_saved_model(path: Path, threads: int) -> Answer:
-    """What answers with ab (batch, H, W, 2) float32, given `lightness`, and `embedding` where it is an input."""
-    loaded = tf.saved_model.load(str(path))  # the threads are those that TensorFlow was started with
+    """Return a function from the inputs by name to ab (batch, H, W, 2) float32; see `colouring`."""
+    loaded = tf.saved_model.load(str(path))  # computes with the threads that TensorFlow was started with
 
-    def answer(**given: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        found = loaded.signatures[SIGNATURE](**{name: tf.constant(value) for name, value in given.items()})
-        return np.asarray(found["ab"])
+    def answer(**arrays: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        tensors = {name: tf.constant(array) for name, array in arrays.items()}
+        return np.asarray(loaded.signatures[SIGNATURE](**tensors)["ab"])
 
     return answer
 
 
 def open_onnx(path: Path, threads: int) -> Answer:
-    """The same, through ONNX Runtime."""
+    """Do the same with ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda **given: np.asarray(session.run(["ab"], given)[0])
+    return lambda **arrays: np.asarray(session.run(["ab"], arrays)[0])
 
 
 def open_tflite(path: Path, threads: int) -> Answer:
-    """The same, through LiteRT, the interpreter of TFLite files."""
+    """Do the same with LiteRT, the interpreter of TFLite files."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with quiet():  # what computes says that it starts
+    with quiet():  # it announces its delegates
         interpreter = Interpreter(str(path), num_threads=threads)
         interpreter.allocate_tensors()
     runner = interpreter.get_signature_runner(SIGNATURE)
-    return lambda **given: np.asarray(runner(**given)["ab"])
+    return lambda **arrays: np.asarray(runner(**arrays)["ab"])

@@ -1,4 +1,4 @@
-"""Small colours brought up to a photograph's size along the photograph's own lightness, any rows at a time."""
+"""Upsample colours to a photograph's size along its own lightness, any rows at a time."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ import numpy.typing as npt
 Float = npt.NDArray[np.float32]
 
 # Measured by benchmarks/upsampling.py.
-SIGMA = 0.7  # of the window that slopes are fitted in, in pixels of the small picture
-STEADINESS = 100.0  # added to the variance of L* in that window: what varies less than its root has little slope
+SIGMA = 0.7  # of the window in which slopes are fitted, in pixels of the small picture
+STEADINESS = 100.0  # added to the variance of L* in that window; lower variances give small slopes
 
 
 class Upsampling:
-    """Linear in lightness around every place, as in a guided filter: value = base + slope x (L - small L).
+    """Locally linear upsampling, similar to a guided filter: value = base + slope x (L - small L).
 
-    Base, slope and small L are smooth: the colours' and the small picture's own, by bicubic interpolation (slopes by
-    linear). So a colour keeps what the small picture says of it, and gains edges where it goes along with lightness.
-    With a slope of zero this is bicubic interpolation.
+    Base and small L are bicubic interpolations of the colours and the small picture's L*, slope is a linear one. So the
+    colours of the small picture are kept and gain edges where they correlate with lightness. With slope 0 this is
+    bicubic interpolation.
 
     He, Sun and Tang, "Guided image filtering" (2013); fitted at the small size as in He and Sun, "Fast guided filter"
-    (2015), but with the difference to the fit kept instead of smoothed away.
+    (2015), but the residuals of the fit are kept instead of smoothed.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Upsampling:
 
         Args:
             values: (h, w, c) float32, the small colours.
-            guide: (h, w) float32, the lightness that belongs to them.
-            shape: height and width to bring them up to.
-            extent: how many rows and columns of `values` the photograph covers, if it is not all of them.
+            guide: (h, w) float32, their lightness.
+            shape: height and width of the photograph.
+            extent: number of rows and columns of `values` that the photograph covers; all by default.
             steadiness: in squared units of `guide`.
             sigma: see `SIGMA`.
         """
@@ -46,14 +46,14 @@ class Upsampling:
         rows, columns = extent or (float(height), float(width))
         slopes = _slopes(values, guide, sigma, steadiness)
         smooth = np.concatenate([values, guide[..., None]], axis=-1).astype(np.float32)
-        # The columns are done at once, the rows when they are asked for.
+        # Columns are upsampled here, rows on demand.
         self._smooth = _across(smooth, _weights(shape[1], width, columns, cubic=True))
         self._slopes = _across(slopes, _weights(shape[1], width, columns, cubic=False))
         self._cubic = _weights(shape[0], height, rows, cubic=True)
         self._linear = _weights(shape[0], height, rows, cubic=False)
 
     def rows(self, start: int, lightness: Float) -> list[Float]:
-        """The values of the rows from `start` on, a (k, width) float32 for each channel; `lightness` is theirs."""
+        """Return the rows from `start` on, (k, width) float32 for each channel, for their `lightness` (k, width)."""
         these = slice(start, start + len(lightness))
         cubic, linear = self._cubic[these], self._linear[these]
         *bases, small = (cubic @ plane for plane in self._smooth)
@@ -63,12 +63,12 @@ class Upsampling:
 
 
 def _across(planes: Float, weights: Any) -> Float:
-    """(c, h, W) of planes (h, w, c)."""
+    """Upsample planes (h, w, c) to (c, h, W)."""
     return np.stack([np.ascontiguousarray((weights @ plane.T).T) for plane in np.moveaxis(planes, -1, 0)])
 
 
 def _slopes(values: Float, guide: Float, sigma: float, steadiness: float) -> Float:
-    """Regression of each channel on the guide, in a Gaussian window around each pixel."""
+    """Regress each channel on the guide, in a Gaussian window around each pixel."""
     from scipy.ndimage import gaussian_filter
 
     def mean(plane: Float) -> Float:
@@ -82,7 +82,7 @@ def _slopes(values: Float, guide: Float, sigma: float, steadiness: float) -> Flo
 
 
 def _weights(size: int, small: int, extent: float, *, cubic: bool) -> Any:
-    """Sparse (size, small): what each pixel takes of the small ones; beyond the border, the last one goes on."""
+    """Return the weights of the small pixels for each pixel, sparse (size, small); the border is repeated."""
     from scipy.sparse import csr_array
 
     place = (np.arange(size) + 0.5) * (extent / size) - 0.5
@@ -96,7 +96,7 @@ def _weights(size: int, small: int, extent: float, *, cubic: bool) -> Any:
 
 
 def _keys(distance: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Keys' cubic kernel with a = -1/2, of distances 0..2."""
+    """Return Keys' cubic kernel with a = -1/2 at distances 0..2."""
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     return np.asarray(np.where(distance <= 1, near, far))

