@@ -34,8 +34,8 @@ def run(
 
     paths: list[Path] = []
     calls = [_absolute(call, paths) for call in arguments]
-    there = sorted({path for path in paths if path.exists()})
-    task = partial(_compute, function, versions.versions(networks=networks), networks, there, socket.gethostname())
+    existing = sorted({path for path in paths if path.exists()})
+    task = partial(_compute, function, versions.versions(networks=networks), networks, existing, socket.gethostname())
     with _client(address) as client:
         try:
             _check_workers(client, what, address)
@@ -47,8 +47,8 @@ def run(
             return [future.result() for future in futures]
         except KilledWorker as error:
             problem = (
-                f"the same task ended {error.allowed_failures + 1} workers of {address}, the last one "
-                f"{error.last_worker.address}; check its log and its memory"
+                f"one task ended {error.allowed_failures + 1} workers of {address}, most recently "
+                f"{error.last_worker.address}; check its log and memory"
             )
         except CancelledError:
             problem = f"the scheduler at {address} is gone; start it and its workers, then run the same command again"
@@ -59,14 +59,14 @@ def run(
 def _client(address: str) -> Iterator[Any]:
     import distributed
 
-    # This module reports what matters. distributed gives these loggers handlers of their own.
+    # This module reports what matters; these loggers would print more through their own handlers.
     for name in ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=False)
-    except Exception as error:  # of sockets, of TLS, or an unknown protocol
+    except Exception as error:  # from sockets, TLS or an unknown protocol
         raise InputError(
-            f"scheduler: no dask scheduler answers at {address} ({error}); start one, or name another address"
+            f"scheduler: no dask scheduler answers at {address} ({error}); start one, or correct the address"
         ) from None
     try:
         yield client
@@ -76,20 +76,20 @@ def _client(address: str) -> Iterator[Any]:
 
 
 def _check_workers(client: Any, what: str, address: str) -> None:
-    """Refuse workers that cannot import this package: given a task of it, they would end without a word."""
+    """Refuse workers that cannot import this package: they would exit silently on receiving a task."""
     if not client.scheduler_info()["workers"]:
-        log.warning("%s: no worker has joined %s yet; waiting for one", what, address)
+        log.warning("%s: waiting for a worker to join %s", what, address)
         client.wait_for_workers(1)
-    found = client.run(import_module, __name__, on_error="return")
-    if lacking := [worker for worker, answer in found.items() if isinstance(answer, Exception)]:
+    answers = client.run(import_module, __name__, on_error="return")
+    if unable := [worker for worker, answer in answers.items() if isinstance(answer, Exception)]:
         raise InputError(
-            f"{', '.join(lacking)} cannot import this DeepColor ({found[lacking[0]]}); start workers in the "
-            "repository's folder with `python -m dask worker`, see docs/cluster.md"
+            f"{', '.join(unable)} cannot import DeepColor ({answers[unable[0]]}); start workers in the repository's "
+            "folder with `python -m dask worker`, see docs/cluster.md"
         )
 
 
 def _absolute(value: Any, paths: list[Path]) -> Any:
-    """`value` with the paths in it, in tuples and dataclasses too, made absolute; they are added to `paths`."""
+    """Return `value` with absolute paths, also within tuples and dataclasses, and add the paths to `paths`."""
     if isinstance(value, Path):
         paths.append(value.absolute())
         return value.absolute()
@@ -106,23 +106,23 @@ def _compute(
     expected: Mapping[str, str],
     networks: bool,
     paths: Sequence[Path],
-    asker: str,
+    host: str,
     call: tuple[Any, ...],
 ) -> Any:
-    """Run in a worker: make the call if this worker, whenever it joined, gives the same result as any other.
+    """Make the call in a worker, after checking that it gives the same result as in the stage.
 
     Returns:
-        The result, or the InputError that was raised: a task that raises is run again.
+        The result, or an InputError, returned because dask repeats a task that raises.
     """
     from distributed import get_worker
 
-    me = f"the worker {get_worker().address} on {socket.gethostname()}"
-    mine = versions.versions(networks=networks)
-    if other := [f"{name} {mine.get(name)} instead of {v}" for name, v in expected.items() if mine.get(name) != v]:
-        return InputError(f"{me} computes with {', '.join(other)}; start it in the environment that this stage runs in")
+    worker = f"the worker {get_worker().address} on {socket.gethostname()}"
+    own = versions.versions(networks=networks)
+    if other := [f"{name} {own.get(name)} instead of {v}" for name, v in expected.items() if own.get(name) != v]:
+        return InputError(f"{worker} has {', '.join(other)}; start it in the environment of this stage")
     for path in paths:
         if not path.exists():
-            return InputError(f"{path}: {me} does not see this path; {asker} and the workers must share a file system")
+            return InputError(f"{path} is not visible to {worker}; {host} and the workers must share a file system")
     try:
         return function(*call)
     except InputError as error:

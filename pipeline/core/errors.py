@@ -4,8 +4,8 @@
 class InputError(Exception):
     """Bad input, explained in one line.
 
-    The message names what was expected, what was received, where, and what to do about it.
-    Stage commands print it and exit with status 2.
+    The message says what was expected, what was received, where, and what to do. Stages print it and exit with
+    status 2.
     """
 
     def __init__(self, message: str) -> None:

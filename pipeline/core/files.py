@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and their digests."""
+"""Writing files completely or not at all, and their digests."""
 
 import contextlib
 import csv
@@ -19,24 +19,24 @@ import numpy.typing as npt
 from pipeline.core.errors import InputError
 
 CHECKSUM = "checksum"  # key in every JSON file: the fingerprint of everything else in it
-LISTING = "files.json"  # file in a folder: the digests of its other files
+LISTING = "files.json"  # file with the digests of the other files in its folder
 REPAIR = "run `python -m stages verify`, then the command that makes it"
-# Errors of the disk, whatever is written to it.
+# Errors that concern the disk rather than the file.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Make disk errors name `path`: most libraries name no file, or a temporary one.
+    """Make disk errors in the block name `path`, because most libraries name no file, or a temporary one.
 
     Raises:
-        OSError: the disk is full or read-only, or has another such limit.
+        OSError: the disk is full, read-only or otherwise limited.
     """
     try:
         yield
     except Exception as error:
         raised: BaseException | None = error
-        while raised:  # h5py puts the number in the text and raises further errors
+        while raised:  # h5py gives the number as text and raises further errors
             match = re.search(r"\berrno = ([0-9]+)", str(raised))
             number = int(match[1]) if match else raised.errno if isinstance(raised, OSError) else None
             if number in _DISK_ERRORS:
@@ -47,7 +47,7 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if not.
+    """Yield a temporary path beside `path` and rename it to `path`; if the block fails, remove it.
 
     The temporary name is fixed, so the next writer overwrites what a killed process left behind.
     """
@@ -56,7 +56,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # The process' umask applies, unlike with tempfile, whose files are private.
+            # Unlike tempfile, this applies the process's umask.
             os.close(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o666))
             yield temporary
             with temporary.open("rb") as file:
@@ -69,7 +69,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`; it replaces `path` if the block succeeds and is removed if not.
+    """Yield a new folder beside `path` and let it replace `path`; if the block fails, remove it.
 
     Raises:
         OSError: `path` is a file.
@@ -97,7 +97,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_changed(path: Path) -> None:
-    """Refuse a file that does not match its folder's listing; without a listing nothing is checked.
+    """Refuse a file that does not match the listing of its folder, if there is one.
 
     Raises:
         InputError: the file is missing, damaged or not listed, or the listing is damaged.
@@ -139,9 +139,9 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(text)
         if not isinstance(value, dict):
             raise ValueError(f"a JSON {type(value).__name__}")
-        given = value.pop(CHECKSUM, None)
+        checksum = value.pop(CHECKSUM, None)
         if text != _sealed(value):
-            raise ValueError(f"a checksum mismatch ({given})")
+            raise ValueError(f"a checksum mismatch ({checksum})")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -160,35 +160,35 @@ def read_if_whole(path: Path) -> dict[str, Any]:
 
 def digests(folder: Path) -> dict[str, str]:
     """Return the digest of every file below a folder by relative path, except hidden files and the listing."""
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LISTING)
-    names = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {name: digest_file(path) for name, path in names.items() if not name.startswith(".") and "/." not in name}
+    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    shown = {name: path for name, path in names.items() if path.name != LISTING and "/." not in f"/{name}"}
+    return {name: digest_file(path) for name, path in shown.items()}
 
 
 def damaged(
     folder: Path, expected: Mapping[str, str], advance: Callable[[], object] = lambda: None
 ) -> Iterator[tuple[str, str]]:
-    """Yield the files whose digest differs from `expected` (digest by relative path), each with what is wrong.
+    """Yield name and problem of each file whose digest differs from `expected` (digest by relative path).
 
-    `advance` is called after each file.
+    Calls `advance` after each file.
     """
     for name, digest in expected.items():
         path = folder / name
         try:
-            wrong = "" if digest_file(path) == digest else "damaged"
+            problem = "" if digest_file(path) == digest else "damaged"
         except (FileNotFoundError, NotADirectoryError):
-            wrong = "missing"
+            problem = "missing"
         except OSError as error:
-            wrong = f"unreadable ({error.strerror})"
-        if wrong:
-            yield name, wrong
+            problem = f"unreadable ({error.strerror})"
+        if problem:
+            yield name, problem
         advance()
 
 
 def refuse_damaged(folder: Path, expected: Mapping[str, str]) -> None:
     """Raise an InputError for the first file whose digest differs from `expected` (digest by relative path)."""
-    for name, wrong in damaged(folder, expected):
-        raise InputError(f"{folder / name} is {wrong}: expected the bytes with SHA-256 {expected[name]}; {REPAIR}")
+    for name, problem in damaged(folder, expected):
+        raise InputError(f"{folder / name} is {problem}: expected the bytes with SHA-256 {expected[name]}; {REPAIR}")
 
 
 def write_listing(folder: Path) -> None:
@@ -229,21 +229,20 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         _refuse_special(path)
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in columns if name not in (reader.fieldnames or [])]
-            if missing:
+            if not {*columns} <= {*(reader.fieldnames or ())}:
                 raise InputError(
-                    f"{path}: expected the columns {', '.join(columns)}, "
-                    f"received {', '.join(reader.fieldnames or ['an empty file'])}; make the file again"
+                    f"{path}: expected the columns {', '.join(columns)}, received "
+                    f"{', '.join(reader.fieldnames or ['an empty file'])}; create the file again"
                 )
             return list(reader)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: expected a CSV file, received: {error}; make the file again") from None
+        raise InputError(f"{path}: expected a CSV file, received: {error}; create the file again") from None
 
 
 def npy(array: npt.NDArray[Any]) -> memoryview:
-    """Return the bytes of an ``.npy`` file; `numpy.save` itself hides that a disk is full."""
+    """Return the bytes of an ``.npy`` file, because `numpy.save` hides that a disk is full."""
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     return content.getbuffer()
@@ -258,13 +257,13 @@ def digest_bytes(*parts: bytes | memoryview) -> str:
 
 
 def _refuse_special(path: Path) -> None:
-    """Refuse pipes and devices, which may never end."""
+    """Refuse pipes and devices, from which reading may never end."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "expected a regular file", str(path))
 
 
 def digest_file(path: Path, algorithm: str = "sha256") -> str:
-    """Return the digest of a file in hexadecimal; raise OSError if there is no regular file."""
+    """Return the digest of a file in hexadecimal; raise OSError if it is missing or no regular file."""
     _refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()

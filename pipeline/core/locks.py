@@ -1,4 +1,4 @@
-"""Locks: one writer at a time, and the second one learns who the first is."""
+"""Locks that admit one writer at a time and name the current one."""
 
 import contextlib
 import os
@@ -21,8 +21,8 @@ ENDING_SECONDS = 60.0  # enough to save a checkpoint
 def held(target: Path) -> Iterator[None]:
     """Hold the lock of a file or folder for the block.
 
-    The operating system locks ``.<name>.lock`` beside the target, so the lock ends with its process, however that ends.
-    ``.<name>.holder`` names the process. A stage whose workflow was killed is about to end, so it is waited for.
+    The operating system locks ``.<name>.lock`` beside the target, so the lock ends with its process in every case.
+    ``.<name>.holder`` names the process. If that is a stage whose workflow was killed, wait for it to end.
 
     Raises:
         InputError: another process holds it.
@@ -30,19 +30,19 @@ def held(target: Path) -> Iterator[None]:
     if target.name in ("", ".."):
         target = Path(os.path.normpath(target.absolute()))
     if not target.name:
-        raise InputError(f"{target}: expected a file or folder below it; name another")
+        raise InputError(f"{target}: expected a file or folder; choose another path")
     lock, holder = (target.with_name(f".{target.name}.{kind}") for kind in ("lock", "holder"))
-    made = [folder for folder in target.parents if not folder.exists()]
-    before = lock.exists()
+    new_folders = [folder for folder in target.parents if not folder.exists()]
+    had_lock = lock.exists()
     with contextlib.ExitStack() as stack:
 
         def leave_nothing(kind: type[BaseException] | None, *_: object) -> None:
             """If nothing was written, remove the lock and the folders created for it."""
-            refused = kind is not None and issubclass(kind, InputError) and not before
+            refused = kind is not None and issubclass(kind, InputError) and not had_lock
             if refused or not target.exists():
                 lock.unlink(missing_ok=True)
             if not target.exists():
-                for folder in made:
+                for folder in new_folders:
                     with contextlib.suppress(OSError):
                         folder.rmdir()
 
@@ -55,19 +55,19 @@ def held(target: Path) -> Iterator[None]:
         except Timeout:
             stack.pop_all()
             raise InputError(
-                f"{target} is in use by {_described(holder)}; wait for it or stop it, then run the command again"
+                f"{target} is in use by {_described(holder)}; wait for it to end or stop it, then run the command again"
             ) from None
         stack.callback(holder.unlink, missing_ok=True)
         command = " ".join(sys.argv[1:]) or Path(sys.argv[0]).name
         facts = {"process": os.getpid(), "host": socket.gethostname(), "command": command}
-        with contextlib.suppress(OSError):  # whoever needs the disk reports that it is full
+        with contextlib.suppress(OSError):  # a full disk is reported where the stage writes
             files.write_json(holder, {**facts, "workflow": os.environ.get(WORKFLOW, "")})
         yield
 
 
 @contextlib.contextmanager
 def in_turn(lock: Path) -> Iterator[None]:
-    """Hold a lock for the block, after waiting for its holder; raise OSError if the file cannot be created."""
+    """Wait for a lock and hold it for the block; raise OSError if its file cannot be created."""
     with contextlib.ExitStack() as stack:
         with files.naming(lock):
             stack.enter_context(FileLock(lock))
@@ -101,5 +101,5 @@ def _is_ending(holder: Path) -> bool:
 
 
 def _described(holder: Path) -> str:
-    found = files.read_if_whole(holder)
-    return f"process {found['process']} on {found['host']} ({found['command']})" if found else "another process"
+    facts = files.read_if_whole(holder)
+    return f"process {facts['process']} on {facts['host']} ({facts['command']})" if facts else "another process"

@@ -1,4 +1,4 @@
-"""Facts about this machine, found without loading a network library."""
+"""Facts about this machine, without loading a network library."""
 
 import ctypes
 import os
@@ -11,13 +11,13 @@ from typing import Literal
 
 Precision = Literal["float32", "mixed_bfloat16"]
 
-BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # processor flags, as Linux names them
-CUDA = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")  # installed with TensorFlow and JAX for GPUs
-CAPABILITY = 8.0  # compute capability of NVIDIA GPUs from Ampere on
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # Linux processor flags
+CUDA = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")  # required by the GPU builds of TensorFlow and JAX
+CAPABILITY = 8.0  # compute capability of NVIDIA Ampere, the first with bfloat16
 
 
 def fastest_precision() -> Precision:
-    """Return mixed_bfloat16 if the GPU, or without one the processor, computes in bfloat16; otherwise float32.
+    """Return mixed_bfloat16 if the GPUs, or without any the processor, support bfloat16; otherwise float32.
 
     Emulated bfloat16 is slow: on AVX2 cores, a training step of base took 15 times as long as in float32.
     """
@@ -37,7 +37,7 @@ def processor_flags() -> set[str]:
 
 
 def _gpu_capabilities() -> list[float]:
-    """Return the compute capabilities of usable GPUs: NVIDIA's, if the packages for them are installed."""
+    """Return the compute capabilities of NVIDIA GPUs, if the packages for them are installed."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     if hidden or not any(map(_installed, CUDA)) or not (command := shutil.which("nvidia-smi")):
         return []
@@ -63,10 +63,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 def keep_freed() -> None:
     """Make glibc keep freed memory, because every training step allocates the same large arrays.
 
-    Memory that was returned to the system has to be cleared page by page when it is allocated again. On 2 cores, that
-    takes a fourth of a training step of base and nearly half of one of arch3. Other C libraries are left alone.
+    The system clears returned memory page by page before it is allocated again. On 2 cores, that takes a quarter of a
+    training step of base and nearly half a step of arch3. Other C libraries are left unchanged.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(M_ARENA_MAX, 1)  # arenas of further threads would keep at most 64 MiB each
+        libc.mallopt(M_ARENA_MAX, 1)  # arenas of other threads would keep at most 64 MiB each

@@ -1,4 +1,4 @@
-"""Modules of one's own that add to what DeepColor knows: inputs, heads, embedding networks, baselines."""
+"""Users' modules that add inputs, heads, embedding networks or baselines."""
 
 import importlib
 import os
@@ -9,12 +9,12 @@ VARIABLE = "DEEPCOLOR_PLUGINS"  # names of modules, separated by commas
 
 
 def load() -> None:
-    """Import the modules that the environment names, each once per process; they call the functions `register`.
+    """Import the modules named in `VARIABLE`, once per process; they call the functions `register`.
 
-    They import neither Keras nor TensorFlow themselves, only the functions in them: planning goes without.
+    They must not import Keras or TensorFlow at the top, because planning works without.
 
     Raises:
-        InputError: one cannot be imported.
+        InputError: a module cannot be imported.
     """
     for name in filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(","))):
         try:

@@ -10,7 +10,7 @@ Advance = Callable[..., None]
 
 
 class Progress(Protocol):
-    """Shows the progress of long work."""
+    """Displays the progress of long work."""
 
     def track(self, what: str, total: int) -> contextlib.AbstractContextManager[Advance]:
         """Open a step of `total` units; call the result, ``advance(units=1)``, as they are completed."""
@@ -26,7 +26,7 @@ class Silent:
 
 
 class Lines:
-    """Plain lines on standard error, at most one every `seconds`, for logs."""
+    """Lines on standard error for logs, at most one every `seconds`."""
 
     def __init__(self, seconds: float = 10.0) -> None:
         self.seconds = seconds
@@ -60,12 +60,7 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with RichProgress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(what, total=total)
             yield lambda units=1: bar.update(task, advance=units)

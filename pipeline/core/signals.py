@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 @contextlib.contextmanager
 def held_back() -> Iterator[Sequence[int]]:
-    """Defer Ctrl-C and SIGTERM until the block ends, in the main thread, the only one that receives them.
+    """Defer Ctrl-C and SIGTERM until the block ends. Has no effect outside the main thread, which receives signals.
 
     Yields:
         The signals received so far, so that the block can end early.
@@ -18,7 +18,9 @@ def held_back() -> Iterator[Sequence[int]]:
         yield received
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = {number: signal.signal(number, lambda came, frame: received.append(came)) for number in numbers}
+    handlers = {
+        number: signal.signal(number, lambda signal_number, frame: received.append(signal_number)) for number in numbers
+    }
     try:
         yield received
     finally:

@@ -28,9 +28,9 @@ def run_tasks(
 ) -> list[Any]:
     """Call ``function(*a)`` for every `a` of `arguments` and return the results in that order.
 
-    All results are kept, so a task with much data should write it and return a summary. On a cluster, paths among the
-    arguments are made absolute, workers must see those that exist, and a running task is finished even if this call
-    ends. In this process, no task is running when this returns, not even after Ctrl-C.
+    All results are kept in memory, so a task should write large data and return a summary. On a cluster, paths among
+    the arguments are made absolute, workers must see those that exist, and running tasks are finished even if this
+    call ends. In this process, no task is running when this returns, not even after Ctrl-C.
 
     Args:
         what: name of the work in the progress display.
@@ -39,7 +39,7 @@ def run_tasks(
         networks: whether the results also depend on the versions of the network packages.
 
     Raises:
-        InputError: the scheduler does not exist, or the cluster cannot do the work.
+        InputError: the scheduler does not exist, or the cluster cannot complete the work.
     """
     try:
         check_scheduler(scheduler)
@@ -50,11 +50,11 @@ def run_tasks(
     with (progress or Silent()).track(what, len(arguments)) as advance:
         if "://" in scheduler:
             return cluster.run(function, arguments, what=what, address=scheduler, networks=networks, advance=advance)
-        import dask.local  # slow to import, and not needed for planning
+        import dask.local  # slow to import, and planning does without
         import dask.threaded
         from dask.callbacks import Callback
 
-        # Named as a string, the scheduler would make dask import `distributed` first.
+        # Given the scheduler's name, dask would import `distributed` first.
         local = dask.threaded.get if scheduler == "threads" else dask.local.get_sync
         _ending.clear()
         tasks = [dask.delayed(partial(function, *call), pure=False)() for call in arguments]

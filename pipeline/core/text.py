@@ -1,8 +1,8 @@
-"""Foreign text made printable."""
+"""Making text from outside printable."""
 
 
 def escaped(path: str) -> str:
-    """Return a path as printable text, unique even if the name is not UTF-8 or contains newlines."""
+    """Return a path as printable text, unique even for names with newlines or bytes that are not UTF-8."""
     return "".join(
         c if c.isprintable() and c != "\\" else "\\\\" if c == "\\" else c.encode("unicode_escape").decode("ascii")
         for c in path

@@ -1,4 +1,4 @@
-"""Versions of the packages that an artefact's bytes depend on."""
+"""Versions of the packages that determine an artefact's bytes."""
 
 import os
 import platform

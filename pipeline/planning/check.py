@@ -87,7 +87,7 @@ def _note_losses(store: Store) -> None:
         and note.stat().st_mtime > store.manifest_path.stat().st_mtime
         and note.read_text(encoding="utf-8").startswith(lost.MISSING)
     ):
-        lost.take_back(store.path)
+        note.unlink()
 
 
 def check_data(config: Config) -> None:

@@ -141,7 +141,7 @@ def test_damage_is_named_with_its_images_and_made_good_by_ingest(tmp_path):
     with pytest.raises(InputError, match=r"000001\.json is missing or damaged; run `python -m stages verify`"):
         Store(dataset.images.path, IMAGES).manifest()
     assert ingest(source, dataset.images, images_per_shard=8) == 2
-    lost.take_back(dataset.images.path)
+    lost.path_of(dataset.images.path).unlink(missing_ok=True)
     assert written(dataset.folder) == whole
 
 
@@ -157,7 +157,7 @@ def test_damaged_metadata_are_made_again_and_no_shard_with_them(tmp_path, name):
             Store(dataset.images.path, IMAGES).manifest()
         if bit % 2:  # with verify, and without
             assert [damage.path for damage in verify([dataset.folder])[1]] == [path]
-            lost.take_back(dataset.images.path)
+            lost.path_of(dataset.images.path).unlink(missing_ok=True)
         assert ingest(source, dataset.images, images_per_shard=8) == 0
         assert written(dataset.folder) == whole
 

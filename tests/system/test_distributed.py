@@ -174,7 +174,7 @@ def only_error(process):
 
 def test_a_killed_worker_and_one_that_joins_late_give_the_same_bytes(cluster, stage, local):
     process = stage.start(cluster)
-    assert "no worker has joined" in process.stdout.readline()
+    assert "waiting for a worker" in process.stdout.readline()
     first = cluster.worker("--no-nanny", preload=HOLD)
     cluster.held()
     cluster.worker()
@@ -224,7 +224,7 @@ def test_a_worker_with_another_version_is_refused_even_if_it_joins_late(cluster,
     cluster.worker("--no-nanny", preload=OTHER_NUMPY)
     first.kill()
     line = only_error(process)
-    assert re.search(r"the worker tcp://\S+ on \S+ computes with numpy 0\.0\.1 instead of [0-9.]+; start it in", line)
+    assert re.search(r"the worker tcp://\S+ on \S+ has numpy 0\.0\.1 instead of [0-9.]+", line)
     assert not [name for name in stage.made() if name.endswith(".json") and ".shards" in name]
 
 
@@ -232,7 +232,7 @@ def test_a_worker_with_another_version_is_refused_even_if_it_joins_late(cluster,
 def test_a_worker_that_cannot_import_deepcolor_is_named(cluster, stage, tmp_path):
     cluster.worker(path=tmp_path)
     line = only_error(stage.start(cluster))
-    assert re.search(r"tcp://127\.0\.0\.1:\d+ cannot import this DeepColor \(No module named 'pipeline'\)", line)
+    assert re.search(r"tcp://127\.0\.0\.1:\d+ cannot import DeepColor \(No module named 'pipeline'\)", line)
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
@@ -241,7 +241,7 @@ def test_a_worker_that_does_not_see_the_files_is_refused(cluster, stage):
     # The same path is another folder in every process.
     process = stage.start(cluster, "made", "--set", f"data=/proc/self/cwd/{stage.folder / 'made'}")
     line = only_error(process)
-    assert re.search(r"images\.zarr: the worker tcp://\S+ on \S+ does not see this path", line)
+    assert re.search(r"images\.zarr is not visible to the worker tcp://\S+ on ", line)
 
 
 @pytest.mark.long
@@ -286,7 +286,7 @@ def test_local_calls_do_not_import_distributed():
 def test_a_task_that_ends_every_worker_ends_the_stage(cluster, stage):
     cluster.worker("--nworkers", "1", preload=DIES)
     line = only_error(stage.start(cluster))
-    assert "the same task ended 4 workers" in line
+    assert "one task ended 4 workers" in line
 
 
 @pytest.mark.long
