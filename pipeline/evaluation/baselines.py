@@ -48,17 +48,16 @@ def score_baselines(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> None:
-    """Score all registered baselines on every partition; see `pipeline.evaluation.predictors`.
+    """Score all registered baselines on every partition and write `BaselineFiles`, the manifest last.
 
     Args:
         images: the store of images.
         split: splits.csv.
-        out: the CSV to write, with `scores.COLUMNS` and an empty run; see `BaselineFiles` for the files beside it. The
-            manifest is written last.
+        out: the CSV of the scores, with `scores.COLUMNS` and an empty run.
         batch_size: images at a time.
         seed: of the shuffle and of the bootstrap.
         threads: number of images measured in parallel.
-        embedding: the embedding network, which measures recognition if it has ImageNet weights.
+        embedding: its network measures recognition if it has ImageNet weights.
         replace: whether scores made with other settings may be replaced.
         progress: advances with every image.
 
@@ -77,7 +76,7 @@ def score_baselines(
 
     where.manifest.unlink(missing_ok=True)
     with files.new_folder(where.pictures) as folder:
-        found = score(
+        measured = score(
             data,
             predictors.baselines(known),
             "baselines",
@@ -88,15 +87,15 @@ def score_baselines(
             each=partial(_write_pictures, data, folder),
             progress=progress,
         )
-    chosen = scores.samples(data.partitions, data.groups, seed)
-    over = scores.summed(found, chosen)
+    samples = scores.samples(data.partitions, data.groups, seed)
+    over = scores.summed(measured, samples)
     written = [out, where.per_image, *sorted(where.pictures.rglob("*.jpg"))]
     if recognised:
         frechet.put(over, recognised.distances(), recognised.metric)
         recognition.write(where.recognition, recognised.true)
         written.append(where.recognition)
-    files.write_csv(out, scores.COLUMNS, scores.rows("", data.name, over, chosen))
-    per_image.write(where.per_image, "", data.name, table, found)
+    files.write_csv(out, scores.COLUMNS, scores.rows("", data.name, over, samples))
+    per_image.write(where.per_image, "", data.name, table, measured)
     manifest = {
         **_made_from(images, split, made_with),
         "train_mean_ab": list(statistics.mean_ab(colours["train"])),
@@ -135,7 +134,7 @@ def read_baselines(
     """Read the files that `score_baselines` wrote.
 
     Raises:
-        InputError: they are missing, damaged, or made from other images, another split or with other settings.
+        InputError: the files are missing, damaged, or made from other images, another split or with other settings.
     """
     where = BaselineFiles(path)
     manifest = files.read_json(where.manifest)
@@ -148,8 +147,8 @@ def read_baselines(
     names = (path.name, where.per_image.name, *([where.recognition.name] if made_with["recognition"] else []))
     files.refuse_damaged(path.parent, {name: manifest["files"].get(name, "none") for name in names})
     counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in PARTITIONS}
-    for name, found in manifest["colour_counts"].items():
-        counts[name][[int(i) for i in found]] = list(found.values())
+    for name, pixels in manifest["colour_counts"].items():
+        counts[name][[int(i) for i in pixels]] = list(pixels.values())
     return Baselines(
         files.read_csv(path, scores.COLUMNS),
         per_image.read(where.per_image).answers,
@@ -159,11 +158,7 @@ def read_baselines(
 
 
 def _made_from(images: Store, split: Path, made_with: dict[str, Any]) -> dict[str, object]:
-    return {
-        "settings": made_with,
-        "images": images.manifest()["fingerprint"],
-        "split": splits.fingerprint(split),
-    }
+    return {"settings": made_with, "images": images.manifest()["fingerprint"], "split": splits.fingerprint(split)}
 
 
 def _rarity(counts: Mapping[str, npt.NDArray[np.int64]]) -> Rarity:

@@ -23,16 +23,15 @@ BLOCK = 2**18  # groups drawn at a time: limits memory to about 10 MB
 class Bootstrap:
     """The resamples of one set of images.
 
-    A resample draws as many groups as there are, with replacement; its mean is that of all images in the drawn groups.
-    The same groups and seed give the same resamples, so the difference between two answers' means, resample by
-    resample, is a paired difference. The order of images changes results only by rounding.
+    Each of the `draws` resamples draws as many groups as the set has, with replacement; its mean is the mean of all
+    images in these groups. The same groups and seed give the same resamples, so the difference between two answers'
+    means, resample by resample, is a paired difference. The order of images changes results only by rounding.
 
     Attributes:
         reason: why there are no resamples, such as "3 groups, fewer than 10"; otherwise empty.
     """
 
     def __init__(self, groups: Sequence[str], seed: int = 0, draws: int = DRAWS) -> None:
-        """Prepare `draws` resamples of n images, given the group of each."""
         names, self._group = np.unique(np.asarray(groups, np.str_), return_inverse=True)
         self._sizes = np.bincount(self._group, minlength=len(names)).astype(np.float64)
         self._seed = seed
@@ -45,11 +44,11 @@ class Bootstrap:
         """The mean of each column over all images and over each resample.
 
         Args:
-            columns: by name, (n,) float64, a value per image in the order of `groups`.
+            columns: (n,) float64 by name, a value per image in the order of `groups`.
 
         Returns:
-            By name, (1 + draws,) float64, or (1,) if there is a `reason`: first the mean over all images, summed
-            exactly, then those of the resamples. A column with NaN or infinity has NaN in all resamples.
+            (1 + draws,) float64 by name, or (1,) if there is a `reason`: the exact mean over all images, then the means
+            over the resamples. A column with NaN or infinity has NaN in all resamples.
         """
         n, groups = len(self._group), len(self._sizes)
         result, sums, bounds = {}, {}, {}
@@ -74,7 +73,7 @@ class Bootstrap:
         return result
 
     def _counts(self) -> Iterator[tuple[int, Values]]:
-        """How often each resample draws each group: blocks (k, groups) float64, each with its first resample."""
+        """Yield how often each resample draws each group: the first of k resamples, and (k, groups) float64."""
         rng = np.random.default_rng(self._seed)
         groups = len(self._sizes)
         step = max(1, BLOCK // groups)
@@ -85,10 +84,10 @@ class Bootstrap:
 
 
 def interval(values: npt.ArrayLike) -> tuple[float, float | None, float | None]:
-    """The plain mean and its percentile interval, which contains `LEVEL` of the resamples.
+    """The value, and the ends of its percentile interval, which contains `LEVEL` of the resamples.
 
     Args:
-        values: (1 + draws,) float64 of `Bootstrap.means`, or computed from such arrays (a difference, a ratio).
+        values: (1 + draws,) float64 from `Bootstrap.means`, or computed from such arrays (a difference, a ratio).
 
     Returns:
         value, low, high; low and high are None if there are no resamples or any value is not finite.
@@ -102,12 +101,7 @@ def interval(values: npt.ArrayLike) -> tuple[float, float | None, float | None]:
 
 
 def verdict(low: float | None, high: float | None, better: Literal["higher", "lower"]) -> str:
-    """Judge a difference, own minus other, by its interval.
-
-    Args:
-        low: lower end, None or NaN without an interval.
-        high: upper end, likewise.
-        better: whether higher or lower values of the metric are better.
+    """Judge a difference, own minus other, by its interval, whose ends are None or NaN if there is none.
 
     Returns:
         "better", "worse", "no clear difference" (the interval contains zero) or "no interval".
@@ -120,7 +114,7 @@ def verdict(low: float | None, high: float | None, better: Literal["higher", "lo
 
 
 def _mean(values: Values) -> float:
-    """The mean of (n,) values, independent of their order; numpy's if they, or their sum, are not finite."""
+    """The mean of (n,) values, whatever their order; numpy's if the values or their sum are not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         if len(values) == 0:
             return math.nan

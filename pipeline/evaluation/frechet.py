@@ -1,4 +1,4 @@
-"""The Fréchet distance between sets of pictures, in the features that a network computes."""
+"""The Fréchet distance between sets of pictures, in the features that a network computes from them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Moments:
         return cls(np.zeros(size), np.zeros((size, size)))
 
     def add(self, features: npt.NDArray[np.floating]) -> None:
-        """Add vectors (k, d). A vector that is not finite makes the moments NaN, and so every distance from them."""
+        """Add vectors (k, d). A vector that is not finite makes the moments and every distance NaN."""
         if features.ndim != 2 or features.shape[1:] != self.mean.shape:
             raise ValueError(f"expected features of shape (k, {len(self.mean)}), received {features.shape}")
         if n := len(features):
@@ -58,19 +58,19 @@ def distance(one: Moments, other: Moments) -> float:
 
     |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)). Dowson and Landau, "The Fréchet distance between multivariate normal
     distributions", Journal of Multivariate Analysis 12(3), 1982; for features of pictures, Heusel et al., "GANs trained
-    by a two time-scale update rule converge to a local Nash equilibrium", NeurIPS 2017. They use Inception-v3, so
-    their FID is not comparable with these numbers.
+    by a two time-scale update rule converge to a local Nash equilibrium", NeurIPS 2017. Their FID uses Inception-v3 and
+    is not comparable with these numbers.
 
     The estimate is biased upwards: the smaller the sets, the larger the distance (Chong and Forsyth, "Effectively
     unbiased FID and Inception Score and where to find them", CVPR 2020). With no more pictures than features, the
     covariance is singular and most of the distance may be bias. Compare distances only at equal n, and report n.
 
-    With S1 = A A', the trace of the root is the sum of the roots of the eigenvalues of A' S2 A, which is symmetric. A
-    is the eigendecomposition of S1 without the eigenvalues that are zero but for rounding. So no number becomes
-    complex, and singular covariances work too.
+    With S1 = A A', the trace of the root is the sum of the square roots of the eigenvalues of A' S2 A, which is
+    symmetric. A comes from the eigendecomposition of S1, without eigenvalues that are zero up to rounding. No number
+    becomes complex, and singular covariances work too.
 
     Returns:
-        The distance; NaN if either has fewer than two vectors or one that is not finite.
+        The distance; NaN if one set has fewer than two vectors or a vector that is not finite.
     """
     if min(one.n, other.n) < 2 or not np.isfinite([one.mean, other.mean]).all():
         return float("nan")
@@ -84,25 +84,25 @@ def distance(one: Moments, other: Moments) -> float:
 
 
 def remark(n: int, metric: str) -> str:
-    """Why a distance of n pictures has no interval, and when it can be compared."""
+    """Why the distance between sets of n pictures has no interval, and when it can be compared."""
     features = registry.ENTRIES[metric.removeprefix(PREFIX)].features
     bias = f"; n is not above the {features} features: much of it may be bias" if n <= features else ""
     return f"a distance between sets of pictures, comparable at n = {n} alone{bias}"
 
 
 def read(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
-    """The distances in rows with `pipeline.evaluation.scores.COLUMNS`: by partition, then answer."""
-    found: dict[str, dict[str, float]] = {}
+    """The distances in rows with `pipeline.evaluation.scores.COLUMNS`, by partition and answer."""
+    distances: dict[str, dict[str, float]] = {}
     for row in rows:
         if row["metric"].startswith(PREFIX):
-            found.setdefault(row["partition"], {})[row["answer"]] = float(row["value"])
-    return found
+            distances.setdefault(row["partition"], {})[row["answer"]] = float(row["value"])
+    return distances
 
 
 def put(
     over: Mapping[str, Mapping[str, dict[str, Values]]], distances: Mapping[str, Mapping[str, float]], metric: str
 ) -> None:
-    """Add distances, by partition and answer, to the metrics of `scores.summed`; they have no resamples."""
+    """Add distances, by partition and answer, to the result of `scores.summed`; they have no resamples."""
     for partition, answers in distances.items():
         for answer, value in answers.items():
             over[partition][answer][metric] = np.array([value])

@@ -93,12 +93,12 @@ METRICS = {metric.name: metric for metric in _DEFINITIONS}
 
 @dataclass(frozen=True)
 class Truth:
-    """A batch of k true images; everything derived from them is computed once for all answers.
+    """A batch of k true images. What is derived from them is computed once for all predictions.
 
     Attributes:
         lightness: (k, H, W) uint8.
         ab: (k, H, W, 2) uint8.
-        rarity: (k, bins) float64, the weights of each image's colour bins in its partition; see `metrics.rarity`.
+        rarity: (k, bins) float64, the weights of the colour bins in each image's partition; see `metrics.rarity`.
     """
 
     lightness: lab.UInt8
@@ -115,7 +115,7 @@ class Truth:
 
     @cached_property
     def lab(self) -> Values:
-        """CIE Lab (k, H, W, 3) float64 of `rgb`, in which colours outside sRGB are already clipped."""
+        """CIE Lab (k, H, W, 3) float64 of `rgb`, where colours outside sRGB are clipped."""
         return np.asarray(skimage.color.rgb2lab(self.rgb))
 
     @cached_property
@@ -125,36 +125,42 @@ class Truth:
 
     @cached_property
     def weights(self) -> Values:
-        """(k, H, W) float64: the weight of each pixel by the bin of its true colour."""
+        """The weight of each pixel's true colour, (k, H, W) float64."""
         return np.asarray(self.rarity[np.arange(len(self.ab))[:, None, None], metrics.color_bins(self.ab)])
 
 
 def measure_accuracy(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
-    """The accuracy alone, for an answer that is not a colour; arguments as in `measure`."""
+    """Measure the accuracy alone, for predictions that are not colours; arguments as in `measure`."""
     return {"accuracy": metrics.accuracy(predicted_ab, truth.ab)}
 
 
 def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:
     """Measure a batch of k predictions.
 
-    Measures of pictures compare 8-bit sRGB, reconstructed with the true L. An image whose prediction is not finite
-    everywhere gets NaN in all measures but accuracy.
+    Measures of pictures compare 8-bit sRGB, reconstructed with the true L. An image with a prediction that is not
+    finite has NaN in all measures but accuracy.
 
     Args:
-        truth: the k images.
+        truth: the true images.
         predicted_ab: (k, H, W, 2) float, 8-bit units.
 
     Returns:
         (k,) float64 by measure.
     """
-    measured = measure_accuracy(truth, predicted_ab)
     finite = np.isfinite(predicted_ab).all(axis=(1, 2, 3))
-    if finite.all():
-        return {**measured, **_measure_finite(truth, predicted_ab)}
-    for name, values in _measure_finite(truth[finite], predicted_ab[finite]).items():
-        measured[name] = np.full(len(finite), np.nan)
-        measured[name][finite] = values
-    return measured
+    if finite.all():  # without copies
+        measured = _measure_finite(truth, predicted_ab)
+    else:
+        of_finite = _measure_finite(truth[finite], predicted_ab[finite])
+        measured = {name: spread(values, finite) for name, values in of_finite.items()}
+    return measure_accuracy(truth, predicted_ab) | measured
+
+
+def spread(values: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_]) -> Values:
+    """(n, ...) float64 with `values` where `finite` (n,), NaN elsewhere."""
+    spread = np.full((len(finite), *values.shape[1:]), np.nan)
+    spread[finite] = values
+    return spread
 
 
 def _measure_finite(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:

@@ -1,4 +1,4 @@
-"""A trained network as a predictor: its answers with its own, another image's and the mean embedding."""
+"""A trained network as a predictor: its answers with an image's own, another image's and the mean embedding."""
 
 import keras
 import numpy as np
@@ -14,16 +14,10 @@ Answers = dict[str, npt.NDArray[np.float32]]
 
 
 class Network:
-    """A predictor: what a network answers, and, where it takes an embedding, what it answers with a wrong one."""
+    """A predictor: a network's answers and, if it takes an embedding, its answers with a wrong embedding."""
 
     def __init__(self, model: keras.Model, dataset: Dataset, seed: int) -> None:
-        """Prepare.
-
-        Args:
-            model: the network.
-            dataset: where the embeddings of other images come from.
-            seed: decides whose embedding an image gets.
-        """
+        """Prepare for the images of a dataset; `seed` decides which other image's embedding each one gets."""
         self._model = model
         self._dataset = dataset
         if dataset.stored:
@@ -32,7 +26,7 @@ class Network:
             self._means = dataset.mean_embedded()
 
     def __call__(self, batch: Batch) -> Answers:
-        """See the class; all answers share the encoder's work."""
+        """Predict ab (k, H, W, 2) by answer; all answers share the encoder's work."""
         if not self._dataset.stored:
             return {MODEL: self.own(batch)}
         other = self._dataset.embedded(self._partners[batch.rows])
@@ -42,9 +36,9 @@ class Network:
 
     @property
     def penalty(self) -> float:
-        """What the loss holds besides the error."""
+        """The part of the loss besides the squared error."""
         return float(sum(map(float, self._model.losses)))
 
     def own(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """What the network answers, ab (k, H, W, 2), by the whole model."""
+        """Predict ab (k, H, W, 2) with each image's own embedding and the undivided model."""
         return predict(self._model, ImageBatch(batch.truth.lightness, batch.embedded))

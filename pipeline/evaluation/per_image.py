@@ -1,4 +1,4 @@
-"""The file of scores per image: a row per answer, metric and image."""
+"""The file of scores per image, with a row per answer, metric and image."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,14 @@ NAMES = tuple(
 def write(
     path: Path, run: str, dataset: str, images: Sequence[Mapping[str, str]], answers: Mapping[str, Columns]
 ) -> None:
-    """Write a row per answer, metric and image, with `COLUMNS`.
+    """Write a file with `COLUMNS`.
 
     Args:
+        path: the file.
+        run: run name.
+        dataset: dataset name.
         images: id, group and partition of every image, in the order of the store.
-        answers: measures, (n,) float64 each, by answer.
+        answers: (n,) float64 by answer and measure.
     """
     import pandas as pd
 
@@ -49,7 +52,7 @@ def write(
 
 @dataclass(frozen=True)
 class PerImage:
-    """The contents of a per-image file: one entry per image, and the measures, (n,) float64 each, by answer."""
+    """The contents of a per-image file: an entry per image, and (n,) float64 by answer and metric or measure."""
 
     partitions: list[str]
     ids: list[str]
@@ -59,25 +62,25 @@ class PerImage:
 
 
 def read(path: Path, answers: Iterable[str] | None = None) -> PerImage:
-    """Read a per-image file, with all answers or some.
+    """Read a per-image file, with all answers or with these.
 
     Raises:
         InputError: the file is missing or malformed.
     """
     import pandas as pd
 
-    wanted = None if answers is None else set(answers)
+    chosen = None if answers is None else set(answers)
     types: dict[str, Any] = {**dict.fromkeys(COLUMNS, "category"), "id": str, "group": str, "row": int, "value": float}
     try:
         table = pd.read_csv(path, usecols=COLUMNS, dtype=types, keep_default_na=False, na_values={"value": ["nan"]})
-        images, found = table[:0], dict[str, dict[str, Values]]()
+        images, measured = table[:0], dict[str, dict[str, Values]]()
         for number, (key, part) in enumerate(table.groupby(["answer", "metric"], sort=False, observed=True)):
             answer, metric = map(str, key)
             images = images if number else part
             if part["row"].tolist() != images["row"].tolist() or not part["row"].is_unique:
                 raise ValueError(f"the rows of {answer}, {metric} are not one per image")
-            if wanted is None or answer in wanted:
-                found.setdefault(answer, {})[metric] = part["value"].to_numpy(np.float64)
+            if chosen is None or answer in chosen:
+                measured.setdefault(answer, {})[metric] = part["value"].to_numpy(np.float64)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run the stage that writes it first") from None
     except (OSError, ValueError, KeyError) as error:
@@ -86,4 +89,4 @@ def read(path: Path, answers: Iterable[str] | None = None) -> PerImage:
             f"{path}: expected the columns {', '.join(COLUMNS)}, received: {reason}; run the stage that writes it again"
         ) from None
     partitions, ids, groups = (images[name].tolist() for name in ("partition", "id", "group"))
-    return PerImage(partitions, ids, groups, images["row"].tolist(), found)
+    return PerImage(partitions, ids, groups, images["row"].tolist(), measured)

@@ -1,8 +1,7 @@
-"""What an ImageNet network makes of colourized pictures: the distribution of their features, and whether it recognises
-the same class as in the true pictures.
+"""Recognition of colourized pictures by an ImageNet network: their features, and whether it sees the true class.
 
-Only with the official ImageNet weights; the numbers of other weights are not comparable. This module imports Keras
-only in `load_network`, when there is a network to load.
+It requires the official ImageNet weights, because numbers by other weights are not comparable. This module does not
+import Keras until `load_network` loads a network.
 """
 
 import zipfile
@@ -21,19 +20,19 @@ from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
 from pipeline.evaluation import frechet
 from pipeline.evaluation.frechet import Moments
-from pipeline.evaluation.measures import Truth
+from pipeline.evaluation.measures import Truth, spread
 from pipeline.evaluation.metrics import Values
 from pipeline.images import lab
 
 Classes = npt.NDArray[np.int16]
-Network = Callable[[lab.UInt8], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+Network = Callable[[lab.UInt8], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]  # to features and logits
 
 
 def load_network(embedding: schema.Embedding) -> Network | None:
-    """Load the network that the settings name; None, without importing Keras, if it has no ImageNet weights.
+    """Load the network of the settings; None, without importing Keras, if its weights are not ImageNet's.
 
     Raises:
-        InputError: the weights are not available or do not fit.
+        InputError: the weights are missing or do not fit.
     """
     if recipe.recognition(embedding) is None:
         return None
@@ -43,14 +42,14 @@ def load_network(embedding: schema.Embedding) -> Network | None:
 
 
 def first_class(logits: npt.NDArray[np.floating]) -> Classes:
-    """The class with the largest logit, (k,) int16 of logits (k, classes); the lowest number among equal ones."""
+    """The class with the largest logit, (k,) int16, of logits (k, classes); of equal ones, the lowest number."""
     return np.asarray(np.argmax(logits, axis=1), np.int16)
 
 
 def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integer]) -> dict[str, Values]:
-    """Whether the network recognises the same class in each picture as in the true one, 1 or 0; higher is better.
+    """Whether the network recognises the same class in each picture as in the true one, 1 or 0.
 
-    Compare with the gray picture's number to see what colours add: much is recognised without colour. The true
+    Compare with the gray pictures' numbers to see what colours add: much is recognised without colour. The true
     picture's first class may itself be wrong. After Zhang, Isola and Efros, "Colorful Image Colorization", ECCV 2016,
     section 3.1 ("semantic interpretability"), who compare with human labels and use VGG.
 
@@ -63,16 +62,13 @@ def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integ
         its first five (`recognised_top5`). Of equal logits, the lower class number comes first.
     """
     first_five = np.argsort(-logits, axis=1, kind="stable")[:, :5]
-    found = first_five == np.asarray(true_class)[:, None]
-    return {
-        "recognised_top1": found[:, 0].astype(np.float64),
-        "recognised_top5": found.any(axis=1).astype(np.float64),
-    }
+    matches = (first_five == np.asarray(true_class)[:, None]).astype(np.float64)
+    return {"recognised_top1": matches[:, 0], "recognised_top5": matches.max(axis=1)}
 
 
 @dataclass
 class TrueImages:
-    """What recognition needs of the true images, computed once per dataset and split.
+    """The classes and features of the true images, computed once per dataset and split.
 
     Attributes:
         classes: (n,) int16, each image's first class, in the order of the store; -1 until it is measured.
@@ -95,21 +91,21 @@ def write(path: Path, true: TrueImages) -> None:
 
 
 def read(path: Path, images: int) -> TrueImages:
-    """Read the file that `write` wrote for so many images.
+    """Read the file that `write` wrote for this number of images.
 
     Raises:
-        InputError: the file is missing, damaged or of another number of images.
+        InputError: the file is missing, damaged or for another number of images.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             true = TrueImages(file["classes"])
             for partition in PARTITIONS:
                 if f"{partition}_n" in file:
-                    mean, half = file[f"{partition}_mean"], file[f"{partition}_scatter"]
-                    scatter = np.zeros((len(mean), len(mean)))
-                    scatter[np.tril_indices(len(mean))] = half
-                    scatter.T[np.tril_indices(len(mean))] = half
-                    true.moments[partition] = Moments(mean, scatter, int(file[f"{partition}_n"]))
+                    moments = Moments.none(len(file[f"{partition}_mean"]))
+                    moments.n, moments.mean = int(file[f"{partition}_n"]), file[f"{partition}_mean"]
+                    for half in (moments.scatter, moments.scatter.T):
+                        half[np.tril_indices(len(half))] = file[f"{partition}_scatter"]
+                    true.moments[partition] = moments
         if true.classes.shape != (images,):
             raise ValueError(f"classes of shape {true.classes.shape}")
     except FileNotFoundError:
@@ -122,24 +118,17 @@ def read(path: Path, images: int) -> TrueImages:
 
 
 class Recognition:
-    """The recognition of answers, batch by batch; it stores moments by answer and partition, and no pictures.
+    """Recognition of answers, batch by batch.
 
     Attributes:
-        true: the classes and moments of the true images.
+        true: the classes and features of the true images.
         metric: the name of the Fréchet distance.
     """
 
     def __init__(
         self, network: Network, partitions: Sequence[str], metric: str, true: TrueImages | None = None
     ) -> None:
-        """Prepare.
-
-        Args:
-            network: pictures to features and logits, see `load_network`.
-            partitions: of every image, in the order of the store.
-            metric: the name of the Fréchet distance.
-            true: the classes and moments of the true images; if None, `measure` computes them.
-        """
+        """Prepare for images of these partitions, in the order of the store; without `true`, `measure` computes it."""
         self.true = TrueImages(np.full(len(partitions), -1, np.int16)) if true is None else true
         self.metric = metric
         self._gathers = true is None
@@ -151,37 +140,34 @@ class Recognition:
     def of(
         cls, embedding: schema.Embedding, partitions: Sequence[str], true: TrueImages | None = None
     ) -> "Recognition | None":
-        """With the network that the settings name; None if it has no ImageNet weights."""
+        """Load the network of the settings; None if its weights are not ImageNet's."""
         network = load_network(embedding)
         return cls(network, partitions, f"{frechet.PREFIX}{embedding.network}", true) if network else None
 
     def measure(
         self, rows: npt.NDArray[np.intp], truth: Truth, answers: Mapping[str, npt.NDArray[np.generic]]
     ) -> dict[str, dict[str, Values]]:
-        """Measure a batch and add it to the moments.
+        """Return the `agreement` of a batch of k images, (k,) float64 by answer and measure, and add their features.
 
-        An image whose prediction is not finite everywhere gets NaN, and so does the answer's distance in its partition.
+        An image with a prediction that is not finite has NaN, and so has the distance of its partition.
 
         Args:
             rows: (k,) of the images in the store.
-            truth: the k true images.
+            truth: the true images.
             answers: ab (k, H, W, 2) by answer, 8-bit units.
-
-        Returns:
-            By answer, `agreement` of the images, (k,) float64 each.
         """
         if self._gathers:
             features, logits = self._network(truth.rgb)
             self.true.classes[rows] = first_class(logits)
             self._gather(self.true.moments, rows, features)
-        found = {}
+        measured = {}
         for answer, ab in answers.items():
             finite = np.isfinite(ab).all(axis=(1, 2, 3))
             features, logits = self._network(lab.to_rgb(truth.lightness[finite], ab[finite]))
-            self._gather(self._answers.setdefault(answer, {}), rows, _spread(features, finite))
+            self._gather(self._answers.setdefault(answer, {}), rows, spread(features, finite))
             agreed = agreement(logits, self.true.classes[rows][finite])
-            found[answer] = {name: _spread(values, finite) for name, values in agreed.items()}
-        return found
+            measured[answer] = {name: spread(values, finite) for name, values in agreed.items()}
+        return measured
 
     def _gather(self, into: dict[str, Moments], rows: npt.NDArray[np.intp], features: npt.NDArray[np.floating]) -> None:
         here = self._partitions[rows]
@@ -189,19 +175,10 @@ class Recognition:
             into.setdefault(partition, Moments.none(features.shape[1])).add(features[here == partition])
 
     def distances(self) -> dict[str, dict[str, float]]:
-        """`frechet.distance` of each answer's pictures from the true ones: by partition, then answer."""
-        return {
-            partition: {
-                answer: frechet.distance(true, here[partition])
-                for answer, here in self._answers.items()
-                if partition in here
-            }
-            for partition, true in self.true.moments.items()
-        }
-
-
-def _spread(values: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_]) -> Values:
-    """(n, ...) float64 with `values` where `finite` (n,), NaN elsewhere."""
-    found = np.full((len(finite), *values.shape[1:]), np.nan)
-    found[finite] = values
-    return found
+        """The Fréchet distance of each answer's pictures from the true ones, by partition and answer."""
+        distances: dict[str, dict[str, float]] = {}
+        for answer, moments in self._answers.items():
+            for partition, features in moments.items():
+                distance = frechet.distance(self.true.moments[partition], features)
+                distances.setdefault(partition, {})[answer] = distance
+        return distances

@@ -18,7 +18,7 @@ COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low
 MODEL = "model"  # the run's network
 EMBEDDING_SHUFFLED = "embedding-shuffled"  # the run's network, given another image's embedding
 EMBEDDING_MEAN = "embedding-mean"  # the run's network, given the training images' mean embedding
-PAPER = "paper"
+PAPER = "paper"  # the figures that the paper prints
 
 Row = dict[str, Any]
 Summed = dict[str, dict[str, dict[str, Values]]]
@@ -26,7 +26,7 @@ Summed = dict[str, dict[str, dict[str, Values]]]
 
 @dataclass(frozen=True)
 class Sample:
-    """The images of one partition, and their resamples."""
+    """The images of a partition, as rows of the store, and their resamples."""
 
     partition: str
     rows: npt.NDArray[np.intp]
@@ -34,11 +34,11 @@ class Sample:
 
 
 def samples(partitions: Sequence[str], groups: Sequence[str], seed: int) -> list[Sample]:
-    """The partitions that have images.
+    """The partitions that contain images.
 
     Args:
-        partitions: one of `PARTITIONS` per image.
-        groups: each image's group; whole groups are resampled.
+        partitions: of each image.
+        groups: of each image; complete groups are resampled.
         seed: of the resamples.
     """
     rows = {partition: np.flatnonzero(np.array(partitions) == partition) for partition in PARTITIONS}
@@ -49,59 +49,60 @@ def samples(partitions: Sequence[str], groups: Sequence[str], seed: int) -> list
     ]
 
 
-def summed(answers: Mapping[str, Columns], chosen: Sequence[Sample]) -> Summed:
-    """The metrics of each answer over each sample: by partition, answer and metric.
+def summed(answers: Mapping[str, Columns], samples: Sequence[Sample]) -> Summed:
+    """Compute the metrics of each answer over each sample.
 
     Returns:
-        Arrays (1 + draws,): the metric of the sample, then of its resamples, if there are any.
+        By partition, answer and metric: (1 + draws,) float64 for the sample and its resamples; (1,) without resamples.
     """
-    result: Summed = {}
-    for sample in chosen:
-        columns = {
-            f"{answer} {name}": values[sample.rows] for answer in answers for name, values in answers[answer].items()
-        }
-        means = sample.bootstrap.means(columns)
-        here = result[sample.partition] = {}
+    over: Summed = {sample.partition: {} for sample in samples}
+    for sample in samples:
+        means = sample.bootstrap.means(
+            {f"{answer} {name}": values[sample.rows] for answer in answers for name, values in answers[answer].items()}
+        )
         for answer, measures in answers.items():
-            mine = {name: means[f"{answer} {name}"] for name in measures}
-            here[answer] = {name: values for name, metric in METRICS.items() if (values := metric.of(mine)) is not None}
-    return result
+            own = {name: means[f"{answer} {name}"] for name in measures}
+            computed = {name: metric.of(own) for name, metric in METRICS.items()}
+            over[sample.partition][answer] = {name: values for name, values in computed.items() if values is not None}
+    return over
 
 
-def rows(run: str, dataset: str, over: Summed, chosen: Sequence[Sample], settings: str = "") -> list[Row]:
-    """The metrics as rows with `COLUMNS`, by answer, then partition, then metric.
+def rows(run: str, dataset: str, over: Summed, samples: Sequence[Sample], settings: str = "") -> list[Row]:
+    """The metrics as rows with `COLUMNS`, sorted by answer, partition and metric.
 
     Args:
-        run: run name, empty where the rows are for all runs of the dataset.
+        run: run name, empty for rows that apply to all runs of the dataset.
         dataset: dataset name.
-        over: the metrics that `summed` returned.
-        chosen: the samples.
+        over: from `summed`.
+        samples: the same as for `summed`.
         settings: what a reader of a single row must know, for example "embedding weights: RANDOM".
     """
-    found = []
+    rows = []
     for answer in dict.fromkeys(answer for here in over.values() for answer in here):
-        for sample in chosen:
+        for sample in samples:
             n = len(sample.rows)
-            for metric, values in over[sample.partition][answer].items():
-                value, low, high = bootstrap.interval(values)
+            for metric, resampled in over[sample.partition][answer].items():
+                value, low, high = bootstrap.interval(resampled)
                 reason = frechet.remark(n, metric) if metric.startswith(frechet.PREFIX) else sample.bootstrap.reason
                 reason = reason or "not a finite number for every image or resample"
                 note = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
-                found.append(_row(run, dataset, sample.partition, n, answer, metric, value, low, high, note))
-    return found
+                values = (run, dataset, sample.partition, n, answer, metric, value, low, high, note)
+                rows.append(as_row(COLUMNS, values))
+    return rows
 
 
 def paper_rows(run: str, dataset: str) -> list[Row]:
     """The accuracies that the paper reports for `run`, as rows with an empty n; none for other runs."""
     reported = paper.RUNS.get(run)
-    values = {"validation": reported.validation, "test": reported.test} if reported else {}
+    accuracies = {"validation": reported.validation, "test": reported.test} if reported else {}
     note = "the paper's own images; no interval: the paper gives none"
     return [
-        _row(run, dataset, partition, "", PAPER, "accuracy", value, None, None, note)
-        for partition, value in values.items()
-        if value is not None
+        as_row(COLUMNS, (run, dataset, partition, "", PAPER, "accuracy", accuracy, None, None, note))
+        for partition, accuracy in accuracies.items()
+        if accuracy is not None
     ]
 
 
-def _row(*values: Any) -> Row:
-    return {name: "" if value is None else value for name, value in zip(COLUMNS, values, strict=True)}
+def as_row(columns: Sequence[str], values: Sequence[Any]) -> Row:
+    """A row of a CSV file, with empty cells for None."""
+    return {name: "" if value is None else value for name, value in zip(columns, values, strict=True)}

@@ -1,4 +1,4 @@
-"""The loop that scores predictors: it reads images batch by batch, predicts and measures."""
+"""The loop that scores predictors: it reads images in batches, predicts and measures."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -16,7 +16,7 @@ from pipeline.evaluation.recognition import Recognition
 from pipeline.images.lab import UInt8
 from pipeline.storage.store import Store
 
-# Called with each batch, its answers and a thread pool; it returns when its own work in the pool is done.
+# Called with each batch, its answers and a thread pool; returns when its own work in the pool is done.
 Each = Callable[[Batch, Mapping[str, Ab], Executor], None]
 
 
@@ -28,7 +28,7 @@ class Dataset:
         images: the store of images.
         table: the row of every image in splits.csv.
         rarity: by partition, the weights of its colour bins; see `pipeline.evaluation.metrics.rarity`.
-        embeddings: the store of their embeddings.
+        embeddings: the store of embeddings.
         stored: the arrays of `embeddings` that predictors need.
     """
 
@@ -54,11 +54,11 @@ class Dataset:
         return [row["group"] for row in self.table]
 
     def places(self, batch: Batch, partition: str) -> list[int]:
-        """The positions in a batch of the images that belong to a partition."""
+        """The positions in a batch of a partition's images."""
         return [place for place, row in enumerate(batch.rows.tolist()) if self.partitions[row] == partition]
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All images in the order of the store; a batch never crosses a shard boundary."""
+        """Yield all images in the order of the store; a batch never crosses a shard boundary."""
         for shard in range(self.images.shard_count()):
             first, stop = self.images.span(shard)
             lightness, ab = (self.images.read(name, first, stop) for name in ("L", "ab"))
@@ -79,13 +79,13 @@ class Dataset:
     def mean_embedded(self) -> dict[str, npt.NDArray[np.float32]]:
         """The mean of each array over the training images."""
         train = np.array(self.partitions) == "train"
-        found = {}
+        means = {}
         for name in self.stored:
             total = np.zeros(self._embeddings.array(name).shape[1:])
             for start, stop, values in self._embeddings.read_spans(name):
                 total += values[train[start:stop]].sum(axis=0, dtype=np.float64)
-            found[name] = (total / train.sum()).astype(np.float32)
-        return found
+            means[name] = (total / train.sum()).astype(np.float32)
+        return means
 
     @property
     def _embeddings(self) -> Store:
@@ -101,34 +101,34 @@ class Dataset:
 
 
 class Scores:
-    """The measures, (n,) float64 each, by answer and measure; NaN until an image is measured."""
+    """The measures of n images, (n,) float64 by answer and measure; NaN until an image is measured."""
 
     def __init__(self, images: int) -> None:
         self.answers: dict[str, dict[str, Values]] = {}
         self._images = images
 
-    def put(self, answer: str, rows: npt.NDArray[np.intp], measured: Columns) -> None:
-        """Store the measures of the images `rows`."""
-        columns = self.answers.setdefault(answer, {})
-        for name, values in measured.items():
-            columns.setdefault(name, np.full(self._images, np.nan))[rows] = values
+    def put(self, rows: npt.NDArray[np.intp], measured: Mapping[str, Columns]) -> None:
+        """Store the measures of the images `rows`, by answer and measure."""
+        for answer, columns in measured.items():
+            for name, values in columns.items():
+                stored = self.answers.setdefault(answer, {})
+                stored.setdefault(name, np.full(self._images, np.nan))[rows] = values
 
     def measure(
         self, pool: Executor, batch: Batch, answers: Mapping[str, Ab], accuracy_only: Collection[str] = ()
     ) -> None:
-        """Measure a batch image by image, which takes less memory and time than the whole batch at once."""
+        """Measure a batch image by image, which takes less memory and time than the batch at once."""
 
-        def one(place: int) -> dict[str, Columns]:
-            here = slice(place, place + 1)
-            truth = batch.truth[here]
+        def measure_image(place: int) -> dict[str, Columns]:
+            image = slice(place, place + 1)
+            truth = batch.truth[image]
             return {
-                name: (measure_accuracy if name in accuracy_only else measure)(truth, ab[here])
+                name: (measure_accuracy if name in accuracy_only else measure)(truth, ab[image])
                 for name, ab in answers.items()
             }
 
-        for place, found in enumerate(pool.map(one, range(len(batch.rows)))):
-            for name, measured in found.items():
-                self.put(name, batch.rows[place : place + 1], measured)
+        for place, measured in enumerate(pool.map(measure_image, range(len(batch.rows)))):
+            self.put(batch.rows[place : place + 1], measured)
 
 
 def score(
@@ -146,30 +146,31 @@ def score(
     """Score a predictor on all images.
 
     Args:
+        dataset: the images.
+        predictor: predicts the colours.
         what: the predictor's name in progress messages.
         batch_size: images at a time.
         threads: number of images measured in parallel.
         accuracy_only: answers that are not colours; only their accuracy is measured.
-        recognition: measures recognition too, if given.
+        recognition: measures recognition too.
         each: see `Each`.
         progress: advances with every image.
 
     Returns:
-        Measures, (n,) float64 each, by answer.
+        (n,) float64 by answer and measure.
     """
-    found = Scores(len(dataset.table))
+    scores = Scores(len(dataset.table))
     with (
         (progress or Silent()).track(f"{what}, images", len(dataset.table)) as advance,
         ThreadPoolExecutor(threads) as pool,
     ):
         for batch in dataset.batches(batch_size):
             answers = predictor(batch)
-            found.measure(pool, batch, answers, accuracy_only)
+            scores.measure(pool, batch, answers, accuracy_only)
             if recognition:
                 colours = {name: ab for name, ab in answers.items() if name not in accuracy_only}
-                for name, measured in recognition.measure(batch.rows, batch.truth, colours).items():
-                    found.put(name, batch.rows, measured)
+                scores.put(batch.rows, recognition.measure(batch.rows, batch.truth, colours))
             if each:
                 each(batch, answers, pool)
             advance(len(batch.rows))
-    return found.answers
+    return scores.answers

@@ -24,7 +24,7 @@ _HEADINGS = {
 
 
 def term(metric: str) -> Metric:
-    """The words for a metric; an unknown metric keeps its name."""
+    """The definition of a metric; an unknown metric has its name as label."""
     if metric.startswith(frechet.PREFIX):
         network = metric.removeprefix(frechet.PREFIX)
         label = registry.ENTRIES[network].label if network in registry.ENTRIES else network
@@ -33,7 +33,7 @@ def term(metric: str) -> Metric:
 
 
 def heading(answer: str) -> str:
-    """The table heading of an answer; an unknown answer keeps its name."""
+    """The table heading of an answer; an unknown answer has its name as heading."""
     baseline = predictors.BASELINES.get(answer)
     return baseline.label if baseline else _HEADINGS.get(answer, answer)
 
@@ -44,7 +44,7 @@ def answers() -> list[str]:
 
 
 def number(value: float, metric: str, *, sign: bool = False) -> str:
-    """Format a metric's value with a typographic minus sign; with `sign`, as a difference (see `signed`)."""
+    """Format a metric's value with a typographic minus sign, or a difference (see `signed`) if `sign`."""
     if math.isnan(value):
         return "NaN"
     digits = term(metric).digits
