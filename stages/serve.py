@@ -1,4 +1,4 @@
-"""Stage: a local web page that colourizes photographs."""
+"""Stage: a local web page that colours photographs."""
 
 import contextlib
 from pathlib import Path
@@ -47,11 +47,11 @@ def command(
     embedding_weights: Path | None,
     threads: int,
 ) -> None:
-    """Serve a local web page that colourizes the photographs dropped on it.
+    """Serve a local web page that colours the photographs dropped on it.
 
-    Nothing leaves the machine. Ctrl-C ends it.
+    Photographs never leave the machine. Ctrl-C stops the server.
     """
-    with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+    with contextlib.suppress(KeyboardInterrupt):  # the intended way to stop
         from pipeline.config.schema import FolderSource
         from pipeline.core.errors import InputError
 
@@ -63,16 +63,15 @@ def command(
                 raise
             raise InputError(
                 f"serve: expected the packages of the extra deepcolor[serve], received no {missing}; "
-                "in DeepColor's folder: pip install '.[serve]'"
+                "run pip install '.[serve]' in DeepColor's folder"
             ) from None
         from pipeline.serve.queue import Limits
 
         if max_megapixels is None:
             source = work.config.datasets[work.config.dataset]
             max_megapixels = source.max_megapixels if isinstance(source, FolderSource) else MAX_MEGAPIXELS
-        found = [runs.read(folder) for folder in folders] or runs.finished(work.path("results"))
         server.serve(
-            found,
+            [runs.read(folder) for folder in folders] or runs.finished(work.path("results")),
             host,
             port,
             Limits(upload_bytes=round(max_megabytes * 1e6), max_megapixels=max_megapixels),
@@ -87,4 +86,4 @@ def command(
 def _ready(url: str, runs: "list[ServedRun]") -> None:
     for run in runs:
         click.echo(f"serve: {run.name}, embedding weights: {run.weights}", err=True)
-    click.echo(f"serve: open {url} in a browser; Ctrl-C ends it", err=True)
+    click.echo(f"serve: open {url} in a browser; Ctrl-C stops it", err=True)

@@ -13,7 +13,7 @@ from stages.__main__ import main
 # Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
 LONGEST = (
     "test_workflow.py", "test_kills.py", "test_train.py", "test_distributed.py", "test_disk.py",
-    "test_batch.py", "test_app.py", "test_serve_page.py", "test_evaluate.py", "test_network.py",
+    "test_batch.py", "test_worker.py", "test_serve_page.py", "test_evaluate.py", "test_network.py",
     "test_stopping.py", "test_verify.py",
 )  # fmt: skip
 

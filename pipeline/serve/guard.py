@@ -1,4 +1,4 @@
-"""Who is answered: this machine's own browsers, for pages that came from here."""
+"""Which requests are answered: those that browsers on this machine make for the server's own pages."""
 
 import contextlib
 import ipaddress
@@ -21,50 +21,48 @@ _HOST = re.compile(r"(localhost|[0-9.]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
 
 
 def is_own(host: str) -> bool:
-    """Whether this is a name or address that always means the machine itself."""
+    """Whether a name or address always means the machine itself."""
     with contextlib.suppress(ValueError):
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     return False
 
 
 class OwnPagesOnly:
-    """Answers only what a browser asks of this machine by its own name, for a page that came from here.
+    """ASGI middleware that refuses requests under foreign host names and from other sites' pages.
 
-    A site whose name was made to point to this machine (DNS rebinding) says its name in Host; another site's page that
-    sends something here says its own in Origin.
+    A site whose name resolves to this machine (DNS rebinding) sends that name in Host. A page of another site that
+    sends a request sends its own address in Origin.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
-        headers = Headers(scope=scope)
+        """Answer a request, with `HEADERS`."""
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        if sentence := _foreign(scope["method"], scope["path"], headers):
-            await problem(sentence, 403)(scope, receive, send_guarded)
-        else:
-            await self._app(scope, receive, send_guarded)
+        refusal = _refusal(scope["method"], scope["path"], Headers(scope=scope))
+        await (problem(refusal, 403) if refusal else self._app)(scope, receive, send_guarded)
 
 
-def _foreign(method: str, path: str, headers: Headers) -> str:
+def _refusal(method: str, path: str, headers: Headers) -> str:
+    """Return why a request is refused, or nothing."""
     host, origin = headers.get("host", ""), headers.get("origin")
-    found = _HOST.fullmatch(host)
-    if not found or not is_own(found[1].strip("[]")):
-        return "this page is only for localhost; open it under the address that the program has printed"
+    match = _HOST.fullmatch(host)
+    if not match or not is_own(match[1].strip("[]")):
+        return "this page works only for localhost; open the address that the program printed"
     if origin is not None and origin.lower() != f"http://{host}".lower():
-        return "this page takes nothing from other pages"
+        return "this server accepts nothing from other pages"
     visit = method in ("GET", "HEAD") and path == "/"
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not visit:
-        return "this page gives nothing to other pages"
+        return "this server sends nothing to other pages"
     return ""
 
 
 def problem(sentence: str, status: int) -> JSONResponse:
-    """An answer that says why there is none."""
+    """Return an error response, whose sentence the page shows."""
     return JSONResponse({"problem": sentence}, status)

@@ -1,78 +1,88 @@
-"""A photograph that a page brought, its files, and how it stands with it."""
+"""An uploaded photograph, its files and its progress."""
 
+import time
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.serve.worker import Coloured
+from pipeline.serve.worker import Coloured, Job
 
-SOURCE, BEFORE = "photograph", "before.jpg"
-SENDING, WAITING, WORKING, DONE, FAILED = "sending", "waiting", "working", "done", "failed"
-LONGEST_NAME = 150  # characters; file systems take 255 bytes
+LONGEST_NAME = 150  # characters; file systems allow 255 bytes
 
 
 class Settings(NamedTuple):
-    """The number of a run, and what its a and b are multiplied by."""
+    """The number of a run, and the factor for a and b."""
 
     run: int
     saturation: float
 
 
-class Made(NamedTuple):
-    """A coloured photograph and how it came about; `number` tells it from those before it."""
+class Result(NamedTuple):
+    """A coloured photograph: the number of the attempt, how it was made, and how long that took."""
 
     number: int
     settings: Settings
+    job: Job
     coloured: Coloured
     seconds: float
 
 
 @dataclass(eq=False)
 class Photograph:
-    """A photograph in the queue or done; `key`, which nobody can guess, is all that it takes to see it."""
+    """An uploaded photograph. Whoever knows `key`, which cannot be guessed, can see it.
+
+    Attributes:
+        key: identifies it in requests.
+        name: the file's name, without folders.
+        folder: contains its files.
+        received: whether the upload is complete.
+        requested: the latest settings that the page asked for.
+        attempts: how many times it was coloured.
+        step: what the worker is doing.
+        started: time of the latest attempt, in seconds of the monotonic clock.
+        seen: time of the page's latest request about it, likewise.
+        result: of the latest attempt, if it succeeded.
+        problem: of the latest attempt, if it failed.
+    """
 
     key: str
     name: str
     folder: Path
-    seen: float
-    state: str = SENDING
+    received: bool = False
+    requested: Settings = field(default_factory=lambda: Settings(0, 1.0))
+    attempts: int = 0
     step: str = ""
-    since: float = 0.0
-    wanted: Settings = field(default_factory=lambda: Settings(0, 1.0))
-    made: Made | None = None
+    started: float = 0.0
+    seen: float = field(default_factory=time.monotonic)
+    result: Result | None = None
     problem: str = ""
-    count: int = 0
-
-    def tell(self, step: str) -> None:
-        """Say what is being done."""
-        self.step = step
 
     @property
     def source(self) -> Path:
-        """The file as it came."""
-        return self.folder / SOURCE
+        """The uploaded file."""
+        return self.folder / "photograph"
 
     @property
     def before(self) -> Path:
-        """A reduced JPEG of it, once that is made."""
-        return self.folder / BEFORE
+        """A reduced JPEG of the uploaded file, made by the first attempt."""
+        return self.folder / "before.jpg"
 
-    def target(self, number: int) -> Path:
-        """The folder of a result."""
-        return self.folder / f"{number}"
+    def touch(self) -> None:
+        """Note that its page is still open."""
+        self.seen = time.monotonic()
 
-    def after(self, number: int) -> Path:
-        """A reduced JPEG of a result."""
-        return self.folder / f"{number}.jpg"
+    def report(self, step: str) -> None:
+        """Note what the worker is doing."""
+        self.step = step
 
 
 def plain_name(name: str) -> str:
-    """A file's name without folders or what cannot be seen, never empty."""
+    """Return a file name without folders and invisible characters; it is never empty."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    seen = "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else "_" for c in last).strip()
-    if len(seen) > LONGEST_NAME:
-        stem, dot, suffix = seen.rpartition(".")
-        kept = dot + suffix if stem and len(suffix) < 10 else ""
-        seen = seen[: LONGEST_NAME - len(kept)] + kept
-    return "photograph" if seen.strip(".") == "" else seen
+    visible = "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else "_" for c in last).strip()
+    if len(visible) > LONGEST_NAME:
+        stem, dot, suffix = visible.rpartition(".")
+        ending = dot + suffix if stem and len(suffix) < 10 else ""
+        visible = visible[: LONGEST_NAME - len(ending)] + ending
+    return visible if visible.strip(".") else "photograph"

@@ -1,4 +1,4 @@
-"""Photographs that were brought, what becomes of them, and when they go: within limits, one at a time."""
+"""The queue of uploaded photographs: accepts them within limits, colours one at a time, and deletes them."""
 
 import contextlib
 import os
@@ -7,39 +7,29 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.core import files
+from pipeline.core.errors import InputError
 from pipeline.images.formats import MAX_MEGAPIXELS
-from pipeline.serve.photograph import (
-    BEFORE,
-    DONE,
-    FAILED,
-    SOURCE,
-    WAITING,
-    WORKING,
-    Made,
-    Photograph,
-    Settings,
-    plain_name,
-)
-from pipeline.serve.worker import Coloured, Failed, Job, Tell
+from pipeline.serve.photograph import Photograph, Result, Settings, plain_name
+from pipeline.serve.worker import Coloured, Job, Report
 
-PAUSE = 5.0  # seconds between two looks for what is to go
+PAUSE = 5.0  # seconds between two checks for photographs whose page is gone
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken.
+    """What the server accepts.
 
     Attributes:
-        photographs: how many there may be at once, on all pages together.
-        upload_bytes: of one photograph's file.
-        max_megapixels: of one photograph.
-        total_bytes: of all files, results too; what is being made when it is reached may go beyond it.
-        seconds: after which a photograph goes whose page has not asked for it.
+        photographs: how many at once, over all pages.
+        upload_bytes: size of one photograph's file.
+        max_megapixels: size of one photograph.
+        total_bytes: size of all files including results; an attempt that has started may exceed it.
+        seconds: a photograph is deleted when its page has not asked about it for so long.
     """
 
     photographs: int = 20
@@ -49,33 +39,31 @@ class Limits:
     seconds: float = 1800.0
 
 
-class Refused(Exception):
-    """This is not taken; the message is a sentence."""
-
-
-class Gone(Exception):
+class Gone(InputError):
     """There is no such photograph, or no longer."""
 
+    def __init__(self) -> None:
+        super().__init__("no such photograph")
 
-@dataclass(eq=False)
+
 class Queue:
-    """Takes photographs, has them coloured one after the other in a thread of its own, and forgets them in time.
+    """Accepts photographs, colours them one after the other in a thread, and deletes them in time."""
 
-    Attributes:
-        folder: holds all files; nothing else may be in it.
-        colour: does the work; see `pipeline.serve.worker`.
-        runs: the folders of the runs that `Settings` number.
-        limits: see there.
-    """
+    def __init__(
+        self, folder: Path, colour: Callable[[Job, Report], Coloured], runs: list[Path], limits: Limits
+    ) -> None:
+        """Start the thread.
 
-    folder: Path
-    colour: Callable[[Job, Tell], Coloured]
-    runs: list[Path]
-    limits: Limits = field(default_factory=Limits)
-
-    def __post_init__(self) -> None:
+        Args:
+            folder: for all files; must contain nothing else.
+            colour: see `pipeline.serve.worker.Worker.colour`.
+            runs: the folders that `Settings.run` counts.
+            limits: what to accept.
+        """
+        self.limits = limits
+        self._folder, self._colour, self._runs = folder, colour, runs
         self._photographs: dict[str, Photograph] = {}
-        self._waiting: list[Photograph] = []
+        self._waiting: dict[str, Photograph] = {}  # in the order of their turns
         self._current: Photograph | None = None
         self._closed = False
         self._changed = threading.Condition()
@@ -83,184 +71,160 @@ class Queue:
         self._thread.start()
 
     def add(self, name: str) -> Photograph:
-        """Make room for a photograph, whose file is then to be written to its `source`.
+        """Make room for a photograph; the caller then writes its `source`, and sets `received`.
 
         Raises:
-            Refused: there are too many, or they take too much room.
+            InputError: there are too many photographs, or they take too much space.
         """
         with self._changed:
-            self._forget()
+            self._expire()
             if len(self._photographs) >= self.limits.photographs:
-                raise Refused(f"at most {self.limits.photographs} photographs are taken at once; remove some first")
+                raise InputError(f"at most {self.limits.photographs} photographs at once; remove some first")
             self._refuse_full()
             key = secrets.token_urlsafe(16)
-            photograph = Photograph(key, plain_name(name), self.folder / key, time.monotonic())
+            photograph = Photograph(key, plain_name(name), self._folder / key)
             photograph.folder.mkdir(parents=True)
             self._photographs[key] = photograph
             return photograph
 
-    def keep(self, photograph: Photograph) -> None:
-        """Its page is there."""
-        photograph.seen = time.monotonic()
-
-    def want(self, key: str, settings: Settings) -> None:
-        """Have a photograph coloured, at the next turn; one that is being coloured otherwise is coloured again.
+    def request(self, key: str, settings: Settings) -> None:
+        """Queue a photograph for colouring. If it is being coloured with other settings, it is coloured again.
 
         Raises:
-            Gone: it is not there.
-            Refused: the settings are out of range.
+            Gone: there is no such photograph.
+            InputError: the settings are out of range, or the upload is not complete.
         """
-        if not 0 <= settings.run < len(self.runs):
-            raise Refused(f"expected the number of a run below {len(self.runs)}, received {settings.run}")
+        if not 0 <= settings.run < len(self._runs):
+            raise InputError(f"expected the number of a run below {len(self._runs)}, received {settings.run}")
         if not 0 <= settings.saturation <= 10:
-            raise Refused(f"expected a saturation in 0..10, received {settings.saturation}")
+            raise InputError(f"expected a saturation in 0..10, received {settings.saturation}")
         with self._changed:
-            photograph = self._get(key)
-            photograph.wanted = settings
-            if photograph.made and photograph.made.settings == settings and photograph is not self._current:
-                self._waiting = [other for other in self._waiting if other is not photograph]
-                photograph.state = DONE
-                return
-            if photograph not in self._waiting:
-                self._waiting.append(photograph)
-            if photograph is not self._current:
-                photograph.state = WAITING
-            self._changed.notify_all()
+            photograph = self.get(key)
+            if not photograph.received:
+                raise InputError("the photograph is still being uploaded")
+            photograph.requested = settings
+            if photograph.result and photograph.result.settings == settings and photograph is not self._current:
+                self._waiting.pop(key, None)
+            else:
+                self._waiting.setdefault(key, photograph)
+                self._changed.notify_all()
 
     def get(self, key: str) -> Photograph:
-        """A photograph; raises `Gone`."""
-        with self._changed:
-            return self._get(key)
+        """Return a photograph, or raise `Gone`."""
+        try:
+            return self._photographs[key]
+        except KeyError:
+            raise Gone from None
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Forget photographs and all that was made of them; of one that is being coloured, when that is done."""
+        """Delete photographs and their results; one that is being coloured is deleted when that ends."""
         with self._changed:
             for key in keys:
-                self._drop(key)
+                self._delete(key)
 
-    def tell(self, keys: Iterable[str]) -> list[dict[str, Any]]:
-        """How it stands with photographs, those that are there; asking keeps them."""
+    def states(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """Return the states of those photographs that exist, as JSON values; asking keeps them."""
         with self._changed:
-            self._forget(keep := [key for key in keys if key in self._photographs])
-            return [self._told(self._photographs[key]) for key in keep]
+            photographs = [self._photographs[key] for key in keys if key in self._photographs]
+            for photograph in photographs:
+                photograph.touch()
+            self._expire()
+            return [self._state(photograph) for photograph in photographs]
 
     def close(self) -> None:
-        """Take no more work; the thread ends when what it is doing does."""
+        """Start no more work; the thread ends after the current photograph."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join(10)
 
-    def __enter__(self) -> "Queue":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def _get(self, key: str) -> Photograph:
-        if key not in self._photographs:
-            raise Gone
-        return self._photographs[key]
-
-    def _told(self, photograph: Photograph) -> dict[str, Any]:
-        made = photograph.made
-        waiting = photograph in self._waiting and photograph is not self._current
+    def _state(self, photograph: Photograph) -> dict[str, Any]:
+        result, seconds, ahead = photograph.result, 0.0, 0
+        if photograph is self._current:
+            state, seconds = "working", time.monotonic() - photograph.started
+        elif photograph.key in self._waiting:
+            state, ahead = "waiting", list(self._waiting).index(photograph.key) + (self._current is not None)
+        else:
+            state = "done" if result else "failed"
         return {
             "key": photograph.key,
-            "state": photograph.state,
+            "state": state,
             "step": photograph.step,
-            "seconds": time.monotonic() - photograph.since if photograph is self._current else 0,
-            "ahead": self._waiting.index(photograph) + (self._current is not None) if waiting else 0,
-            "run": photograph.wanted.run,
-            "saturation": photograph.wanted.saturation,
+            "seconds": seconds,
+            "ahead": ahead,
+            **photograph.requested._asdict(),
             "problem": photograph.problem,
             "before": photograph.before.exists(),
-            "made": made
-            and {
-                "number": made.number,
-                "remarks": made.coloured.remarks,
-                "width": made.coloured.width,
-                "height": made.coloured.height,
-                "seconds": made.seconds,
-            },
+            "result": result and {"number": result.number, "seconds": result.seconds, **result.coloured._asdict()},
         }
 
-    def _forget(self, asked: Iterable[str] = ()) -> None:
-        now = time.monotonic()
-        for key in asked:
-            self._photographs[key].seen = now
+    def _expire(self) -> None:
+        oldest = time.monotonic() - self.limits.seconds
         for photograph in list(self._photographs.values()):
-            if now - photograph.seen > self.limits.seconds:
-                self._drop(photograph.key)
+            if photograph.seen < oldest:
+                self._delete(photograph.key)
 
-    def _drop(self, key: str) -> None:
+    def _delete(self, key: str) -> None:
         photograph = self._photographs.pop(key, None)
-        if photograph is None:
-            return
-        self._waiting = [other for other in self._waiting if other is not photograph]
-        if photograph is not self._current:
+        self._waiting.pop(key, None)
+        if photograph and photograph is not self._current:
             shutil.rmtree(photograph.folder, ignore_errors=True)
 
     def _refuse_full(self) -> None:
         size = 0
-        for folder, _, names in os.walk(self.folder):
+        for folder, _, names in os.walk(self._folder):
             for name in names:
-                with contextlib.suppress(OSError):  # it is gone by now
+                with contextlib.suppress(OSError):  # deleted meanwhile
                     size += (Path(folder) / name).stat().st_size
         if size >= self.limits.total_bytes:
-            raise Refused(f"the photographs take more than {self.limits.total_bytes / 1e9:g} GB; remove some first")
+            raise InputError(f"the photographs take more than {self.limits.total_bytes / 1e9:g} GB; remove some first")
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._waiting and not self._closed:
-                    self._forget()
-                    self._changed.wait(PAUSE)
-                if self._closed:
-                    return
-                photograph = self._waiting.pop(0)
-                settings = photograph.wanted
-                photograph.count += 1
-                photograph.state, photograph.step, photograph.since = WORKING, "", time.monotonic()
-                self._current = photograph
-            number, made, problem = photograph.count, None, ""
+        while photograph := self._next():
+            settings, result, problem = photograph.requested, None, ""
+            job = Job(
+                source=photograph.source,
+                before=photograph.before,
+                target=photograph.folder / f"{photograph.attempts}",
+                after=photograph.folder / f"{photograph.attempts}.jpg",
+                run=self._runs[settings.run],
+                saturation=settings.saturation,
+            )
             try:
                 self._refuse_full()
-                made = self.colour(self._job(photograph, settings), photograph.tell)
-            except (Failed, Refused) as failed:
-                problem = str(failed)
+                coloured = self._colour(job, photograph.report)
+                seconds = time.monotonic() - photograph.started
+                result = Result(photograph.attempts, settings, job, coloured, seconds)
+            except InputError as error:
+                problem = str(error)
             except Exception as error:
                 problem = f"{type(error).__name__}: {error}"
             with self._changed:
                 self._current = None
-                self._finish(photograph, number, settings, made, problem)
+                self._finish(photograph, result, problem)
 
-    def _job(self, photograph: Photograph, settings: Settings) -> Job:
-        return Job(
-            source=photograph.source,
-            before=photograph.before,
-            target=photograph.target(photograph.count),
-            after=photograph.after(photograph.count),
-            run=self.runs[settings.run],
-            saturation=settings.saturation,
-        )
+    def _next(self) -> Photograph | None:
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._expire()
+                self._changed.wait(PAUSE)
+            if self._closed:
+                return None
+            photograph = self._current = self._waiting.pop(next(iter(self._waiting)))
+            photograph.attempts += 1
+            photograph.step, photograph.started = "", time.monotonic()
+            return photograph
 
-    def _finish(
-        self, photograph: Photograph, number: int, settings: Settings, coloured: Coloured | None, problem: str
-    ) -> None:
+    def _finish(self, photograph: Photograph, result: Result | None, problem: str) -> None:
         if photograph.key not in self._photographs:
             shutil.rmtree(photograph.folder, ignore_errors=True)
             return
-        if photograph in self._waiting:  # it is wanted otherwise by now
-            photograph.state = WAITING
-        else:
-            seconds = time.monotonic() - photograph.since
-            photograph.made = Made(number, settings, coloured, seconds) if coloured else None
-            photograph.state, photograph.problem = (DONE, "") if coloured else (FAILED, problem)
-        kept = {SOURCE, BEFORE}
-        if made := photograph.made:
-            kept |= {photograph.target(made.number).name, photograph.after(made.number).name}
+        if photograph.key not in self._waiting:  # otherwise other settings were requested meanwhile
+            photograph.result, photograph.problem = result, problem
+        needed = {photograph.source, photograph.before}
+        if photograph.result:
+            needed |= {photograph.result.job.target, photograph.result.job.after}
         with contextlib.suppress(OSError):
             for path in photograph.folder.iterdir():
-                if path.name not in kept:
+                if path not in needed:
                     files.remove(path)

@@ -1,4 +1,4 @@
-"""What the page tells of the runs to choose from."""
+"""The finished runs that the page offers."""
 
 import logging
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ class ServedRun:
     """A finished run.
 
     Attributes:
-        name: as the page shows it.
+        name: the run's name.
         folder: ``results/<run>/``.
-        weights: those of its embedding network, in a few words.
-        random: whether that network was never trained.
-        findings: what its test images say, a sentence each; may be empty.
+        weights: a short description of the embedding network's weights.
+        random: whether these weights are random.
+        findings: sentences about its scores on the test images; may be empty.
     """
 
     name: str
@@ -34,43 +34,41 @@ class ServedRun:
 
 
 def read(folder: Path) -> ServedRun:
-    """Read ``results/<run>/``; its networks are not loaded.
+    """Read ``results/<run>/`` without loading its networks.
 
     Raises:
-        InputError: it is no finished run, or is damaged.
+        InputError: the run is unfinished or damaged.
     """
     record = read_record(folder)
     model = ResultFiles(folder).model
     if not model.is_file():
         raise InputError(f"{folder}: expected a trained network, received no {model.name}; evaluate the run")
     files.refuse_changed(model)
-    made = record.get("embedding")
-    if not isinstance(made, Mapping) or "weights" not in made:
-        raise InputError(f"{folder / 'run.yaml'}: expected how its embeddings were made; evaluate the run again")
-    found = record.get("findings")
+    embedding, findings = record.get("embedding"), record.get("findings")
+    if not isinstance(embedding, Mapping) or "weights" not in embedding:
+        raise InputError(f"{folder / 'run.yaml'}: expected embedding.weights, received none; evaluate the run again")
     return ServedRun(
         name=str(record.get("run", folder.name)),
         folder=folder,
-        weights="none, it takes no embedding" if made["weights"] == "none" else recipe.label(dict(made)),
-        random=made["weights"] == "random",
-        findings=tuple(map(str, found)) if isinstance(found, list) else (),
+        weights="none, it takes no embedding" if embedding["weights"] == "none" else recipe.label(dict(embedding)),
+        random=embedding["weights"] == "random",
+        findings=tuple(map(str, findings)) if isinstance(findings, list) else (),
     )
 
 
 def finished(folder: Path) -> list[ServedRun]:
-    """All runs of a folder of results, by name; what is damaged or unfinished is left out with a warning.
+    """Return the finished runs in a folder of results, by name; skip damaged ones with a warning.
 
     Raises:
-        InputError: there are none.
+        InputError: there is no finished run.
     """
     runs = []
-    entries = folder.iterdir() if folder.is_dir() else ()
-    for entry in sorted(entries):
-        if not entry.name.startswith(".") and ResultFiles(entry).record.is_file():
+    for entry in sorted(folder.glob("[!.]*")):
+        if ResultFiles(entry).record.is_file():
             try:
                 runs.append(read(entry))
             except InputError as error:
-                log.warning("left out: %s", error)
+                log.warning("skipped: %s", error)
     if not runs:
         raise InputError(f"{folder}: expected a finished run, received none; train one, or name one with --run")
     return runs

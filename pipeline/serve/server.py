@@ -1,10 +1,11 @@
-"""The page's server, on this machine alone."""
+"""The web server, which only this machine can reach."""
 
-import contextlib
 import logging
+import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import uvicorn
@@ -33,29 +34,34 @@ def serve(
     skip_unusable: bool = False,
     ready: Callable[[str, list[ServedRun]], None] = lambda url, runs: None,
 ) -> None:
-    """Serve the page until KeyboardInterrupt, or whatever SIGTERM raises; then nothing of any photograph is left.
+    """Serve the page until KeyboardInterrupt, or whatever SIGTERM raises; then delete all photographs.
 
     Args:
-        runs: to choose from; the networks of the first are loaded before anything is answered.
-        host: an address of this machine that only itself can reach.
-        port: 0 for any that is free.
-        limits: of what is taken.
+        runs: the runs to choose from; the first one's networks are loaded before the server starts.
+        host: a loopback address.
+        port: 0 for any free port.
+        limits: what the page accepts.
         embedding_weights: see `pipeline.colorize.colorizer.Colorizer.load`.
-        threads: also see there; the bytes depend on it.
-        skip_unusable: leave out a first run whose networks cannot be loaded, with a warning, if there is another.
-        ready: told the page's address, and the runs that it offers.
+        threads: likewise; the coloured bytes depend on it.
+        skip_unusable: skip a first run whose networks cannot be loaded, with a warning, if there is another run.
+        ready: receives the page's address, and the runs that the page offers.
 
     Raises:
-        InputError: the address is not this machine's own, the port is in use, or a run cannot be used.
+        InputError: `host` is not a loopback address, the port is in use, or a run cannot be used.
     """
+    runs = list(runs)
     with (
-        _listening(host, port) as listener,
+        _listen(host, port) as listener,
         tempfile.TemporaryDirectory(prefix="deepcolor-serve-", ignore_cleanup_errors=True) as scratch,
-        Worker(
-            Path(scratch), max_megapixels=limits.max_megapixels, embedding_weights=embedding_weights, threads=threads
+        closing(
+            Worker(
+                Path(scratch),
+                max_megapixels=limits.max_megapixels,
+                embedding_weights=embedding_weights,
+                threads=threads,
+            )
         ) as worker,
     ):
-        runs = list(runs)
         while True:
             try:
                 worker.load(runs[0].folder)
@@ -63,21 +69,20 @@ def serve(
             except InputError as error:
                 if not skip_unusable or len(runs) == 1:
                     raise
-                log.warning("left out: %s", error)
+                log.warning("skipped: %s", error)
                 del runs[0]
-        with Queue(Path(scratch), worker.colour, [run.folder for run in runs], limits) as queue:
-            app = make_app(queue, runs)
+        with closing(Queue(Path(scratch), worker.colour, [run.folder for run in runs], limits)) as queue:
             try:
-                server = uvicorn.Server(configured(app))
+                server = uvicorn.Server(configured(make_app(queue, runs)))
                 ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/", runs)
                 server.run(sockets=[listener])
             finally:
-                worker.stop()
+                worker.close()
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:
-    """How the server runs: quiet, without what it may find installed, and ending within two seconds."""
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # errors are told by `_unexpected`
+    """Return the server's settings: quiet, independent of optional packages, ending within two seconds."""
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the application logs errors itself
     return uvicorn.Config(
         app,
         http="h11",
@@ -93,21 +98,16 @@ def configured(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listen(host: str, port: int) -> socket.socket:
     if not is_own(host):
         raise InputError(
             f"--host: expected 127.0.0.1, ::1 or localhost, received {host!r}; to reach the page from another machine, "
             "see docs/serve.md"
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen()
-        except OSError as error:
-            raise InputError(
-                f"--port: expected a free port of {host}, received {port}: {error.strerror}; name another, or 0 for any"
-            ) from None
-        yield listener
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise InputError(
+            f"--port: expected a free port of {host}, received {port}: {reason}; name another, or 0 for any"
+        ) from None

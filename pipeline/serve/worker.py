@@ -1,4 +1,4 @@
-"""Photographs coloured in a process of their own: one that takes all memory, or never ends, ends nothing else."""
+"""Colouring in a separate process: a photograph that takes too much memory or time ends only that process."""
 
 import contextlib
 import multiprocessing
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 from pipeline.core.errors import InputError
 
-LOADED = 2  # runs whose networks are kept in memory
+LOADED = 2  # runs whose networks stay in memory
 MOST_SECONDS = 900.0  # for one photograph
-QUALITY = 90  # of the reduced pictures
+QUALITY = 90  # of the reduced JPEGs
 
-# What a terminal sends to all its processes is for the one that serves to answer.
-_OF_THE_TERMINAL = {signal.SIGINT, signal.SIGHUP}
+# A terminal sends these to both processes; only the server acts on them.
+_TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]  # receives the current step in words
 
 
 class Job(NamedTuple):
@@ -30,11 +30,11 @@ class Job(NamedTuple):
 
     Attributes:
         source: its file.
-        before: where a reduced JPEG of it goes, unless it is there.
-        target: the folder for the coloured one, and what `stages colorize` says of it.
-        after: where a reduced JPEG of that goes.
+        before: where to write a reduced JPEG of it, unless that exists.
+        target: the folder for the coloured photograph and the report of `stages colorize`.
+        after: where to write a reduced JPEG of the coloured photograph.
         run: ``results/<run>/``.
-        saturation: what a and b are multiplied by.
+        saturation: the factor for a and b.
     """
 
     source: Path
@@ -46,7 +46,7 @@ class Job(NamedTuple):
 
 
 class Coloured(NamedTuple):
-    """The file that was written, in the job's `target`; remarks; the size in pixels."""
+    """The written file, relative to the job's `target`; remarks; the size in pixels."""
 
     file: str
     remarks: str
@@ -54,30 +54,20 @@ class Coloured(NamedTuple):
     height: int
 
 
-class Failed(Exception):
-    """A photograph was not coloured; the message is a sentence for whoever brought it."""
-
-
 class Worker:
-    """The process; a context that ends it. It is made anew when it ended by itself.
+    """The process that colours; a new one replaces it after it has ended.
 
-    Meant for one thread, except for `stop`. When this process is killed, the other one removes `scratch` and ends.
+    Only `close` may be called from a second thread. If the server is killed, the process deletes `scratch` and ends.
     """
 
     def __init__(
         self, scratch: Path, *, max_megapixels: float, embedding_weights: Path | None = None, threads: int = 2
     ) -> None:
-        """Start nothing yet; the arguments are those of `stages colorize`, `scratch` the folder of all jobs."""
-        self._given = (scratch, max_megapixels, embedding_weights, threads)
+        """Start nothing yet; `scratch` is the folder of all jobs, the others are options of `stages colorize`."""
+        self._arguments = (scratch, max_megapixels, embedding_weights, threads)
         self._process: Any = None
         self._connection: Any = None
-        self._stopped = False
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
+        self._closed = False
 
     def load(self, run: Path) -> None:
         """Load the networks of a run.
@@ -85,60 +75,57 @@ class Worker:
         Raises:
             InputError: they cannot be used, or do not fit in memory.
         """
-        try:
-            self._ask(run, lambda step: None)
-        except Failed as failed:
-            raise InputError(str(failed)) from None
+        self._ask(run, lambda step: None)
 
-    def colour(self, job: Job, tell: Tell) -> Coloured:
-        """Colour a photograph; `tell` is told of each step.
+    def colour(self, job: Job, report: Report) -> Coloured:
+        """Colour a photograph, and report each step.
 
         Raises:
-            Failed: says why.
+            InputError: it could not be coloured; the message is for the person who uploaded it.
         """
-        done: Coloured = self._ask(job, tell)
-        return done
+        coloured: Coloured = self._ask(job, report)
+        return coloured
 
-    def stop(self) -> None:
-        """End the process at once, whatever it does."""
-        self._stopped = True
+    def close(self) -> None:
+        """End the process at once, whatever it is doing."""
+        self._closed = True
         if self._process is not None:
             self._process.kill()
             self._process.join()
 
-    def _ask(self, what: Path | Job, tell: Tell) -> Any:
-        if self._stopped:
-            raise Failed("the program is ending")
+    def _ask(self, request: Path | Job, report: Report) -> Any:
+        if self._closed:
+            raise InputError("the program is ending")
         if self._process is None or not self._process.is_alive():
             self._start()
-        until = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + MOST_SECONDS
         try:
-            self._connection.send(what)
-            while self._connection.poll(max(0.0, until - time.monotonic())):
-                kind, told = self._connection.recv()
-                if kind == "step":
-                    tell(told)
-                elif kind == "failed":
-                    raise Failed(told)
-                else:
-                    return told
+            self._connection.send(request)
+            while self._connection.poll(max(0.0, deadline - time.monotonic())):
+                kind, content = self._connection.recv()
+                if kind == "done":
+                    return content
+                if kind == "failed":
+                    raise InputError(content)
+                report(content)
         except (EOFError, OSError):
             self._process.join(5)
-            raise Failed(
-                f"the program that colours was ended ({_ending(self._process.exitcode)}): most likely there is not "
-                "enough memory for this photograph; make it smaller"
+            status = self._process.exitcode
+            reason = signal.Signals(-status).name if status and status < 0 else f"status {status}"
+            raise InputError(
+                f"the colouring process ended ({reason}), probably because memory ran out; make the photograph smaller"
             ) from None
         self._process.kill()
         self._process.join()
-        raise Failed(f"it took more than {MOST_SECONDS / 60:g} minutes, and was given up; make it smaller")
+        raise InputError(f"colouring took more than {MOST_SECONDS / 60:g} minutes; make the photograph smaller")
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(theirs, *self._given), daemon=True)
-        resource_tracker.ensure_running()  # else started below, which ends what is blocked
-        # The mask is inherited, and holds until the new process ignores them itself.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_TERMINAL)
+        self._process = context.Process(target=_main, args=(theirs, *self._arguments), daemon=True)
+        resource_tracker.ensure_running()  # starting it below would unblock the signals
+        # The new process inherits the mask, until it ignores the signals itself.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL_SIGNALS)
         try:
             self._process.start()
         finally:
@@ -146,16 +133,10 @@ class Worker:
         theirs.close()
 
 
-def _ending(status: int | None) -> str:
-    if status is None or status >= 0:
-        return f"status {status}"
-    return signal.Signals(-status).name
-
-
 def _main(connection: Any, scratch: Path, max_megapixels: float, weights: Path | None, threads: int) -> None:
-    for number in _OF_THE_TERMINAL:
+    for number in _TERMINAL_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(OSError):  # where memory runs out, Linux is to end this process, and not the other
+    with contextlib.suppress(OSError):  # when memory runs out, Linux should kill this process and not the server
         Path("/proc/self/oom_score_adj").write_text("500")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -167,24 +148,23 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, weights: Path |
         connection.send(("step", "loading the network"))
         return Colorizer.load(run, embedding_weights=weights, threads=threads), Membership(run)
 
-    with contextlib.suppress(EOFError, ConnectionError):  # the other process is gone
+    with contextlib.suppress(EOFError, ConnectionError):  # the server has ended
         while True:
-            asked = connection.recv()
+            request = connection.recv()
             try:
-                done = _colour(asked, load, connection, max_megapixels) if isinstance(asked, Job) else load(asked)
+                if isinstance(request, Job):
+                    answer: tuple[str, Any] = "done", _colour(request, load, connection, max_megapixels)
+                else:
+                    load(request)
+                    answer = "done", None
             except (EOFError, ConnectionError):
                 raise
             except Exception as error:
-                connection.send(("failed", _why(error)))
-            else:
-                connection.send(("done", done if isinstance(asked, Job) else None))
+                from pipeline.colorize.batch import why_failed
+
+                answer = "failed", why_failed(error)
+            connection.send(answer)
     shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _why(error: Exception) -> str:
-    from pipeline.colorize.batch import why_failed
-
-    return str(error) if isinstance(error, Failed) else why_failed(error)
 
 
 def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixels: float) -> Coloured:
@@ -201,7 +181,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
     options = Options(max_megapixels=max_megapixels)
     outcome = colorize_files([job.source], job.target, lambda: colorizer, options, partition_of=partition_of)
     for sentence in outcome.failed.values():
-        raise Failed(sentence)
+        raise InputError(sentence)
     (row,) = files.read_csv(job.target / REPORT, COLUMNS)
     width, height = _reduce(job.target / row["output"], job.after, max_megapixels)
     remarks = [row["detail"], "the run was trained on this photograph" if outcome.trained_on else ""]
@@ -209,7 +189,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
 
 
 def _reduce(source: Path, target: Path, max_megapixels: float) -> tuple[int, int]:
-    """Write a reduced picture, transparency over white; width and height of the whole one."""
+    """Write a reduced JPEG, transparency over white, and return the photograph's width and height."""
     from PIL import Image
 
     from pipeline.colorize.reduced import reduced

@@ -1,11 +1,9 @@
-"""`python -m stages serve`: the runs that it reads, what stands in its way, and a visit with a real browser."""
+"""`python -m stages serve` in a browser."""
 
 import json
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -13,129 +11,66 @@ from urllib.parse import urlsplit
 import chromium
 import numpy as np
 import pytest
-import yaml
 from click.testing import CliRunner
 from PIL import Image
 from tiny import ROOT, make_run, until
-
-from pipeline.core import files
-from pipeline.core.errors import InputError
-from pipeline.serve import runs
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 NASTY = '<img src=x onerror=alert(1)> "Oma\'s" Bild é 100%.jpg'
 
 
 @pytest.fixture(scope="module")
-def made(_started, tmp_path_factory):
-    """``results/`` with two runs."""
-    folder = tmp_path_factory.mktemp("made") / "results"
-    make_run(folder, "dot_lr1e-2_noembed", (150.0, 160.0), findings=["RMSE 12.00, 15.00 for gray: better."])
+def results(_started, tmp_path_factory):
+    """Two finished runs."""
+    folder = tmp_path_factory.mktemp("serve") / "results"
+    make_run(folder, "dot_lr1e-2_noembed", (150.0, 160.0))
     make_run(folder, "dot_lr1e-3_noembed", (110.0, 150.0))
     return folder
 
 
-def test_runs_are_read_without_their_networks(made, tmp_path):
-    one, two = runs.finished(made)
-    assert (one.name, one.random, one.findings) == (
-        "dot_lr1e-2_noembed",
-        False,
-        ("RMSE 12.00, 15.00 for gray: better.",),
-    )
-    assert two.findings == ()
-    copy = shutil.copytree(made, tmp_path / "results")
-    record = yaml.safe_load((copy / two.name / "run.yaml").read_text()) | {
-        "embedding": {"weights": "random", "seed": 3}
-    }
-    (copy / two.name / "run.yaml").write_text(yaml.safe_dump(record))
-    files.write_listing(copy / two.name)
-    assert runs.read(copy / two.name).random and "RANDOM (seed 3" in runs.read(copy / two.name).weights
-    (copy / one.name / "model.keras").write_bytes(b"x")
-    assert [run.name for run in runs.finished(copy)] == [two.name]
-    (copy / two.name / "model.keras").unlink()
-    with pytest.raises(InputError, match=r"expected a finished run, received none; train one"):
-        runs.finished(copy)
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    from stages.serve import command
-
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        result = CliRunner().invoke(command, [str(argument) for argument in arguments])
-        assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 1, result.output
-        return result.stderr
-
-    return call
-
-
-def test_what_stands_in_the_way_is_one_line(call, made, tmp_path):
-    run = made / "dot_lr1e-2_noembed"
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        assert f"--port: expected a free port of 127.0.0.1, received {port}: " in call("--run", run, "--port", port)
-    for host in ("0.0.0.0", "192.168.0.1", "example.org", "::"):
-        assert "--host: expected 127.0.0.1, ::1 or localhost" in call("--run", run, "--host", host)
-    assert "expected a finished run, received none" in call()
-    assert "expected the results of a run, received no run.yaml" in call("--run", tmp_path)
-
-
-@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
-def test_a_missing_extra_is_named(call, monkeypatch, package):
-    for module in [name for name in sys.modules if name.split(".")[0] == package]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.delitem(sys.modules, "pipeline.serve.server")
-    monkeypatch.delattr("pipeline.serve.server")
-    monkeypatch.setitem(sys.modules, package, None)
-    told = call()
-    assert f"received no {package}; in DeepColor's folder: pip install '.[serve]'" in told
-
-
 class Program:
-    """`python -m stages serve` as a person starts it."""
+    """The command, started from a shell."""
 
-    def __init__(self, made, folder):
+    def __init__(self, results, folder):
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
         arguments = [sys.executable, "-m", "stages", "serve", "--port", "0", "--max-megabytes", "2"]
-        arguments += ["--max-megapixels", "1", "--set", f"root={made.parent}"]
+        arguments += ["--max-megapixels", "1", "--set", f"root={results.parent}"]
         environment = os.environ | {"TMPDIR": str(self.scratch), "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
             arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
-        self.told = []
+        self.lines = []
         for line in self.process.stderr:
-            self.told.append(line)
-            if found := re.search(r"open (http://127\.0\.0\.1:\d+/) in a browser", line):
-                self.address = found[1]
+            self.lines.append(line)
+            if match := re.search(r"http://127\.0\.0\.1:\d+/", line):
+                self.address = match[0]
                 return
-        raise AssertionError("".join(self.told))
+        raise AssertionError("".join(self.lines))
 
     def end(self):
         os.killpg(self.process.pid, signal.SIGINT)  # as a terminal does
-        self.told += self.process.communicate(timeout=20)[1].splitlines(keepends=True)
+        self.lines += self.process.communicate(timeout=20)[1].splitlines(keepends=True)
 
 
 @pytest.fixture(scope="module")
-def program(made, tmp_path_factory):
-    found = Program(made, tmp_path_factory.mktemp("program"))
-    yield found
-    found.process.kill()
-    found.process.communicate()
+def program(results, tmp_path_factory):
+    program = Program(results, tmp_path_factory.mktemp("program"))
+    yield program
+    program.process.kill()
+    program.process.communicate()
 
 
 @pytest.fixture(scope="module")
 def started():
-    found = chromium.Browser()
-    yield found
-    found.driver.quit()
+    browser = chromium.Browser()
+    yield browser
+    browser.driver.quit()
 
 
 @pytest.fixture
 def browser(started, program, tmp_path):
-    """The browser on the page; afterwards no error on its console, and nothing asked of another machine."""
+    """The browser on the page; afterwards, check its console for errors and that it contacted no other machine."""
     drive = started.driver
     drive.get("about:blank")
     for kind in ("browser", "performance"):
@@ -146,13 +81,13 @@ def browser(started, program, tmp_path):
     wide(started, 1280)
     drive.get(program.address)
     yield started
-    asked = set()
+    contacted = set()
     for entry in drive.get_log("performance"):
         message = json.loads(entry["message"])["message"]
         if message["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated"):
             parts = message["params"]
-            asked.add(urlsplit(parts["request"]["url"] if "request" in parts else parts["url"])[:2])
-    assert asked - {("data", ""), ("about", ""), ("chrome", "newtab")} == {urlsplit(program.address)[:2]}
+            contacted.add(urlsplit(parts["request"]["url"] if "request" in parts else parts["url"])[:2])
+    assert contacted - {("data", ""), ("about", ""), ("chrome", "newtab")} == {urlsplit(program.address)[:2]}
     assert started.errors() == []
 
 
@@ -167,7 +102,7 @@ def photograph(path, height, width, seed=0):
     return path
 
 
-def bring(browser, *paths):
+def choose(browser, *paths):
     browser.one("#choose").send_keys("\n".join(map(str, paths)))
     browser.until(lambda: len(browser.all(".photograph")) == len(paths))
 
@@ -186,7 +121,7 @@ def written_by_colorize(path, out, *options):
     return (out / path.name).read_bytes()
 
 
-def test_a_visit(keras, browser, made, program, tmp_path):
+def test_a_visit(keras, browser, results, program, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import Select
@@ -195,13 +130,13 @@ def test_a_visit(keras, browser, made, program, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no photograph")
     photograph(tmp_path / "large.png", 1200, 1000)
-    bring(browser, old, bad, other, tmp_path / "large.png")
+    choose(browser, old, bad, other, tmp_path / "large.png")
     texts = finished(browser)
     assert texts[0].startswith(NASTY) and "Done: 480 × 300 pixels" in texts[0] and browser.all(".name img") == []
     assert "Not coloured: not an image of a known format, or its header is broken." in texts[1]
     assert "Done: 90 × 120 pixels" in texts[2]
     assert "Not coloured: 1000 x 1200 pixels are more than 1 megapixels" in texts[3]
-    assert browser.one("#told").text == "2 of 4 photographs coloured, 2 failed"
+    assert browser.one("#summary").text == "2 of 4 photographs coloured, 2 failed"
 
     card = browser.all(".photograph")[0]
     cut = "getComputedStyle(document.querySelector('.clipped')).clipPath"
@@ -226,7 +161,7 @@ def test_a_visit(keras, browser, made, program, tmp_path):
     assert abs(float(slider.get_attribute("value")) - 25) <= 3
 
     first = downloaded(browser, card, tmp_path)
-    run = made / "dot_lr1e-2_noembed"
+    run = results / "dot_lr1e-2_noembed"
     assert first == written_by_colorize(old, tmp_path / "first", "--run", run)
     browser.run("performance.clearResourceTimings()")
     Select(card.find_element("css selector", ".run")).select_by_visible_text("dot_lr1e-3_noembed")
@@ -239,64 +174,60 @@ def test_a_visit(keras, browser, made, program, tmp_path):
         "card.querySelector('.saturation').dispatchEvent(new Event('input')); "
         "return card.querySelector('.download').hidden; })()"
     )
-    assert browser.run(moved)  # until it is coloured so
+    assert browser.run(moved)  # until it has these settings
     finished(browser)
-    again = ("--run", made / "dot_lr1e-3_noembed", "--saturation", "1.5")
+    again = ("--run", results / "dot_lr1e-3_noembed", "--saturation", "1.5")
     second = downloaded(browser, card, tmp_path)
     assert second != first and second == written_by_colorize(old, tmp_path / "second", *again)
-    sent = "performance.getEntriesByType('resource').filter((e) => e.name.includes('photographs?name')).length"
-    assert browser.run(sent) == 0
+    uploads = "performance.getEntriesByType('resource').filter((e) => e.name.includes('photographs?name')).length"
+    assert browser.run(uploads) == 0
 
     card.find_element("css selector", ".all").click()
     finished(browser)
     third = downloaded(browser, browser.all(".photograph")[2], tmp_path)
     assert third == written_by_colorize(other, tmp_path / "second", *again)
 
-    nameless = browser.run(
+    without_a_label = browser.run(
         "[...document.querySelectorAll('input, select, button, a[href]')].filter((e) => !(e.labels?.length || "
         "e.getAttribute('aria-label') || e.textContent.trim())).map((e) => e.outerHTML)"
     )
-    assert nameless == []
+    assert without_a_label == []
     wide(browser, 360)
     assert browser.run("innerWidth") == 360 and browser.run("document.documentElement.scrollWidth") <= 360
     browser.all(".remove")[1].click()
     assert browser.driver.switch_to.active_element == browser.all(".remove")[1]
-    until(lambda: len(kept(program)) == 3)
+    until(lambda: len(stored(program)) == 3)
     browser.driver.get("about:blank")
-    until(lambda: kept(program) == [])
+    until(lambda: stored(program) == [])
     browser.driver.get(program.address)
 
 
 def downloaded(browser, card, tmp_path):
-    """The bytes that the card's link gives."""
+    """Click the card's link, and return the bytes."""
     folder = tmp_path / "downloads"
     card.find_element("css selector", ".download").click()
 
-    def whole():
-        found = list(folder.iterdir())
-        return found if found and "-coloured." in found[0].name and found[0].suffix != ".crdownload" else ()
-
-    (path,) = browser.until(whole)
+    (path,) = browser.until(lambda: [path for path in folder.glob("*-coloured.*") if path.suffix != ".crdownload"])
     content = path.read_bytes()
     path.unlink()
     return content
 
 
-def kept(program):
-    """The photographs that the program has."""
+def stored(program):
+    """Return the folders of the program's photographs."""
     return [path for folder in program.scratch.iterdir() for path in folder.iterdir()]
 
 
-def test_too_many_or_too_large_are_not_sent(browser, tmp_path):
+def test_too_many_or_too_large_photographs_are_not_uploaded(browser, tmp_path):
     (tmp_path / "huge.jpg").write_bytes(b"\0" * 2_000_001)
     paths = [photograph(tmp_path / f"{number}.png", 24, 24) for number in range(21)]
     browser.one("#choose").send_keys("\n".join(map(str, [tmp_path / "huge.jpg", *paths])))
-    told = [item.text for item in browser.all("#refused li")]
-    assert told == ["huge.jpg: larger than 2 MB.", "20.png: at most 20 at once; remove some first."]
+    refused = [item.text for item in browser.all("#refused li")]
+    assert refused == ["huge.jpg: larger than 2 MB.", "20.png: at most 20 at once; remove some first."]
     assert len(browser.all(".photograph")) == 20
 
 
-def test_a_dropped_photograph_is_taken_wherever_it_falls(browser):
+def test_a_photograph_can_be_dropped_anywhere(browser):
     browser.driver.execute_script("""
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array([1, 2])], "dropped.jpg"));
@@ -306,11 +237,11 @@ def test_a_dropped_photograph_is_taken_wherever_it_falls(browser):
     assert text.startswith("dropped.jpg") and "Not coloured: not an image" in text
 
 
-def test_ctrl_c_ends_it_with_a_line_and_leaves_nothing(program, started, tmp_path):
+def test_ctrl_c_deletes_all_photographs_and_says_so(program, started, tmp_path):
     started.driver.get(program.address)
-    bring(started, photograph(tmp_path / "a.png", 900, 900))
+    choose(started, photograph(tmp_path / "a.png", 900, 900))
     program.end()
-    assert program.process.returncode == 0 and program.told[-1].startswith("serve: ")
-    assert "Traceback" not in "".join(program.told)
+    assert program.process.returncode == 0 and program.lines[-1].startswith("serve: ")
+    assert "Traceback" not in "".join(program.lines)
     assert list(program.scratch.iterdir()) == []
     started.until(lambda: started.one("#lost").is_displayed() or started.all(".problem:not([hidden])"))
