@@ -1,4 +1,4 @@
-"""Reading the configuration: files, assignments, and errors in one line."""
+"""Reading the configuration from files and assignments."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipeline.config.schema import Config, shown
 from pipeline.core.errors import InputError
 
-VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable: the workflow's resolved configuration, as JSON
+VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable with the workflow's configuration, as JSON
 MOST_PROBLEMS = 10
 
 
@@ -18,7 +18,7 @@ def parse_config(values: Mapping[str, Any], origin: str = "the configuration") -
     """Check a mapping and fill in defaults.
 
     Raises:
-        InputError: names the key, what was expected and what was received.
+        InputError: a value is invalid; names its key.
     """
     try:
         return Config.model_validate(dict(values))
@@ -32,10 +32,10 @@ def parse_config(values: Mapping[str, Any], origin: str = "the configuration") -
 def _explain(problem: Any) -> str:
     place = list(problem["loc"])
     if place[:1] == ["datasets"]:
-        del place[2:3]  # pydantic's name for the kind of source, no key
+        del place[2:3]  # pydantic adds the kind of source, which is no key
     key = "".join(c if c.isprintable() else "?" for c in ".".join(map(str, place)))[:200]
     if problem["type"] == "extra_forbidden":
-        return f"{key or '(empty)'}: unknown key; config/config.yaml lists the known ones"
+        return f"{key or '(empty)'}: unknown key; config/config.yaml lists all keys"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{key}: expected a value, received none"
@@ -44,10 +44,10 @@ def _explain(problem: Any) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a configuration file as plain values.
+    """Read a configuration file without checking its keys.
 
     Raises:
-        InputError: the file is missing, is not YAML or holds no mapping.
+        InputError: the file is missing, not YAML, or no mapping.
     """
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -55,7 +55,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(
-            f"{path}: expected a configuration file, received none; config/config.yaml is the default one"
+            f"{path}: expected a configuration file, found none; the default is config/config.yaml"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a YAML file, received: {error}; save it as UTF-8 text") from None
@@ -70,8 +70,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _yaml(text: str, expected: str) -> Any:
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
-    except Exception as error:  # PyYAML also raises what int, float, dates and deep nesting raise
-        raise InputError(f"{expected}, received: {str(error) or type(error).__name__}; correct that") from None
+    except Exception as error:  # PyYAML lets errors of int, float, dates and deep nesting through
+        raise InputError(f"{expected}, received: {str(error) or type(error).__name__}; correct it") from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -120,14 +120,12 @@ def load_config(
     changes: Mapping[str, Any] | None = None,
 ) -> Config:
     """Read a configuration: `base`, then files, then ``KEY=VALUE`` assignments, then `changes`; later values win."""
-    values = dict(base or {})
-    names = []
+    paths, values = list(paths), dict(base or {})
     for path in paths:
         values = merge(values, read_yaml(path))
-        names.append(str(path))
     try:
         for text in assignments:
             values = merge(values, parse_assignment(text))
     except RecursionError:
         raise InputError("--set: expected a key of a few parts, received very many; shorten it") from None
-    return parse_config(merge(values, changes or {}), " + ".join(names) or "the configuration")
+    return parse_config(merge(values, changes or {}), " + ".join(map(str, paths)) or "the configuration")

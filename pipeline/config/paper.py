@@ -1,4 +1,4 @@
-"""The experiments that the DeepColor paper reports, and its figures.
+"""The runs that the DeepColor paper reports, with its accuracies.
 
 The paper's "accuracy" is the share of pixels where argmax(a, b) of the prediction agrees with the truth's
 (see `pipeline.evaluation.metrics.accuracy`). None: the paper gives no number.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PaperRun:
-    """What the paper says of one run: the numbers of its figures, and accuracies in 0..1."""
+    """What the paper reports about a run: the numbers of its figures, and accuracies in 0..1."""
 
     figures: tuple[int, ...]
     validation: float | None

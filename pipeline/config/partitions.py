@@ -1,3 +1,3 @@
-"""The partitions of a split. Commands import this before they parse arguments, so it imports nothing."""
+"""The partitions of a split. Imports nothing, because commands need it before they parse arguments."""
 
 PARTITIONS = ("train", "validation", "test")

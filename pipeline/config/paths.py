@@ -1,7 +1,4 @@
-"""All paths and file names.
-
-Each class describes one folder. `Paths` starts from a configuration, the others from a path.
-"""
+"""All paths and file names. Each class describes one folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ class _Folder(Protocol):
 
 
 class Under:
-    """A file in the folder that a class describes: on an object its path, on the class its `name`."""
+    """A file in the folder that a class describes: on an instance its path, on the class its `name`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -32,17 +29,17 @@ class Under:
     @overload
     def __get__(self, folder: _Folder, kind: type) -> Path: ...
     def __get__(self, folder: _Folder | None, kind: type) -> "Under | Path":
-        """See the class."""
+        """Return the path, or this description on the class."""
         return self if folder is None else folder.directory / self.name
 
 
 def manifest_of(table: Path) -> Path:
-    """Return the manifest of a table, which lies beside it and is written last."""
+    """Return the manifest beside a table; written last."""
     return table.with_suffix(".json")
 
 
 def scratch_of(images: "Store") -> Path:
-    """Return the folder beside a store in which ingest caches facts about a folder of photographs."""
+    """Return the folder beside a store in which ingest caches what it learnt about photographs."""
     return images.path.with_suffix(".scratch")
 
 
@@ -53,7 +50,7 @@ class DatasetFiles:
     directory: Path
 
     index = Under("index.csv")  # one row per image
-    report = Under("report.csv")  # photographs that were left out, and duplicates
+    report = Under("report.csv")  # photographs that were not used, and duplicates
     splits = Under("splits.csv")
     baselines = Under("baselines.csv")  # scores of the baselines; see `BaselineFiles`
     network = Under("embedding_network.weights.h5")  # the embedding network's weights, if random
@@ -102,7 +99,7 @@ class BaselineFiles:
 
     @property
     def per_image(self) -> Path:
-        """The scores of each image."""
+        """The table of the scores of each image."""
         return self.scores.with_name(f"{self.scores.stem}_per_image.csv")
 
 
@@ -112,7 +109,7 @@ class RunFiles:
 
     directory: Path
 
-    settings = Under("settings.json")  # settings of the run; written before training starts
+    settings = Under("settings.json")  # written before training starts
     checkpoint = Under("checkpoint.npz")  # the newest
     history = Under("history.csv")  # one row per epoch
     times = Under("times.csv")  # seconds per epoch; the only file that differs between equal runs
@@ -121,7 +118,7 @@ class RunFiles:
     evaluation = Under("evaluation")  # scores and figures written by version 0.1.0
 
     def weights(self, which: str) -> Path:
-        """The "best" or the "last" weights."""
+        """Return the path of the "best" or the "last" weights."""
         return self.directory / f"{which}.weights.h5"
 
 
@@ -142,14 +139,14 @@ class ResultFiles:
     listing = Under(files.LISTING)  # digests of the other files; written last
 
     def figure(self, name: str, kind: str = "png") -> Path:
-        """A figure, as "png" or "svg"."""
+        """Return the path of a figure, as "png" or "svg"."""
         return self.directory / f"{name}.{kind}"
 
     def datasets(self, record: Mapping[str, Any]) -> list[DatasetFiles]:
-        """Return where the run's dataset may lie: relative to the current folder, or beside the results."""
-        asked = record["configuration"]
-        inside = Path(asked["data"]).expanduser() / asked["dataset"]
-        return [DatasetFiles(inside), DatasetFiles(self.directory.resolve().parents[1] / inside)]
+        """Return the possible locations of the run's dataset: relative to the current folder, or beside the results."""
+        configuration = record["configuration"]
+        path = Path(configuration["data"]).expanduser() / configuration["dataset"]
+        return [DatasetFiles(path), DatasetFiles(self.directory.resolve().parents[1] / path)]
 
 
 @dataclass(frozen=True)
@@ -170,17 +167,17 @@ class SummaryFiles:
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """How the names begin of everything that DeepColor writes here, apart from runs and hidden files."""
+        """Prefixes of the files that DeepColor writes here, apart from runs and hidden files."""
         return self.page.name, self.pages.name, f"{self.text.stem}.", "sweep"
 
     @property
     def has_pages(self) -> bool:
-        """Whether DeepColor wrote `pages`, in this version or an earlier one: any folder may have that name."""
+        """Whether this or an earlier version of DeepColor wrote the folder `pages`."""
         return all((self.pages / name).is_file() for name in ("page.css", "wall.js"))
 
 
 class Paths(DatasetFiles):
-    """The paths of a configuration: its dataset's, and the folders below `root`."""
+    """The paths of a configuration: the files of its dataset, and the folders below `root`."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(Path(config.data) / config.dataset)
@@ -190,13 +187,13 @@ class Paths(DatasetFiles):
         self.logs = root / "logs"
 
     def model(self, run: str) -> Path:
-        """``models/<run>/``, see `RunFiles`."""
+        """Return ``models/<run>/``, see `RunFiles`."""
         return self.models / run
 
     def log(self, stage: str, name: str = "") -> str:
-        """The output of a stage in the workflow, for a dataset or a run."""
+        """Return the path of the output of a stage in the workflow, for a dataset or run."""
         return str(self.logs / name / f"{stage}.log")
 
     def benchmark(self, stage: str, name: str = "") -> str:
-        """The time and memory that Snakemake measured for the stage."""
+        """Return the path of the time and memory that Snakemake measured for the stage."""
         return str(Path(self.log(stage, name)).with_suffix(".tsv"))

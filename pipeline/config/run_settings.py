@@ -1,4 +1,4 @@
-"""The settings that determine a run's numbers, known without loading Keras."""
+"""The settings that determine the numbers of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +18,9 @@ def run_settings(
     embeddings: Mapping[str, Any],
     split: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return everything but the data's bytes, the epochs and the threads, as JSON values.
+    """Return the settings, as JSON values, except the number of epochs.
 
-    `images`, `embeddings` and `split` are the settings that made them.
+    `images`, `embeddings` and `split` are the settings that these were made with.
     """
     return {
         "run": run.name,

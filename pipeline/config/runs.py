@@ -1,11 +1,11 @@
-"""Run names. A run is a point of the paper's grid, which its name spells out, or an experiment of the configuration.
+"""Run names. A run is a point of the paper's grid, spelt out in its name, or an experiment of the configuration.
 
-A name of the grid is ``<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]``, for example
-``base_lr1e-4`` or ``base_lr1e-3_l2-1e-1_bs50_s1``; ``_noembed`` is the same network without the embedding. Every point
-has one name: a number is its shortest mantissa, ``e`` and a plain exponent (``1e-4``, ``2.5e-4``, ``1e0``; zero is
-``0``), and a part that has its default value is left out.
+A grid name is ``<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]``, for example
+``base_lr1e-4`` or ``base_lr1e-3_l2-1e-1_bs50_s1``. ``_noembed`` omits the embedding. Each point has one canonical name:
+numbers have their shortest mantissa, ``e`` and a plain exponent (``1e-4``, ``2.5e-4``, ``1e0``; zero is ``0``), and
+default values are omitted.
 
-An experiment has its name in the configuration; ``<experiment>_s<seed>`` is the same with another seed.
+The configuration names an experiment; ``<experiment>_s<seed>`` is the same experiment with another seed.
 """
 
 import re
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_L2 = "1e-2"
 DEFAULT_BATCH_SIZE = 5
 DEFAULT_SEED = 0
-LARGEST = 1e6  # exclusive limit of learning rate and l2
+LARGEST = 1e6  # exclusive upper limit of learning rate and l2
 LARGEST_BATCH = 1_000_000
-LONGEST = 200  # characters; file names have at most 255 bytes
+LONGEST = 200  # characters, because file names have at most 255 bytes
 RESERVED = ("report",)  # the page's folder in results/
 FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]"
 
@@ -61,11 +61,11 @@ def _match(name: str) -> re.Match[str] | None:
 class Run:
     """One training run.
 
-    `learning_rate` and `l2` keep their canonical spelling, so that a name never passes through binary floats.
+    `learning_rate` and `l2` are text in canonical spelling, so that names do not depend on binary floats.
 
     Attributes:
         experiment: the experiment's name in the configuration; empty for a point of the grid.
-        unnamed_seed: the seed that the name leaves out.
+        unnamed_seed: the seed that the name omits.
     """
 
     architecture: str
@@ -96,8 +96,7 @@ class Run:
             InputError: the name is malformed or not canonical.
         """
         _refuse_long(name)
-        match = _match(name)
-        if match is None:
+        if (match := _match(name)) is None:
             raise InputError(
                 f"run name {name!r}: expected {FORM}, for example base_lr1e-4 or base_lr1e-3_l2-1e-1_bs50_s1"
             )
@@ -114,7 +113,7 @@ class Run:
         except (ArithmeticError, ValueError):
             raise InputError(f"run name {name!r}: expected readable numbers, as in base_lr1e-4") from None
         if not 0 < rate < LARGEST or not 0 <= l2 < LARGEST:
-            raise InputError(f"run name {name!r}: expected a learning rate over 0, an l2 of 0 or more, both under 1e6")
+            raise InputError(f"run name {name!r}: expected a learning rate over 0 and an l2 from 0, both under 1e6")
         if not 0 < run.batch_size <= LARGEST_BATCH:
             raise InputError(
                 f"run name {name!r}: expected a batch size of 1 to {LARGEST_BATCH}, received {run.batch_size}"
@@ -122,14 +121,14 @@ class Run:
         return _checked(run, name)
 
     def as_experiment(self) -> dict[str, Any]:
-        """Return what an experiment's name does not say, as JSON values."""
+        """Return the values that an experiment's name does not contain, as JSON values."""
         values = asdict(self)
         del values["unnamed_seed"]
         return {"name": values.pop("experiment"), **values}
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any]) -> "Run":
-        """Return the run of recorded settings (`pipeline.config.run_settings`); raise InputError if they name none."""
+        """Return the run of recorded settings (`pipeline.config.run_settings`); raise InputError for invalid ones."""
         name = str(settings.get("run"))
         if "experiment" not in settings:
             return cls.parse(name)
@@ -139,7 +138,7 @@ class Run:
             unnamed = values["seed"] if name == experiment else None
             return cls(**values, experiment=experiment, unnamed_seed=unnamed)
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"run {name!r}: expected readable settings of its experiment; train it again") from None
+            raise InputError(f"run {name!r}: expected valid settings of its experiment; train it again") from None
 
 
 def find(config: "Config", name: str) -> Run:
@@ -157,22 +156,22 @@ def find(config: "Config", name: str) -> Run:
         if known and _match(name) is None:
             raise InputError(f"run name {name!r}: expected one of {', '.join(known)}, or {FORM} as in base_lr1e-4")
         return Run.parse(name)
-    found = known[experiment]
+    values = known[experiment]
     run = Run(
-        architecture=found.architecture,
-        learning_rate=spell(found.learning_rate),
-        l2=spell(found.l2),
-        batch_size=found.batch_size,
-        seed=int(seeded["seed"]) if seeded else found.seed,
-        embedding=found.embedding,
+        architecture=values.architecture,
+        learning_rate=spell(values.learning_rate),
+        l2=spell(values.l2),
+        batch_size=values.batch_size,
+        seed=int(seeded["seed"]) if seeded else values.seed,
+        embedding=values.embedding,
         experiment=experiment,
-        unnamed_seed=found.seed,
+        unnamed_seed=values.seed,
     )
     return _checked(run, name)
 
 
 def layered(config: "Config", run: Run) -> "Config":
-    """Return the configuration of one run, with its own settings applied and without experiments."""
+    """Return the configuration with a run's own settings applied and without experiments."""
     changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
     return config.model_copy(update={"training": config.training.model_copy(update=changes), "experiments": {}})
 
@@ -190,8 +189,8 @@ def taken(name: str, experiments: Container[str]) -> str:
 def _refuse_long(name: str) -> None:
     if len(name) > LONGEST:
         raise InputError(
-            f"run name {name[:40]!r} … cannot be read: expected at most {LONGEST} characters, received "
-            f"{len(name)}; write it as in base_lr1e-4"
+            f"run name {name[:40]!r} …: expected a name like base_lr1e-4 of at most {LONGEST} characters, received "
+            f"{len(name)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The typed model of the configuration, with the defaults of config/config.yaml."""
+"""The typed model of the configuration. Its defaults equal config/config.yaml."""
 
 import math
 import os
@@ -43,8 +43,8 @@ def _number(value: Any) -> Any:
 def _path(text: str) -> str:
     os.fsencode(text)  # raises UnicodeEncodeError, a ValueError, if no file can have that name
     if "\0" in text:
-        raise ValueError(f"expected a path, received {shown(text)}, with the character NUL; take it out")
-    return os.path.expanduser(text)  # noqa: PTH111 - leaves unknown users alone
+        raise ValueError(f"expected a path, received {shown(text)}, which contains NUL; remove it")
+    return os.path.expanduser(text)  # noqa: PTH111 - pathlib raises for unknown users
 
 
 def _precision(value: Any) -> Any:
@@ -65,7 +65,7 @@ Workers = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Section(BaseModel):
-    """Settings that refuse unknown keys, wrong types and non-finite numbers."""
+    """Settings that reject unknown keys, wrong types and non-finite numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -85,13 +85,13 @@ class Section(BaseModel):
 
 
 class SampleSource(Section):
-    """Crops of the colour photographs that scikit-image installs."""
+    """Crops of the colour photographs installed with scikit-image."""
 
     kind: Literal["sample"] = "sample"
 
 
 class KaggleSource(Section):
-    """The arrays of Kaggle's "image-colorization": gray_scale.npy, ab1.npy, ab2.npy and so on."""
+    """The arrays of Kaggle's "image-colorization" dataset: gray_scale.npy, ab1.npy, ab2.npy and so on."""
 
     kind: Literal["kaggle"] = "kaggle"
     path: Place
@@ -105,7 +105,7 @@ class HDF5Source(Section):
 
 
 class FolderSource(Section):
-    """A folder of photographs, with its subfolders."""
+    """A folder of photographs, including its subfolders."""
 
     kind: Literal["folder"] = "folder"
     path: Place
@@ -114,15 +114,13 @@ class FolderSource(Section):
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
-
-
 DEFAULT_NETWORK = "inception_resnet_v2"
 
 
 class Embedding(Section):
     """How the embeddings are computed; `network` is a name of `pipeline.embedding.registry`."""
 
-    # Records of version 0.1.0 have no such key.
+    # The default is omitted, as in records of version 0.1.0.
     network: Annotated[
         str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100, exclude_if=lambda name: name == DEFAULT_NETWORK)
     ] = DEFAULT_NETWORK
@@ -160,12 +158,12 @@ class Architecture(Section):
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Settings of runs that were written before there was a choice stay equal to those of the same runs today.
+        # Omitted as in older records, so that the settings of the same run compare as equal.
         return {key: value for key, value in serialize(self).items() if value != type(self).model_fields[key].default}
 
 
 class Training(Section):
-    """Training settings that a run's name does not contain."""
+    """Settings of training that run names do not contain."""
 
     epochs: Count = 2
     precision: PrecisionOrAuto = "float32"
@@ -178,7 +176,7 @@ class Training(Section):
 
 
 class Experiment(Section):
-    """A named run: the values that a grid name spells out, and changes to `training`."""
+    """A named run: the values of a grid name, and changes to `training`."""
 
     architecture: Name
     learning_rate: Annotated[Real, Field(gt=0, lt=runs.LARGEST)]
@@ -190,7 +188,7 @@ class Experiment(Section):
 
     @field_serializer("training")
     def _changes(self, training: Training) -> dict[str, Any]:
-        return training.model_dump(exclude_unset=True)  # the rest stays the configuration's when read again
+        return training.model_dump(exclude_unset=True)  # other settings stay those of the configuration
 
 
 class Evaluation(Section):
@@ -219,18 +217,18 @@ class Config(Section):
     split: Split = Split()
     architectures: dict[Name, Architecture] = {}
     # Omitted if empty, as in records of version 0.1.0.
-    experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda given: not given)] = {}
+    experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda experiments: not experiments)] = {}
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
-    def _dataset_is_there(self) -> "Config":
+    def _dataset_exists(self) -> "Config":
         if self.dataset not in self.datasets:
             raise ValueError(f"dataset: expected one of {', '.join(self.datasets)}, received {self.dataset!r}")
         return self
 
     @model_validator(mode="after")
-    def _experiments_have_names_of_their_own(self) -> "Config":
+    def _experiment_names_are_free(self) -> "Config":
         for name in self.experiments:
             if reason := runs.taken(name, self.experiments):
                 raise ValueError(f"experiments.{name}: {reason}; choose another name")
@@ -238,10 +236,10 @@ class Config(Section):
 
 
 def shown(value: Any) -> str:
-    """Return a short form of a value for error messages."""
+    """Return a value in short form, for error messages."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = 120
     try:
         return short.repr(value)
-    except ValueError:  # Python writes no integer of more than 4300 digits
+    except ValueError:  # Python prints integers of at most 4300 digits
         return f"a {type(value).__name__} too long to show"
