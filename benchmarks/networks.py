@@ -10,7 +10,7 @@ from pipeline.images.lab import MULTIPLE
 from pipeline.networks import backend, builder
 from pipeline.networks.heads import HEADS
 from pipeline.networks.inputs import INPUTS
-from pipeline.networks.notation import Layer, forward_flops, parts, resolve
+from pipeline.networks.notation import Layer, forward_flops, parse, resolve
 
 EMBEDDING_SIZE = INPUTS["embedding"].shape[-1]
 PLACES = SIZE // MULTIPLE  # of the encoder's output, along height and width
@@ -27,7 +27,7 @@ def printed(name: str, l2: float = 0.01) -> keras.Model:
 
     It has the same weights as `ours`, in the same order.
     """
-    encoder, fusion, decoder = parts(name, resolve(name))
+    encoder, fusion, decoder = parse(name, resolve(name))
 
     def applied(layer: Layer, x: keras.KerasTensor, penalty: float = l2) -> keras.KerasTensor:
         if not layer.filters:
@@ -50,7 +50,7 @@ def printed(name: str, l2: float = 0.01) -> keras.Model:
 
 def computed_flops(name: str) -> float:
     """Return the forward operations of `ours` for one image: `forward_flops` less what joined upsamplings save."""
-    _, fusion, decoder = parts(name, resolve(name))
+    _, fusion, decoder = parse(name, resolve(name))
     channels, side, upsampled, saved = fusion[-1].filters, PLACES, False, 0
     for layer in decoder:
         if not layer.filters:

@@ -1,4 +1,4 @@
-"""Start-up of the Keras backend; beside `runtimes` the one module that imports TensorFlow itself."""
+"""Start-up of the Keras backend. Only this module and `colorize.runtimes` import TensorFlow itself."""
 
 import contextlib
 import os
@@ -14,8 +14,8 @@ _threads = 0
 def start(threads: int, precision: Precision = "float32") -> None:
     """Set up Keras once per process: quiet, with a fixed number of threads and a precision policy.
 
-    The last bits of every result depend on the number of threads, so it is a setting of its own and does not follow
-    the number of cores that the workflow may use.
+    The last bits of every result depend on the number of threads. That is why it is a setting, independent of the
+    number of cores that the workflow may use.
 
     Args:
         threads: TensorFlow's intra-op threads.
@@ -41,7 +41,7 @@ def start(threads: int, precision: Precision = "float32") -> None:
 
 @contextlib.contextmanager
 def policy(precision: Precision) -> Iterator[None]:
-    """Have what is built in the block compute in a precision; Keras is started."""
+    """Build layers with another precision policy inside the block."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -53,10 +53,10 @@ def policy(precision: Precision) -> Iterator[None]:
 
 
 def stream(batches: Any) -> Any:
-    """What `fit` and `evaluate` are to be given of a ``keras.utils.PyDataset`` whose batches differ in size alone.
+    """Turn a ``keras.utils.PyDataset`` whose batches differ only in size into what `fit` and `evaluate` should get.
 
-    With TensorFlow, Keras makes a tf.data.Dataset of it. That one is tuned by a thread that is waited for when `fit`
-    ends, now and then: 9 s measured. The one made here is not tuned, and is one batch ahead.
+    With TensorFlow, Keras would make a tf.data.Dataset with autotuning, whose thread occasionally delays the end of
+    `fit`, by up to 9 s in measurements. This dataset has no autotuning and prefetches one batch.
     """
     import keras
 
@@ -64,25 +64,23 @@ def stream(batches: Any) -> Any:
         return batches
     import tensorflow
 
-    def signature(array: Any) -> Any:
-        return tensorflow.TensorSpec((None, *array.shape[1:]), array.dtype)
-
     def generate() -> Iterator[Any]:
-        machine.keep_freed()  # with Python 3.11, the operation that calls this has just set the opposite
+        machine.keep_freed()  # with Python 3.11, the operation that calls this has just reset it
         for index in range(len(batches)):
             yield batches[index]
 
-    dataset = tensorflow.data.Dataset.from_generator(
-        generate, output_signature=keras.tree.map_structure(signature, batches[0])
+    signature = keras.tree.map_structure(
+        lambda array: tensorflow.TensorSpec((None, *array.shape[1:]), array.dtype), batches[0]
     )
+    dataset = tensorflow.data.Dataset.from_generator(generate, output_signature=signature)
     options = tensorflow.data.Options()
     options.autotune.enabled = False
-    known = tensorflow.data.experimental.assert_cardinality(len(batches))
-    return dataset.apply(known).prefetch(1).with_options(options)
+    known_length = tensorflow.data.experimental.assert_cardinality(len(batches))
+    return dataset.apply(known_length).prefetch(1).with_options(options)
 
 
 def synchronize(model: Any) -> None:
-    """Bring the variables of a Keras model in training up to date: with JAX, Keras keeps their values elsewhere."""
+    """Update the variables of a Keras model during training; with JAX, Keras keeps their values elsewhere."""
     import keras
 
     if keras.config.backend() == "jax":
@@ -90,19 +88,19 @@ def synchronize(model: Any) -> None:
 
 
 def device_room() -> int:
-    """Bytes that are free on the device of Keras on JAX; 0 where that is the processor, and for TensorFlow."""
+    """Return the free bytes on Keras' JAX device; 0 with TensorFlow or on a processor."""
     import keras
 
     if keras.config.backend() != "jax":
         return 0
     import jax
 
-    told = jax.local_devices()[0].memory_stats() or {}
-    return int(told.get("bytes_limit", 0) - told.get("bytes_in_use", 0))
+    memory = jax.local_devices()[0].memory_stats() or {}
+    return int(memory.get("bytes_limit", 0) - memory.get("bytes_in_use", 0))
 
 
 def facts() -> dict[str, str | int]:
-    """What computes here: Keras' backend and precision policy, and the threads that `start` was given."""
+    """Return Keras' backend, its precision policy, and the number of threads passed to `start`."""
     import keras
 
     return {"keras": keras.config.backend(), "precision": keras.config.dtype_policy().name, "threads": _threads}
@@ -110,7 +108,7 @@ def facts() -> dict[str, str | int]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hide what TensorFlow's libraries write to file descriptor 2 before they know their log level, and set it."""
+    """Set the log level of TensorFlow's libraries, and hide what they write to file descriptor 2 inside the block."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     saved = os.dup(2)

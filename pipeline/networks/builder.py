@@ -1,4 +1,4 @@
-"""The networks: one builder for all architectures of `pipeline.networks.notation`."""
+"""Building colouring networks from the architectures of `pipeline.networks.notation`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ import numpy as np
 
 from pipeline.config.runs import Run
 from pipeline.config.schema import Architecture
-from pipeline.networks import backend, heads, inputs
-from pipeline.networks.layers import DecodedMetric, Fusion, UpsamplingConvolution, in_a_row, regularizer
-from pipeline.networks.notation import Layer, input_names, parts, resolve
+from pipeline.networks import backend, inputs
+from pipeline.networks.heads import HEADS, Head
+from pipeline.networks.layers import DecodedMetric, Fusion, UpsamplingConvolution, apply, regularizer
+from pipeline.networks.notation import Layer, input_names, parse, resolve
 
 
 def build(
@@ -26,22 +27,22 @@ def build(
     architectures: Mapping[str, Architecture] | None = None,
     outputs: inputs.Outputs | None = None,
 ) -> keras.Model:
-    """Build a network to be trained: it answers what its head predicts, for the paper's networks ab.
+    """Build a network for training, which returns its head's prediction; `with_decoding` adds the decoding to ab.
 
-    Its inputs have the names of `pipeline.networks.inputs.INPUTS`: `L` (batch, H, W, 1), 0..255, H and W divisible by
-    `lab.MULTIPLE`, and mostly `embedding` (batch, n). Output: (batch, H, W, filters of the head), float32; ab is
-    in 8-bit units (0..255, neutral 128; ReLU). Every kernel but that of the encoder's last convolution carries the L2
-    penalty (the paper's listings). The network follows Keras' global dtype policy; its last layer works in float32,
-    because bfloat16 cannot tell 128 from 129.
+    Its inputs are named as in `pipeline.networks.inputs.INPUTS`: `L` (batch, H, W, 1), 0..255, H and W divisible by
+    `lab.MULTIPLE`, and usually `embedding` (batch, n). Output: (batch, H, W, filters of the head), float32; with the
+    paper's head, ab in 8-bit units (0..255, neutral 128; ReLU). Every kernel except that of the encoder's last
+    convolution has the L2 penalty, as in the paper's listings. The network follows Keras' global dtype policy, but its
+    last layer computes in float32, because bfloat16 cannot tell 128 from 129.
 
     Args:
         name: one of `ARCHITECTURES` or of `architectures`.
         l2: factor of the sum of squares of the kernels in the loss.
-        seed: of the initial weights (Glorot uniform).
-        start_at: (a, b) in 8-bit units, that the last layer's initial bias stands for; None: it is zeros.
-        embedding: False leaves out the inputs that take the embedding network; where no vector is left, the first
-            fusion layer is a convolution of the encoder alone.
-        architectures: more architectures, by name.
+        seed: of the initial kernels (Glorot uniform).
+        start_at: the mean (a, b) in 8-bit units from which the head computes the last initial bias; None for zeros.
+        embedding: whether to include inputs that read the embedding network's outputs. If no vector remains, the first
+            fusion layer is a convolution of the encoder's output alone.
+        architectures: additional architectures, by name.
         outputs: of the embedding network; None: as the inputs are registered.
 
     Raises:
@@ -50,40 +51,43 @@ def build(
     Source: the DeepColor paper, section 3.1, figures 4 to 11.
     """
     architecture = resolve(name, architectures)
-    encoder, fusion, decoder = parts(name, architecture)
+    encoder, fusion, decoder = parse(name, architecture)
     shapes = inputs.shapes(input_names(architecture, embedding=embedding), outputs)
-    given = [keras.Input(shape, dtype=inputs.INPUTS[each].dtype, name=each) for each, shape in shapes.items()]
-    pictures, vectors = ([tensor for tensor in given if len(tensor.shape) == rank] for rank in (4, 2))
-    make = _Convolutions(l2, np.random.default_rng(seed))
-    x = _joined(pictures, "pictures")
+    tensors = [keras.Input(shape, dtype=inputs.INPUTS[each].dtype, name=each) for each, shape in shapes.items()]
+    pictures, vectors = ([tensor for tensor in tensors if len(tensor.shape) == rank] for rank in (4, 2))
+    convolutions = _Convolutions(l2, np.random.default_rng(seed))
+    x = _concatenated(pictures, "pictures")
     for index, layer in enumerate(encoder, 1):
-        x = make(layer, f"encoder_{index}", penalised=index < len(encoder))(x)
+        x = convolutions(layer, f"encoder_{index}", penalised=index < len(encoder))(x)
     if vectors:
-        x = make.fusion(fusion[0], "fusion_1")([x, _joined(vectors, "vectors")])
+        x = convolutions.fusion(fusion[0], "fusion_1")([x, _concatenated(vectors, "vectors")])
     else:
-        x = make(fusion[0], "fusion_1")(x)
+        x = convolutions(fusion[0], "fusion_1")(x)
     for index, layer in enumerate(fusion[1:], 2):
-        x = make(layer, f"fusion_{index}")(x)
-    head = heads.HEADS[architecture.head]
-    start = head.start(start_at) if head.start and start_at else [0.0] * head.filters
-    return keras.Model(given, _decoded(x, decoder, make, head, start), name=name)
+        x = convolutions(layer, f"fusion_{index}")(x)
+    head = HEADS[architecture.head]
+    bias = head.start(start_at) if head.start and start_at else [0.0] * head.filters
+    return keras.Model(tensors, _decoded(x, decoder, convolutions, head, bias), name=name)
 
 
-def decoding(head: heads.Head) -> list[keras.layers.Layer]:
-    """The layers that bring what a head predicts to ab, in float32."""
+def decoding(head: Head) -> list[keras.layers.Layer]:
+    """Make the layers that turn the head's prediction into ab, in float32."""
     with backend.policy("float32"):
         return list(head.decode()) if head.decode else []
 
 
-def answering(model: keras.Model, head: heads.Head) -> keras.Model:
-    """A network that `build` made with its head's decoding behind it: it answers ab, whatever its head predicts."""
+def with_decoding(model: keras.Model, head: Head) -> keras.Model:
+    """Append the head's decoding to a network from `build`, so that it returns ab (batch, H, W, 2) in 8-bit units."""
     if head.decode is None:
         return model
-    return keras.Model(model.inputs, in_a_row(decoding(head))(model.output), name=model.name)
+    return keras.Model(model.inputs, apply(decoding(head), model.output), name=model.name)
 
 
 def repeats(model: keras.Model) -> bool:
-    """Whether a network that answers ab gives every 2x2 pixels one value: no convolution follows an upsampling."""
+    """Whether a network that returns ab predicts one value per 2x2 pixels: it ends with a nearest-neighbour upsampling.
+
+    Layers other than convolutions may follow the upsampling.
+    """
     for layer in reversed(model.layers):
         if isinstance(layer, keras.layers.Conv2D):
             break
@@ -98,21 +102,21 @@ def trained(
     architectures: Mapping[str, Architecture] | None = None,
     outputs: inputs.Outputs | None = None,
 ) -> keras.Model:
-    """The network of a run with its trained weights, which answers ab; the last arguments are those of `build`."""
+    """Build a run's network with its trained weights, which returns ab; for the last arguments see `build`."""
     model = build(
         run.architecture, l2=float(run.l2), embedding=run.embedding, architectures=architectures, outputs=outputs
     )
     model.load_weights(weights)
-    return answering(model, heads.HEADS[resolve(run.architecture, architectures).head])
+    return with_decoding(model, HEADS[resolve(run.architecture, architectures).head])
 
 
-def _joined(tensors: Sequence[Any], label: str) -> Any:
+def _concatenated(tensors: Sequence[Any], label: str) -> Any:
     return keras.layers.Concatenate(name=label)(tensors) if len(tensors) > 1 else tensors[0]
 
 
 @dataclass
 class _Convolutions:
-    """Makes layers, whose kernels are drawn in the order of the calls."""
+    """Makes layers and draws their kernels' seeds in the order of the calls."""
 
     l2: float
     seeds: np.random.Generator
@@ -146,40 +150,40 @@ class _Convolutions:
         return keras.initializers.GlorotUniform(seed=int(self.seeds.integers(2**31)))
 
 
-def _decoded(x: Any, layers: Sequence[Layer], make: _Convolutions, head: heads.Head, start: Sequence[float]) -> Any:
+def _decoded(x: Any, layers: Sequence[Layer], convolutions: _Convolutions, head: Head, bias: Sequence[float]) -> Any:
     last = max(index for index, layer in enumerate(layers) if layer.filters)
-    # Which upsamplings are one with the convolution after them.
-    joined = [
-        not layer.filters and after.filters > 0 and after.kernel % 2 == 1
-        for layer, after in pairwise([*layers, Layer()])
+    # Whether a layer is an upsampling that the next convolution includes.
+    included = [
+        not layer.filters and following.filters > 0 and following.kernel % 2 == 1
+        for layer, following in pairwise([*layers, Layer()])
     ]
     for index, layer in enumerate(layers):
-        kind = UpsamplingConvolution if index and joined[index - 1] else keras.layers.Conv2D
-        if joined[index]:
-            continue  # a part of the next layer
+        if included[index]:
+            continue
+        kind = UpsamplingConvolution if index and included[index - 1] else keras.layers.Conv2D
         if not layer.filters:
             x = keras.layers.UpSampling2D(2, name=f"decoder_{index + 1}_upsampling", dtype=x.dtype)(x)
         elif index < last:
-            x = make(layer, f"decoder_{index + 1}", kind=kind)(x)
+            x = convolutions(layer, f"decoder_{index + 1}", kind=kind)(x)
         else:
-            bias = keras.initializers.Constant(np.asarray(start, np.float32).tolist())
-            label = "raw" if head.decode else "ab"
-            x = make(layer, label, activation=head.activation, kind=kind, dtype="float32", bias_initializer=bias)(x)
+            initializer = keras.initializers.Constant(np.asarray(bias, np.float32).tolist())
+            options = {"activation": head.activation, "bias_initializer": initializer, "dtype": "float32"}
+            x = convolutions(layer, "raw" if head.decode else "ab", kind=kind, **options)(x)
     return x
 
 
-def compile_to_train(model: keras.Model, head: heads.Head, learning_rate: float) -> None:
-    """Compile a network that `build` made for Adam and its head's loss, and make all variables.
+def compile_to_train(model: keras.Model, head: Head, learning_rate: float) -> None:
+    """Compile a network from `build` with Adam and its head's loss, and make all variables.
 
-    The metrics, `mse` and `accuracy`, are those of ab, whatever the head predicts.
+    The metrics `mse` and `accuracy` measure ab for every head.
     """
     metrics = [keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")]
     if head.decode:
         metrics = [DecodedMetric(metric, decoding(head)) for metric in metrics]
     model.compile(keras.optimizers.Adam(learning_rate), head.loss, metrics=metrics)
     model.optimizer.build(model.trainable_variables)
-    predicted = keras.ops.zeros((1, 1, 1, head.filters))
-    ab = in_a_row(decoding(head))(predicted)
-    model.compute_loss(y=ab, y_pred=predicted)
-    model.compute_metrics(None, ab, predicted)
+    prediction = keras.ops.zeros((1, 1, 1, head.filters))
+    ab = apply(decoding(head), prediction)
+    model.compute_loss(y=ab, y_pred=prediction)
+    model.compute_metrics(None, ab, prediction)
     model.reset_metrics()

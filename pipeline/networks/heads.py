@@ -1,7 +1,7 @@
-"""Heads: what a network predicts, how that is compared with the truth, and its way back to ab.
+"""Heads: what a network predicts, the loss of a prediction, and how it becomes ab.
 
-A head of your own is a `Head` that is given to `register`, for example by a module that DEEPCOLOR_PLUGINS names; an
-architecture takes it by naming it under `head`. This module never imports Keras.
+To add a head, call `register` in a module named in DEEPCOLOR_PLUGINS; an architecture selects it with its setting
+`head`. This module never imports Keras.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Head:
-    """What comes last in a network.
+    """The last convolution of a network, its loss and its decoding.
 
     Attributes:
         name: in architectures.
-        filters: channels of the last convolution.
+        filters: number of channels of the prediction (batch, H, W, filters).
         activation: of the last convolution, by Keras' name.
-        loss: Keras' name of a loss, or a function of the true ab (batch, H, W, 2), 0..255, and of what the last layer
-            answers, in `keras.ops`.
-        decode: makes the Keras layers, in a row, that bring that answer to ab (batch, H, W, 2) in 8-bit units; training
-            goes without them, a saved network ends with them. Give them names, and leave resizing to
-            ``keras.layers.UpSampling2D``. None where the answer is ab.
-        start: from the mean (a, b) of the training images to the initial bias of the last convolution; None: zeros.
+        loss: the name of a Keras loss, or a function of the true ab (batch, H, W, 2), 0..255, and the prediction, in
+            `keras.ops`.
+        decode: makes the Keras layers that turn the prediction into ab (batch, H, W, 2) in 8-bit units, applied in
+            order. Training works without them; a saved network ends with them. Name the layers, and use
+            ``keras.layers.UpSampling2D`` for any resizing. None if the prediction is ab.
+        start: turns the mean (a, b) of the training images into the initial bias of the last convolution; None for
+            zeros.
     """
 
     name: str

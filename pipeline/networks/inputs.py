@@ -1,7 +1,7 @@
-"""The inputs of the networks by name: what each is computed from, alike wherever a network is used.
+"""The inputs of networks, computed in the same way in training, evaluation, colorizing and exports.
 
-An input of your own is an `Input` that is given to `register`, for example by a module that DEEPCOLOR_PLUGINS names; an
-architecture takes it by listing it under `inputs`. This module never imports Keras.
+To add an input, call `register` in a module named in DEEPCOLOR_PLUGINS; an architecture lists it in its setting
+`inputs`. This module never imports Keras at its top.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pipeline.core.registry import Registry
 
 Shape = tuple[int | None, ...]
-Outputs = Mapping[str, tuple[int, ...]]  # of an embedding network: the shape of one image's entry by name
+Outputs = Mapping[str, tuple[int, ...]]  # shapes of an embedding network's outputs for one image, by name
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Input:
 
     Attributes:
         name: in architectures and in the network.
-        shape: of one image's entry: (None, None, c) comes in with L, (c,) at the fusion.
-        dtype: what it is cast to.
-        of: from what is `ImageBatch`, by what arrays and tensors have in common: operators, slices and `as_picture`.
-        stored: the outputs of the embedding network that `of` takes.
+        shape: for one image: (None, None, c) joins L before the encoder, (c,) joins the encoder's output in the fusion.
+        dtype: to which the network casts it.
+        of: computes the input from a batch. Arrays and tensors must both work: use operators, slices and `as_picture`.
+        stored: the outputs of the embedding network that `of` reads.
     """
 
     name: str
@@ -56,46 +56,46 @@ register = INPUTS.register
 
 
 def as_picture(plane: Any) -> Any:
-    """(n, H, W, 1) of (n, H, W)."""
+    """Add a channel axis: (n, H, W, 1) from (n, H, W)."""
     if isinstance(plane, np.ndarray):
         return plane[..., None]
     import keras
 
-    return keras.ops.expand_dims(plane, -1)  # TFLite has this one, but no indexing with None
+    return keras.ops.expand_dims(plane, -1)  # TFLite supports this, but not indexing with None
 
 
-register(Input("L", (None, None, 1), "float32", lambda given: as_picture(given.lightness)))
-register(Input("embedding", (1000,), "float32", lambda given: given.embedded["embedding"], stored=("embedding",)))
+register(Input("L", (None, None, 1), "float32", lambda batch: as_picture(batch.lightness)))
+register(Input("embedding", (1000,), "float32", lambda batch: batch.embedded["embedding"], stored=("embedding",)))
 
 
-def arrays(names: Iterable[str], given: ImageBatch) -> dict[str, Any]:
-    """The inputs of these names."""
-    return {name: INPUTS[name].of(given) for name in names}
+def arrays(names: Iterable[str], batch: ImageBatch) -> dict[str, Any]:
+    """Compute inputs from a batch, by name."""
+    return {name: INPUTS[name].of(batch) for name in names}
 
 
 def shapes(names: Iterable[str], outputs: Outputs | None = None) -> dict[str, Shape]:
-    """The shape of one image's entry of each input, as registered, or for an embedding network with these outputs."""
-    found = {name: INPUTS[name].shape for name in names}
+    """Return the shape of each input for one image: as registered, or for an embedding network with these outputs."""
+    registered = {name: INPUTS[name].shape for name in names}
     if outputs is None:
-        return found
+        return registered
     embedded = {output: np.zeros((1, *shape), np.float32) for output, shape in outputs.items()}
-    given = ImageBatch(np.zeros((1, 8, 8), np.uint8), embedded, np.zeros((1, 8, 8, 2), np.uint8))
+    batch = ImageBatch(np.zeros((1, 8, 8), np.uint8), embedded, np.zeros((1, 8, 8, 2), np.uint8))
     return {
-        name: tuple(known and size for known, size in zip(found[name], array.shape[1:], strict=True))
-        for name, array in arrays(names, given).items()
+        name: tuple(size and actual for size, actual in zip(registered[name], array.shape[1:], strict=True))
+        for name, array in arrays(names, batch).items()
     }
 
 
 def stored(names: Iterable[str]) -> tuple[str, ...]:
-    """The outputs of the embedding network that these inputs take."""
+    """Return the outputs of the embedding network that these inputs read, without duplicates."""
     return tuple(dict.fromkeys(output for name in names for output in INPUTS[name].stored))
 
 
 def names_of(model: Any) -> tuple[str, ...]:
-    """The names of a Keras model's inputs."""
+    """Return the names of a Keras model's inputs."""
     return tuple(tensor.name for tensor in model.inputs)
 
 
-def predict(model: Any, given: ImageBatch) -> npt.NDArray[np.float32]:
-    """A Keras model's answer to a batch, ab (n, H, W, 2) in 8-bit units."""
-    return np.asarray(model.predict_on_batch(arrays(names_of(model), given)), np.float32)
+def predict(model: Any, batch: ImageBatch) -> npt.NDArray[np.float32]:
+    """Return a Keras model's prediction for a batch, of a network with decoding ab (n, H, W, 2) in 8-bit units."""
+    return np.asarray(model.predict_on_batch(arrays(names_of(model), batch)), np.float32)

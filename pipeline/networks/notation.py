@@ -1,13 +1,15 @@
-"""The architectures, as data.
+"""The notation of architectures, and the paper's four.
 
-An architecture is three lines of text, as in the paper's tables: layers separated by spaces, each
-``[KxK:]filters[/stride]`` (kernel 3x3 and stride 1 unless said), or ``^`` for a nearest-neighbour upsampling by two.
+As in the paper's tables, an architecture is three lines of text with layers separated by spaces. A layer is a
+convolution, ``[KxK:]filters[/stride]`` with kernel 3x3 and stride 1 by default, or ``^``, a nearest-neighbour
+upsampling by two.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
@@ -30,7 +32,7 @@ _LAYER = re.compile(r"(?:(?P<kernel>[1-9])x(?P=kernel):)?(?P<filters>[1-9][0-9]{
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution, or an upsampling by two where `filters` is 0."""
+    """A convolution, or an upsampling by two if `filters` is 0."""
 
     filters: int = 0
     kernel: int = 3
@@ -51,37 +53,37 @@ def _layers(text: str, where: str) -> list[Layer]:
 
 
 def resolve(name: str, more: Mapping[str, Architecture] | None = None) -> Architecture:
-    """The architecture of that name, the paper's or one of `more`.
+    """Return the architecture with that name, one of the paper's or of `more`.
 
     Raises:
-        InputError: there is none, it redefines one of the paper's, or its layers do not fit together.
+        InputError: no architecture has that name, `more` redefines one of the paper's, or its layers do not fit.
     """
     clash = sorted(set(more or {}) & set(ARCHITECTURES))
     if clash:
-        raise InputError(f"architectures.{clash[0]}: this name is the paper's; give yours another")
+        raise InputError(f"architectures.{clash[0]}: this name is the paper's; choose another name for yours")
     known = {**ARCHITECTURES, **(more or {})}
     if name not in known:
         raise InputError(f"architecture {name!r}: expected one of {', '.join(known)}; add yours under 'architectures:'")
-    parts(name, known[name])
+    parse(name, known[name])
     return known[name]
 
 
-def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Layer], list[Layer]]:
-    """The layers of encoder, fusion and decoder.
+def parse(name: str, architecture: Architecture) -> tuple[list[Layer], list[Layer], list[Layer]]:
+    """Return the layers of encoder, fusion and decoder.
 
     Raises:
-        InputError: the text cannot be read, or the layers do not fit together.
+        InputError: the text is not in the notation, the layers do not fit together, or an input or the head is unknown.
     """
     where = f"architecture {name}"
     if "L" not in architecture.inputs or len(set(architecture.inputs)) < len(architecture.inputs):
-        raise InputError(f"{where}, inputs: expected L and others, each once, received {architecture.inputs}")
+        raise InputError(f"{where}, inputs: expected L and optional others, once each, received {architecture.inputs}")
     for each in architecture.inputs:
-        inputs.INPUTS[each]
+        inputs.INPUTS[each]  # raises InputError for an unknown name
     encoder = _layers(architecture.encoder, f"{where}, encoder")
     fusion = _layers(architecture.fusion, f"{where}, fusion")
     decoder = _layers(architecture.decoder, f"{where}, decoder")
     if not encoder or not all(layer.filters for layer in encoder):
-        raise InputError(f"{where}, encoder: expected convolutions only, received {architecture.encoder!r}")
+        raise InputError(f"{where}, encoder: expected only convolutions, received {architecture.encoder!r}")
     if not fusion or fusion[0].kernel != 1 or any(layer.stride != 1 or not layer.filters for layer in fusion):
         raise InputError(
             f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}"
@@ -90,10 +92,10 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
     filters = heads.HEADS[architecture.head].filters
     if not convolutions or convolutions[-1].filters != filters or any(layer.stride != 1 for layer in decoder):
         raise InputError(
-            f"{where}, decoder: expected stride 1 and {filters} filters in the end, received {architecture.decoder!r}"
+            f"{where}, decoder: expected stride 1 and {filters} filters at the end, received {architecture.decoder!r}"
         )
     down = math.prod(layer.stride for layer in encoder)
-    up = 2 ** sum(not layer.filters for layer in decoder)
+    up = 2 ** (len(decoder) - len(convolutions))
     if down != up:
         raise InputError(
             f"{where}: the encoder divides the size by {down}, the decoder multiplies it by {up}; make them equal"
@@ -106,37 +108,46 @@ def parts(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
 
 
 def input_names(architecture: Architecture, *, embedding: bool) -> tuple[str, ...]:
-    """The network's inputs; without those that take the embedding network, unless `embedding`."""
+    """Return the names of the network's inputs; without `embedding`, only those that need no embedding network."""
     return tuple(name for name in architecture.inputs if embedding or not inputs.INPUTS[name].stored)
 
 
 def _widths(names: Sequence[str], outputs: inputs.Outputs | None) -> tuple[int, int]:
-    """How many channels come in with L, and how many numbers at the fusion."""
+    """Return the number of channels that enter the encoder, and of numbers that join in the fusion."""
     shapes = inputs.shapes(names, outputs).values()
-    of_pictures, of_vectors = (sum(shape[-1] or 0 for shape in shapes if len(shape) == rank) for rank in (3, 1))
-    return of_pictures, of_vectors
+    pictures, vectors = (sum(shape[-1] or 0 for shape in shapes if len(shape) == rank) for rank in (3, 1))
+    return pictures, vectors
+
+
+def _convolutions(layers: Iterable[Layer], channels: int, side: float = 1.0) -> Iterator[tuple[Layer, int, float]]:
+    """Yield each convolution with the number of its input channels and the side of its output."""
+    for layer in layers:
+        if not layer.filters:
+            side *= 2
+            continue
+        side /= layer.stride
+        yield layer, channels, side
+        channels = layer.filters
 
 
 def parameters(name: str, architecture: Architecture, *, embedding: bool, outputs: inputs.Outputs | None = None) -> int:
-    """How many weights `pipeline.networks.builder.build` gives the network: those of kernels and biases.
+    """Count the weights, kernels and biases, of the network that `builder.build` makes.
 
     Args:
-        name: for messages.
-        architecture: its layers.
-        embedding: whether it takes one.
+        name: of the architecture, for error messages.
+        architecture: the layers.
+        embedding: whether it takes the embedding network's outputs.
         outputs: of the embedding network; None: as the inputs are registered.
 
     Raises:
-        InputError: see `parts`.
+        InputError: see `parse`.
     """
-    encoder, fusion, decoder = parts(name, architecture)
+    encoder, fusion, decoder = parse(name, architecture)
     channels, vectors = _widths(input_names(architecture, embedding=embedding), outputs)
-    total = fusion[0].filters * vectors
-    for layer in [*encoder, *fusion, *decoder]:
-        if layer.filters:
-            total += layer.filters * (layer.kernel**2 * channels + 1)
-            channels = layer.filters
-    return total
+    convolutions = _convolutions(chain(encoder, fusion, decoder), channels)
+    return fusion[0].filters * vectors + sum(
+        layer.filters * (layer.kernel**2 * channels + 1) for layer, channels, _ in convolutions
+    )
 
 
 def forward_flops(
@@ -145,16 +156,11 @@ def forward_flops(
     architectures: Mapping[str, Architecture] | None = None,
     outputs: inputs.Outputs | None = None,
 ) -> float:
-    """Floating-point operations (two per multiply-add) of one image of size x size pixels, forward."""
+    """Count the floating-point operations of the forward pass, two per multiply-add, for one image of size x size."""
     architecture = resolve(name, architectures)
-    encoder, fusion, decoder = parts(name, architecture)
+    encoder, fusion, decoder = parse(name, architecture)
     channels, vectors = _widths(architecture.inputs, outputs)
-    side, total = float(size), 2.0 * vectors * fusion[0].filters
-    for layer in [*encoder, *fusion, *decoder]:
-        if not layer.filters:
-            side *= 2
-            continue
-        side /= layer.stride
-        total += 2 * side * side * layer.kernel**2 * channels * layer.filters
-        channels = layer.filters
-    return total
+    convolutions = _convolutions(chain(encoder, fusion, decoder), channels, size)
+    return 2.0 * vectors * fusion[0].filters + sum(
+        2 * side * side * layer.kernel**2 * channels * layer.filters for layer, channels, side in convolutions
+    )

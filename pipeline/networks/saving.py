@@ -1,4 +1,4 @@
-"""Saved models whose bytes depend on the model alone."""
+"""Saving networks as files whose bytes depend only on the network, and loading nothing else."""
 
 import io
 import json
@@ -15,7 +15,8 @@ from pipeline.networks import builder, heads  # `builder` registers the layers t
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
 LARGEST_CONFIG = 2**24  # bytes
-# What networks are made of but for decodings of heads. Nothing else is loaded: what Keras can name, it may run.
+# Module and class of all parts of networks, apart from heads' decodings. Nothing else is loaded, because loading other
+# objects that Keras can name may run code.
 PARTS = {
     (None, "__keras_tensor__"),
     ("keras", "DTypePolicy"),
@@ -30,15 +31,15 @@ PARTS = {
     ("keras.src.models.functional", "Functional"),
     ("pipeline.networks.layers", "Fusion"),
     ("pipeline.networks.layers", "UpsamplingConvolution"),
-    ("pipeline.architectures", "Fusion"),  # as versions before 0.2 name them
+    ("pipeline.architectures", "Fusion"),  # the name in versions before 0.2
     ("pipeline.architectures", "UpsamplingConvolution"),
 }
 
 
 class _Memory(io.BytesIO):
-    """A file in memory by the name of one on disk, which Keras goes by.
+    """A file in memory with the name of one on disk, from which Keras takes the format.
 
-    HDF5 ends the process, or never ends it, where a disk fills up while it writes.
+    If the disk fills up while HDF5 itself writes to it, the process crashes or hangs.
     """
 
     def __init__(self, name: str) -> None:
@@ -50,7 +51,7 @@ class _Memory(io.BytesIO):
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
-    """Write the weights as ``.weights.h5``, whole or not at all."""
+    """Write the weights as ``.weights.h5``, completely or not at all."""
     content = _Memory(path.name)
     model.save_weights(content)
     with files.written_whole(path) as temporary:
@@ -58,7 +59,7 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Write ``.keras`` without what differs between equal models: date, zip times and memory addresses."""
+    """Write a ``.keras`` file without the dates and memory addresses that differ between equal models."""
     saved = _Memory(path.name)
     model.save(saved)
     with zipfile.ZipFile(saved) as archive:
@@ -81,26 +82,26 @@ def _without_identity(value: Any) -> Any:
 
 
 def _parts(value: Any) -> set[tuple[Any, Any]]:
-    """Module and class of everything that a saved model would have made."""
+    """Return module and class of every object that loading this configuration would create."""
     if isinstance(value, list):
         return set().union(*map(_parts, value))
     if not isinstance(value, dict):
         return set()
-    own = {(value.get("module"), value["class_name"])} if "class_name" in value else set()
-    return own.union(*map(_parts, value.values()))
+    named = {(value.get("module"), value["class_name"])} if "class_name" in value else set()
+    return named.union(*map(_parts, value.values()))
 
 
 def _allowed() -> set[tuple[Any, Any]]:
-    """`PARTS`, and all that the decodings of registered heads are made of."""
+    """Return `PARTS` and the parts of all registered heads' decodings."""
     decodings = [layer for head in heads.HEADS.values() for layer in builder.decoding(head)]
     return PARTS | _parts([keras.saving.serialize_keras_object(layer) for layer in decodings])
 
 
 def load(path: Path) -> keras.Model:
-    """Load a model that `save` wrote.
+    """Load a network that `save` wrote.
 
     Raises:
-        InputError: it is damaged, or holds anything that networks are not made of.
+        InputError: the file is damaged, or contains anything that is not part of a network.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -112,6 +113,6 @@ def load(path: Path) -> keras.Model:
                 raise ValueError(", ".join(f"{module}.{name}" for module, name in sorted(other, key=str)))
     except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path}: expected a network as DeepColor saves it, received {error}; use a model.keras of your own runs"
+            f"{path}: expected a network that DeepColor saved, received {error}; use a model.keras of your own runs"
         ) from None
     return keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -1,4 +1,4 @@
-"""The networks: counts, the fusion layer, dtypes, penalties, seeds, and architectures of one's own."""
+"""Building networks: parameter counts, the fusion layer, dtypes, penalties, seeds, and custom architectures."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,12 @@ def inputs(n=2, height=16, width=24, seed=0):
     return [rng.integers(0, 256, (n, height, width, 1), dtype=np.uint8), embedding]
 
 
-def output(model, given):
-    return np.asarray(model(given, training=False))
+def output(model, arrays):
+    return np.asarray(model(arrays, training=False))
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_parameters_are_as_many_as_in_the_paper(build, name):
+def test_the_parameter_counts_are_the_papers(build, name):
     model = build(name)
     assert model.count_params() == sum(int(np.prod(v.shape)) for v in model.trainable_variables) == PARAMETERS[name]
     assert [tensor.shape for tensor in model.inputs] == [(None, None, None, 1), (None, 1000)]
@@ -44,7 +44,7 @@ def test_parameters_are_counted_without_building_the_network(build, name, embedd
     assert counted == build(name, embedding=embedding, architectures=MINE).count_params()
 
 
-def test_the_tables_are_those_of_the_paper(build):
+def test_the_layers_are_those_of_the_papers_tables(build):
     assert set(ARCHITECTURES) == set(PARAMETERS)
     layers = [
         (layer.filters, layer.kernel_size[0], layer.strides[0])
@@ -89,28 +89,28 @@ def test_the_fusion_equals_the_literal_concatenation(keras):
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
-def test_an_upsampling_and_the_convolution_after_it_are_as_one(keras, size):
+def test_an_upsampling_convolution_equals_both_layers(keras, size):
     from pipeline.networks.layers import UpsamplingConvolution
 
     rng = np.random.default_rng(size)
-    given, wanted = (rng.normal(size=(2, *shape)).astype(np.float32) for shape in ((4, 6, 5), (8, 12, 7)))
+    features, target = (rng.normal(size=(2, *shape)).astype(np.float32) for shape in ((4, 6, 5), (8, 12, 7)))
     one = UpsamplingConvolution(7, size, padding="same", activation="relu")
     layers = [keras.layers.UpSampling2D(2), keras.layers.Conv2D(7, size, padding="same", activation="relu")]
     both = keras.Sequential(layers)
-    assert one(given).shape == both(given).shape == one.compute_output_shape(given.shape) == wanted.shape
+    assert one(features).shape == both(features).shape == one.compute_output_shape(features.shape) == target.shape
     both.set_weights([rng.normal(size=weight.shape) for weight in one.get_weights()])
     one.set_weights(both.get_weights())
-    expected = np.asarray(both(given))
-    np.testing.assert_allclose(np.asarray(one(given)), expected, rtol=1e-5, atol=1e-5)
+    expected = np.asarray(both(features))
+    np.testing.assert_allclose(np.asarray(one(features)), expected, rtol=1e-5, atol=1e-5)
     assert 0.3 < (expected > 0).mean() < 0.7
     for model in (keras.Sequential([one]), both):
         model.compile(keras.optimizers.SGD(1.0), "mse")
-        model.train_on_batch(given, wanted)
+        model.train_on_batch(features, target)
     for trained, other in zip(one.get_weights(), both.get_weights(), strict=True):
         np.testing.assert_allclose(trained, other, rtol=1e-5, atol=1e-5)
 
 
-def test_every_upsampling_is_one_with_the_convolution_after_it_if_there_is_one_of_odd_size(build):
+def test_an_upsampling_is_merged_with_a_following_convolution_of_odd_size(build):
     def kinds(decoder):
         made = build("mine", architectures={"mine": Architecture(encoder="4/2 4/2", fusion="1x1:4", decoder=decoder)})
         return [(layer.name, type(layer).__name__) for layer in made.layers[5:]]
@@ -121,7 +121,7 @@ def test_every_upsampling_is_one_with_the_convolution_after_it_if_there_is_one_o
     assert kinds("^ 2x2:4 ^ 2") == [("decoder_1_upsampling", upsampling), ("decoder_2", convolution), ("ab", joined)]
 
 
-def test_the_fusions_kernel_is_drawn_as_one(build):
+def test_the_fusion_draws_a_single_kernel(build):
     kernel = np.asarray(build("arch3", seed=3).get_layer("fusion_1").kernel)
     limit = np.sqrt(6 / (1064 + 64))
     assert 0.99 * limit < np.abs(kernel[:, :, :64]).max() <= limit
@@ -129,13 +129,12 @@ def test_the_fusions_kernel_is_drawn_as_one(build):
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (24, 40), (64, 16)])
-def test_any_size_divisible_by_eight_is_answered(build, height, width):
-    given = inputs(2, height, width)
-    got = output(build("arch3"), given)
+def test_any_size_divisible_by_eight_works(build, height, width):
+    got = output(build("arch3"), inputs(2, height, width))
     assert (got.shape, got.dtype) == ((2, height, width, 2), np.float32)
 
 
-def test_bytes_and_floats_of_the_same_lightness_give_the_same(build):
+def test_lightness_may_be_bytes_or_floats(build):
     model = build("arch3", start_at=(128.0, 130.0))
     lightness, embedding = inputs()
     whole = output(model, [lightness, embedding])
@@ -151,7 +150,7 @@ def test_both_inputs_matter(build):
     assert np.abs(first - output(model, [lightness, -embedding])).max() > 0.01
 
 
-def test_under_mixed_precision_the_answer_is_float32_and_fine_grained(build, keras):
+def test_under_mixed_precision_the_prediction_is_float32_with_fine_steps(build, keras):
     exact = output(build("arch3", start_at=(128.0, 128.0)), inputs())
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = build("arch3", start_at=(128.0, 128.0))
@@ -159,31 +158,24 @@ def test_under_mixed_precision_the_answer_is_float32_and_fine_grained(build, ker
     assert got.dtype == np.float32
     assert model.get_layer("encoder_1").compute_dtype == model.get_layer("fusion_1").compute_dtype == "bfloat16"
     assert model.get_layer("ab").compute_dtype == "float32"
-    # In bfloat16, values near 128 are whole or half numbers: a handful. The last upsampling repeats each 4 times.
+    # In bfloat16, few different values exist near 128. The last upsampling repeats each value 4 times.
     assert len(np.unique(got)) > 0.9 * got.size / 4
     assert 0 < np.abs(got - exact).max() < 0.1 * np.abs(exact - 128).max()
 
 
 @pytest.mark.parametrize(("name", "convolutions"), [("base", 15), ("arch3", 11)])
-def test_every_kernel_but_the_encoders_last_is_penalised(build, name, convolutions):
+def test_all_kernels_except_the_encoders_last_are_penalised(build, name, convolutions):
     model = build(name, l2=0.01)
     kernels = {layer.name: layer.kernel for layer in model.layers if hasattr(layer, "kernel")}
     assert len(kernels) == convolutions
-    free = [label for label in kernels if label == max((k for k in kernels if k.startswith("encoder")), key=len_and)]
-    assert len(free) == 1
+    free = max((label for label in kernels if label.startswith("encoder")), key=lambda label: (len(label), label))
     assert len(model.losses) == convolutions - 1
-    expected = 0.01 * sum(
-        np.square(np.asarray(k, np.float64)).sum() for label, k in kernels.items() if label != free[0]
-    )
+    expected = 0.01 * sum(np.square(np.asarray(k, np.float64)).sum() for label, k in kernels.items() if label != free)
     assert sum(map(float, model.losses)) == pytest.approx(expected, rel=1e-5)
     assert build(name, l2=0.0).losses == []
 
 
-def len_and(label):
-    return len(label), label
-
-
-def test_biases_start_at_zero_and_the_last_where_it_is_told(build):
+def test_biases_start_at_zero_except_the_last(build):
     model = build("arch3", start_at=(131.25, 140.5))
     biases = {layer.name: np.asarray(layer.bias) for layer in model.layers if hasattr(layer, "bias")}
     np.testing.assert_array_equal(biases.pop("ab"), [131.25, 140.5])
@@ -199,7 +191,7 @@ def test_the_seed_decides_every_weight(build):
     assert not np.array_equal(first[0][..., :32], first[0][..., 32:])
 
 
-def test_an_architecture_of_ones_own_is_built_as_it_is_written(build):
+def test_a_custom_architecture_is_built_as_written(build):
     model = build("mine", architectures=MINE)
     assert model.name == "mine"
     assert output(model, inputs(1, 6, 10)).shape == (1, 6, 10, 2)
@@ -211,31 +203,29 @@ def test_an_architecture_of_ones_own_is_built_as_it_is_written(build):
 @pytest.mark.parametrize(
     ("encoder", "fusion", "decoder", "expected"),
     [
-        ("64/3", "1x1:4", "2", "encoder: expected layers like 64, 128/2, 1x1:256 or ^, received '64/3'"),
-        ("64 3x5:2", "1x1:4", "2", "received '3x5:2'"),
-        ("0", "1x1:4", "2", "received '0'"),
-        ("", "1x1:4", "2", "encoder: expected convolutions only, received ''"),
-        ("64 ^", "1x1:4", "2", "encoder: expected convolutions only, received '64 ^'"),
-        ("64", "3x3:4", "2", "fusion: expected stride-1 convolutions, the first 1x1, received '3x3:4'"),
-        ("64", "1x1:4 8/2", "2", "fusion: expected stride-1"),
-        ("64", "", "2", "fusion: expected stride-1"),
-        ("64/2", "1x1:4", "^ 8", "decoder: expected stride 1 and 2 filters in the end, received '^ 8'"),
-        ("64/2", "1x1:4", "^ 8/2 ^ 2", "decoder: expected stride 1"),
-        ("64/2", "1x1:4", "^", "decoder: expected stride 1 and 2 filters"),
-        ("64/2 64/2", "1x1:4", "^ 2", "divides the size by 4, the decoder multiplies it by 2; make them equal"),
-        ("4/2 4/2 4/2 4/2", "1x1:4", "^ ^ ^ ^ 2", "divides the size by 16; expected at most 8"),
+        ("64/3", "1x1:4", "2", "encoder: expected .*'64/3'"),
+        ("64 3x5:2", "1x1:4", "2", "encoder: expected .*'3x5:2'"),
+        ("0", "1x1:4", "2", "encoder: expected .*'0'"),
+        ("", "1x1:4", "2", "encoder: expected .*''"),
+        ("64 ^", "1x1:4", "2", r"encoder: expected .*'64 \^'"),
+        ("64", "3x3:4", "2", "fusion: expected .*'3x3:4'"),
+        ("64", "1x1:4 8/2", "2", "fusion: expected .*'1x1:4 8/2'"),
+        ("64", "", "2", "fusion: expected .*''"),
+        ("64/2", "1x1:4", "^ 8", r"decoder: expected .* 2 filters .*'\^ 8'"),
+        ("64/2", "1x1:4", "^ 8/2 ^ 2", r"decoder: expected .*'\^ 8/2 \^ 2'"),
+        ("64/2", "1x1:4", "^", r"decoder: expected .* 2 filters .*'\^'"),
+        ("64/2 64/2", "1x1:4", "^ 2", "encoder .*by 4, .*decoder .*by 2"),
+        ("4/2 4/2 4/2 4/2", "1x1:4", "^ ^ ^ ^ 2", "encoder .*by 16; expected at most 8"),
     ],
 )
 def test_layers_that_do_not_fit_are_refused(build, encoder, fusion, decoder, expected):
     more = {"mine": Architecture(encoder=encoder, fusion=fusion, decoder=decoder)}
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=f"^architecture mine.*{expected}"):
         build("mine", architectures=more)
-    assert str(caught.value).startswith("architecture mine")
-    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "more"), [("arch3", None), ("mine", MINE)])
-def test_without_the_embedding_the_network_is_the_same_but_for_its_share_of_one_kernel(build, name, more):
+def test_without_the_embedding_only_the_fusions_kernel_differs(build, name, more):
     whole, without = build(name, seed=5, architectures=more), build(name, seed=5, embedding=False, architectures=more)
     assert [tensor.name for tensor in without.inputs] == ["L"]
     filters = whole.get_layer("fusion_1").filters
@@ -247,7 +237,7 @@ def test_without_the_embedding_the_network_is_the_same_but_for_its_share_of_one_
         assert (tuple(one.shape) == tuple(two.shape)) == same
         if same:
             np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
-    # With the image's share of the kernel, and embeddings of zeros, it gives the same answer.
+    # With the encoder's part of that kernel, it predicts the same as with embeddings of zeros.
     fusion, kernel = without.get_layer("fusion_1"), np.asarray(whole.get_layer("fusion_1").kernel)
     fusion.kernel.assign(kernel[:, :, :-1000])
     lightness, embedding = inputs()
@@ -256,22 +246,22 @@ def test_without_the_embedding_the_network_is_the_same_but_for_its_share_of_one_
     assert np.abs(output(whole, [lightness, embedding]) - expected).max() > 1e-3
 
 
-def test_an_embedding_has_the_length_that_its_network_gives(build):
+def test_the_embeddings_length_comes_from_its_network(build):
     model = build("mine", architectures=MINE, outputs={"embedding": (7,)})
     assert [tensor.shape for tensor in model.inputs] == [(None, None, None, 1), (None, 7)]
     assert parameters("mine", MINE["mine"], embedding=True, outputs={"embedding": (7,)}) == model.count_params()
 
 
 def test_unknown_and_taken_names_are_refused():
-    with pytest.raises(InputError, match=r"'arch9': expected one of base, arch1, arch2, arch3, mine; add yours"):
+    with pytest.raises(InputError, match=r"'arch9'.* base, arch1, arch2, arch3, mine\b"):
         resolve("arch9", MINE)
-    with pytest.raises(InputError, match=r"architectures\.arch1: this name is the paper's; give yours another"):
+    with pytest.raises(InputError, match=r"architectures\.arch1\b"):
         resolve("base", {"arch1": MINE["mine"]})
     assert resolve("mine", MINE) == MINE["mine"]
 
 
-def test_work_is_counted_as_it_was_measured():
-    # 44 GFLOP a training image of base, a third of it forward (notes of the field measurements).
+def test_operations_are_counted_as_measured():
+    # Training base was measured to need 44 GFLOP per image, a third of them forward.
     assert forward_flops("base", 224) == pytest.approx(44e9 / 3, rel=0.02)
     assert forward_flops("dot", 8, DOT) == 2 * (
         16 * 9 * 4 + 4 * 9 * 16 + 1 * 9 * 16 + 4 * 4 + 1000 * 4 + 9 * 16 + 4 * 9 * 16 + 16 * 9 * 8

@@ -1,4 +1,4 @@
-"""Heads: the paper's is Keras' own mean squared error; others are trained on what they predict and answer ab."""
+"""Heads: the paper's uses Keras' mean squared error; others train on their prediction and are decoded to ab."""
 
 from unittest import mock
 
@@ -40,43 +40,42 @@ def more(head, decoder="4 2 ^"):
     return {"mine": Architecture(**LAYERS, decoder=decoder, head=head)}
 
 
-def given(n=3, seed=0):
+def examples(n=3, seed=0):
     rng = np.random.default_rng(seed)
     lightness = rng.integers(0, 256, (n, 8, 8), dtype=np.uint8)
-    return ImageBatch(lightness, {"embedding": rng.normal(size=(n, 1000)).astype(np.float32)}), rng.uniform(
-        0, 255, (n, 8, 8, 2)
-    ).astype(np.uint8)
+    embedding = rng.normal(size=(n, 1000)).astype(np.float32)
+    ab = rng.uniform(0, 255, (n, 8, 8, 2)).astype(np.uint8)
+    return ImageBatch(lightness, {"embedding": embedding}), ab
 
 
-def test_a_head_trains_on_its_own_loss_and_is_measured_by_its_ab(keras):
+def test_a_head_trains_on_its_own_loss_and_is_measured_on_ab(keras):
     from pipeline.networks import builder
     from pipeline.networks.inputs import arrays, names_of
 
     model = builder.build("mine", l2=0.0, seed=1, start_at=(140.0, 120.0), architectures=more("scaled"))
-    batch, ab = given()
+    batch, ab = examples()
     raw = predict(model, batch)
     assert 0.1 < np.abs(raw).max() <= 1 and np.tanh(model.get_layer("raw").bias) == pytest.approx([0.12, -0.08])
-    decoded = builder.answering(model, HEADS["scaled"])
-    answer = predict(decoded, batch)
-    np.testing.assert_allclose(answer, 128 + 100 * raw, rtol=1e-6)
+    decoded = builder.with_decoding(model, HEADS["scaled"])
+    predicted = predict(decoded, batch)
+    np.testing.assert_allclose(predicted, 128 + 100 * raw, rtol=1e-6)
     builder.compile_to_train(model, HEADS["scaled"], 1e-3)
     logs = model.test_on_batch(arrays(names_of(model), batch), ab, return_dict=True)
     assert logs["loss"] == pytest.approx(np.abs((ab - 128.0) / 100 - raw).mean(), rel=1e-5)
-    assert logs["mse"] == pytest.approx(np.square(answer - ab.astype(float)).mean(), rel=1e-5)
-    assert logs["accuracy"] == pytest.approx((answer.argmax(-1) == ab.argmax(-1)).mean(), abs=1e-6)
+    assert logs["mse"] == pytest.approx(np.square(predicted - ab.astype(float)).mean(), rel=1e-5)
+    assert logs["accuracy"] == pytest.approx((predicted.argmax(-1) == ab.argmax(-1)).mean(), abs=1e-6)
     model.reset_metrics()
-    assert model.evaluate(arrays(names_of(model), batch), ab, return_dict=True, verbose=0)["mse"] == pytest.approx(
-        logs["mse"], rel=1e-5
-    )
+    again = model.evaluate(arrays(names_of(model), batch), ab, return_dict=True, verbose=0)
+    assert again["mse"] == pytest.approx(logs["mse"], rel=1e-5)
 
 
-def test_a_trained_network_answers_ab_and_is_saved_with_its_decoding(keras, tmp_path, monkeypatch):
+def test_a_trained_network_is_saved_with_its_decoding(keras, tmp_path, monkeypatch):
     from pipeline.networks import builder, saving
 
     model = builder.build("mine", l2=0.01, seed=1, start_at=(140.0, 120.0), architectures=more("scaled"))
     saving.save_weights(model, tmp_path / "mine.weights.h5")
     decoded = builder.trained(Run.parse("mine_lr1e-3"), tmp_path / "mine.weights.h5", architectures=more("scaled"))
-    batch, _ = given()
+    batch, _ = examples()
     np.testing.assert_allclose(predict(decoded, batch), 128 + 100 * predict(model, batch), rtol=1e-6)
     assert sum(map(float, decoded.losses)) == pytest.approx(sum(map(float, model.losses)))
     saving.save(decoded, tmp_path / "model.keras")
@@ -86,21 +85,21 @@ def test_a_trained_network_answers_ab_and_is_saved_with_its_decoding(keras, tmp_
         saving.load(tmp_path / "model.keras")
 
 
-def test_under_mixed_precision_the_decoding_is_in_float32(keras):
+def test_under_mixed_precision_the_decoding_computes_in_float32(keras):
     from pipeline.networks import builder
 
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = builder.build("mine", start_at=(140.0, 120.0), architectures=more("scaled"))
-    decoded = builder.answering(model, HEADS["scaled"])
+    decoded = builder.with_decoding(model, HEADS["scaled"])
     assert decoded.get_layer("scaled").compute_dtype == model.get_layer("raw").compute_dtype == "float32"
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
-def test_the_papers_head_leaves_the_network_as_it_is(keras):
+def test_the_papers_head_adds_no_layers(keras):
     from pipeline.networks import builder
 
     model = builder.build("mine", architectures=more("regression"))
-    assert builder.answering(model, HEADS["regression"]) is model
+    assert builder.with_decoding(model, HEADS["regression"]) is model
     builder.compile_to_train(model, HEADS["regression"], 1e-3)
     assert [len(metric.variables) for metric in model.metrics] == [2, 4]  # no layers, whose names would be counted
 
@@ -124,12 +123,12 @@ def deeper():
         ("scaled", "^ 4 2", False), ("bilinear", "4 2 ^", False), ("deeper", "4 2 ^", False),
     ],
 )  # fmt: skip
-def test_it_is_known_whether_a_value_stands_for_two_by_two_pixels(keras, head, decoder, expected):
+def test_repeated_predictions_are_recognised(keras, head, decoder, expected):
     from pipeline.networks import builder
 
     heads.register(Head("bilinear", 2, "relu", "mse", bilinear))
     heads.register(Head("deeper", 2, "relu", "mse", deeper))
-    model = builder.answering(builder.build("mine", architectures=more(head, decoder)), HEADS[head])
+    model = builder.with_decoding(builder.build("mine", architectures=more(head, decoder)), HEADS[head])
     assert builder.repeats(model) is expected
 
 
@@ -141,6 +140,6 @@ def test_the_decoder_ends_with_the_filters_of_its_head():
             resolve("mine", more(head, decoder))
 
 
-def test_written_settings_name_a_head_that_is_not_the_papers():
+def test_settings_record_a_head_other_than_the_papers():
     assert "head" not in more("regression")["mine"].model_dump()
     assert more("scaled")["mine"].model_dump()["head"] == "scaled"

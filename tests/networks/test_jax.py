@@ -1,6 +1,6 @@
-"""Keras on JAX trains and embeds as on TensorFlow, within the tolerances stated here; and the GPU's benchmark runs.
+"""Keras trains and embeds on JAX as on TensorFlow, within the tolerances stated here, and the GPU benchmark runs.
 
-Both start from equal weights: what `keras.initializers` draw from one seed differs between the backends.
+Both backends start from equal weights, because `keras.initializers` draw differently from one seed on each.
 """
 
 import json
@@ -58,7 +58,7 @@ for call in sys.argv[3:]:
     else:
         assert not stop
 """
-# Examples on the device, two steps of two examples to a call: as if the processor were a GPU.
+# As on a GPU: examples on the device, and calls of two steps with two examples each.
 RESIDENT = f"""
 from pipeline.networks import backend
 from pipeline.training import on_device
@@ -67,7 +67,7 @@ backend.device_room = lambda: 2**40
 on_device.IMAGES_PER_CALL = 4
 {TRAIN}
 """
-FIVE_STEPS = "dot_lr1e-3_l2-1e-3_bs2"  # an epoch of 9 images, the last one a batch of its own; 3 to validate
+FIVE_STEPS = "dot_lr1e-3_l2-1e-3_bs2"  # 9 training images, the last one alone in its batch; 3 to validate
 EMBED = """
 import sys
 from pathlib import Path
@@ -89,7 +89,7 @@ import runpy
 import sys
 
 for absent in ("tensorflow", "zarr", "dask"):
-    sys.modules[absent] = None  # to import it fails
+    sys.modules[absent] = None  # makes its import fail
 runpy.run_module("benchmarks.gpu", run_name="__main__")
 """
 
@@ -105,18 +105,18 @@ def arrays(path, prefix=""):
 
 
 def apart(one, two):
-    """The Euclidean distance of two arrays, relative to the second one's length."""
+    """The Euclidean distance between two arrays, relative to the norm of the second."""
     return np.linalg.norm(one - two) / np.linalg.norm(two)
 
 
 def updates(run):
-    """What training added to each kernel and bias."""
+    """The change of each kernel and bias in training."""
     return [b - a for a, b in zip(arrays(run / "start.npz"), arrays(run / "checkpoint.npz", "model/"), strict=True)]
 
 
 def gradients(run):
-    """Adam's first moments: of a single step, a tenth of the gradient."""
-    _, _, *moments = arrays(run / "checkpoint.npz", "optimizer/")  # steps and learning rate, then two for each array
+    """Adam's first moments; after a single step, a tenth of the gradient."""
+    _, _, *moments = arrays(run / "checkpoint.npz", "optimizer/")  # steps and learning rate, then two per variable
     return moments[::2]
 
 
@@ -131,31 +131,31 @@ def assert_same_history(found, expected, tolerance):
         assert one == pytest.approx(two, rel=tolerance)
 
 
-def test_jax_trains_like_tensorflow_a_step_or_many_to_a_call(prepared, tmp_path):
+def test_jax_trains_like_tensorflow_with_one_or_more_steps_per_call(prepared, tmp_path):
     run_on("tensorflow", TRAIN, prepared.folder, tmp_path, f"expected {FIVE_STEPS} 2")
     for place, worker, at_once in (("steps", TRAIN, 1), ("calls", RESIDENT, 2)):
         run_on("jax", worker, prepared.folder, tmp_path, f"{place} {FIVE_STEPS} 2")
-        told = json.loads((tmp_path / place / "training.json").read_text())
-        assert (told["backend"]["keras"], told["steps_per_call"]) == ("jax", at_once)
+        summary = json.loads((tmp_path / place / "training.json").read_text())
+        assert (summary["backend"]["keras"], summary["steps_per_call"]) == ("jax", at_once)
         assert_alike(updates(tmp_path / place), updates(tmp_path / "expected"), 1e-5)
         assert_same_history(tmp_path / place, tmp_path / "expected", 1e-6)
 
 
 @pytest.mark.long
-def test_a_run_goes_on_to_the_same_bits_on_jax_after_any_call(prepared, tmp_path):
+def test_a_run_resumes_to_the_same_bits_on_jax_after_any_call(prepared, tmp_path):
     parts = [f"parts {FIVE_STEPS} 2 {steps}" for steps in (1, 2, 1, 2)]
     run_on("jax", RESIDENT, prepared.folder, tmp_path, f"whole {FIVE_STEPS} 2", *parts, f"parts {FIVE_STEPS} 2")
     assert_same(tmp_path / "parts", tmp_path / "whole")
 
 
 @pytest.mark.long
-def test_a_run_goes_on_to_the_same_bits_on_jax(prepared, tmp_path):
+def test_a_run_resumes_to_the_same_bits_on_jax(prepared, tmp_path):
     run_on("jax", TRAIN, prepared.folder, tmp_path, f"whole {DOT_RUN} 2", f"parts {DOT_RUN} 1", f"parts {DOT_RUN} 2")
     assert_same(tmp_path / "parts", tmp_path / "whole")
 
 
-# Rounding decides on which side of zero a ReLU is: of base, both backends' gradients are up to 1.5e-3 from float64's.
-# Adam's first steps are the gradient's signs, which rounding decides where the gradient is nearly zero.
+# Rounding decides some signs before a ReLU: gradients of base differ by up to 1.5e-3 from float64's on both backends.
+# Adam's first steps follow the gradient's sign, which rounding decides where the gradient is nearly zero.
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "gradient", "update"), [("arch3", 1e-4, 0.01), ("base", 5e-3, 0.1)])
 def test_jax_trains_the_papers_networks_like_tensorflow(prepared, tmp_path, name, gradient, update):
@@ -171,7 +171,7 @@ def test_jax_trains_the_papers_networks_like_tensorflow(prepared, tmp_path, name
 @pytest.mark.long
 def test_jax_embeds_like_tensorflow(tmp_path):
     np.save(tmp_path / "lightness.npy", photographs(4)[0])
-    for keras_backend in BACKENDS:  # the first one makes the random network's file, the other one reads it
+    for keras_backend in BACKENDS:  # the first backend writes the random network's file, the second reads it
         run_on(keras_backend, EMBED, tmp_path, tmp_path / keras_backend)
     expected, found = (np.load(tmp_path / f"{keras_backend}.npy") for keras_backend in BACKENDS)
     assert expected.std(axis=0).mean() > 0.05

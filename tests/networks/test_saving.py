@@ -1,4 +1,4 @@
-"""Saved models: they answer the same, and their bytes depend on the model alone."""
+"""Saved networks predict the same, and their bytes depend only on the network."""
 
 import json
 import zipfile
@@ -29,18 +29,18 @@ def model(keras):
     return builder.build("arch3", seed=4, start_at=(130.0, 140.0))
 
 
-def answer(model, size=16):
+def predict(model, size=16):
     rng = np.random.default_rng(0)
     lightness = rng.integers(0, 256, (2, size, size, 1), dtype=np.uint8)
     return np.asarray(model.predict_on_batch([lightness, rng.normal(size=(2, 1000)).astype(np.float32)]))
 
 
-def test_a_loaded_model_answers_to_the_bit_as_the_saved_one(model, tmp_path):
+def test_a_loaded_network_predicts_the_same_bits(model, tmp_path):
     from pipeline.networks import saving
 
     saving.save(model, tmp_path / "model.keras")
     loaded = saving.load(tmp_path / "model.keras")
-    np.testing.assert_array_equal(answer(loaded), answer(model))
+    np.testing.assert_array_equal(predict(loaded), predict(model))
     assert loaded.count_params() == 249_170
     assert sum(map(float, loaded.losses)) == pytest.approx(sum(map(float, model.losses)))
 
@@ -54,7 +54,7 @@ def test_another_process_loads_the_file_and_saves_the_same_bytes(model, tmp_path
     assert (tmp_path / "there.keras").read_bytes() == (tmp_path / "here.keras").read_bytes()
 
 
-def test_the_file_says_neither_when_nor_where_it_was_made(model, tmp_path):
+def test_the_file_contains_no_dates_and_no_memory_addresses(model, tmp_path):
     from pipeline.networks import saving
 
     saving.save(model, tmp_path / "model.keras")
@@ -75,17 +75,17 @@ def test_other_weights_are_other_bytes(model, tmp_path):
     assert (tmp_path / "one.keras").read_bytes() != (tmp_path / "two.keras").read_bytes()
 
 
-def test_mixed_precision_and_own_architectures_survive(keras, tmp_path):
+def test_mixed_precision_and_custom_architectures_survive(keras, tmp_path):
     from pipeline.networks import builder, saving
 
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = builder.build("dot", architectures=DOT, start_at=(128.0, 128.0))
     saving.save(model, tmp_path / "model.keras")
-    expected = answer(model)
+    expected = predict(model)
     keras.config.set_dtype_policy("float32")
     loaded = saving.load(tmp_path / "model.keras")
     assert loaded.get_layer("fusion_1").compute_dtype == "bfloat16"
-    np.testing.assert_array_equal(answer(loaded), expected)
+    np.testing.assert_array_equal(predict(loaded), expected)
 
 
 def changed(path, change):
@@ -109,11 +109,11 @@ def test_a_model_saved_before_the_modules_moved_is_loaded(model, tmp_path):
     before = path.read_bytes()
     changed(path, renamed(b'"module": "pipeline.networks.layers"', b'"module": "pipeline.architectures"'))
     assert path.read_bytes() != before and b"pipeline.networks" not in path.read_bytes()
-    np.testing.assert_array_equal(answer(saving.load(path)), answer(model))
+    np.testing.assert_array_equal(predict(saving.load(path)), predict(model))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (renamed(b'"class_name": "Conv2D"', b'"class_name": "Lambda"'), "keras.layers.Lambda"),
         (renamed(b'"module": "keras.layers"', b'"module": "os"'), "os.Conv2D"),
@@ -128,7 +128,7 @@ def test_a_model_saved_before_the_modules_moved_is_loaded(model, tmp_path):
         (lambda members: {**members, "config.json": b" " * (2**24 + 1)}, "a config.json of 16777217 bytes"),
     ],
 )
-def test_a_model_that_names_anything_else_is_not_loaded(model, tmp_path, change, told):
+def test_a_file_with_anything_else_is_not_loaded(model, tmp_path, change, reason):
     from pipeline.networks import saving
 
     path = tmp_path / "model.keras"
@@ -136,13 +136,13 @@ def test_a_model_that_names_anything_else_is_not_loaded(model, tmp_path, change,
     changed(path, change)
     with pytest.raises(InputError) as caught:
         saving.load(path)
-    assert told in str(caught.value) and "expected a network as DeepColor saves it" in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: expected a network") and reason in str(caught.value)
 
 
-def test_what_is_no_archive_is_no_model(tmp_path):
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path):
     from pipeline.networks import saving
 
     for content in (b"", b"PK", b"x" * 1000):
         (tmp_path / "model.keras").write_bytes(content)
-        with pytest.raises(InputError, match=r"model\.keras: expected a network as DeepColor saves it"):
+        with pytest.raises(InputError, match=r"model\.keras: expected a network"):
             saving.load(tmp_path / "model.keras")
