@@ -1,6 +1,7 @@
 """Stage: colour photographs with a trained run."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -53,11 +54,7 @@ def command(
     from pipeline.colorize.membership import Membership
     from pipeline.colorize.report import REPORT
 
-    def load() -> Colorizer:
-        return Colorizer.load(
-            run, embedding_weights=embedding_weights, size=size, saturation=saturation, threads=threads
-        )
-
+    load = partial(Colorizer.load, run, embedding_weights, threads=threads, size=size, saturation=saturation)
     options = Options(compare, ab_only, overwrite, max_megapixels)
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:

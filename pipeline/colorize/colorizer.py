@@ -1,8 +1,9 @@
 """Colours for a photograph of any size from a trained run."""
 
+import contextlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.colorize.upsampling import Upsampling
 from pipeline.config.paths import ResultFiles
 from pipeline.core import files, plugins
 from pipeline.core.errors import InputError
+from pipeline.core.machine import Precision
 from pipeline.images import light, prepare
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE, NEUTRAL, UInt8
@@ -63,45 +65,30 @@ class Colorizer:
     def load(
         cls,
         run: str | Path,
-        *,
         embedding_weights: Path | None = None,
-        size: int = SIZE,
-        saturation: float = 1.0,
+        *,
         threads: int = 2,
+        **options: Any,
     ) -> "Colorizer":
         """Load the run in ``results/<run>/``, and start Keras with `threads` unless it is running.
 
         Args:
             run: the folder.
             embedding_weights: the embedding network's weights, if they are not where the run's configuration says.
-            size: see the class, as for the other arguments.
-            saturation: see the class.
             threads: see the class.
+            options: `size` and `saturation`, see the class.
 
         Raises:
             InputError: the folder is not a run's or is damaged, or the embedding network is not the run's own.
         """
-        from pipeline.networks import backend
-
         plugins.load()
         folder = Path(run)
-        paths = ResultFiles(folder)
         record = read_record(folder)
-        files.refuse_changed(paths.model)
-        precision = record["embedding"].get("precision", "float32")
-        if "keras" not in sys.modules:
-            backend.start(threads, precision)
-        from pipeline.embedding import of_run
-        from pipeline.networks import saving
-
-        try:
-            with backend.policy(precision):
-                network = saving.load(paths.model)
-                embed = of_run.load(folder, record, embedding_weights, stored(names_of(network)))
-        except KeyError as error:
-            raise InputError(f"{paths.record}: expected {error}, which is missing; evaluate the run again") from None
-        digest = files.digest_file(paths.model)
-        return cls(network, embed, run=record["run"], digest=digest, size=size, saturation=saturation, threads=threads)
+        with complete(folder):
+            precision = record["embedding"].get("precision", "float32")
+            network, embed = load_networks(folder, record, embedding_weights, threads, precision)
+            digest = files.digest_file(ResultFiles(folder).model)
+            return cls(network, embed, run=record["run"], digest=digest, threads=threads, **options)
 
     @property
     def identity(self) -> str:
@@ -166,6 +153,34 @@ class Colorizer:
         from pipeline.networks.builder import repeats
 
         return repeats(self.network)
+
+
+def load_networks(
+    run: Path, record: Mapping[str, Any], embedding_weights: Path | None, threads: int, precision: Precision
+) -> tuple[Any, Any]:
+    """Load a run's network, and its `EmbeddingNetwork` or None; start Keras unless it is running."""
+    from pipeline.networks import backend
+
+    model = ResultFiles(run).model
+    files.refuse_changed(model)
+    if "keras" not in sys.modules:
+        backend.start(threads, precision)
+    from pipeline.embedding import of_run
+    from pipeline.networks import saving
+
+    with backend.policy(precision):
+        network = saving.load(model)
+        return network, of_run.load(run, record, embedding_weights, stored(names_of(network)))
+
+
+@contextlib.contextmanager
+def complete(run: Path) -> Iterator[None]:
+    """Report a key that is missing in a run's record as an InputError."""
+    try:
+        yield
+    except KeyError as error:
+        path = ResultFiles(run).record
+        raise InputError(f"{path}: expected {error}, which is missing; evaluate the run again") from None
 
 
 def _check(photograph: Any) -> None:

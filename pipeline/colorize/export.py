@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.colorize.colorizer import complete, load_networks
 from pipeline.config import schema
 from pipeline.config.paths import ResultFiles
 from pipeline.core import files, versions
@@ -21,7 +22,7 @@ from pipeline.dataset.sources.open import open_source
 from pipeline.evaluation import metrics
 from pipeline.images import lab, prepare
 from pipeline.images.lab import UInt8
-from pipeline.networks.inputs import ImageBatch, names_of, predict, stored
+from pipeline.networks.inputs import ImageBatch, predict
 from pipeline.results.record import read_record
 from pipeline.storage.layouts import VECTOR
 
@@ -100,18 +101,18 @@ def export(
             path exists, or the answers differ from Keras' by more than `LARGEST_DIFFERENCE` or `LARGEST_LOSS`.
     """
     record = read_record(run)
-    files.refuse_changed(ResultFiles(run).model)
     _refuse_unfit(run, record, form)
     _refuse_missing_packages(form.target)
     _refuse_existing(path, form.target, replace)
-    try:
-        network, embed = _networks(run, record, embedding_weights, threads)
+    if "keras" not in sys.modules:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPUs round factors to TF32
+    with complete(run):
+        network, embed = load_networks(run, record, embedding_weights, threads, "float32")
         outputs = {name: tensor.shape[1:] for name, tensor in embed.model.output.items()} if embed else {}
         description = _described(run, record, form, outputs)
-    except KeyError as error:
-        raise InputError(f"{run / 'run.yaml'}: expected {error}, which is missing; evaluate the run again") from None
     from pipeline.colorize import runtimes
 
+    network = runtimes.in_float32(network)
     names, lightness = sample()
     cases = list(_cases(network, embed, lightness))
     log.info("export: writing %s for %s and comparing it with Keras", record["run"], form.target)
@@ -166,22 +167,6 @@ def _refuse_existing(path: Path, target: Target, replace: bool) -> None:
     if path.is_dir() != (target == "saved_model") or (path.is_dir() and not (path / "saved_model.pb").is_file()):
         kind = "the folder of a SavedModel" if target == "saved_model" else "a file"
         raise InputError(f"{path}: expected {kind} to replace, received something else; change --out")
-
-
-def _networks(run: Path, record: Mapping[str, Any], weights: Path | None, threads: int) -> tuple[Any, Any]:
-    """Load the run's network, and its `EmbeddingNetwork` or None, both in float32."""
-    from pipeline.networks import backend
-
-    if "keras" not in sys.modules:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPUs round factors to TF32
-        backend.start(threads)
-    from pipeline.colorize import runtimes
-    from pipeline.embedding import of_run
-    from pipeline.networks import saving
-
-    with backend.policy("float32"):
-        network = runtimes.in_float32(saving.load(ResultFiles(run).model))
-        return network, of_run.load(run, record, weights, stored(names_of(network)))
 
 
 @dataclass(frozen=True)

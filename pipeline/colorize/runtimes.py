@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import inputs
-from pipeline.networks.backend import quiet
+from pipeline.networks.backend import policy, quiet
 from pipeline.networks.layers import UpsamplingConvolution
 
 Answer = Callable[..., npt.NDArray[np.float32]]
@@ -67,7 +67,8 @@ def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
     def layer(old: keras.layers.Layer) -> keras.layers.Layer:
         return replaced.get(type(old), type(old)).from_config({**old.get_config(), "dtype": "float32"})
 
-    copy = keras.models.clone_model(network, clone_function=layer)
+    with policy("float32"):
+        copy = keras.models.clone_model(network, clone_function=layer)
     copy.set_weights(network.get_weights())
     return copy
 

@@ -41,7 +41,7 @@ def lightness_of_file(path: str | Path, size: int = SIZE, max_megapixels: float 
 def lightness(photograph: Photograph, shape: tuple[int, int] | None = None, size: int = SIZE) -> UInt8:
     """Return what a network receives: L (h, w) uint8 of a shape, by default the `network_shape` of `size`."""
     shape = shape or network_shape(photograph.levels.shape[0], photograph.levels.shape[1], size)
-    return encoded(resized(photograph, *shape))[0]
+    return lab.from_rgb(resized(photograph, *shape))[0]
 
 
 def centre_square(photograph: Photograph) -> tuple[UInt8, UInt8]:
@@ -50,23 +50,17 @@ def centre_square(photograph: Photograph) -> tuple[UInt8, UInt8]:
     side = min(height, width)
     left, top = (width - side) / 2, (height - side) / 2
     # Resizing only the square gives the same pixels and does not enlarge a panorama of one pixel's height.
-    return encoded(resized(photograph, SIZE, SIZE, (left, top, left + side, top + side)))
+    return lab.from_rgb(resized(photograph, SIZE, SIZE, (left, top, left + side, top + side)))
 
 
 def resized(photograph: Photograph, height: int, width: int, box: Box | None = None) -> UInt8:
-    """Resize a photograph, or its `box` (left, upper, right, lower), to sRGB (height, width[, 3]) uint8."""
+    """Resize a photograph, or its `box` (left, upper, right, lower), to sRGB (height, width, 3) uint8."""
     return _stacked(plane.resize((width, height), Image.Resampling.LANCZOS, box=box) for plane in _planes(photograph))
 
 
 def srgb(photograph: Photograph) -> UInt8:
     """Return a photograph as sRGB (H, W, 3) uint8 over white."""
-    picture = _stacked(_planes(photograph))
-    return picture if picture.ndim == 3 else np.dstack([picture] * 3)
-
-
-def encoded(picture: UInt8) -> tuple[UInt8, UInt8]:
-    """Encode sRGB (h, w) or (h, w, 3) uint8 as L (h, w) and ab (h, w, 2) uint8."""
-    return lab.from_rgb(picture if picture.ndim == 3 else np.dstack([picture] * 3))
+    return _stacked(_planes(photograph))
 
 
 def padded(lightness: UInt8) -> UInt8:
@@ -100,5 +94,5 @@ def _planes(photograph: Photograph) -> Iterator[Image.Image]:
 
 
 def _stacked(planes: Iterator[Image.Image]) -> UInt8:
-    found = [np.array(plane) for plane in planes]
-    return found[0] if len(found) == 1 else np.dstack(found)
+    channels = [np.asarray(plane) for plane in planes]
+    return np.dstack(channels * 3 if len(channels) == 1 else channels)

@@ -16,7 +16,7 @@ from pipeline.core.files import digest_bytes, digest_file, fingerprint
 from pipeline.dataset.sources.base import ImageInfo, Source
 from pipeline.images import prepare
 from pipeline.images.formats import SIZE, UnreadablePhotograph
-from pipeline.images.lab import ENCODING, UInt8
+from pipeline.images.lab import ENCODING, UInt8, from_rgb
 from pipeline.images.photographs import Photograph, decode, read_bytes
 
 NAMES = (
@@ -51,7 +51,7 @@ class Cut:
     def encoded(self, photograph: Photograph) -> tuple[UInt8, UInt8]:
         """Return L (224, 224) and ab (224, 224, 2) uint8 of this cut."""
         reduced = prepare.resized(photograph, self.height, self.width)
-        return prepare.encoded(reduced[self.y : self.y + SIZE, self.x : self.x + SIZE])
+        return from_rgb(reduced[self.y : self.y + SIZE, self.x : self.x + SIZE])
 
 
 def sample_photographs() -> list[Path]:
