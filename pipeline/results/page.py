@@ -1,14 +1,14 @@
-"""The page: results/index.html and results/report/, to look at in a browser, from file:// and without network."""
+"""The page of results for a browser: results/index.html and results/report/. It works from file://, offline."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 
 from pipeline.config.paths import DatasetFiles, ResultFiles, SummaryFiles
 from pipeline.core import files, locks
@@ -17,31 +17,30 @@ from pipeline.core.progress import Progress, Silent
 from pipeline.evaluation import predictors, vocabulary
 from pipeline.evaluation.scores import MODEL
 from pipeline.images import jpeg
+from pipeline.results.markdown import TEMPLATES
 from pipeline.results.page_views import OVERVIEW, PARTITIONS, badges, overview, run_view, script_data
 from pipeline.results.read import RunResults, pictures, read_runs
-from pipeline.results.tables import Cell, Table, heading, tables
+from pipeline.results.tables import Table, heading, tables
 
-TEMPLATES = Path(__file__).with_name("templates")
-STRIP = 6  # test images of a run that the overview shows
+STRIP = 6  # number of test images in the overview
 
 
-def write_report(
-    results: Path,
-    pictures_of: Callable[[str], Path] | Mapping[str, Path],
-    progress: Progress | None = None,
-) -> Path:
-    """Write ``index.html`` and the folder ``report/`` of all runs that are in `results`.
+def write_report(results: Path, pictures_of: Callable[[str], Path], progress: Progress | None = None) -> Path:
+    """Write ``index.html`` and the folder ``report/`` of all runs in `results`.
 
-    The folder is built beside the old one and takes its place when it is whole. Pictures of the truth come into it (as
-    hard links where the file system allows); predicted ones are shown from ``results/<run>/pictures/``.
+    The folder is built beside the old one and replaces it when complete. It includes the true pictures (as hard links
+    where the file system allows); predicted ones are shown from ``results/<run>/pictures/``.
 
     Args:
-        results: the folder that holds one folder per run.
-        pictures_of: by dataset, the folder with ``true/`` and ``gray/``, each holding ``<row, six digits>.jpg``.
-        progress: told of each run.
+        results: the folder with one folder per run.
+        pictures_of: returns a dataset's folder with ``true/`` and ``gray/``, which contain ``<row, six digits>.jpg``.
+        progress: displays the number of runs.
 
     Returns:
         The path of index.html.
+
+    Raises:
+        InputError: the folder does not exist, or the page would overwrite files that DeepColor did not write.
     """
     if not results.is_dir():
         raise InputError(f"{results}: expected a folder of results, received none; run an experiment first")
@@ -60,11 +59,6 @@ def write_report(
 
 
 def _refuse_foreign(results: Path) -> None:
-    """Refuse a folder in which the page would take the place of files that are not ours.
-
-    Raises:
-        InputError: names one of them.
-    """
     where = SummaryFiles(results)
     index, folder = where.page, where.pages
     foreign = []
@@ -79,13 +73,11 @@ def _refuse_foreign(results: Path) -> None:
     if foreign:
         raise InputError(
             f"{results}: expected a folder of results, received {foreign[0].name}, which DeepColor did not write; "
-            "name another folder, or move that away"
+            "name another folder, or move that file or folder away"
         )
 
 
-def _build(
-    results: Path, new: Path, pictures_of: Callable[[str], Path] | Mapping[str, Path], progress: Progress
-) -> str:
+def _build(results: Path, new: Path, pictures_of: Callable[[str], Path], progress: Progress) -> str:
     """Fill the folder `new`; return the overview."""
     (new / "data").mkdir(parents=True)
     for path in sorted(TEMPLATES.iterdir()):
@@ -93,27 +85,24 @@ def _build(
             shutil.copyfile(path, new / path.name)
     runs, left_out = read_runs(results)
     shown = tables(runs)
-    whole: dict[str, frozenset[int]] = {}  # by run, the rows whose true and gray pictures are there
+    complete: dict[str, frozenset[int]] = {}  # by run, the rows that have a true and a gray picture
     for dataset in sorted({run.dataset for run in runs}):
-        whole |= _link_pictures(pictures_of, dataset, [run for run in runs if run.dataset == dataset], new)
+        complete |= _link_pictures(pictures_of(dataset), [run for run in runs if run.dataset == dataset], new)
     templates = _templates()
     with progress.track("report, runs", len(runs)) as advance:
-        for table in shown:
-            for run in table.runs:
-                # JSON as a script, since a page from file:// may not fetch; <, > and & cannot end it.
-                text = json.dumps(script_data(run, whole[run.name]))
-                text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-                (new / "data" / f"{run.name}.js").write_text(f"const run = {text};\n", encoding="utf-8")
-                page = templates.get_template("run.html").render(
-                    run_view(run), strip=_strip(run.images.rows), whole=whole[run.name]
-                )
-                (new / f"{run.name}.html").write_text(page, encoding="utf-8")
-                advance()
+        for run in (run for table in shown for run in table.runs):
+            # A script, since a page from file:// may not fetch JSON.
+            text = f"const run = {htmlsafe_json_dumps(script_data(run, complete[run.name]))};\n"
+            (new / "data" / f"{run.name}.js").write_text(text, encoding="utf-8")
+            page = templates.get_template("run.html").render(
+                run_view(run), strip=_strip(run.images.rows), complete=complete[run.name]
+            )
+            (new / f"{run.name}.html").write_text(page, encoding="utf-8")
+            advance()
     return templates.get_template("index.html").render(
-        tables=[_Section.of(table) for table in shown],
+        tables=[_section(table, complete) for table in shown],
         overview=[heading(MODEL, *column) for column in OVERVIEW],
         left_out=left_out,
-        whole=whole,
         names=[path.name for path in (SummaryFiles(results).text, SummaryFiles(results).table) if path.is_file()],
         sweeps=sorted(path.name for path in results.glob("sweep*.svg") if path.is_file()),
     )
@@ -134,67 +123,49 @@ def _templates() -> Environment:
     return environment
 
 
-def _link_pictures(
-    pictures_of: Callable[[str], Path] | Mapping[str, Path], dataset: str, runs: Sequence[RunResults], new: Path
-) -> dict[str, frozenset[int]]:
-    """Bring the true and gray pictures of the runs' test images into the page; return, by run, the rows that have both.
+def _link_pictures(source: Path, runs: Sequence[RunResults], new: Path) -> dict[str, frozenset[int]]:
+    """Link a dataset's true and gray pictures of test images into the page; return, by run, the rows with both.
 
-    A run of other images than the dataset has by now has none: a row's picture would be that of another image.
+    A run gets none if the dataset's images have changed since: a row's picture would be that of another image.
     """
-    whole: dict[str, frozenset[int]] = {run.name: frozenset() for run in runs}
-    try:
-        source = pictures_of(dataset) if callable(pictures_of) else pictures_of[dataset]
-    except KeyError:
-        return whole
     both = pictures(source / "true") & pictures(source / "gray")
     now = files.read_if_whole(DatasetFiles(source.parent).images.manifest_path).get("fingerprint")
+    complete = {}
     for run in runs:
         fingerprints = run.record.get("fingerprints")
         own = fingerprints.get("images") if isinstance(fingerprints, Mapping) else None
-        if now is None or own in (None, now):
-            whole[run.name] = both.intersection(run.images.rows)
-    rows = sorted(frozenset().union(*whole.values()))
+        complete[run.name] = both.intersection(run.images.rows if now is None or own in (None, now) else ())
+    rows = sorted(frozenset().union(*complete.values()))
     for kind in ("true", "gray") if rows else ():
-        folder = new / "pictures" / dataset / kind
+        folder = new / "pictures" / runs[0].dataset / kind
         folder.mkdir(parents=True)
-        for row in rows:
-            name = jpeg.name(row)
+        for name in map(jpeg.name, rows):
             try:
                 os.link(source / kind / name, folder / name)
             except OSError:  # another file system, or one without hard links
                 shutil.copyfile(source / kind / name, folder / name)
-    return whole
+    return complete
 
 
-class _Section(NamedTuple):
-    """What the overview shows of a table of runs."""
-
-    title: str
-    another: bool
-    rows: list[tuple[RunResults, list[Cell]]]
-    baselines: list[tuple[str, list[Cell]]]
-    strip: list[int]
-    no_interval: dict[str, str]
-
-    @classmethod
-    def of(cls, table: Table) -> "_Section":
-        example = table.example
-        return cls(
-            table.dataset,
-            table.another,
-            [(run, overview(run)) for run in table.runs],
-            [
-                (baseline.meaning, overview(example, name))
-                for name, baseline in predictors.BASELINES.items()
-                if any((partition, name, metric) in example.scores for partition, metric in OVERVIEW)
-            ],
-            _strip(sorted({row for run in table.runs for row in run.images.rows})),
-            _reasons(table.runs),
-        )
+def _section(table: Table, complete: Mapping[str, frozenset[int]]) -> dict[str, Any]:
+    """Return the overview of a table of runs, for index.html."""
+    example = table.example
+    return {
+        "table": table,
+        "runs": [(run, overview(run)) for run in table.runs],
+        "baselines": [
+            (baseline.meaning, overview(example, name))
+            for name, baseline in predictors.BASELINES.items()
+            if any((partition, name, metric) in example.scores for partition, metric in OVERVIEW)
+        ],
+        "strip": _strip(sorted({row for run in table.runs for row in run.images.rows})),
+        "complete": complete[table.runs[0].name],
+        "no_interval": _reasons(table.runs),
+    }
 
 
 def _reasons(runs: Iterable[RunResults]) -> dict[str, str]:
-    """Why scores have no interval, and in which partitions."""
+    """Return the reasons why scores have no interval, with the partitions."""
     partitions: dict[str, list[str]] = {}
     for partition in PARTITIONS:
         for reason in dict.fromkeys(reason for run in runs for reason in run.no_interval.get(partition, ())):
@@ -203,6 +174,6 @@ def _reasons(runs: Iterable[RunResults]) -> dict[str, str]:
 
 
 def _strip(rows: Sequence[int]) -> list[int]:
-    """A few rows, evenly over all: chosen by place and not by how well they look."""
+    """Choose a few rows at even steps, not by how good they look."""
     count = min(STRIP, len(rows))
     return [rows[(2 * i + 1) * len(rows) // (2 * count)] for i in range(count)]

@@ -1,28 +1,23 @@
-"""What the pages show, prepared for the templates and the script."""
+"""The contents of the pages, prepared for the templates and the script."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.evaluation import paired, vocabulary
 from pipeline.evaluation.scores import MODEL, PAPER
 from pipeline.evaluation.vocabulary import number
 from pipeline.results.read import RunResults, Score
-from pipeline.results.tables import Cell, cell
+from pipeline.results.tables import MISSING, Cell, cell
 
-PARTITIONS = ("test", "validation", "train")  # the one that counts comes first
-MOST_BYTES_OF_A_FIGURE = 600_000  # a larger one is loaded only when it is asked for
+PARTITIONS = ("test", "validation", "train")  # in the order of the page
+MOST_BYTES_OF_A_FIGURE = 600_000  # of an SVG; a larger one is replaced by its PNG if that is smaller
 # Columns of the overview: partition and metric.
-OVERVIEW = (
-    ("validation", "rmse"),
-    ("validation", "accuracy"),
-    ("test", "rmse"),
-    ("test", "ciede2000"),
-    ("test", "accuracy"),
-)
+OVERVIEW = (("validation", "rmse"), ("validation", "accuracy"), ("test", "rmse"), ("test", "ciede2000"),
+            ("test", "accuracy"))  # fmt: skip
 
 
 def overview(run: RunResults, answer: str = MODEL) -> list[Cell]:
-    """The cells of a row of the overview; with the paper's figures where it has some for the run."""
+    """Return the cells of a row of the overview; the model's also show the paper's scores of the run."""
     cells = []
     for partition, metric in OVERVIEW:
         shown = cell(run.scores.get((partition, answer, metric)), metric)
@@ -35,47 +30,29 @@ def overview(run: RunResults, answer: str = MODEL) -> list[Cell]:
 
 
 def badges(run: RunResults) -> list[tuple[str, str]]:
-    """What must be seen at once: a kind (loud or bad) and a text each."""
-    found = []
-    if run.weights == "random":
-        found.append(("loud", "RANDOM embedding weights"))
-    if run.status.startswith("diverged"):
-        found.append(("bad", "diverged"))
-    if run.one_colour:
-        found.append(("bad", "one colour everywhere"))
-    found += [("bad", text) for text in paired.missed(run.compared)]
-    if run.problems:
-        found.append(("bad", "files missing or damaged"))
-    return found
+    """Return the warnings shown beside a run's name: a kind ("loud" or "bad") and a text each."""
+    bad = ["diverged"] if run.status.startswith("diverged") else []
+    bad += ["one colour everywhere"] if run.one_colour else []
+    bad += paired.missed(run.compared)
+    bad += ["files missing or damaged"] if run.problems else []
+    loud = [("loud", "RANDOM embedding weights")] if run.weights == "random" else []
+    return loud + [("bad", text) for text in bad]
 
 
 def run_view(run: RunResults) -> dict[str, Any]:
-    """What the page of a run is filled with."""
+    """Return the variables of run.html."""
     scored, differences = [], []
-    answers = vocabulary.answers()
     for partition in PARTITIONS:
-        mine = {(answer, metric): s for (p, answer, metric), s in run.scores.items() if p == partition}
-        columns = _ordered({answer for answer, _ in mine}, answers)
-        rows = [
-            (metric, [cell(mine.get((answer, metric)), metric) for answer in columns])
-            for metric in _ordered({metric for _, metric in mine}, vocabulary.TABLE_ORDER)
-        ]
-        if rows:
-            scored.append((partition, columns, rows))
-        found = {
+        scores = {((answer,), m): cell(score, m) for (p, answer, m), score in run.scores.items() if p == partition}
+        pairs = {
             ((row["answer"], row["against"]), row["metric"]): cell(
                 Score.of(row), row["metric"], sign=True, verdict=row["verdict"]
             )
             for row in run.differences
             if row["partition"] == partition
         }
-        pairs = sorted({pair for pair, _ in found}, key=lambda pair: [_place(answer, answers) for answer in pair])
-        rows = [
-            (metric, [found.get((pair, metric), Cell("")) for pair in pairs])
-            for metric in _ordered({metric for _, metric in found}, vocabulary.TABLE_ORDER)
-        ]
-        if rows:
-            differences.append((partition, pairs, rows))
+        scored += [(partition, *_matrix(scores, MISSING))] if scores else []
+        differences += [(partition, *_matrix(pairs, ""))] if pairs else []
     return {
         "run": run,
         "scored": scored,
@@ -86,17 +63,20 @@ def run_view(run: RunResults) -> dict[str, Any]:
     }
 
 
-def _ordered(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: _place(name, known))
+def _matrix(cells: Mapping[tuple[Any, str], Cell], missing: str) -> tuple[list[Any], list[tuple[str, list[Cell]]]]:
+    """Arrange cells, by answers and metric, as columns and rows in the vocabulary's order."""
+    answers, metrics = vocabulary.answers(), vocabulary.TABLE_ORDER
+    columns = sorted({column for column, _ in cells}, key=lambda column: [_place(name, answers) for name in column])
+    names = sorted({metric for _, metric in cells}, key=lambda metric: _place(metric, metrics))
+    return columns, [(metric, [cells.get((column, metric), Cell(missing)) for column in columns]) for metric in names]
 
 
-def _place(name: str, known: Iterable[str]) -> tuple[int, str]:
-    order = list(known)
-    return (order.index(name) if name in order else len(order)), name
+def _place(name: str, known: Sequence[str]) -> tuple[int, str]:
+    return (known.index(name) if name in known else len(known)), name
 
 
 def _figure(run: RunResults, name: str) -> tuple[str, str] | None:
-    """Name and file of a figure: the vector one, unless that one is large."""
+    """Return name and file of a figure: the SVG, unless it is large."""
     for suffix in (".svg", ".png"):
         if 0 < run.files.get(name + suffix, 0) <= MOST_BYTES_OF_A_FIGURE:
             return name, name + suffix
@@ -104,22 +84,21 @@ def _figure(run: RunResults, name: str) -> tuple[str, str] | None:
 
 
 def _flat(value: Any, prefix: str = "", depth: int = 0) -> dict[str, str]:
-    """Nested settings as one level, ``training.epochs: 2``."""
+    """Flatten nested settings to one level: ``training.epochs: 2``."""
     if isinstance(value, Mapping) and value and depth < 8:
-        found: dict[str, str] = {}
-        for key, inner in value.items():
-            found |= _flat(inner, f"{prefix}.{key}" if prefix else str(key), depth + 1)
-        return found
+        parts = (_flat(inner, f"{prefix}.{key}" if prefix else str(key), depth + 1) for key, inner in value.items())
+        return {key: text for part in parts for key, text in part.items()}
     if isinstance(value, list | tuple):
         return {prefix: ", ".join(map(str, value))}
     return {prefix: "none" if value is None else str(value)}
 
 
-def script_data(run: RunResults, whole: frozenset[int]) -> dict[str, Any]:
-    """What the script of the run's page needs. NaN and Infinity are kept: a script may hold them, JSON may not.
+def script_data(run: RunResults, complete: Iterable[int]) -> dict[str, Any]:
+    """Return the data of the page's script, with NaN and Infinity, which a script may contain but JSON may not.
 
     Args:
-        whole: the rows whose true and gray pictures are there.
+        run: the run.
+        complete: the rows that have a true and a gray picture.
     """
     return {
         "run": run.name,
@@ -130,5 +109,5 @@ def script_data(run: RunResults, whole: frozenset[int]) -> dict[str, Any]:
         "metrics": {name: vocabulary.term(name).label for name in run.images.measures},
         "digits": {name: vocabulary.term(name).digits for name in run.images.measures},
         "withoutPicture": sorted(set(run.images.rows) - run.pictures),
-        "withoutTruth": sorted(set(run.images.rows) - whole),
+        "withoutTruth": sorted(set(run.images.rows).difference(complete)),
     }

@@ -149,13 +149,13 @@ def test_keys_lead_to_the_next_image_and_the_address_is_its_link(browser):
 def test_a_shared_link_opens_its_image(browser):
     browser.look(f"{NASTY_PAGE}#image=000003")
     assert browser.one("#viewer").is_displayed()
-    assert fake_results.NASTY_ID in browser.one("#told").text
+    assert fake_results.NASTY_ID in browser.one("#image-scores").text
     browser.one("#close").click()
     browser.driver.get(f"{browser.results.as_uri()}/{NASTY_PAGE}#image=000009")  # the page is open already
     browser.until(lambda: browser.one("#viewer-title").text == "Image 000009")
     browser.look("report/base_lr1e-4.html#image=000004")
     assert not browser.one("#viewer").is_displayed()
-    assert "There is no test image 000004" in browser.one("#count").text
+    assert "no test image 000004" in browser.one("#count").text
 
 
 def test_the_filter_takes_a_range_of_errors_and_an_order(browser):
@@ -171,7 +171,7 @@ def test_the_filter_takes_a_range_of_errors_and_an_order(browser):
     assert browser.one("#count").text == f"{len(kept)} of 12 images"
     browser.all(".tile")[0].click()
     browser.press("n")
-    assert f"CIEDE2000 {kept[1]:.2f}" in browser.one("#told").text
+    assert f"CIEDE2000 {kept[1]:.2f}" in browser.one("#image-scores").text
     browser.press(Keys.ESCAPE)
     browser.one("#filter button[type=reset]").click()
     browser.until(lambda: browser.numbers() == everything)

@@ -204,7 +204,7 @@ def test_a_folder_named_report_may_be_anybodys(wholes, tmp_path):
 def test_a_page_without_its_digests_is_told(tmp_path):
     fake = fake_results.Fake(tmp_path / "results", tmp_path / "data")
     files.write_listing(fake_results.add_run(fake, "base_lr1e-4", images=2))
-    write_report(fake.results, {})
+    write_report(fake.results, fake.pictures)
     assert verify([fake.results])[1] == []
     (fake.results / "report.json").unlink()
     (damage,) = verify([fake.results])[1]

@@ -243,7 +243,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path, mine):
     path.parent.mkdir(parents=True)
     path.write_text("mine")
     with pytest.raises(InputError, match=f"expected a folder of results, received {mine.partition('/')[0]}, "):
-        write_report(tmp_path / "mine", {})
+        write_report(tmp_path / "mine", lambda _: tmp_path)
     assert tree(tmp_path / "mine") == {Path(mine): b"mine"}
 
 
@@ -299,9 +299,9 @@ def test_pictures_are_copied_where_they_cannot_be_linked(fake, monkeypatch):
 def test_pictures_of_the_truth_may_be_missing(fake):
     fake_results.add_run(fake, "base_lr1e-4", images=3)
     (fake.pictures("sample") / "gray" / "000003.jpg").unlink()
-    write_report(fake.results, {"sample": fake.pictures("sample")})
+    write_report(fake.results, fake.pictures)
     assert data(fake, "base_lr1e-4")["withoutTruth"] == [3]
-    write_report(fake.results, {})
+    write_report(fake.results, lambda _: fake.data / "none")
     assert data(fake, "base_lr1e-4")["withoutTruth"] == [3, 5, 7]
     assert "pictures of the dataset sample are missing" in Page(fake.results / "report" / "base_lr1e-4.html").text
 
@@ -328,7 +328,7 @@ def test_the_truth_of_other_images_is_not_shown_beside_a_run(fake):
 
 def test_the_same_results_give_the_same_bytes(written, tmp_path):
     other = fake_results.small(tmp_path)
-    write_report(other.results, {name: other.pictures(name) for name in ("sample", "kaggle")})
+    write_report(other.results, other.pictures)
     write_report(other.results, other.pictures)
     assert tree(written.results / "report") == tree(other.results / "report")
     assert (written.results / "index.html").read_bytes() == (other.results / "index.html").read_bytes()

@@ -1,4 +1,4 @@
-// Tables that a click on a heading sorts: up, then down. What has no number stays last.
+// Sort a table by a click on a heading: first ascending, then descending. Cells without a number stay last.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];

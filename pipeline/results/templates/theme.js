@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, or as chosen and remembered. Runs before the page is drawn.
+// Light or dark, as the system or the remembered choice says. Runs before the page is drawn.
 "use strict";
 (() => {
   const set = (theme) => {
@@ -9,7 +9,7 @@
   try {
     theme = localStorage.getItem("theme") || "";
   } catch {
-    // Some browsers keep nothing for pages from files.
+    // Some browsers store nothing for pages from file://.
   }
   set(theme);
   addEventListener("DOMContentLoaded", () => {
@@ -21,7 +21,7 @@
       try {
         localStorage.setItem("theme", select.value);
       } catch {
-        // As above: the choice then lasts as long as the page.
+        // As above; the choice then lasts until the page is closed.
       }
     });
   });

@@ -1,4 +1,4 @@
-// The wall of a run's test images, and one of them enlarged, with a slider between two pictures. data/<run>.js has set
+// The wall of a run's test images, and the viewer of one image, with a slider between two pictures. data/<run>.js sets
 // `run`.
 "use strict";
 const wall = document.getElementById("wall");
@@ -12,7 +12,7 @@ if (wall) {
   let shown = 0; // how many of them are on the wall
   let current = -1; // place in run.rows of the enlarged image
 
-  // An element with properties and children; text is always text, never markup.
+  // Make an element with properties and children; text is never parsed as markup.
   function make(tag, properties = {}, ...children) {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(properties)) {
@@ -25,12 +25,12 @@ if (wall) {
 
   const six = (row) => String(row).padStart(6, "0");
 
-  function told(value, digits) {
+  function rounded(value, digits) {
     if (value === undefined || Number.isNaN(value)) return "NaN";
     return Number.isFinite(value) ? value.toFixed(digits) : "∞";
   }
 
-  // Where a picture lies; undefined where there is none. kind: predicted, true or gray.
+  // The path of a picture, or undefined if it is missing. kind: predicted, true or gray.
   function pictureOf(kind, row) {
     const name = `${six(row)}.jpg`;
     if (kind === "predicted") {
@@ -39,7 +39,7 @@ if (wall) {
     return withoutTruth.has(row) ? undefined : `pictures/${encodeURIComponent(run.dataset)}/${kind}/${name}`;
   }
 
-  const describe = (i) => (Number.isNaN(errorOf(i)) ? "not a number" : `CIEDE2000 ${told(errorOf(i), 2)}`);
+  const describe = (i) => (Number.isNaN(errorOf(i)) ? "not a number" : `CIEDE2000 ${rounded(errorOf(i), 2)}`);
 
   function tile(i) {
     const row = run.rows[i];
@@ -49,12 +49,12 @@ if (wall) {
       : make("span", { className: "nothing" }, "no picture");
     const label = `Test image ${row}, ${run.ids[i]}, ${describe(i)}`;
     const button = make("button", { type: "button", className: "tile", "aria-label": label });
-    button.append(picture, make("span", {}, told(errorOf(i), 2)));
+    button.append(picture, make("span", {}, rounded(errorOf(i), 2)));
     button.addEventListener("click", () => open(i));
     return button;
   }
 
-  // The wall grows as one scrolls to its end, or asks for more.
+  // The wall grows when its end is scrolled into view, or on a click.
   const more = by("more");
   function grow() {
     const part = chosen.slice(shown, shown + 48);
@@ -66,7 +66,7 @@ if (wall) {
     (entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       grow();
-      // Observed anew, it tells again if the end is still in sight.
+      // Observing anew reports again if the end is still in view.
       observer.unobserve(more);
       observer.observe(more);
     },
@@ -83,7 +83,7 @@ if (wall) {
     const least = by("least").valueAsNumber;
     const most = by("most").valueAsNumber;
     const all = Number.isNaN(least) && Number.isNaN(most);
-    // A comparison with NaN is false: an empty end does not limit, and an image without a number is in no range.
+    // A comparison with NaN is false, so an empty field sets no limit.
     chosen = run.rows.map((_, i) => i);
     if (!all) chosen = chosen.filter((i) => !Number.isNaN(errorOf(i)) && !(errorOf(i) < least) && !(errorOf(i) > most));
     const sign = { falling: -1, rising: 1 }[by("order").value];
@@ -99,8 +99,8 @@ if (wall) {
   const known = errors.filter((value) => Number.isFinite(value));
   const range = known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, 0]);
   if (known.length) {
-    by("least").placeholder = told(range[0], 2);
-    by("most").placeholder = told(range[1], 2);
+    by("least").placeholder = rounded(range[0], 2);
+    by("most").placeholder = rounded(range[1], 2);
   }
   for (const end of ["least", "most"]) by(end).addEventListener("input", choose);
   by("order").addEventListener("change", choose);
@@ -131,9 +131,9 @@ if (wall) {
     });
     by("viewer-title").textContent = `Image ${six(row)}`;
     const measured = Object.entries(run.measures).map(([name, all]) => {
-      return `${run.metrics[name] ?? name} ${told(all[current], run.digits[name])}`;
+      return `${run.metrics[name] ?? name} ${rounded(all[current], run.digits[name])}`;
     });
-    by("told").textContent = [run.ids[current], ...measured].join(" · ");
+    by("image-scores").textContent = [run.ids[current], ...measured].join(" · ");
     by("link").href = `#image=${six(row)}`;
     const place = chosen.indexOf(current);
     by("previous").disabled = place === 0;
@@ -145,7 +145,7 @@ if (wall) {
 
   function open(i) {
     current = i;
-    // Replaced, so that "back" leads to the page before and not to the image before.
+    // Replace the entry, so that "back" leads to the previous page, not the previous image.
     history.replaceState(null, "", `#image=${six(run.rows[i])}`);
     draw();
     if (!viewer.open) {
@@ -156,7 +156,7 @@ if (wall) {
 
   function step(far) {
     const place = chosen.indexOf(current);
-    // An image that came by a link may not be among the chosen ones.
+    // An image opened by a link may have been filtered out.
     const next = place < 0 ? chosen[0] : chosen[place + far];
     if (next !== undefined) open(next);
   }
@@ -189,7 +189,7 @@ if (wall) {
     if (!match) return;
     const i = run.rows.indexOf(Number(match[1]));
     if (i >= 0) open(i);
-    else by("count").textContent = `There is no test image ${match[1]} in this run. ${by("count").textContent}`;
+    else by("count").textContent = `This run has no test image ${match[1]}. ${by("count").textContent}`;
   }
   choose();
   follow();
