@@ -1,4 +1,4 @@
-"""Checks before any work starts: everything that would make it fail, or mix up results."""
+"""Checks before any work starts for what would make it fail or mix up results."""
 
 import contextlib
 import itertools
@@ -30,38 +30,34 @@ log = logging.getLogger("deepcolor")
 
 
 def stage_environment(config: Config) -> dict[str, str]:
-    """The environment of stage commands: the configuration, the calling process, and the Python that runs Snakemake."""
+    """Return the environment of stage commands: the configuration, the calling process, and Snakemake's Python."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {VARIABLE: config.model_dump_json(), WORKFLOW: locks.name_of(os.getpid()), "PATH": path}
 
 
 def source_files(config: Config) -> list[str]:
-    """The files or the folder that the dataset is made from; none where it has none.
-
-    Nor where they are missing: ingest reports that in one line.
-    """
-    path = getattr(config.datasets[config.dataset], "path", None)
+    """Return the files or the folder that the dataset is read from. Missing ones are left to ingest to report."""
+    source = config.datasets[config.dataset]
+    path = getattr(source, "path", None)
     if path is None or not Path(path).exists():
         return []
-    if config.datasets[config.dataset].kind == "kaggle":
-        return sorted(str(found) for found in Path(path).rglob("*.npy"))
-    return [str(path)]
+    return sorted(map(str, Path(path).rglob("*.npy"))) if source.kind == "kaggle" else [str(path)]
 
 
 def _note_changes(config: Config, store: Store) -> None:
-    """Note that photographs changed since ingest; of a folder, Snakemake itself only sees changes of the list of files.
+    """Note that photographs changed since ingest, because Snakemake only notices changes of a folder's list of files.
 
-    A modification time in the future, as a camera with a wrong clock writes it, does not count: it would stay newer.
+    A modification time in the future, as from a camera with a wrong clock, does not count: it would always be newer.
     """
     source, manifest = config.datasets[config.dataset], store.manifest_path
     if source.kind != "folder" or not manifest.exists() or _is_outdated(config, store):
         return
-    root, made, now = Path(source.path), manifest.stat().st_mtime, time.time()
+    root, ingested, now = Path(source.path), manifest.stat().st_mtime, time.time()
     folders = (Path(folder) for folder, _, _ in os.walk(root))
     photographs = (root / name for name in files_below(root)[0])
     for path in itertools.chain(folders, photographs):
         with contextlib.suppress(OSError):
-            if made < path.stat().st_mtime <= now:
+            if ingested < path.stat().st_mtime <= now:
                 changed = escaped(str(path))
                 log.info("%s changed after it was ingested; checking the photographs again", changed)
                 lost.note(store.path, [f"changed: {changed}"])
@@ -70,17 +66,17 @@ def _note_changes(config: Config, store: Store) -> None:
 
 def _is_outdated(config: Config, store: Store) -> bool:
     """Whether Snakemake will run ingest, because its source or a note is newer."""
-    made = store.manifest_path.stat().st_mtime if store.manifest_path.exists() else 0.0
-    return any(Path(path).stat().st_mtime > made for path in (*source_files(config), *lost.notes(store.path)))
+    ingested = store.manifest_path.stat().st_mtime if store.manifest_path.exists() else 0.0
+    return any(Path(path).stat().st_mtime > ingested for path in (*source_files(config), *lost.notes(store.path)))
 
 
 def _note_losses(store: Store) -> None:
-    """Write a note where shards are missing; take back one that no job has seen yet if they are there after all."""
+    """Note missing shards; remove such a note if no job has seen it and the shards exist again."""
     if not store.manifest_path.exists():
         return
     note = lost.path_of(store.path)
     if missing := store.missing_shards():
-        log.warning("%s is no longer complete (shards %s); making them again", store.path, missing)
+        log.warning("%s is no longer complete: computing shards %s again", store.path, missing)
         lost.note(store.path, [f"{lost.MISSING}: shards {missing}"])
     elif (
         note.exists()
@@ -91,39 +87,40 @@ def _note_losses(store: Store) -> None:
 
 
 def check_data(config: Config) -> None:
-    """Refuse stores, a split or baselines made with other settings or from more images; note shards that were lost.
+    """Refuse stores, a split or baselines made with other settings or from more images; note lost shards.
 
     Raises:
         InputError: names the file and what differs, or an architecture that cannot be built.
     """
-    for name in (*config.architectures, *(own.architecture for own in config.experiments.values())):
+    for name in (*config.architectures, *(experiment.architecture for experiment in config.experiments.values())):
         notation.resolve(name, config.architectures)
-    places = Paths(config)
-    for store in (places.images, places.embeddings):
+    paths = Paths(config)
+    for store in (paths.images, paths.embeddings):
         _note_losses(store)
-    _note_changes(config, places.images)
+    _note_changes(config, paths.images)
     if config.replace:
         return
+    images = paths.images.attributes()
     made_with = {
-        places.images.path: (places.images.attributes().get("settings"), "ingest"),
-        places.embeddings.path: (places.embeddings.attributes().get("settings"), "embed"),
+        "ingest": (paths.images.path, images.get("settings")),
+        "embed": (paths.embeddings.path, paths.embeddings.attributes().get("settings")),
+        "split": (paths.splits, files.read_if_whole(manifest_of(paths.splits)).get("settings")),
+        "baselines": (paths.baselines, files.read_if_whole(manifest_of(paths.baselines)).get("settings")),
     }
-    for path, stage in ((places.splits, "split"), (places.baselines, "baselines")):
-        made_with[path] = (files.read_if_whole(manifest_of(path)).get("settings"), stage)
-    for path, (old, stage) in made_with.items():
+    for stage, (path, old) in made_with.items():
         new = stage_settings(config, stage)
         new.pop("limit", None)
         refuse_other(path, old or {}, new)
-    rows = places.images.attributes().get("rows", 0)
+    rows = images.get("rows", 0)
     if rows and (fewer := count_images(config)) < rows:
-        refuse_other(places.images.path, {"images": rows}, {"images": fewer})
+        refuse_other(paths.images.path, {"images": rows}, {"images": fewer})
 
 
 def check_run(config: Config, name: str) -> dict[str, Any]:
     """Refuse an unknown run name, and one that already stands for a run with other settings.
 
     Returns:
-        The settings that decide the run's numbers, as JSON values.
+        The settings that determine the run's numbers, as JSON values.
 
     Raises:
         InputError: gives the canonical name, or what differs.
@@ -140,29 +137,24 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
         embeddings=stage_settings(config, "embed"),
         split=stage_settings(config, "split"),
     )
-    places = Paths(config)
-    directory = places.model(name)
-    decisive = {**new, "epochs": config.training.epochs}
-    if config.replace:
-        return decisive
-    record.refuse_other(places.results / name, new, config.evaluation.model_dump(), config.training.epochs)
-    old = files.read_if_whole(RunFiles(directory).settings)
-    if not old:
-        return decisive
-    trained_on = old.pop("fingerprints", {})
-    epochs = epochs_done(config, name)
-    fewer = [f"epochs: {epochs}, now {config.training.epochs}"] if epochs > config.training.epochs else []
-    refuse_other(directory, old, new, more=fewer)
-    if not _is_outdated(config, places.images):
-        refuse_other(directory, trained_on, {**trained_on, **_fingerprints(places)}, prefix="data.")
-    return decisive
+    paths, epochs = Paths(config), config.training.epochs
+    if not config.replace:
+        record.refuse_other(paths.results / name, new, config.evaluation.model_dump(), epochs)
+        if old := files.read_if_whole(RunFiles(paths.model(name)).settings):
+            trained_on = old.pop("fingerprints", {})
+            trained = epochs_done(config, name)
+            fewer = [f"epochs: {trained}, now {epochs}"] if trained > epochs else []
+            refuse_other(paths.model(name), old, new, more=fewer)
+            if not _is_outdated(config, paths.images):
+                refuse_other(paths.model(name), trained_on, {**trained_on, **_fingerprints(paths)}, prefix="data.")
+    return {**new, "epochs": epochs}
 
 
-def _fingerprints(places: Paths) -> dict[str, str]:
-    """Fingerprints of what a run would be trained on now, as far as it exists."""
-    manifests = {
-        "images": files.read_if_whole(places.images.manifest_path).get("fingerprint"),
-        "embeddings": files.read_if_whole(places.embeddings.manifest_path).get("fingerprint"),
-        "split": files.read_if_whole(manifest_of(places.splits)).get("files", {}).get(places.splits.name),
+def _fingerprints(paths: Paths) -> dict[str, str]:
+    """Return the fingerprints of the existing data that a run would be trained on."""
+    fingerprints = {
+        "images": files.read_if_whole(paths.images.manifest_path).get("fingerprint"),
+        "embeddings": files.read_if_whole(paths.embeddings.manifest_path).get("fingerprint"),
+        "split": files.read_if_whole(manifest_of(paths.splits)).get("files", {}).get(paths.splits.name),
     }
-    return {name: fingerprint for name, fingerprint in manifests.items() if fingerprint}
+    return {name: fingerprint for name, fingerprint in fingerprints.items() if fingerprint}

@@ -1,9 +1,10 @@
-"""Estimates of what the work costs: time, disk and memory."""
+"""Estimates of the time, disk and memory that jobs need."""
 
 import contextlib
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,13 @@ from pipeline.images.formats import SIZE
 from pipeline.networks import notation
 from pipeline.planning.settings import stage_settings
 
-EFFICIENCY = 0.75  # of the matrix product's rate that networks reach, measured on two CPU types
-BYTES = 3 * SIZE**2  # of an image's L and ab
+EFFICIENCY = 0.75  # rate of networks relative to matrix products, measured on two CPU types
+BYTES = 3 * SIZE**2  # per image, of L and ab
 
 
 @dataclass
 class _Cost:
-    """Seconds, floating-point operations and bytes of disk that jobs need, and the most bytes of memory at a time."""
+    """Seconds, floating-point operations and bytes of disk that jobs need in total, and peak bytes of memory."""
 
     seconds: float = 0.0
     flops: float = 0.0
@@ -43,7 +44,7 @@ class _Cost:
 
 
 def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
-    """Floating-point operations per second of float32 matrix products on this machine's CPU, measured now."""
+    """Measure the floating-point operations per second of float32 matrix products on this machine's CPU."""
     left = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
     left @ left
     best, end = 0.0, time.perf_counter() + seconds
@@ -55,23 +56,23 @@ def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
 
 
 def count_images(config: Config) -> int:
-    """How many images the dataset has; of a folder not yet ingested, the number of its files."""
-    places = Paths(config)
+    """Return the number of images in the dataset; for a folder not yet ingested, the number of files."""
+    images = Paths(config).images
     source = config.datasets[config.dataset]
     if source.kind != "folder":
-        return open_source(source, limit=config.limit, scratch=scratch_of(places.images)).n
-    if config.limit is None and (rows := files.read_if_whole(places.images.manifest_path).get("rows")):
+        return open_source(source, limit=config.limit, scratch=scratch_of(images)).n
+    if config.limit is None and (rows := files.read_if_whole(images.manifest_path).get("rows")):
         return int(rows)
-    below = sum(path.is_file() for path in Path(source.path).rglob("*"))
-    return min(below, config.limit or below)
+    count = sum(path.is_file() for path in Path(source.path).rglob("*"))
+    return min(count, config.limit or count)
 
 
 def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
-    """Time, disk and memory that the jobs need, as lines of text.
+    """Describe the time, disk and memory that the jobs need, in lines of text.
 
     Args:
         config: the configuration.
-        jobs: rule names, each with its run where it has one.
+        jobs: pairs of a rule and its run, if it has one.
 
     Raises:
         InputError: the disk is too small.
@@ -88,9 +89,9 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     if cost.disk > free:
         raise InputError(
             f"{config.data}: this work needs about {cost.disk / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free; "
-            "free some, or set data and root to a larger disk"
+            "free some space, or set data and root to a larger disk"
         )
-    counts = ", ".join(f"{rules.count(rule)} {rule}" for rule in dict.fromkeys(rules))
+    counts = ", ".join(f"{count} {rule}" for rule, count in Counter(rules).items())
     duration = _duration(cost.seconds + cost.flops / rate)
     lines = [
         f"{images} images; {len(jobs)} jobs ({counts})",
@@ -98,14 +99,14 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
         f"({free / 1e9:.0f} GB free), {cost.memory / 1e9:.1f} GB of memory",
     ]
     if cost.memory > psutil.virtual_memory().total:
-        lines.append("warning: this machine has less memory than that; lower training.memory_gib")
+        lines.append("warning: this machine has less memory; lower training.memory_gib")
     if "embed" in rules:
-        lines.append(f"the weights of the embedding network are {recipe.label(stage_settings(config, 'embed'))}")
+        lines.append(f"weights of the embedding network: {recipe.label(stage_settings(config, 'embed'))}")
     return lines
 
 
 def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) -> None:
-    """Add one job; `name` is its run, where it has one."""
+    """Add the cost of one job of the run `name`, if it has one."""
     network = registry.ENTRIES[config.embedding.network]
     recognition = network.flops * (stage_settings(config, "baselines")["recognition"] is not None)
     if rule == "ingest":
@@ -130,7 +131,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
 
 
 def epochs_done(config: Config, name: str) -> int:
-    """How many epochs a run has been trained."""
+    """Return the number of epochs that a run was trained for."""
     history = RunFiles(Paths(config).model(name)).history
     with contextlib.suppress(InputError):
         return len(files.read_csv(history, ("epoch",)))

@@ -1,4 +1,4 @@
-"""The settings that decide the output of each stage."""
+"""The settings that determine the output of each stage."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pipeline.evaluation import baselines
 
 
 def stage_settings(config: Config, stage: str) -> dict[str, Any]:
-    """The settings that decide the output of a stage, as JSON values."""
+    """Return the settings that determine the output of a stage, as JSON values."""
     images = ingest.settings(config.datasets[config.dataset], config.images_per_shard)
     if stage == "ingest":
         return {**images, "limit": config.limit}
