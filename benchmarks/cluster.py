@@ -28,7 +28,7 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
     from distributed import LocalCluster
 
     os.environ["PYTHONPATH"] = str(ROOT)
-    found: dict[int, list[float]] = {1: [], 2: []}
+    throughputs: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         source = Store(Path(folder) / "images.zarr", IMAGES)
         options = {"limit": images, "images_per_shard": 8}
@@ -41,7 +41,7 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
             workers: LocalCluster(
                 n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", protocol="tcp"
             )
-            for workers in found
+            for workers in throughputs
         }
 
         def once(workers: int, number: int) -> float:
@@ -63,14 +63,14 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
                 seconds = time.perf_counter() - began
             return images / seconds
 
-        for workers in found:
+        for workers in throughputs:
             once(workers, -workers)  # imports, and loads the network
         for number in range(2 * rounds):
             workers = 1 + number % 2
-            found[workers].append(once(workers, number))
+            throughputs[workers].append(once(workers, number))
         for cluster in clusters.values():
             cluster.close()
-    medians = {workers: statistics.median(rates) for workers, rates in found.items()}
+    medians = {workers: statistics.median(rates) for workers, rates in throughputs.items()}
     return {
         "stage": stage,
         "images": images,
@@ -82,7 +82,7 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
                 "lowest": round(min(rates), 2),
                 "highest": round(max(rates), 2),
             }
-            for workers, rates in found.items()
+            for workers, rates in throughputs.items()
         },
         "ratio": round(medians[2] / medians[1], 2),
     }

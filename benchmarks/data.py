@@ -109,8 +109,8 @@ def small_photographs(folder: Path) -> Path:
     made = folder / "small"
     made.mkdir()
     rng = np.random.default_rng(0)
-    found = [np.asarray(Image.open(path).convert("RGB")) for path in sample_photographs()]
-    enough = itertools.cycle([image for image in found if image.shape[0] >= HEIGHT and image.shape[1] >= WIDTH])
+    originals = [np.asarray(Image.open(path).convert("RGB")) for path in sample_photographs()]
+    enough = itertools.cycle([image for image in originals if image.shape[0] >= HEIGHT and image.shape[1] >= WIDTH])
     for number, image in enumerate(itertools.islice(enough, PHOTOGRAPHS)):
         y, x = (rng.integers(have - want + 1) for have, want in zip(image.shape, (HEIGHT, WIDTH), strict=False))
         Image.fromarray(image[y : y + HEIGHT, x : x + WIDTH]).save(made / f"{number:03d}.jpg", quality=90)
@@ -252,14 +252,14 @@ def _single(store: Store, arrays: dict[str, Path]) -> list[Line]:
     return [
         Line(
             f"one random image, L and ab, of a shard {how}",
-            f"{median(found):.1f} ms",
+            f"{median(times):.1f} ms",
             compared,
-            Ratio.of([value / MAX_MILLISECONDS for value in found]),
+            Ratio.of([value / MAX_MILLISECONDS for value in times]),
             1,
             at_least=False,
             note=note,
         )
-        for how, found, note in (
+        for how, times, note in (
             ("read before", checked, f"To read one image, {ROWS_PER_CHUNK} are decompressed."),
             (
                 "read for the first time",

@@ -112,8 +112,8 @@ class Product:
         """Return `limit` and `share` of a `Line` from the operations and the seconds of both in each round."""
         products = [self.flops / each / 1e12 for each in multiplying]
         reached = [flops / each / 1e12 for each in taken]
-        told = f"{median(products):.3g} TFLOP/s, a matrix product in {self.dtype}"
-        return {"limit": told, "share": quotients(reached, products)}
+        limit = f"{median(products):.3g} TFLOP/s, a matrix product in {self.dtype}"
+        return {"limit": limit, "share": quotients(reached, products)}
 
 
 def _rate(n: int, flops: float, taken: list[float]) -> str:
@@ -134,9 +134,9 @@ def steps(name: str, scale: Scale) -> list[Line]:
             *products,
             partial(theirs.fit, arrays, data.ab, batch_size=batch, verbose=0),
         ]
-        *found, fit = _measured(runs, scale.rounds)
+        *times, fit = _measured(runs, scale.rounds)
         for (precision, kind), product, taken, multiplying in zip(
-            KINDS.items(), products, found[: len(KINDS)], found[len(KINDS) :], strict=True
+            KINDS.items(), products, times[: len(KINDS)], times[len(KINDS) :], strict=True
         ):
             flops = 3 * n * computed_flops(name)
             lines.append(
@@ -187,9 +187,9 @@ def embedding(scale: Scale) -> list[Line]:
     for batch in scale.batches:
         runs = [partial(network.EmbeddingNetwork(entry, built, batch), lightness) for built in networks.values()]
         predict = partial(plain.predict, rgb, batch, verbose=0)
-        *found, predicting = _measured([*runs, *products, predict], scale.rounds)
+        *times, predicting = _measured([*runs, *products, predict], scale.rounds)
         for kind, product, taken, multiplying in zip(
-            KINDS.values(), products, found[: len(KINDS)], found[len(KINDS) :], strict=True
+            KINDS.values(), products, times[: len(KINDS)], times[len(KINDS) :], strict=True
         ):
             what, rate = f"embedding, batch {batch}, {kind}", _rate(len(rgb), flops, taken)
             compared = f"Keras' `predict` on stacked RGB, float32: {len(rgb) / median(predicting):.4g} images/s"
@@ -242,20 +242,20 @@ def main() -> None:
 def measure(rows: dict[str, Any], device: str, keep: bool) -> None:
     """Measure rows, and add them to the device's file or print them."""
     path = RESULTS / f"{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}.json"
-    found = json.loads(path.read_text(encoding="utf-8"))["rows"] if keep and path.exists() else {}
-    told = {**machine(), "processor": device, "host": machine()["processor"], "arithmetic": [], **_facts()}
+    results = json.loads(path.read_text(encoding="utf-8"))["rows"] if keep and path.exists() else {}
+    described = {**machine(), "processor": device, "host": machine()["processor"], "arithmetic": [], **_facts()}
     for row, function in rows.items():
         began = time.monotonic()
         lines = [line.as_json() for line in function()]
         took = round(time.monotonic() - began)
-        found[row] = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "seconds": took, "lines": lines}
+        results[row] = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "seconds": took, "lines": lines}
         print(row, *map(performance.sentence, lines), sep="\n  ", file=sys.stderr, flush=True)
         if keep:
-            write(path, {"machine": told, "rows": found})
+            write(path, {"machine": described, "rows": results})
     if keep:
         performance.update()
     else:
-        print(json.dumps({"machine": told, "rows": found}))
+        print(json.dumps({"machine": described, "rows": results}))
 
 
 def _facts() -> dict[str, str]:

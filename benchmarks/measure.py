@@ -117,10 +117,10 @@ def machine() -> dict[str, Any]:
 
 def machine_name() -> str:
     """Return the machine's name for a file."""
-    found = machine()
-    fastest = found["arithmetic"][-1:]
-    family = [f"family {found['family']}"] if found["family"] else []
-    words = " ".join([found["processor"], *family, *fastest, f"{found['cores']} cores"])
+    facts = machine()
+    fastest = facts["arithmetic"][-1:]
+    family = [f"family {facts['family']}"] if facts["family"] else []
+    words = " ".join([facts["processor"], *family, *fastest, f"{facts['cores']} cores"])
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 

@@ -153,8 +153,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_archive(folder / "archive", n)
-        found = peaks(folder, n, only=arguments.stages)
-        print(json.dumps({"images": n, "TensorFlow, started": peak("-c", START), **found}, indent=2))
+        measured = peaks(folder, n, only=arguments.stages)
+        print(json.dumps({"images": n, "TensorFlow, started": peak("-c", START), **measured}, indent=2))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ PIECE, BATCH = 100, 16
 
 def measure(images, threads):
     rng = np.random.default_rng(0)
-    found = Scores(images)
+    scores = Scores(images)
     rarity = metrics.rarity(np.ones(metrics.COLOR_BINS, np.int64))
     seconds = {"ours": [], "scikit-image's CIEDE2000": []}
     memory = []
@@ -40,7 +40,7 @@ def measure(images, threads):
                 rows = slice(first, first + BATCH)
                 truth = measures.Truth(lightness[rows], ab[rows], np.tile(rarity, (len(ab[rows]), 1)))
                 batch = Batch(np.arange(start, start + len(ab))[rows], truth)
-                found.measure(pool, batch, {"model": predicted[rows]})
+                scores.measure(pool, batch, {"model": predicted[rows]})
             seconds["ours"].append(time.perf_counter() - began)
             began = time.perf_counter()
             alone = np.empty(len(ab))
@@ -48,7 +48,7 @@ def measure(images, threads):
                 pair = (lab.to_rgb(lightness[row : row + 1], values[row : row + 1]) for values in (ab, predicted))
                 alone[row] = deltaE_ciede2000(*map(rgb2lab, pair)).mean()
             seconds["scikit-image's CIEDE2000"].append(time.perf_counter() - began)
-            np.testing.assert_allclose(found.answers["model"]["ciede2000"][start : start + len(ab)], alone, rtol=1e-6)
+            np.testing.assert_allclose(scores.answers["model"]["ciede2000"][start : start + len(ab)], alone, rtol=1e-6)
             memory.append(psutil.Process().memory_info().rss)
     ours, alone = (np.array(values) for values in seconds.values())
     return {

@@ -53,10 +53,10 @@ def load(folder: Path, every: int) -> dict[str, Any]:
     table = splits.read(folder / "splits.csv", stores[0].manifest()["fingerprint"])
     partitions = np.array([row["partition"] for row in table])
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
-    found = load(*stores, rows, ("embedding",))
+    loaded = load(*stores, rows, ("embedding",))
     return {
-        name: Examples(whole.lightness[:, ::every, ::every], whole.ab[:, ::every, ::every], whole.embedded)
-        for name, whole in found.items()
+        name: Examples(images.lightness[:, ::every, ::every], images.ab[:, ::every, ::every], images.embedded)
+        for name, images in loaded.items()
     }
 
 
@@ -87,9 +87,9 @@ def compared(by_seed: dict[machine.Precision, Any]) -> dict[str, Any]:
 
     difference = by_seed["mixed_bfloat16"] - by_seed["float32"]
     half = t.ppf(0.975, len(difference) - 1) * difference.std(ddof=1) / np.sqrt(len(difference))
-    told = {name: {"mean": values.mean(), "between_seeds": values.std(ddof=1)} for name, values in by_seed.items()}
+    summary = {name: {"mean": values.mean(), "between_seeds": values.std(ddof=1)} for name, values in by_seed.items()}
     mean = difference.mean()
-    return {**told, "difference": {"mean": mean, "low": mean - half, "high": mean + half}}
+    return {**summary, "difference": {"mean": mean, "low": mean - half, "high": mean + half}}
 
 
 def main() -> None:
@@ -105,17 +105,17 @@ def main() -> None:
     computed = machine.fastest_precision() == "mixed_bfloat16"
     if not computed:
         round_in_convolutions()
-    found: dict[machine.Precision, list[list[float]]] = {"float32": [], "mixed_bfloat16": []}
+    losses: dict[machine.Precision, list[list[float]]] = {"float32": [], "mixed_bfloat16": []}
     examples = load(arguments.dataset, arguments.every)
     name, rate = arguments.architecture, arguments.learning_rate
     for seed in range(arguments.seeds):
-        for precision, curves in found.items():
+        for precision, curves in losses.items():
             curves.append(validation(examples, name, rate, seed, arguments.epochs, precision))
             print(f"seed {seed}, {precision}:", *curves[-1], file=sys.stderr, flush=True)
-    curves_of = {precision: np.array(curves) for precision, curves in found.items()}
+    curves_of = {precision: np.array(curves) for precision, curves in losses.items()}
     mean = statistics.mean_ab_of_images(examples["train"].ab)
     constant = float(np.mean((examples["validation"].ab - np.array(mean)) ** 2))
-    told = {
+    report = {
         "architecture": arguments.architecture,
         "learning_rate": arguments.learning_rate,
         "epochs": arguments.epochs,
@@ -125,9 +125,9 @@ def main() -> None:
         "bfloat16": "computed" if computed else "rounded",
         "last_epoch": compared({precision: curves[:, -1] for precision, curves in curves_of.items()}),
         "best_epoch": compared({precision: curves.min(axis=1) for precision, curves in curves_of.items()}),
-        "by_epoch": found,
+        "by_epoch": losses,
     }
-    print(json.dumps(told, indent=2))
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

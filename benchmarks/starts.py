@@ -44,8 +44,8 @@ def start() -> list[Line]:
         (Path(folder) / "config").symlink_to(ROOT / "config")
         for command in commands:
             command()
-        found = in_turn(*commands, rounds=ROUNDS)
+        times = in_turn(*commands, rounds=ROUNDS)
     return [
-        _more("`python -m stages --help`", found[0], "an empty Python", found[1], 0.3),
-        _more("`snakemake -n paper`", found[2], "an empty Snakefile", found[3], 1.0),
+        _more("`python -m stages --help`", times[0], "an empty Python", times[1], 0.3),
+        _more("`snakemake -n paper`", times[2], "an empty Snakefile", times[3], 1.0),
     ]

@@ -29,10 +29,10 @@ def rows(path: Path, delimiter: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter=delimiter))
 
 
-def parts(folder: Path, whole: float) -> dict[str, float]:
-    """Return the seconds of each part of a sweep that took `whole` seconds, by name."""
+def parts(folder: Path, total: float) -> dict[str, float]:
+    """Return the seconds of each part of a sweep that took `total` seconds, by name."""
     jobs = {path: float(rows(path, "\t")[0]["s"]) for path in (folder / "logs").rglob("*.tsv")}
-    told = {name: sum(took for path, took in jobs.items() if path.stem == name) for name in RUN_STAGES}
+    by_stage = {name: sum(took for path, took in jobs.items() if path.stem == name) for name in RUN_STAGES}
     epochs = [
         [float(row["seconds"]) for row in rows(path, ",")] for path in sorted((folder / "models").glob("*/times.csv"))
     ]
@@ -40,20 +40,20 @@ def parts(folder: Path, whole: float) -> dict[str, float]:
     computing = sum(map(sum, epochs)) - tracing
     scoring = results = 0.0
     for path in (folder / "logs").glob("*/evaluate.log"):
-        found = re.findall(r"images: (\d+) of \1 in (\d+) s", path.read_text(encoding="utf-8"))
-        scoring += sum(float(took) for _, took in found)
+        batches = re.findall(r"images: (\d+) of \1 in (\d+) s", path.read_text(encoding="utf-8"))
+        scoring += sum(float(took) for _, took in batches)
         written = folder / "results" / path.parent.name
         scored = max(picture.stat().st_mtime for picture in (written / "pictures").glob("*.jpg"))
         results += (written / LISTING).stat().st_mtime - scored
     return {
-        "preparation of the data": sum(jobs.values()) - sum(told.values()),
+        "preparation of the data": sum(jobs.values()) - sum(by_stage.values()),
         "epochs": computing,
         "tracing": tracing,
-        "train besides": told["train"] - computing - tracing,
+        "train besides": by_stage["train"] - computing - tracing,
         "scoring": scoring,
         "results": results,
-        "evaluate besides": told["evaluate"] - scoring - results,
-        "between jobs": whole - sum(jobs.values()),
+        "evaluate besides": by_stage["evaluate"] - scoring - results,
+        "between jobs": total - sum(jobs.values()),
     }
 
 
@@ -71,12 +71,13 @@ def main() -> None:
     began = time.monotonic()
     if subprocess.run(list(map(str, command)), cwd=ROOT, stdout=sys.stderr).returncode:
         raise SystemExit("the workflow failed: nothing measured")
-    whole = time.monotonic() - began
-    found = parts(folder, whole)
+    total = time.monotonic() - began
+    measured = parts(folder, total)
     useful = ("preparation of the data", "epochs", "scoring", "results")
-    starting = sum(max(seconds, 0) for name, seconds in found.items() if name not in useful)
-    told = {name: round(value, 1) for name, value in found.items()}
-    print(json.dumps({"machine": machine(), "seconds": round(whole, 1), **told, "share": round(starting / whole, 3)}))
+    starting = sum(max(seconds, 0) for name, seconds in measured.items() if name not in useful)
+    report = {"machine": machine(), "seconds": round(total, 1)}
+    report |= {name: round(value, 1) for name, value in measured.items()}
+    print(json.dumps({**report, "share": round(starting / total, 3)}))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def main():
     pictures = list(photographs(sys.argv[1:]))
     print(f"{len(pictures)} photographs")
     for factor in FACTORS:
-        found = {}
+        differences = {}
         for lab in pictures:
             height, width = (side // factor * factor for side in lab.shape[:2])
             lab = lab[:height, :width]
@@ -81,10 +81,10 @@ def main():
             ):
                 step = 2 if lab.size > 500_000 else 1
                 difference = deltaE_ciede2000(lab[::step, ::step], np.dstack([guide, ab])[::step, ::step])
-                found.setdefault(name, []).append((difference.mean(), np.quantile(difference, 0.95)))
-        plain = np.array(found["bilinear"])[:, 0]
+                differences.setdefault(name, []).append((difference.mean(), np.quantile(difference, 0.95)))
+        plain = np.array(differences["bilinear"])[:, 0]
         print(f"\nfactor {factor}\n{'':46}   mean    p95   better than bilinear on")
-        for name, values in sorted(found.items(), key=lambda item: np.mean(item[1], axis=0)[0]):
+        for name, values in sorted(differences.items(), key=lambda item: np.mean(item[1], axis=0)[0]):
             mean, tail = np.mean(values, axis=0)
             better = (np.array(values)[:, 0] < plain).mean()
             print(f"{name:46} {mean:6.3f} {tail:6.3f}   {better:4.0%}")
