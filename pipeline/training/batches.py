@@ -1,4 +1,4 @@
-"""Images and embeddings of one partition, decoded once, and their batches."""
+"""Images and embeddings of a partition, decoded once, and their batches."""
 
 import logging
 import math
@@ -30,7 +30,7 @@ class Examples:
     Attributes:
         lightness: L (n, H, W) uint8.
         ab: (n, H, W, 2) uint8.
-        embedded: outputs of the embedding network, (n, ...), by the name that they are stored by.
+        embedded: stored outputs of the embedding network, (n, ...) by name.
     """
 
     lightness: UInt8
@@ -39,14 +39,13 @@ class Examples:
 
     @property
     def nbytes(self) -> int:
-        """Of all arrays."""
+        """Bytes of all arrays."""
         return sum(array.nbytes for array in (self.lightness, self.ab, *self.embedded.values()))
 
-    def given(self, rows: Any) -> ImageBatch:
-        """What the inputs of a network are made from, of some rows."""
-        return ImageBatch(
-            self.lightness[rows], {name: array[rows] for name, array in self.embedded.items()}, self.ab[rows]
-        )
+    def batch(self, rows: Any) -> ImageBatch:
+        """Some rows as a batch, from which the inputs of a network are computed."""
+        embedded = {name: array[rows] for name, array in self.embedded.items()}
+        return ImageBatch(self.lightness[rows], embedded, self.ab[rows])
 
 
 def load(
@@ -56,20 +55,21 @@ def load(
     stored: Sequence[str],
     scratch: Path | None = None,
 ) -> dict[str, Examples]:
-    """Read the rows of partitions, by name, into memory, or images into scratch files mapped from disk.
+    """Read partitions into memory; the stores are read once.
 
     Args:
         images: the store of images.
-        embeddings: the store of the embedding network's outputs.
-        rows: row numbers of each partition, in ascending order. However many partitions there are, the stores are read
-            once.
-        scratch: directory of the scratch files, which have no name and vanish with the process; None: into memory.
+        embeddings: the store of embeddings.
+        rows: row numbers by partition, in ascending order.
+        stored: the arrays of `embeddings` to read.
+        scratch: directory for images in memory-mapped files, which have no name and vanish with the process. None keeps
+            images in memory.
     """
     lightness, ab = (_read_rows(images, name, rows, scratch) for name in ("L", "ab"))
     embedded = {output: _read_rows(embeddings, output, rows, None) for output in stored}
     return {
-        name: Examples(lightness[name], ab[name], {output: found[name] for output, found in embedded.items()})
-        for name in rows
+        part: Examples(lightness[part], ab[part], {output: arrays[part] for output, arrays in embedded.items()})
+        for part in rows
     }
 
 
@@ -78,35 +78,34 @@ def _read_rows(
 ) -> dict[str, npt.NDArray[Any]]:
     array = store.array(name)
     dtype = np.dtype(str(array.dtype))
-    found = {part: _room((len(chosen), *array.shape[1:]), dtype, scratch) for part, chosen in rows.items()}
+    arrays = {part: _allocate((len(chosen), *array.shape[1:]), dtype, scratch) for part, chosen in rows.items()}
     for start, stop, values in store.read_spans(name):
         for part, chosen in rows.items():
             first, end = np.searchsorted(chosen, (start, stop))
-            found[part][first:end] = values[chosen[first:end] - start]
-    return found
+            arrays[part][first:end] = values[chosen[first:end] - start]
+    return arrays
 
 
-def _room(shape: tuple[int, ...], dtype: np.dtype[Any], scratch: Path | None) -> npt.NDArray[Any]:
+def _allocate(shape: tuple[int, ...], dtype: np.dtype[Any], scratch: Path | None) -> npt.NDArray[Any]:
     if scratch is None:
         return np.empty(shape, dtype)
     scratch.mkdir(parents=True, exist_ok=True)
     with files.naming(scratch), tempfile.TemporaryFile(dir=scratch) as file:
-        # Room that is not there when a page of the map is written would end the process.
+        # A full disk would end the process when a page of the map is written.
         os.posix_fallocate(file.fileno(), 0, math.prod(shape) * dtype.itemsize)
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches ``({input: array}, ab)`` of examples, in storage order or shuffled.
+    """Batches ``({input: array}, ab)`` of examples, in storage order or shuffled, without the `first` ones.
 
-    L and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. The order of epoch `e`,
-    which `Shuffling` draws, is that of ``numpy.random.default_rng((seed, e))``, whatever ran before. `first` batches
-    are left out, of every epoch.
+    L and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. `Shuffling` draws the order of epoch `e`
+    with ``numpy.random.default_rng((seed, e))``, whatever ran before.
 
     Attributes:
-        calls: the steps of an epoch that each item is for, as (first, end). An item ends after a multiple of
-            `steps_per_call`, so that an epoch has the same ones wherever it is gone on with, and the last batch, which
-            may be smaller, has one of its own.
+        calls: the steps of an epoch that each item contains, as (first, end). An item ends after a multiple of
+            `steps_per_call`, so an epoch has the same items wherever training continues. The last batch, which may be
+            smaller, has an item of its own.
     """
 
     def __init__(
@@ -129,14 +128,14 @@ class Batches(keras.utils.PyDataset):
 
     @property
     def steps_per_call(self) -> int:
-        """How many steps an item is for, at most."""
+        """The most steps in an item."""
         return 1
 
     def _rows(self, first: int, end: int) -> npt.NDArray[np.intp]:
         return self._order[first * self._batch_size : end * self._batch_size]
 
     def shuffle(self, epoch: int) -> None:
-        """Take the order of an epoch."""
+        """Draw the order of an epoch."""
         if self._seed is not None:
             self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._order))
 
@@ -144,17 +143,17 @@ class Batches(keras.utils.PyDataset):
         return len(self.calls)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], Any]:
-        given = self._examples.given(self._rows(*self.calls[index]))
-        return arrays(self._inputs, given), given.ab
+        batch = self._examples.batch(self._rows(*self.calls[index]))
+        return arrays(self._inputs, batch), batch.ab
 
 
 class Shuffling(keras.callbacks.Callback):
-    """Draws the order of each epoch that `fit` begins; the first epoch is number 1."""
+    """Draws the order of each epoch of `fit`; the first epoch is number 1."""
 
     def __init__(self, batches: Batches) -> None:
         super().__init__()
         self._batches = batches
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Before the first batch is read."""
+        """Draw the order before the first batch is read."""
         self._batches.shuffle(epoch + 1)

@@ -1,9 +1,8 @@
-"""Checkpoints: everything that training needs to go on as if it had never stopped."""
+"""Checkpoints: everything that training needs to continue as if it had never stopped."""
 
 import json
 import logging
 import zipfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ Arrays = list[npt.NDArray[Any]]
 
 @dataclass
 class Checkpoint:
-    """Variables of the model, its optimizer, its metrics and the best model so far, and a JSON state."""
+    """The variables of the model, its optimizer, its metrics and the best model so far, and a JSON state."""
 
     model: Arrays
     optimizer: Arrays
@@ -33,13 +32,14 @@ _PARTS = ("model", "optimizer", "metrics", "best")
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the one before stays as ``<name>.previous.npz`` until the new one is whole.
+    """Write a checkpoint and keep the previous one as ``<name>.previous.npz``.
 
-    Their digests, with a few earlier ones, are written before any file is renamed: whenever the process is killed, the
-    digests of the files that it leaves are known.
+    The digests of both, and a few earlier ones, are written before any file is renamed, so they are known whenever the
+    process is killed.
     """
+    parts = {part: enumerate(getattr(checkpoint, part)) for part in _PARTS}
     arrays = {
-        **{name: array for part in _PARTS for name, array in _named(part, getattr(checkpoint, part)).items()},
+        **{f"{part}/{number:04d}": array for part, numbered in parts.items() for number, array in numbered},
         "counts": np.array([len(getattr(checkpoint, part)) for part in _PARTS]),
         "state": np.frombuffer(files.canonical_json(checkpoint.state).encode(), np.uint8),
     }
@@ -55,19 +55,19 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def previous(path: Path) -> Path:
-    """Where the checkpoint before the newest one lies."""
+    """The path of the previous checkpoint."""
     return path.with_suffix(".previous.npz")
 
 
 def digests(path: Path) -> Path:
-    """The file with the digests of a checkpoint and of the one before it."""
+    """The path of the digests of a checkpoint and the previous one."""
     return path.with_name(f"{path.name.removesuffix('.npz').removesuffix('.previous')}.json")
 
 
 def whole(path: Path) -> bool:
-    """Whether a checkpoint holds the bytes that were written; by its zip file's checksums where no digest is known.
+    """Whether a checkpoint is undamaged, by its digest or, if none is known, by the checksums in its zip file.
 
-    DeepColor 0.1.0 wrote no digests beside its checkpoints.
+    DeepColor 0.1.0 wrote no digests.
     """
     if known := files.read_if_whole(digests(path)):
         return files.digest_file(path) in known["sha256"]
@@ -79,27 +79,16 @@ def whole(path: Path) -> bool:
 
 
 def load(path: Path) -> Checkpoint | None:
-    """Read the newest checkpoint that is whole; None if there is none."""
-    for candidate in (path, previous(path)):
-        if not candidate.exists():
-            continue
+    """Read the newest undamaged checkpoint; None if there is none."""
+    for candidate in filter(Path.exists, (path, previous(path))):
         try:
             if not whole(candidate):
-                raise ValueError("its bytes are not those that were written")
+                raise ValueError("its checksum does not match")
             with np.load(candidate, allow_pickle=False) as arrays:
-                state = json.loads(arrays["state"].tobytes())
-                found = [_unnamed(part, arrays) for part in _PARTS]
-                if [len(part) for part in found] != arrays["counts"].tolist():
+                parts = [[arrays[name] for name in sorted(arrays) if name.startswith(f"{part}/")] for part in _PARTS]
+                if [len(part) for part in parts] != arrays["counts"].tolist():
                     raise ValueError("arrays are missing")
-            return Checkpoint(**dict(zip(_PARTS, found, strict=True)), state=state)
+                return Checkpoint(**dict(zip(_PARTS, parts, strict=True)), state=json.loads(arrays["state"].tobytes()))
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-            log.warning("%s is damaged (%s); falling back to the checkpoint before it", candidate, error)
+            log.warning("%s is damaged (%s); trying the previous checkpoint", candidate, error)
     return None
-
-
-def _named(part: str, arrays: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {f"{part}/{number:04d}": array for number, array in enumerate(arrays)}
-
-
-def _unnamed(part: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
-    return [arrays[name] for name in sorted(arrays) if name.startswith(f"{part}/")]

@@ -1,4 +1,4 @@
-"""Training on examples that lie on the device, many steps to a call: for Keras on JAX, whose steps are functions."""
+"""Training on examples in the device's memory, many steps per call: for Keras on JAX, whose steps are functions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,26 +10,26 @@ from pipeline.networks.inputs import ImageBatch, arrays, names_of
 from pipeline.training import batches
 
 IMAGES_PER_CALL = 1024
-ROOM = 0.5  # of the device's free memory: the rest is for what a network computes
+ROOM = 0.5  # share of the device's free memory for the examples; the network needs the rest
 
 
 def fits(examples: Iterable[batches.Examples]) -> bool:
-    """Whether there is a device beside the processor that has room for the examples."""
+    """Whether a device other than the processor has room for the examples."""
     return sum(example.nbytes for example in examples) <= ROOM * backend.device_room()
 
 
 def place(examples: batches.Examples) -> batches.Examples:
-    """The examples, on the device."""
+    """Copy examples to the device."""
     arrays = (examples.lightness, examples.ab, dict(examples.embedded))
     return batches.Examples(*keras.tree.map_structure(keras.ops.convert_to_tensor, arrays))
 
 
 class Batches(batches.Batches):
-    """Calls with all the examples, and the rows of each of their steps, (steps, batch) int32: what `Network` takes."""
+    """Items for `Network`: all examples, and the rows of each step, (steps, batch) int32."""
 
     @property
     def steps_per_call(self) -> int:
-        """As many as have `IMAGES_PER_CALL` images."""
+        """The steps for `IMAGES_PER_CALL` images, at least one."""
         return max(1, IMAGES_PER_CALL // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], Any]:
@@ -40,17 +40,17 @@ class Batches(batches.Batches):
 
 
 class Network(keras.Model):
-    """A functional model that trains and is evaluated on what `Batches` has: a call makes one of Keras' steps per row.
+    """A functional model that trains and evaluates on the items of `Batches`: a call makes all steps of an item.
 
-    Its state, metrics and optimizer are afterwards what they are after as many calls with a batch each.
+    State, metrics and optimizer are then the same as after one of Keras' calls per step.
     """
 
     def train_step(self, state: Any, data: Any) -> tuple[Any, Any]:
-        """All steps of a call; the last one's metrics, which are means over the epoch so far, and the state."""
+        """Make all training steps of a call; return the last step's metrics, means over the epoch so far, and state."""
         return _in_turn(super().train_step, names_of(self), state, data)
 
     def test_step(self, state: Any, data: Any) -> tuple[Any, Any]:
-        """See `train_step`."""
+        """Make all evaluation steps of a call; see `train_step`."""
         return _in_turn(super().test_step, names_of(self), state, data)
 
 

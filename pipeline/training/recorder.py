@@ -1,4 +1,4 @@
-"""What is kept of a run in training: history, best weights, checkpoint, summary."""
+"""The record of a run in training: history, best weights, checkpoint and summary."""
 
 import logging
 import math
@@ -25,7 +25,13 @@ log = logging.getLogger("deepcolor")
 
 
 class Recorder(keras.callbacks.Callback):
-    """Keeps the history, the best weights and the checkpoint of a run, and ends it when its loss stops being finite."""
+    """Records a run's history, best weights and checkpoints, and ends the run when its loss is no longer finite.
+
+    Attributes:
+        asked_to_stop: signals received during `fit`.
+        advance: called with the number of steps that each call has done.
+        calls: the first step, and the one after the last, of each call of the current epoch.
+    """
 
     def __init__(
         self,
@@ -36,30 +42,24 @@ class Recorder(keras.callbacks.Callback):
         settings: str,
         steps: int,
     ) -> None:
+        """Restore the compiled model from a checkpoint; `settings` is the run's fingerprint, `steps` are per epoch."""
         super().__init__()
-        self.asked_to_stop: Sequence[int] = ()  # signals that came
-        self.advance: Advance = lambda *units: None  # told of each step
-        self.calls: Sequence[tuple[int, int]] = ()  # the first step and the end of each call of the epoch under way
-        self._steps = steps
-        self._metrics: checkpoints.Arrays = []  # of the epoch under way, as they were after its last step
-        self._first = 0
-        self._saved = (-1, 0)  # steps and epochs
-        self._began = time.monotonic()
-        self._where = where
-        self._network = model
-        self._training = training
-        self._settings = settings
+        self.asked_to_stop: Sequence[int] = ()
+        self.advance: Advance = lambda *units: None
+        self.calls: Sequence[tuple[int, int]] = ()
+        self._where, self._network, self._training = where, model, training
+        self._settings, self._steps = settings, steps
+        self._first, self._metrics = 0, checkpoints.Arrays()  # where the current epoch continues; its metrics so far
         self._history: list[dict[str, float]] = []
-        self._best: list[Any] = []
-        self._best_epoch = 0
-        self._status = "finished"
-        self._bad_step = 0
-        self._saved_at = time.monotonic()
+        self._best, self._best_epoch = checkpoints.Arrays(), 0
+        self._status, self._bad_step = "finished", 0
+        self._saved, self._saved_at = (-1, 0), time.monotonic()  # steps and epochs in the last checkpoint, and its time
+        self._began = time.monotonic()
         if checkpoint:
             state = checkpoint.state
-            self._first, self._metrics = state["step"], checkpoint.metrics
             _assign(model.variables, checkpoint.model)
             _assign(model.optimizer.variables, checkpoint.optimizer)
+            self._first, self._metrics = state["step"], checkpoint.metrics
             self._best, self._best_epoch = checkpoint.best, state["best_epoch"]
             self._history = [{k: float(v) for k, v in row.items()} for row in state["history"]]
             self._status = state["status"]
@@ -67,50 +67,49 @@ class Recorder(keras.callbacks.Callback):
 
     @property
     def epochs(self) -> int:
-        """Epochs done."""
+        """Number of epochs done."""
         return len(self._history)
 
     @property
     def _done(self) -> int:
-        """Steps done."""
         return int(self._network.optimizer.iterations)
 
     @property
     def step(self) -> int:
-        """Steps done of the epoch under way."""
+        """Number of steps done in the current epoch."""
         return 0 if self.ended else self._done - self.epochs * self._steps
 
     @property
     def ended(self) -> bool:
-        """Whether more epochs would change nothing: the run diverged or stopped early."""
+        """Whether more epochs would change nothing, because the run diverged or stopped early."""
         patience = self._training.patience
         stale = patience is not None and self.epochs - self._best_epoch >= patience
         return self._status != "finished" or stale
 
     @property
     def goes_on(self) -> bool:
-        """Whether there are epochs to do."""
+        """Whether epochs remain."""
         return not self.ended and self.epochs < self._training.epochs
 
     @property
     def validates_next(self) -> bool:
-        """Whether all steps of the epoch under way are done."""
+        """Whether all steps of the current epoch are done."""
         return self.step == self._steps
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock; put back what the epoch's first part had measured."""
+        """Start the clock; restore what the first part of an interrupted epoch measured."""
         self._began = time.monotonic()
         if self._first:
             _assign(self._network.metrics_variables, self._metrics)
         self._metrics = []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop soon after the loss stopped being finite, from which Keras' mean never recovers; save in time."""
+        """Stop soon after the loss is no longer finite, since Keras' mean never recovers; save when it is time."""
         first, end = self.calls[batch]
         if -first % STEPS_BETWEEN_CHECKS < end - first and not math.isfinite(float(logs["loss"])):
             self._bad_step = end
             self._network.stop_training = True
-        elif time.monotonic() - self._saved_at >= self._training.checkpoint_seconds:
+        elif self._is_time:
             self.save()
         self._stop_if_asked()
         self.advance(end - first)
@@ -124,11 +123,11 @@ class Recorder(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Keep what training measured: validation counts with the same variables."""
+        """Keep what training measured, because validation counts with the same variables."""
         self._metrics = self._measured()
 
     def finish_epoch(self, validation: Any) -> None:
-        """Do what is left of an epoch whose steps are all done: validate, on what `evaluate` takes, and record it."""
+        """Validate and record an epoch whose steps are all done; `validation` is an argument of `evaluate`."""
         metrics, self._first = self._metrics, 0
         logs = self._network.evaluate(validation, return_dict=True, verbose=0)
         _assign(self._network.metrics_variables, metrics)
@@ -139,49 +138,45 @@ class Recorder(keras.callbacks.Callback):
     def _measured(self) -> checkpoints.Arrays:
         return self._metrics or _values(self._network.metrics_variables)
 
+    @property
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._saved_at >= self._training.checkpoint_seconds
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record the epoch."""
         with held_back():
-            self._record(epoch, logs)
+            self._record(epoch + 1, logs)
 
     def _record(self, epoch: int, logs: Any) -> None:
-        row = {"epoch": float(epoch + 1), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
-        self._history.append(row)
+        row = {"epoch": float(epoch), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
         best = self._history[self._best_epoch - 1]["val_mse"] if self._best_epoch else math.inf
+        self._history.append(row)
         if row["val_mse"] < best:
-            self._best_epoch = epoch + 1
+            self._best_epoch = epoch
             self._best = _values(self._network.variables)
         if not math.isfinite(row["loss"]) or not math.isfinite(row["val_mse"]):
-            self._status = f"diverged in epoch {epoch + 1}" + (f", by step {self._bad_step}" if self._bad_step else "")
+            self._status = f"diverged in epoch {epoch}" + (f", by step {self._bad_step}" if self._bad_step else "")
         self._first, self._metrics = 0, []
         self._write_history(time.monotonic() - self._began)
         log.info(
             "epoch %d of %d: loss %.2f, mse %.2f, accuracy %.4f; validation mse %.2f, accuracy %.4f",
-            epoch + 1, self._training.epochs, *(row[k] for k in ("loss", "mse", "accuracy", "val_mse", "val_accuracy")),
+            epoch, self._training.epochs, *(row[k] for k in ("loss", "mse", "accuracy", "val_mse", "val_accuracy")),
         )  # fmt: skip
         if self.ended:
-            log.warning("training ends after epoch %d: %s", epoch + 1, self._end_reason())
+            reason = f"no better validation MSE for {self._training.patience} epochs"
+            if self._status != "finished":
+                reason = f"{self._status}; the loss is not a finite number"
+            log.warning("training ends after epoch %d: %s", epoch, reason)
             self._network.stop_training = True
         every = self._training.checkpoint_epochs
-        if time.monotonic() - self._saved_at >= self._training.checkpoint_seconds or (
-            every and self.epochs % every == 0
-        ):
+        if self._is_time or (every and epoch % every == 0):
             self.save()
 
-    def _end_reason(self) -> str:
-        if self._status != "finished":
-            return f"{self._status}; the loss is not a finite number"
-        return f"no better validation MSE for {self._training.patience} epochs"
-
     def save(self) -> None:
-        """Write the checkpoint, unless it is written."""
+        """Write the checkpoint, unless it is up to date."""
         backend.synchronize(self._network)
-        if (self._done, self.epochs) != self._saved:
-            with held_back():
-                checkpoints.save(self._where.checkpoint, self._checkpoint())
-            self._saved, self._saved_at = (self._done, self.epochs), time.monotonic()
-
-    def _checkpoint(self) -> checkpoints.Checkpoint:
+        if (self._done, self.epochs) == self._saved:
+            return
         state = {
             "epochs": self.epochs,
             "step": self.step,
@@ -190,17 +185,21 @@ class Recorder(keras.callbacks.Callback):
             "settings": self._settings,
             "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
         }
-        variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
-        metrics = self._measured() if self.step else []
-        return checkpoints.Checkpoint(variables, optimizer, metrics, self._best, state)
+        with held_back():
+            variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
+            metrics = self._measured() if self.step else []
+            checkpoint = checkpoints.Checkpoint(variables, optimizer, metrics, self._best, state)
+            checkpoints.save(self._where.checkpoint, checkpoint)
+        self._saved, self._saved_at = (self._done, self.epochs), time.monotonic()
 
     def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Write history, last and best weights (the last ones where no epoch was finite), and the summary."""
+        """Write the history, the last and best weights (the last ones if no epoch was finite), and the summary."""
         self._write_history()
         _save_weights(self._network, self._where.weights("last"))
         if self._best:
             _assign(self._network.variables, self._best)
         _save_weights(self._network, self._where.weights("best"))
+        written = (self._where.history, self._where.weights("last"), self._where.weights("best"))
         summary = {
             "status": self._status,
             "epochs": self.epochs,
@@ -208,10 +207,7 @@ class Recorder(keras.callbacks.Callback):
             **facts,
             "versions": {**versions.versions(), **versions.versions(networks=True)},
             "backend": backend.facts(),
-            "files": {
-                path.name: files.digest_file(path)
-                for path in (self._where.history, self._where.weights("last"), self._where.weights("best"))
-            },
+            "files": {path.name: files.digest_file(path) for path in written},
         }
         files.write_json(self._where.summary, summary)
         return summary
@@ -229,7 +225,7 @@ def _values(variables: Any) -> checkpoints.Arrays:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _assign(variables: Any, values: list[Any]) -> None:
+def _assign(variables: Any, values: checkpoints.Arrays) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

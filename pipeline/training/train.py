@@ -43,18 +43,24 @@ def train(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train a run up to `training.epochs` epochs, from its checkpoint where there is one.
+    """Train a run up to `training.epochs` epochs, continuing from its checkpoint if there is one.
 
     Args:
+        run: the run.
+        images: the store of images.
+        embeddings: the store of embeddings.
+        split: splits.csv.
         directory: ``models/<run>/``, see `RunFiles`.
+        training: the settings of training.
         more_architectures: architectures besides the paper's.
-        replace: whether a run of that name made with other settings, or with more epochs, may be replaced.
+        replace: whether a run with this name, but other settings or more epochs, may be replaced.
+        progress: advances with every step.
 
     Returns:
-        What `RunFiles.summary` holds: status ("finished" or "diverged …"), epochs, best epoch, settings, versions.
+        The contents of `RunFiles.summary`: status ("finished" or "diverged …"), epochs, best epoch, settings, versions.
 
     Raises:
-        InputError: the data do not fit together, or there is another run of that name.
+        InputError: the data do not fit together, or another run with this name exists.
     """
     where = RunFiles(directory)
     architecture = resolve(run.architecture, more_architectures)
@@ -88,15 +94,15 @@ def train(
     steps = -(-len(rows["train"]) // run.batch_size)
     recorder = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps)
     if recorder.epochs or recorder.step:
-        log.info("train %s: going on after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
+        log.info("train %s: resuming after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
     if recorder.goes_on:
         where.summary.unlink(missing_ok=True)
         todo = (training.epochs - recorder.epochs) * steps - recorder.step
         with (progress or Silent()).track(f"train {run.name}, steps", todo) as recorder.advance:
             more = [keras.callbacks.TensorBoard(where.tensorboard)] if training.tensorboard else []
             _fit(model, batches, backend.stream(validated), recorder, training.epochs, more)
-    found = {"mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
-    return recorder.finish({"settings": made_with, **found})
+    facts = {"settings": made_with, "mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
+    return recorder.finish(facts)
 
 
 def _made_with(
@@ -107,7 +113,7 @@ def _made_with(
     embeddings: Store,
     split: Path,
 ) -> dict[str, Any]:
-    """What decides the run's numbers, but for the number of epochs."""
+    """Everything that determines the run's numbers, except the number of epochs."""
     settings = run_settings(
         run,
         training,
@@ -122,11 +128,11 @@ def _made_with(
 
 
 def _scratch(directory: Path, rows: Mapping[str, npt.NDArray[np.intp]], training: schema.Training) -> Path | None:
-    """Where decoded images are mapped from, if they take too much memory."""
+    """The directory for memory-mapped images, if they take too much memory."""
     decoded = 3 * SIZE**2 * sum(map(len, rows.values()))
     if decoded <= training.memory_gib * 2**30:
         return None
-    log.info("train: decoded images take more than memory_gib; they are mapped from a file in %s", directory)
+    log.info("train: decoded images exceed memory_gib; they are mapped from a file in %s", directory)
     return directory
 
 
@@ -138,15 +144,9 @@ def _fit(
     epochs: int,
     more: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Train as long as the recorder goes on; then, or when told to stop, save the checkpoint.
+    """Train until the recorder has no more epochs to do or a signal arrives, then save the checkpoint.
 
-    Args:
-        model: compiled.
-        batches: the training batches of an epoch, but for the `first` so many.
-        validation: what `evaluate` takes.
-        recorder: knows how much is done, which may be a part of an epoch.
-        epochs: in all.
-        more: callbacks beside the recorder.
+    `batches` returns the training batches of an epoch without the `first` ones.
     """
     try:
         if recorder.validates_next:
@@ -154,7 +154,7 @@ def _fit(
         while recorder.goes_on:
             rest = batches(first=recorder.step)
             recorder.calls = rest.calls
-            # Keras loses an exception that comes while it waits for a step's numbers.
+            # Keras loses an exception that is raised while it waits for a step's numbers.
             with held_back() as recorder.asked_to_stop:
                 model.fit(
                     backend.stream(rest),
@@ -172,13 +172,13 @@ def _fit(
 
 
 def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
-    """Take the run's directory, and the checkpoint in it if it is this run's."""
+    """Claim the run's directory and return this run's checkpoint in it, if any."""
     old = files.read_if_whole(where.settings)
     other = bool(old and differing(old, made_with))
     checkpoint = None if other else checkpoints.load(where.checkpoint)
     more = []
     if checkpoint and checkpoint.state["settings"] != files.fingerprint(made_with):
-        more.append(f"settings of {where.checkpoint.name}: not those of this run")
+        more.append(f"settings of {where.checkpoint.name}: not this run's")
     elif checkpoint and (done := checkpoint.state["epochs"] + bool(checkpoint.state["step"])) > epochs:
         more.append(f"epochs: {done}, now {epochs}")
     elif checkpoint is None and where.weights("last").exists() and not other:

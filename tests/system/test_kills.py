@@ -173,7 +173,7 @@ def test_training_killed_again_and_again_ends_as_if_it_had_not_been(chain, numbe
         process.send_signal(number)
         assert "Traceback" not in process.communicate(timeout=60)[0]
     printed = chain.finish("train")
-    assert "going on after epoch" in printed
+    assert "resuming after epoch" in printed
     assert [name for name, content in made(chain.folder).items() if content != whole[name]] == []
     one, other = (
         np.load(folder / "models" / RUN / "checkpoint.npz") for folder in (chain.folder, chain.after("train"))

@@ -101,7 +101,7 @@ def test_training_that_is_told_to_stop_saves_what_is_done_first(
     epochs = checkpoints.load(tmp_path / "m" / "checkpoint.npz").state["epochs"]
     assert epochs >= 3
     done = python(*training, "--set", f"training.epochs={epochs + 1}")
-    assert done.returncode == 0 and f"going on after epoch {epochs}" in done.stderr
+    assert done.returncode == 0 and f"resuming after epoch {epochs}" in done.stderr
     whole = python(*training[:-1], tmp_path / "whole", "--set", f"training.epochs={epochs + 1}")
     assert whole.returncode == 0
     for name in ("best.weights.h5", "last.weights.h5", "history.csv"):

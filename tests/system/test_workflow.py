@@ -172,7 +172,7 @@ def test_after_snakemake_was_killed_the_same_command_goes_on(workflow):
     killed.wait()
     wait_until(lambda: not any(name in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])))
     printed = workflow(*asked)
-    assert "going on after epoch" in printed and "epoch 60 of 60" in printed
+    assert "resuming after epoch" in printed and "epoch 60 of 60" in printed
     assert (workflow.folder / "results" / name / "metrics.csv").exists()
 
 
@@ -196,7 +196,7 @@ def test_other_settings_are_refused_before_any_job(workflow):
 @pytest.mark.long
 def test_more_epochs_continue_the_run(workflow):
     printed = workflow.run("--config", "training={epochs: 3}")
-    assert "going on after epoch 2" in printed
+    assert "resuming after epoch 2" in printed
     history = (workflow.folder / "results" / RUN / "history.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in history] == ["epoch", "1", "2", "3"]
     assert json.loads((workflow.places.model(RUN) / "training.json").read_text())["epochs"] == 3

@@ -105,9 +105,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(train, three_epochs, caplog
     caplog.set_level(logging.INFO, "deepcolor")
     with pytest.raises(Interrupted) as caught:
         train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
-    assert caught and "going on after" not in caplog.text
+    assert caught and "resuming after" not in caplog.text
     directory = train(epochs=3)
-    assert "going on after epoch 2, step 2" in caplog.text
+    assert "resuming after epoch 2, step 2" in caplog.text
     assert_same(directory, three_epochs)
 
 
@@ -117,7 +117,7 @@ def test_a_run_interrupted_after_any_step_goes_on_to_the_same_bits(train, three_
     with pytest.raises(Interrupted):
         train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps))
     directory = train(epochs=3)
-    assert f"going on after {told}" in caplog.text
+    assert f"resuming after {told}" in caplog.text
     assert_same(directory, three_epochs)
 
 
@@ -145,7 +145,7 @@ def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch,
         with pytest.raises(KeyboardInterrupt):
             train(epochs=3, checkpoint_epochs=None)
     directory = train(epochs=3)
-    assert f"going on after {told}" in caplog.text
+    assert f"resuming after {told}" in caplog.text
     assert_same(directory, three_epochs)
 
 
@@ -204,7 +204,7 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_
     (models / "run" / "checkpoint.npz").write_bytes(b"PK")
     caplog.set_level(logging.INFO, "deepcolor")
     assert_same(train(epochs=3), three_epochs)
-    assert "going on after epoch 2, step 1" in caplog.text
+    assert "resuming after epoch 2, step 1" in caplog.text
 
 
 def test_a_trained_network_without_a_whole_checkpoint_is_not_trained_over(train, finished, caplog):
