@@ -34,7 +34,7 @@ class StoreReader:
 
     path: Path
     layout: StoreLayout
-    # What was checked: the manifest, by its fingerprint, and one bit per chunk of each shard.
+    # Successful checks: of the manifest, by its fingerprint, and one bit per chunk of each shard.
     _checked: dict[object, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -53,31 +53,32 @@ class StoreReader:
         return self.path.with_suffix(".shards")
 
     def attributes(self) -> dict[str, Any]:
-        """Return what made the store (see `Store.create`) and its `rows`; empty if it is missing or damaged."""
+        """Return what made the store (see `Store.create`) and its `rows`; empty if it is missing or damaged.
+
+        Raises:
+            InputError: something else lies at its path.
+        """
         ours = self.records.is_dir()
         if not (self.path / "zarr.json").exists():
-            if not ours and self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
-                raise InputError(
-                    f"{self.path}: expected a DeepColor store, received other files; delete it, or name another path"
-                )
-            return {}
+            if ours or not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+                return {}
+            raise InputError(
+                f"{self.path}: expected a DeepColor store, received other files; delete it, or name another path"
+            )
+        kind = self.layout.kind
         try:
             value = open_group(self.path).attrs.asdict().get(ATTRIBUTE)
+            if not isinstance(value, dict) or value.pop(files.CHECKSUM, None) != files.fingerprint(value):
+                raise InputError(
+                    f"{self.path}: expected a DeepColor store of {kind}, received another zarr group; name another path"
+                )
         except InputError:
             if ours:
                 return {}
             raise
-        if not isinstance(value, dict) or value.pop(files.CHECKSUM, None) != files.fingerprint(value):
-            if ours:
-                return {}
+        if value.get("kind") != kind:
             raise InputError(
-                f"{self.path}: expected a DeepColor store of {self.layout.kind}, received another zarr group; "
-                "name another path"
-            )
-        if value.get("kind") != self.layout.kind:
-            raise InputError(
-                f"{self.path}: expected a store of {self.layout.kind}, received one of {value.get('kind')}; "
-                "name another path"
+                f"{self.path}: expected a store of {kind}, received one of {value.get('kind')}; name another path"
             )
         if value.get("format") != FORMAT:
             raise InputError(
@@ -125,12 +126,12 @@ class StoreReader:
         """Return the shards with a missing file or record, without reading any file."""
         if not all(path.exists() for path in self._metadata_files()):
             return [0]
-        found = []
-        for shard in range(self.shard_count()):
+
+        def exists(shard: int) -> bool:
             paths = [self.record_path(shard), *(self.shard_file(array.name, shard) for array in self.arrays)]
-            if not all(path.exists() for path in paths):
-                found.append(shard)
-        return found
+            return all(path.exists() for path in paths)
+
+        return [shard for shard in range(self.shard_count()) if not exists(shard)]
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest of a complete store, after checking its metadata and records.
@@ -187,27 +188,27 @@ class StoreReader:
         of a shard, only the index and the chunks concerned are checked, which is faster than the file's SHA-256.
         """
         first, end = self.span(shard)
-        every = range(-(-(end - first) // ROWS_PER_CHUNK))
-        here = every[(max(start, first) - first) // ROWS_PER_CHUNK : -(-(min(stop, end) - first) // ROWS_PER_CHUNK)]
+        chunks = range(-(-(end - first) // ROWS_PER_CHUNK))
+        needed = chunks[(max(start, first) - first) // ROWS_PER_CHUNK : -(-(min(stop, end) - first) // ROWS_PER_CHUNK)]
         checked = self._checked.get((name, shard), 0)
-        if all(checked >> chunk & 1 for chunk in here):
+        if all(checked >> chunk & 1 for chunk in needed):
             return
         path, record = self.shard_file(name, shard), self.record(shard)
-        known = (record or {}).get("chunks", {}).get(name)
-        if known is None:  # written by an earlier version
-            here = every
+        checksums = (record or {}).get("chunks", {}).get(name)
+        if checksums is None:  # written by an earlier version
+            needed = chunks
         if record is None or not path.exists():
             intact = False
-        elif here == every:
+        elif needed == chunks:
             intact = files.digest_file(path) == record["files"][name]
         else:
             with path.open("rb") as file:
-                found = chunk_checksums(file, self.rows_per_shard(), here)
-            intact = found == [known[chunk] for chunk in here]
+                actual = chunk_checksums(file, self.rows_per_shard(), needed)
+            intact = actual == [checksums[chunk] for chunk in needed]
         if not intact:
-            wrong = "missing" if not path.exists() else "damaged, or has no record"
-            raise InputError(f"{path} ({name} of images {first} to {end - 1}) is {wrong}; {files.REPAIR}")
-        self._checked[name, shard] = checked | sum(1 << chunk for chunk in here)
+            problem = "damaged, or has no record" if path.exists() else "missing"
+            raise InputError(f"{path} ({name} of images {first} to {end - 1}) is {problem}; {files.REPAIR}")
+        self._checked[name, shard] = checked | sum(1 << chunk for chunk in needed)
 
     def read_rows(self, name: str, rows: Sequence[int] | npt.NDArray[np.intp]) -> Array:
         """Return single rows of one array, in the given order.
@@ -220,7 +221,7 @@ class StoreReader:
 
     @staticmethod
     def fingerprint(records: Iterable[Mapping[str, Any] | None]) -> str:
-        """Return the fingerprint of a whole store, made of its shards' digests in order."""
+        """Return the fingerprint of a store, from its shards' digests in order."""
         return files.fingerprint([record["files"] for record in records if record])
 
     def shard_file(self, name: str, shard: int) -> Path:
@@ -273,9 +274,9 @@ def _opened(store: StoreReader, name: str, stamps: tuple[tuple[int, ...], ...]) 
     """Open an array, once while its metadata files keep their `stamps`: opening takes longer than reading an image."""
     try:
         with configuring, zarr.config.set(READING):
-            found = open_group(store.path)[name]
+            array = open_group(store.path)[name]
     except (KeyError, ValueError, TypeError):
-        found = None
-    if not isinstance(found, zarr.Array):
+        array = None
+    if not isinstance(array, zarr.Array):
         raise InputError(f"{store.path}: expected a readable array {name!r}, received none; {files.REPAIR}")
-    return found
+    return array

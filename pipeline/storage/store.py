@@ -1,4 +1,4 @@
-"""Writing zarr stores of one row per image, by whole shards with a record each."""
+"""Writing zarr stores of one row per image, shard by shard, with a record per shard."""
 
 import logging
 from collections.abc import Mapping
@@ -31,17 +31,17 @@ class Store(StoreReader):
     def keeps(self, rows: int | None, settings: Mapping[str, Any], *, replace: bool = False) -> bool:
         """Whether an existing store can be kept; arguments and errors as in `create`, `rows` None if unknown."""
         old = self.attributes()
-        made_with = old.get("settings", {})
+        old_settings = old.get("settings", {})
         if not replace:
             fewer = [f"images: {old['rows']}, now {rows}"] if old and rows is not None and old["rows"] > rows else []
-            refuse_other(self.path, made_with, settings, more=fewer)
-        return not old or not differing(made_with, settings)
+            refuse_other(self.path, old_settings, settings, more=fewer)
+        return not old or not differing(old_settings, settings)
 
     def create(self, rows: int, rows_per_shard: int, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
         """Write the store's metadata, or resize an existing store and keep its shards; `complete` completes it.
 
         Args:
-            attributes: what makes the store, as JSON values; shards are kept only if ``settings`` are equal.
+            attributes: settings, versions and the like, as JSON values; shards are kept only if ``settings`` are equal.
             replace: whether a store with other settings or more rows may be replaced.
 
         Raises:
@@ -54,7 +54,7 @@ class Store(StoreReader):
         self.manifest_path.unlink(missing_ok=True)
         # The records' folder comes first, so that a half-created store is recognised as ours.
         if self.records.is_dir() and self.path.is_dir() and not self.attributes():
-            log.warning("%s: its metadata were damaged and are written again", self.path)
+            log.warning("%s: damaged metadata are written again", self.path)
         self.records.mkdir(parents=True, exist_ok=True)
         self._write_metadata(rows_per_shard, described)
         shards = -(-rows // rows_per_shard)
@@ -81,7 +81,7 @@ class Store(StoreReader):
                     temporary.write_bytes(content)
 
     def write_shard(self, shard: int, values: Mapping[str, Array], **facts: Any) -> dict[str, Any]:
-        """Write one whole shard of every array, then its record.
+        """Write one shard of every array, then its record.
 
         Args:
             values: the shard's rows by array name.
@@ -91,7 +91,7 @@ class Store(StoreReader):
             The record.
 
         Raises:
-            ValueError, TypeError: `values` have another number of rows, shape or kind of number.
+            ValueError, TypeError: `values` have the wrong number of rows, shape or kind of number.
         """
         start, stop = self.span(shard)
         size = self.rows_per_shard()
@@ -120,10 +120,10 @@ class Store(StoreReader):
         return all(record.get(key) == value for key, value in facts.items()) and self.intact(shard)
 
     def complete(self, attributes: Mapping[str, Any], **facts: Any) -> None:
-        """Complete the store: add to its attributes what was unknown at `create`, and write the manifest.
+        """Complete the store: add attributes that were unknown at `create`, and write the manifest.
 
         Args:
-            attributes: JSON values, added to those of `create`.
+            attributes: JSON values to add.
             facts: JSON values for the manifest only.
 
         Raises:

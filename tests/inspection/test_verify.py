@@ -1,4 +1,4 @@
-"""Damage is noticed, by `verify` and by what reads the file, and made good by the ordinary stages, byte for byte."""
+"""Damage is detected by `verify` and by every reader, and repaired by the ordinary stages, byte for byte."""
 
 import shutil
 import subprocess
@@ -34,8 +34,8 @@ def bits(path, count, seed=0):
 
 
 @pytest.fixture
-def wholes(referenced, tmp_path):
-    """A dataset with everything that belongs to one, and a checkpoint as training leaves it."""
+def intact(referenced, tmp_path):
+    """A complete dataset, and the folder of an interrupted training."""
     folder = shutil.copytree(referenced.folder, tmp_path / "data" / "tiny")
     run = tmp_path / "models" / "dot_lr1e-3"
     run.mkdir(parents=True)
@@ -50,11 +50,11 @@ def wholes(referenced, tmp_path):
 
 
 def written(*folders):
-    """Every file but locks, by name, and its bytes."""
+    """Return the bytes of every file except locks, by path."""
     return {folder / name: content for folder in folders for name, content in tiny.tree(folder).items()}
 
 
-def test_whole_files_are_told_to_be_whole(wholes, tmp_path):
+def test_intact_files_are_reported_as_intact(intact, tmp_path):
     before = written(tmp_path)
     total, found = verify([tmp_path])
     assert (found, written(tmp_path)) == ([], before)
@@ -72,9 +72,9 @@ def restore(root, content):
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
-def test_200_of_200_flipped_bits_are_found(wholes, tmp_path, seed):
-    """Every file once, then any; every bit of a file is as likely."""
-    dataset, run = wholes
+def test_200_of_200_flipped_bits_are_found(intact, tmp_path, seed):
+    """Each file once, then random ones; every bit of a file is equally likely."""
+    dataset, run = intact
     before = written(dataset.folder, run)
     rng = np.random.default_rng(seed)
     paths = sorted(before)
@@ -87,7 +87,7 @@ def test_200_of_200_flipped_bits_are_found(wholes, tmp_path, seed):
 
 
 def read_everything(dataset, run):
-    """What the stages read of a dataset and a run, as they read it."""
+    """Read the files of a dataset and a run as the stages do."""
     for layout, path in ((IMAGES, dataset.images.path), (EMBEDDINGS, dataset.embeddings.path)):
         store = Store(path, layout)
         store.manifest()
@@ -107,10 +107,10 @@ def read_everything(dataset, run):
         raise InputError("a checkpoint is damaged")
 
 
-def test_no_stage_reads_a_flipped_bit(wholes, tmp_path):
-    """200 of 200, of the files that stages read. Pictures and report.csv are only looked at; checkpoints whose file of
-    digests is damaged are taken if their own checksums hold."""
-    dataset, run = wholes
+def test_no_stage_reads_a_flipped_bit(intact, tmp_path):
+    """200 of 200, in files that stages read. No stage reads pictures and report.csv; checkpoints have checksums of
+    their own, and are used if only their file of digests is damaged."""
+    dataset, run = intact
     read_everything(dataset, run)
     skipped = ("/pictures/", "report.csv", "embedding_network", "checkpoint.json")
     everything = written(dataset.folder, run).items()
@@ -125,7 +125,7 @@ def test_no_stage_reads_a_flipped_bit(wholes, tmp_path):
         path.write_bytes(before[path])
 
 
-def test_damage_is_named_with_its_images_and_made_good_by_ingest(tmp_path):
+def test_damage_is_named_with_its_images_and_repaired_by_ingest(tmp_path):
     dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
     source = tiny.schema.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
     whole = written(dataset.folder)
@@ -146,7 +146,7 @@ def test_damage_is_named_with_its_images_and_made_good_by_ingest(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["zarr.json", "L/zarr.json", "ab/zarr.json"])
-def test_damaged_metadata_are_made_again_and_no_shard_with_them(tmp_path, name):
+def test_damaged_metadata_are_written_again_without_any_shard(tmp_path, name):
     dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
     source = tiny.schema.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
     whole = written(dataset.folder)
@@ -162,10 +162,10 @@ def test_damaged_metadata_are_made_again_and_no_shard_with_them(tmp_path, name):
         assert written(dataset.folder) == whole
 
 
-def test_what_a_stage_works_on_is_left_alone(wholes):
-    dataset, _ = wholes
+def test_a_store_in_use_is_left_alone(intact):
+    dataset, _ = intact
     flip(dataset.images.shard_file("ab", 0), 999)
-    # Another process holds it: a lock taken twice by one process is one lock.
+    # Another process holds the lock, because one process may take it twice.
     code = f"""
 from pathlib import Path
 from pipeline.core import locks
@@ -186,22 +186,22 @@ with locks.held(Path({str(dataset.images.path)!r})):
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
-def test_a_place_without_anything_of_ours_is_refused(tmp_path, name):
+def test_a_place_without_files_of_deepcolor_is_refused(tmp_path, name):
     (tmp_path / "holiday.jpg").write_bytes(b"x")
     result = CliRunner().invoke(command, [str(tmp_path / name)])
     assert result.exit_code == 2 and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
 
 
-def test_a_folder_named_report_may_be_anybodys(wholes, tmp_path):
+def test_a_folder_named_report_may_belong_to_the_user(intact, tmp_path):
     (tmp_path / "mine" / "report").mkdir(parents=True)
     (tmp_path / "mine" / "report" / "thesis.txt").write_text("mine")
-    dataset, _ = wholes
+    dataset, _ = intact
     shutil.copytree(tmp_path / "mine", dataset.folder / "mine")
     assert verify([dataset.folder])[1] == []
     assert [path.name for path in (dataset.folder / "mine").rglob("*")] == ["report", "thesis.txt"]
 
 
-def test_a_page_without_its_digests_is_told(tmp_path):
+def test_a_report_without_its_manifest_is_reported(tmp_path):
     fake = fake_results.Fake(tmp_path / "results", tmp_path / "data")
     files.write_listing(fake_results.add_run(fake, "base_lr1e-4", images=2))
     write_report(fake.results, fake.pictures)
@@ -211,8 +211,8 @@ def test_a_page_without_its_digests_is_told(tmp_path):
     assert str(damage).startswith(f"{fake.results / 'report.json'}: missing")
 
 
-def test_an_unfinished_store_is_told_to_be_unfinished(wholes):
-    dataset, _ = wholes
+def test_an_unfinished_store_is_reported(intact):
+    dataset, _ = intact
     dataset.images.manifest_path.unlink()
     assert [str(damage) for damage in verify([dataset.images.path])[1]] == [
         f"{dataset.images.manifest_path}: missing: the output is unfinished, or was partly deleted"
