@@ -1,4 +1,4 @@
-"""Embed: `images.zarr` becomes `embeddings.zarr`."""
+"""Embed: compute `embeddings.zarr` from `images.zarr`."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ from pipeline.storage.store import Store
 if TYPE_CHECKING:
     from pipeline.embedding.network import EmbeddingNetwork
 
-SPREAD_ROWS = 2048
+SPREAD_ROWS = 2048  # images whose embeddings' spread is measured
 
 log = logging.getLogger("deepcolor")
 _loading = threading.Lock()
@@ -47,26 +47,26 @@ def _network(embedding: schema.Embedding, saved: Path, outputs: tuple[str, ...])
         return _load(embedding, saved, outputs)
 
 
-def _start(wanted: dict[str, str | int], weights: dict[str, Any]) -> None:
-    """Start Keras as `wanted` (see `backend.facts`) and forget other weights than these, as a worker has to.
+def _start(expected: dict[str, str | int], weights: dict[str, Any]) -> None:
+    """Start Keras in a worker as in the stage (see `backend.facts`), and drop a network with other weights.
 
-    This module imports nothing that imports Keras, which must come after.
+    Nothing that this module imports at its top imports Keras, so that the backend can be set up first.
 
     Raises:
-        InputError: Keras computes otherwise in this process, or a plugin cannot be imported.
+        InputError: Keras already computes differently in this process, or a plugin cannot be imported.
     """
     plugins.load()
     with _loading:
         fresh = "keras" not in sys.modules
-        if fresh or (found := backend.facts()) != wanted:
-            # TensorFlow's number of threads stays as it was set first; the policy can be changed.
-            if fresh or found["threads"] in (0, wanted["threads"]):
-                backend.start(int(wanted["threads"]), wanted["precision"])  # type: ignore[arg-type]
-            if (found := backend.facts()) != wanted:
-                me = f"the worker with process {os.getpid()} on {socket.gethostname()}"
-                raise InputError(f"{me} computes with {found}, this stage with {wanted}; start that worker again")
+        if fresh or (actual := backend.facts()) != expected:
+            # TensorFlow's number of threads cannot change once it is set; the precision policy can.
+            if fresh or actual["threads"] in (0, expected["threads"]):
+                backend.start(int(expected["threads"]), expected["precision"])  # type: ignore[arg-type]
+            if (actual := backend.facts()) != expected:
+                worker = f"the worker with process {os.getpid()} on {socket.gethostname()}"
+                raise InputError(f"{worker} computes with {actual}, this stage with {expected}; restart that worker")
         global _weights
-        if _weights not in (None, weights):  # a worker outlives the file that its network was loaded from
+        if _weights not in (None, weights):  # a worker outlives the file from which it loaded its network
             _load.cache_clear()
         _weights = weights
 
@@ -81,79 +81,78 @@ def embed(
     scheduler: str = "threads",
     progress: Progress | None = None,
 ) -> int:
-    """Bring `store` to the embeddings of `images`, shard by shard; shards that are finished and unchanged stay.
+    """Compute the embeddings of `images` into `store`, shard by shard; finished shards that still match are kept.
 
-    Beside the store: the network, where its weights are random, and, last, the manifest. The shards of both stores hold
-    the same images. One shard is computed at a time, on a cluster one in each worker: the network uses all of its
-    threads for it. The next one is read meanwhile, and the last one written.
+    Random weights are saved beside the store, and its manifest is written last. A shard of `store` holds the same
+    images as the shard of `images`. In this process, and in each worker of a cluster, one shard is computed at a time,
+    because the network uses all of its threads for it; meanwhile the next shard is read and the last one written.
 
     Args:
-        images: where L is read.
-        store: where the embeddings go; its layout is that of the network's outputs.
+        images: the store with L.
+        store: where to write the embeddings; its layout follows from `outputs`.
         embedding: the network, and how it computes.
-        outputs: of the network; which of them are stored.
-        replace: whether embeddings made with other settings may be replaced.
+        outputs: names of the network's outputs to store.
+        replace: whether embeddings that were made with other settings may be replaced.
         scheduler: see `run_tasks`.
-        progress: told of each shard.
+        progress: reports each shard.
 
     Returns:
-        How many shards were written.
+        The number of shards that were written.
 
     Raises:
-        InputError: the images are not complete, the weights do not fit, or the store is another one.
+        InputError: the images are incomplete, the weights are not available or do not fit, or the store was made with
+            other settings.
     """
     from pipeline.embedding import network
 
     source = images.manifest()
     names = tuple(outputs)
     store = Store(store.path, registry.ENTRIES[embedding.network].layout(names))
-    if embedding.weights not in ("random", "imagenet"):  # workers have another working folder
+    if embedding.weights not in ("random", "imagenet"):  # workers have another current folder
         embedding = embedding.model_copy(update={"weights": str(Path(embedding.weights).expanduser().absolute())})
     made_with = recipe.settings(embedding, images.rows_per_shard(), names)
     saved = DatasetFiles.beside(store).network
     log.info("embed: the weights of the embedding network are %s", recipe.label(made_with))
     kept = store.keeps(images.rows(), made_with, replace=replace) and bool(store.attributes())
     if not kept or not network.weights_known(embedding, saved) or _unfinished(images, store, made_with):
-        # Before anything is written: the weights may not be to be had.
-        _network(embedding, saved, names)
+        _network(embedding, saved, names)  # fails before anything is written if the weights are not available
     attributes = {"settings": made_with, "versions": versions.versions(networks=True), "backend": backend.facts()}
     store.create(images.rows(), images.rows_per_shard(), attributes, replace=replace)
-    unfinished = _unfinished(images, store, made_with)
     common = (embedding, saved, backend.facts(), network.weights_facts(saved))
-    arguments = [(images, store, shard, facts, *common) for shard, facts in unfinished]
+    arguments = [(images, store, shard, facts, *common) for shard, facts in _unfinished(images, store, made_with)]
     run_tasks(
         _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=2,
         networks=True, progress=progress,
     )  # fmt: skip
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), SPREAD_ROWS)).round().astype(int)
-    sanity = spread(np.asarray(store.array(VECTOR).oindex[rows]))
-    store.complete({"images": source["fingerprint"], "weights": network.weights_facts(saved), "spread": sanity})
+    measured = spread(np.asarray(store.array(VECTOR).oindex[rows]))
+    store.complete({"images": source["fingerprint"], "weights": network.weights_facts(saved), "spread": measured})
     log.info(
         "embed: %d embeddings in %d shards (%d written); they differ between images by %.3g (%.0f %% of their size), "
         "effective rank %.1f",
-        store.rows(), store.shard_count(), len(arguments), sanity["std"], 100 * sanity["relative"],
-        sanity["effective_rank"],
+        store.rows(), store.shard_count(), len(arguments), measured["std"], 100 * measured["relative"],
+        measured["effective_rank"],
     )  # fmt: skip
-    if sanity["relative"] < MOSTLY_CONSTANT and store.rows() > 1:
+    if measured["relative"] < MOSTLY_CONSTANT and store.rows() > 1:
         log.warning(
-            "embed: the embeddings hardly differ between images; the usual causes are gray values in 0..1 where the "
-            "network wants 0..255, weights that were not loaded, or images that are all alike"
+            "embed: the embeddings hardly differ between images; common causes are gray values in 0..1 instead of "
+            "0..255, weights that were not loaded, and images that all look the same"
         )
     return len(arguments)
 
 
 def _unfinished(images: Store, store: Store, made_with: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
-    """The shards to compute, each with what its record will have to say."""
+    """Return the shards to compute, each with the facts that its record will state."""
     identity = files.fingerprint(made_with)
-    found = []
+    unfinished = []
     for shard in range(images.shard_count()):
         record = images.record(shard)
         if record is None:
-            raise InputError(f"{images.path}: shard {shard} is not finished; run ingest again")
+            raise InputError(f"{images.path}: shard {shard} is unfinished; run ingest again")
         facts = {"settings": identity, "input": record["files"]["L"]}
         if store.rows() != images.rows() or not store.finished(shard, **facts):
-            found.append((shard, facts))
-    return found
+            unfinished.append((shard, facts))
+    return unfinished
 
 
 def _embed_shard(

@@ -1,8 +1,8 @@
-"""Embedding networks at work: batches of one size, and where their weights come from."""
+"""Running embedding networks in batches of one size, and loading or making their weights."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from pipeline.config.paths import DatasetFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
-from pipeline.embedding import recipe, registry
-from pipeline.embedding.registry import Entry
+from pipeline.embedding import recipe
+from pipeline.embedding.registry import ENTRIES, Entry
 from pipeline.images.lab import UInt8, gray_levels
 from pipeline.networks import backend, saving
 from pipeline.storage.layouts import VECTOR
@@ -27,14 +27,14 @@ log = logging.getLogger("deepcolor")
 
 
 class Photograph(keras.layers.Layer):
-    """SRGB (batch, H, W, 3) uint8 to what an entry's network takes, (batch, side, side, 3) float32."""
+    """Turns sRGB (batch, H, W, 3) uint8 into an embedding network's input, (batch, side, side, 3) float32."""
 
     def __init__(self, entry: Entry, **options: Any) -> None:
         super().__init__(**options)
         self._entry = entry
 
     def call(self, rgb: Any) -> Any:
-        """See `recipe.settings`, key preprocessing, from sRGB on."""
+        """Resize and preprocess; see key preprocessing of `recipe.recognition`."""
         return self._entry.preprocess(self._resized(keras.ops.cast(rgb, "float32")))
 
     def _resized(self, levels: Any) -> Any:
@@ -43,83 +43,79 @@ class Photograph(keras.layers.Layer):
 
 
 class GrayPhotograph(Photograph):
-    """L (batch, H, W) uint8 to what an entry's network takes, (batch, side, side, 3) float32."""
+    """Turns L (batch, H, W) uint8 into an embedding network's input, (batch, side, side, 3) float32."""
 
     def call(self, lightness: Any) -> Any:
-        """See `recipe.settings`, key preprocessing."""
+        """Convert to gray sRGB, resize and preprocess; see key preprocessing of `recipe.settings`."""
         levels = keras.ops.convert_to_tensor(gray_levels().astype(np.float32))
         gray = keras.ops.expand_dims(keras.ops.take(levels, keras.ops.cast(lightness, "int32")), -1)
         return self._entry.preprocess(keras.ops.concatenate([self._resized(gray)] * 3, axis=-1))
 
 
 class EmbeddingNetwork:
-    """Computes embeddings in batches of one size, so that an image's embedding does not depend on its neighbours.
+    """Computes embeddings in batches of one size, so that an embedding does not depend on the other images.
 
     Attributes:
-        model: from L (batch, H, W) uint8 to a dict of outputs, by name as in `Entry.outputs`.
+        model: maps L (batch, H, W) uint8 to a dict of outputs, named as in `Entry.outputs`.
     """
 
     def __init__(self, entry: Entry, network: keras.Model, batch_size: int, outputs: Iterable[str] = (VECTOR,)) -> None:
         lightness = keras.Input((None, None), dtype="uint8")
-        found = network(GrayPhotograph(entry, dtype="float32")(lightness), training=False)
-        named = found if isinstance(found, dict) else {VECTOR: found}
-        self.model = keras.Model(lightness, {name: named[name] for name in outputs})
+        computed = network(GrayPhotograph(entry, dtype="float32")(lightness), training=False)
+        by_name = computed if isinstance(computed, dict) else {VECTOR: computed}
+        self.model = keras.Model(lightness, {name: by_name[name] for name in outputs})
         self._batch_size = batch_size
 
     def __call__(self, lightness: UInt8) -> Outputs:
-        """Outputs (n, ...) float32 by name, of L (n, H, W) uint8."""
-        found: dict[str, list[npt.NDArray[np.float32]]] = {}
-        for rows, batch in _batches(lightness, self._batch_size):
-            for name, values in self.model.predict_on_batch(batch).items():
-                found.setdefault(name, []).append(np.asarray(values)[: len(rows)].astype(np.float32))
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+        """Compute the outputs (n, ...) float32, by name, for L (n, H, W) uint8."""
+        return _in_batches(self.model, lightness, self._batch_size)
 
 
 class FeatureNetwork:
-    """Computes features and logits in batches of one size, so that an image's do not depend on its neighbours."""
+    """Computes features and logits in batches of one size, so that they do not depend on the other images."""
 
     def __init__(self, entry: Entry, network: keras.Model, batch_size: int) -> None:
         rgb = keras.Input((None, None, 3), dtype="uint8")
         output = network.output[VECTOR] if isinstance(network.output, dict) else network.output
-        both = keras.Model(network.inputs, [network.layers[-1].input, output])
+        both = keras.Model(network.inputs, {"features": network.layers[-1].input, "logits": output})
         self._model = keras.Model(rgb, both(Photograph(entry, dtype="float32")(rgb), training=False))
         self._batch_size = batch_size
 
     def __call__(self, rgb: UInt8) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """What the last layer is given, features (n, `Entry.features`) float32, and logits (n, classes).
+        """Compute the last layer's input, features (n, `Entry.features`) float32, and the logits (n, classes) float32.
 
         Args:
             rgb: (n, H, W, 3) uint8, sRGB; n may be 0.
         """
-        features, logits = (np.empty((len(rgb), width), np.float32) for _, width in self._model.output_shape)
-        for rows, batch in _batches(rgb, self._batch_size):
-            for found, values in zip((features, logits), self._model.predict_on_batch(batch), strict=True):
-                found[rows.start : rows.stop] = np.asarray(values)[: len(rows)]
-        return features, logits
+        computed = _in_batches(self._model, rgb, self._batch_size)
+        return computed["features"], computed["logits"]
 
 
-def _batches(images: UInt8, size: int) -> Iterator[tuple[range, UInt8]]:
-    """Rows, and their images as a batch of exactly `size`: the last image is repeated where there are no more."""
+def _in_batches(model: keras.Model, images: UInt8, size: int) -> Outputs:
+    """Compute a model's outputs by name; the last batch is filled up with copies of the last image."""
+    computed = {name: np.empty((len(images), *each.shape[1:]), np.float32) for name, each in model.output.items()}
     for start in range(0, len(images), size):
-        rows = range(start, min(start + size, len(images)))
-        padding = [(0, size - len(rows))] + [(0, 0)] * (images.ndim - 1)
-        yield rows, np.pad(images[rows.start : rows.stop], padding, mode="edge")
+        batch = images[start : start + size]
+        padding = [(0, size - len(batch))] + [(0, 0)] * (images.ndim - 1)
+        for name, values in model.predict_on_batch(np.pad(batch, padding, mode="edge")).items():
+            computed[name][start : start + size] = np.asarray(values)[: len(batch)]
+    return computed
 
 
-def _facts_of(saved: Path) -> Path:
+def _weights_manifest(saved: Path) -> Path:
     return DatasetFiles(saved.parent).network_manifest
 
 
 def weights_facts(saved: Path) -> dict[str, Any]:
-    """What `load` recorded of the weights that it loaded last: their kind and digest."""
-    return files.read_json(_facts_of(saved))
+    """Read what `load` last recorded of the weights: their kind and digest."""
+    return files.read_json(_weights_manifest(saved))
 
 
 def weights_known(embedding: schema.Embedding, saved: Path) -> bool:
-    """Whether there is what `load` leaves, whole: the description, and the network where its weights are random."""
+    """Whether the files of `load` are complete: the record of the weights, and the network if they are random."""
     if embedding.weights == "random":
         return _is_saved(recipe.weights(embedding), saved)
-    return bool(files.read_if_whole(_facts_of(saved))) and not saved.exists()
+    return bool(files.read_if_whole(_weights_manifest(saved))) and not saved.exists()
 
 
 def load(embedding: schema.Embedding, saved: Path, outputs: Iterable[str] = (VECTOR,)) -> EmbeddingNetwork:
@@ -127,12 +123,11 @@ def load(embedding: schema.Embedding, saved: Path, outputs: Iterable[str] = (VEC
 
     Args:
         embedding: the settings.
-        saved: where a network of random weights is kept, and found again; a JSON file beside it records the weights'
-            kind and digest, whatever they are.
+        saved: file in which random weights are kept. A JSON file beside it records kind and digest of all weights.
         outputs: which of the network's outputs to compute.
 
     Raises:
-        InputError: the weights cannot be had or do not fit.
+        InputError: the weights are not available or do not fit.
     """
     kind = recipe.weights(embedding)
     if embedding.weights == "random":
@@ -140,75 +135,73 @@ def load(embedding: schema.Embedding, saved: Path, outputs: Iterable[str] = (VEC
     else:
         network = _trained_network(embedding, kind)
         saved.unlink(missing_ok=True)
-        files.write_json(_facts_of(saved), kind)
-    return EmbeddingNetwork(registry.ENTRIES[embedding.network], network, embedding.batch_size, outputs)
+        files.write_json(_weights_manifest(saved), kind)
+    return EmbeddingNetwork(ENTRIES[embedding.network], network, embedding.batch_size, outputs)
 
 
 def load_features(embedding: schema.Embedding) -> FeatureNetwork:
     """Load or download the network that the settings name, for features and logits of coloured pictures.
 
     Args:
-        embedding: the settings, with weights that are not random; `activation` and `precision` are the embeddings'
-            alone: this network gives logits and computes in float32.
+        embedding: the settings, with weights that are not random. `activation` and `precision` are ignored: this
+            network returns logits and computes in float32.
 
     Raises:
-        InputError: the weights cannot be had or do not fit.
+        InputError: the weights are not available or do not fit.
     """
     logits = embedding.model_copy(update={"activation": "logits"})
     with backend.policy("float32"):
         network = _trained_network(logits, recipe.weights(logits))
-        return FeatureNetwork(registry.ENTRIES[embedding.network], network, embedding.batch_size)
+        return FeatureNetwork(ENTRIES[embedding.network], network, embedding.batch_size)
 
 
 def build_network(embedding: schema.Embedding, weights: Path | str | None) -> keras.Model:
-    """The network that the settings name, with the head that they ask for.
+    """Build the network that the settings name, with the activation that they name.
 
     Args:
         embedding: the settings.
-        weights: a file; "imagenet" for the official weights; None leaves the network untrained.
+        weights: a file; "imagenet" for the official weights; None for untrained weights.
     """
     official = weights if weights == "imagenet" else None
-    network = registry.ENTRIES[embedding.network].build(official, embedding.activation)
+    network = ENTRIES[embedding.network].build(official, embedding.activation)
     if weights and not official:
         network.load_weights(weights)
     return network
 
 
 def _trained_network(embedding: schema.Embedding, kind: dict[str, Any]) -> keras.Model:
-    entry = registry.ENTRIES[embedding.network]
+    entry = ENTRIES[embedding.network]
     if kind["weights"] == "file" and entry.weights_md5:
         log.warning(
-            "embedding: %s has MD5 %s, the official ImageNet file has %s; its embeddings are named by that digest",
+            "embedding: %s has MD5 %s, but the official ImageNet file has %s; the embeddings are recorded with its MD5",
             embedding.weights, kind["md5"], entry.weights_md5,
         )  # fmt: skip
-    weights = embedding.weights if embedding.weights == "imagenet" else Path(embedding.weights).expanduser()
+    downloaded = embedding.weights == "imagenet"
     try:
-        return build_network(embedding, weights)
+        return build_network(embedding, "imagenet" if downloaded else Path(embedding.weights).expanduser())
     except Exception as error:  # Keras raises bare Exception for a failed download
-        raise InputError(_cannot_load(entry, embedding.weights, error)) from error
-
-
-def _cannot_load(entry: Entry, weights: str, error: Exception) -> str:
-    if weights == "imagenet":
-        return (
-            f"embedding.weights: the ImageNet weights could not be downloaded ({error}); on a machine without network, "
-            f"copy {entry.weights_file} there and set embedding.weights to its path"
-        )
-    expected = f"; expected {entry.weights_file}" if entry.weights_file else ""
-    return f"embedding.weights: {weights} does not hold the weights of {entry.label} ({error}){expected}"
+        if downloaded:
+            reason = (
+                f"the ImageNet weights could not be downloaded ({error}); on a machine without internet access, copy "
+                f"{entry.weights_file} there and set embedding.weights to its path"
+            )
+        else:
+            expected = f"; expected {entry.weights_file}" if entry.weights_file else ""
+            reason = f"{embedding.weights} does not contain the weights of {entry.label} ({error}){expected}"
+        raise InputError(f"embedding.weights: {reason}") from error
 
 
 def _random_network(embedding: schema.Embedding, kind: dict[str, Any], saved: Path) -> keras.Model:
     if not _is_saved(kind, saved):
         with backend.policy("float32"):
-            made = _make_random(embedding, kind, saved)
+            network = _make_random(embedding, kind, saved)
         if keras.config.dtype_policy().name == "float32":
-            return made
+            return network
     return build_network(embedding, saved)
 
 
 def _is_saved(kind: dict[str, Any], saved: Path) -> bool:
-    facts = files.read_if_whole(_facts_of(saved))
+    facts = files.read_if_whole(_weights_manifest(saved))
     if {key: facts.get(key) for key in kind} != kind or saved.name not in facts.get("files", {}):
         return False
     return not any(files.damaged(saved.parent, facts["files"]))
@@ -218,46 +211,46 @@ def _make_random(embedding: schema.Embedding, kind: dict[str, Any], saved: Path)
     log.info("embedding: making a network with random weights, seed %d", embedding.seed)
     network = build_network(embedding, None)
     randomize(network, embedding.seed)
-    calibrate(registry.ENTRIES[embedding.network], network, calibration_images())
+    calibrate(ENTRIES[embedding.network], network, calibration_images())
     saving.save_weights(network, saved)
-    files.write_json(_facts_of(saved), {**kind, "files": {saved.name: files.digest_file(saved)}})
+    files.write_json(_weights_manifest(saved), {**kind, "files": {saved.name: files.digest_file(saved)}})
     return network
 
 
 def calibration_images() -> UInt8:
-    """L (n, 224, 224) of sample photographs, spread evenly over all of them."""
+    """Return L (n, 224, 224) of sample photographs, spread evenly over all of them."""
     source = open_source(schema.SampleSource(), limit=None, scratch=Path())
-    chosen = np.linspace(0, source.n - 1, recipe.CALIBRATION_IMAGES).round().astype(int)
-    return np.concatenate([source.read(index, index + 1)[0] for index in chosen])
+    rows = np.linspace(0, source.n - 1, recipe.CALIBRATION_IMAGES).round().astype(int)
+    return np.concatenate([source.read(row, row + 1)[0] for row in rows])
 
 
 def randomize(network: keras.Model, seed: int) -> None:
-    """Draw all kernels anew (Glorot uniform), the same ones on every backend."""
-    draws = np.random.default_rng(seed)
+    """Draw all kernels anew (Glorot uniform), with the same values on every backend."""
+    generator = np.random.default_rng(seed)
     for variable in network.trainable_variables:
         if variable.name == "kernel":
             *receptive, inputs, outputs = variable.shape
             limit = np.sqrt(6 / (np.prod(receptive, initial=1) * (inputs + outputs)))
-            variable.assign(draws.uniform(-limit, limit, variable.shape).astype(np.float32))
+            variable.assign(generator.uniform(-limit, limit, variable.shape).astype(np.float32))
 
 
 def calibrate(entry: Entry, network: keras.Model, lightness: UInt8) -> None:
     """Set the batch-norm statistics to those of these images, L (n, H, W) uint8.
 
-    Without it the logits of a fresh network hardly differ between photographs.
+    Without this, the logits of a fresh network hardly differ between photographs.
     """
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    # Layer by layer, each result kept no longer than another layer wants it: for Inception-ResNet-v2 they take 6 GB
-    # together, for 16 images.
+    # The network runs layer by layer, and a result is dropped after its last use: with 16 images, all results of
+    # Inception-ResNet-v2 together take 6 GB.
     layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
-    wanted = Counter(id(tensor) for layer in layers for tensor in keras.tree.flatten(layer.input))
+    uses = Counter(id(tensor) for layer in layers for tensor in keras.tree.flatten(layer.input))
     values = {id(network.inputs[0]): GrayPhotograph(entry, dtype="float32")(lightness)}
     for layer in layers:
-        given = keras.tree.map_structure(lambda tensor: values[id(tensor)], layer.input)
-        values[id(layer.output)] = layer(given, training=True)
+        arguments = keras.tree.map_structure(lambda tensor: values[id(tensor)], layer.input)
+        values[id(layer.output)] = layer(arguments, training=True)
         for tensor in keras.tree.flatten(layer.input):
-            wanted[id(tensor)] -= 1
-            if not wanted[id(tensor)]:
+            uses[id(tensor)] -= 1
+            if not uses[id(tensor)]:
                 del values[id(tensor)]

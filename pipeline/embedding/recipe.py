@@ -1,4 +1,4 @@
-"""What decides an embedding, as JSON values: known without loading a network."""
+"""The settings that determine an embedding, as JSON values, known without loading a network."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -19,25 +19,24 @@ RANDOM_RECIPE = (
 
 
 def weights(embedding: schema.Embedding) -> dict[str, Any]:
-    """The identity of the embedding network's weights.
+    """Return what identifies the embedding network's weights.
 
     Returns:
-        ``weights`` is "imagenet" for the official file, wherever it lies, "file" for another one, "random" for a
-        seeded network that never saw a photograph's label.
+        ``weights`` is "imagenet" for the official file, whatever its path, "file" for another file, and "random" for
+        weights drawn from a seed. The other keys are a digest, or the seed and the recipe.
 
     Raises:
-        InputError: the network is not known, or has no such weights.
+        InputError: the network is unknown, or has no such weights.
     """
     entry = registry.ENTRIES[embedding.network]
     if embedding.weights == "random":
-        # A seed of another network gives other weights; records of the default one, the first, do not name it.
+        # The same seed gives different weights for each network; records of the default network do not name it.
         named = {} if embedding.network == schema.DEFAULT_NETWORK else {"network": entry.record}
         return {"weights": "random", "seed": embedding.seed, "recipe": RANDOM_RECIPE, **named}
     if embedding.weights == "imagenet":
         if not entry.weights_md5:
             raise InputError(
-                f"embedding.weights: {entry.label} has no official weights; set it to random, or to the path of an .h5 "
-                "file"
+                f"embedding.weights: {entry.label} has no official weights; set random or the path of an .h5 file"
             )
         return {"weights": "imagenet", "md5": entry.weights_md5}
     path = Path(embedding.weights).expanduser()
@@ -47,8 +46,8 @@ def weights(embedding: schema.Embedding) -> dict[str, Any]:
         )
     if not path.is_file():
         raise InputError(
-            f"embedding.weights: {path} is not a file; put {entry.weights_file or 'the weights'} there, or set it to "
-            "random or imagenet"
+            f"embedding.weights: {path} is not a file; put {entry.weights_file or 'the weights'} there, or set random "
+            "or imagenet"
         )
     md5 = _md5(path, path.stat().st_mtime_ns)
     return {"weights": "imagenet" if md5 == entry.weights_md5 else "file", "md5": md5}
@@ -60,7 +59,7 @@ def _md5(path: Path, changed: int) -> str:
 
 
 def settings(embedding: schema.Embedding, images_per_shard: int, outputs: Iterable[str] = (VECTOR,)) -> dict[str, Any]:
-    """What decides the bytes of a store of embeddings besides the images' own and the number of threads."""
+    """Return what determines a store of embeddings, apart from the images' bytes and the number of threads."""
     entry = registry.ENTRIES[embedding.network]
     gray = f"L alone through CIE Lab to gray sRGB 0..255, bilinear to {entry.side}x{entry.side}, three equal channels"
     return {
@@ -71,15 +70,15 @@ def settings(embedding: schema.Embedding, images_per_shard: int, outputs: Iterab
         "batch_size": embedding.batch_size,
         "images_per_shard": images_per_shard,
         "preprocessing": f"{gray}, {entry.preprocessing}",
-        **({} if (names := [*outputs]) == [VECTOR] else {"outputs": names}),
+        **({} if (stored := [*outputs]) == [VECTOR] else {"outputs": stored}),
     }
 
 
 def recognition(embedding: schema.Embedding) -> dict[str, Any] | None:
-    """What decides the features and logits of coloured pictures; None without ImageNet weights.
+    """Return what determines the features and logits of coloured pictures; None without ImageNet weights.
 
     Raises:
-        InputError: the network is not known, or has no such weights.
+        InputError: the network is unknown, or has no such weights.
     """
     kind, entry = weights(embedding), registry.ENTRIES[embedding.network]
     if kind["weights"] != "imagenet" or not entry.features:
@@ -94,12 +93,13 @@ def recognition(embedding: schema.Embedding) -> dict[str, Any] | None:
 
 
 def label(made_with: dict[str, Any]) -> str:
-    """The weights in a few words, for logs, tables and figures; of another network than the default, its name too."""
+    """Describe the weights in a few words for logs, tables and figures, with the network if it is not the default."""
     kind = made_with.get("weights")
     default = registry.ENTRIES[schema.DEFAULT_NETWORK].record
     name = str(made_with.get("network", default))
     entry = registry.find(name)
-    of = "" if name == default else f"{entry.label if entry else name}, "
+    prefix = "" if name == default else f"{entry.label if entry else name}, "
     if kind == "random":
-        return f"{of}RANDOM (seed {made_with.get('seed')}; not ImageNet features)"
-    return of + ("ImageNet" if kind == "imagenet" else f"a file with MD5 {made_with.get('md5')} (not the official one)")
+        return f"{prefix}RANDOM (seed {made_with.get('seed')}; not ImageNet features)"
+    file = f"a file with MD5 {made_with.get('md5')} (not the official one)"
+    return prefix + ("ImageNet" if kind == "imagenet" else file)

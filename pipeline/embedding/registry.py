@@ -1,6 +1,7 @@
-"""The embedding networks by name: what is known of each without loading Keras.
+"""The embedding networks by name, with what is known of each without loading Keras.
 
-A network of your own is an `Entry` that is given to `register`, for example by a module that DEEPCOLOR_PLUGINS names.
+To add an embedding network, call `register` in a module named in DEEPCOLOR_PLUGINS; `embedding.network` in a
+configuration selects it.
 """
 
 import math
@@ -23,23 +24,24 @@ class Entry:
     """An embedding network.
 
     Attributes:
-        name: in configurations and in the name of a metric.
-        label: for people.
-        build: the network, given "imagenet" for its official weights or None for untrained ones, and "logits" or
-            "softmax". It takes (batch, side, side, 3) float32 and gives the embedding (batch, n), or a dict of all
-            `outputs`. Imports Keras when called.
-        preprocess: from sRGB levels 0..255 (batch, side, side, 3) float32 to what the network takes, in `keras.ops`.
-        preprocessing: `preprocess` in words, which a store of embeddings records: change them together.
-        side: height and width of what the network takes, in pixels.
-        outputs: shape of one image's entry by name; `VECTOR` comes first, others are maps (height, width, channels).
-        flops: floating-point operations of one image, forward.
+        name: in configurations and in the name of the Fréchet distance.
+        label: in tables, figures and logs.
+        build: makes the network from "imagenet" (its official weights) or None (untrained), and "logits" or "softmax".
+            The network maps (batch, side, side, 3) float32 to the embedding (batch, n), or to a dict of all `outputs`.
+            Only this function imports Keras.
+        preprocess: maps sRGB levels (batch, side, side, 3) float32, 0..255, to the network's input, in `keras.ops`.
+        preprocessing: `preprocess` in words, as stores of embeddings record it: change both together.
+        side: height and width of the network's input in pixels.
+        outputs: shape of each output for one image, by name: first the vector `VECTOR`, (n,), then any number of
+            feature maps, (height, width, channels).
+        flops: floating-point operations of the forward pass for one image.
         parameters: number of weights.
-        licence: what is known of that of the official weights, in a sentence; empty where there are none.
-        weights_file: name of the file with the official weights; empty where there are none.
-        weights_md5: its MD5.
-        features: how many numbers the last layer is given, where the network tells the classes of ImageNet apart and
-            can measure recognition; else 0.
-        recorded: the name that stores and runs record, if it is not `name`.
+        licence: a sentence on the licence of the official weights; empty without official weights.
+        weights_file: file name of the official weights; empty without official weights.
+        weights_md5: MD5 of that file.
+        features: length of the last layer's input, if the network classifies ImageNet and can measure recognition;
+            otherwise 0.
+        recorded: the name in the records of stores and runs, if not `name`.
     """
 
     name: str
@@ -59,20 +61,20 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """How many numbers an embedding has."""
+        """The length of the embedding."""
         return self.outputs[VECTOR][0]
 
     @property
     def record(self) -> str:
-        """The name that stores and runs record."""
+        """The name in the records of stores and runs."""
         return self.recorded or self.name
 
     def layout(self, outputs: Iterable[str] = (VECTOR,)) -> StoreLayout:
-        """The store of some of its outputs."""
+        """Return the layout of a store of these outputs."""
         return embeddings({name: self.outputs[name] for name in outputs})
 
     def bytes_per_image(self, outputs: Iterable[str] = (VECTOR,)) -> int:
-        """What one image takes in that store, uncompressed."""
+        """Return the uncompressed size of one image's entry in such a store."""
         return sum(np.dtype(array.dtype).itemsize * math.prod(array.row) for array in self.layout(outputs).arrays)
 
 
@@ -80,7 +82,7 @@ ENTRIES: Registry[Entry] = Registry("embedding network", "embedding.network")
 
 
 def register(entry: Entry) -> None:
-    """Add an embedding network; `embedding.network` of a configuration may then name it.
+    """Add an embedding network.
 
     Raises:
         InputError: its first output is not a vector named `VECTOR`, or another network has its name.
@@ -95,22 +97,22 @@ def register(entry: Entry) -> None:
 
 
 def find(record: str) -> Entry | None:
-    """The embedding network that stores and runs record by that name; None if it is not known here."""
+    """Return the embedding network with this name in records; None if it is unknown."""
     return next((entry for entry in ENTRIES.values() if entry.record == record), None)
 
 
 def of_record(settings: Mapping[str, Any]) -> Entry:
-    """The embedding network that a store of embeddings, or a run, says it was made with.
+    """Return the embedding network that the settings of a store of embeddings, or of a run, record.
 
     Raises:
-        InputError: it is not known here.
-        KeyError: nothing is said of it.
+        InputError: it is unknown.
+        KeyError: the settings name no network.
     """
     name = settings["network"]
     if (entry := find(name)) is None:
         known = ", ".join(entry.record for entry in ENTRIES.values())
         raise InputError(
-            f"embedding network {name!r}: expected one of {known}; name the module that registers it in "
+            f"embedding network {name!r}: expected one of {known}; if it is your own, name its module in "
             "DEEPCOLOR_PLUGINS"
         )
     return entry

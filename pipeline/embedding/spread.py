@@ -3,14 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-MOSTLY_CONSTANT = 0.05  # a relative spread below this says that something went wrong
+MOSTLY_CONSTANT = 0.05  # a smaller relative spread is a sign of a mistake
 
 
 def spread(embeddings: npt.NDArray[np.float32]) -> dict[str, float]:
-    """The spread of embeddings (n, features).
+    """Measure the spread of embeddings (n, features).
 
     Returns:
-        ``std``: standard deviation over images, mean over features; ``relative``: that, divided by the root mean
+        ``std``: standard deviation over images, averaged over features; ``relative``: `std` divided by the root mean
         square of all values; ``effective_rank``: of the centred embeddings.
     """
     values = embeddings.astype(np.float64)
@@ -25,7 +25,7 @@ def spread(embeddings: npt.NDArray[np.float32]) -> dict[str, float]:
 
 
 def effective_rank(singular: npt.NDArray[np.float64]) -> float:
-    """The exp of the entropy of normalised singular values: 1 where all differences lie on one line.
+    """Return the exponential of the entropy of normalised singular values: 1 if all differences lie on one line.
 
     Roy and Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007.
     """

@@ -65,7 +65,7 @@ def save(model: keras.Model, path: Path) -> None:
     with zipfile.ZipFile(saved) as archive:
         members = {name: archive.read(name) for name in sorted(archive.namelist())}
     for name in ("metadata.json", "config.json"):
-        members[name] = json.dumps(_without_identity(json.loads(members[name])), sort_keys=True).encode()
+        members[name] = json.dumps(json.loads(members[name], object_hook=_without_identity), sort_keys=True).encode()
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for name, member in members.items():
@@ -74,27 +74,27 @@ def save(model: keras.Model, path: Path) -> None:
         temporary.write_bytes(content.getbuffer())
 
 
-def _without_identity(value: Any) -> Any:
-    if isinstance(value, dict):
-        left_out = ("date_saved", "shared_object_id")
-        return {key: _without_identity(item) for key, item in value.items() if key not in left_out}
-    return [_without_identity(item) for item in value] if isinstance(value, list) else value
+def _without_identity(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key not in ("date_saved", "shared_object_id")}
 
 
-def _parts(value: Any) -> set[tuple[Any, Any]]:
-    """Return module and class of every object that loading this configuration would create."""
-    if isinstance(value, list):
-        return set().union(*map(_parts, value))
-    if not isinstance(value, dict):
-        return set()
-    named = {(value.get("module"), value["class_name"])} if "class_name" in value else set()
-    return named.union(*map(_parts, value.values()))
+def _parts(config: str | bytes) -> set[tuple[Any, Any]]:
+    """Return module and class of every object that loading this JSON text would create."""
+    parts = set()
+
+    def add(item: dict[str, Any]) -> dict[str, Any]:
+        if "class_name" in item:
+            parts.add((item.get("module"), item["class_name"]))
+        return item
+
+    json.loads(config, object_hook=add)
+    return parts
 
 
 def _allowed() -> set[tuple[Any, Any]]:
     """Return `PARTS` and the parts of all registered heads' decodings."""
     decodings = [layer for head in heads.HEADS.values() for layer in builder.decoding(head)]
-    return PARTS | _parts([keras.saving.serialize_keras_object(layer) for layer in decodings])
+    return PARTS | _parts(json.dumps([keras.saving.serialize_keras_object(layer) for layer in decodings]))
 
 
 def load(path: Path) -> keras.Model:
@@ -109,7 +109,7 @@ def load(path: Path) -> keras.Model:
                 raise ValueError(f"other files ({', '.join(sorted(names))})")
             if (size := archive.getinfo("config.json").file_size) > LARGEST_CONFIG:
                 raise ValueError(f"a config.json of {size} bytes")
-            if other := _parts(json.loads(archive.read("config.json"))) - _allowed():
+            if other := _parts(archive.read("config.json")) - _allowed():
                 raise ValueError(", ".join(f"{module}.{name}" for module, name in sorted(other, key=str)))
     except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
         raise InputError(

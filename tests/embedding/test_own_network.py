@@ -1,4 +1,4 @@
-"""An embedding network from outside: a module that DEEPCOLOR_PLUGINS names takes it through every stage."""
+"""A custom embedding network, registered by a module in DEEPCOLOR_PLUGINS, works in every stage."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ from stages.__main__ import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 RUN = "dot_lr1e-3_bs4"
-# Three layers, a side and a preprocessing of its own, an embedding of 24 numbers and one map.
+# Three layers, its own side and preprocessing, an embedding of 24 numbers and one feature map.
 TOY = """
 from pipeline.embedding import registry
 
@@ -28,10 +28,10 @@ from pipeline.embedding import registry
 def build(weights, activation):
     import keras
 
-    given = keras.Input((32, 32, 3))
-    seen = keras.layers.Conv2D(6, 5, strides=4, padding="same", activation="relu")(given)
+    photograph = keras.Input((32, 32, 3))
+    seen = keras.layers.Conv2D(6, 5, strides=4, padding="same", activation="relu")(photograph)
     pooled = keras.layers.GlobalAveragePooling2D()(seen)
-    return keras.Model(given, {"embedding": keras.layers.Dense(24)(pooled), "seen": seen})
+    return keras.Model(photograph, {"embedding": keras.layers.Dense(24)(pooled), "seen": seen})
 
 
 registry.register(
@@ -69,7 +69,7 @@ def call(keras, tmp_path, monkeypatch):
         yield call
 
 
-def test_an_embedding_network_of_ones_own_goes_through_every_stage(call, tmp_path):
+def test_a_custom_embedding_network_works_in_every_stage(call, tmp_path):
     for stage in (["ingest"], ["embed"], ["split"], ["baselines"], ["train", RUN], ["evaluate", RUN]):
         result = call(*stage)
         assert result.exit_code == 0, result.output
@@ -88,17 +88,17 @@ def test_an_embedding_network_of_ones_own_goes_through_every_stage(call, tmp_pat
     for form in (["--to", "saved_model"], ["--to", "saved_model", "--embedding", "input"]):
         result = call("export", f"results/{RUN}", *form, configured=False)
         assert result.exit_code == 0, result.output
-    told = json.loads((tmp_path / "exports" / f"{RUN}_embedding-input.json").read_text())
-    assert told["inputs"]["embedding"].startswith("(batch, 24) float32")
+    written = json.loads((tmp_path / "exports" / f"{RUN}_embedding-input.json").read_text())
+    assert written["inputs"]["embedding"].startswith("(batch, 24) float32")
 
 
-def test_without_its_module_the_network_is_refused_by_name(call, monkeypatch):
+def test_without_its_module_the_network_is_refused(call, monkeypatch):
     monkeypatch.setenv(plugins.VARIABLE, "")
     assert call("ingest").exit_code == 0
     refused(call("embed"), "embedding.network", "inception_resnet_v2", "'toy'")
 
 
-def test_maps_are_stored_beside_the_embedding_where_they_are_asked_for(call, tmp_path):
+def test_feature_maps_are_stored_with_the_embedding_on_request(call, tmp_path):
     assert call("ingest").exit_code == 0
     images = Store(tmp_path / "data" / "tiny" / "images.zarr", IMAGES)
     store = Store(tmp_path / "maps" / "embeddings.zarr", EMBEDDINGS)
@@ -111,6 +111,6 @@ def test_maps_are_stored_beside_the_embedding_where_they_are_asked_for(call, tmp
     pooled = seen.astype(float).mean(axis=(1, 2))
     assert np.linalg.matrix_rank(np.c_[pooled, np.ones(15)]) == np.linalg.matrix_rank(
         np.c_[pooled, np.ones(15), store.read("embedding", 0, 15)], tol=1e-2
-    )  # a linear function of it
+    )  # the embedding is a linear function of the pooled map
     store.shard_file("seen", 1).unlink()
     assert embed.embed(images, store, schema.Embedding(network="toy"), **options) == 1

@@ -1,4 +1,4 @@
-"""The registry of embedding networks: what stores and runs record of the paper's, and what it refuses."""
+"""The registry of embedding networks: what records state of a network, and which networks are refused."""
 
 from dataclasses import replace
 from unittest import mock
@@ -22,7 +22,7 @@ def mine():
         yield
 
 
-def test_the_papers_network_is_recorded_as_ever():
+def test_records_of_the_papers_network_never_change():
     preprocessing = (
         "L alone through CIE Lab to gray sRGB 0..255, bilinear to 299x299, three equal channels, x / 127.5 - 1 "
         "(Keras' preprocess_input)"
@@ -40,7 +40,7 @@ def test_the_papers_network_is_recorded_as_ever():
     assert (array.name, array.row, array.dtype) == ("embedding", (1000,), "float32")
 
 
-def test_another_network_is_recorded_by_its_name_with_what_is_stored_of_it(mine):
+def test_records_of_another_network_name_it_and_its_stored_outputs(mine):
     embedding = Embedding(network="mine")
     assert Config(embedding=embedding).model_dump()["embedding"]["network"] == "mine"
     made = recipe.settings(embedding, 64)
@@ -54,7 +54,7 @@ def test_another_network_is_recorded_by_its_name_with_what_is_stored_of_it(mine)
     assert (MINE.bytes_per_image(), MINE.bytes_per_image(("map",))) == (96, 512)
 
 
-def test_an_unknown_network_is_refused_with_those_that_are_known(mine):
+def test_an_unknown_network_is_refused_with_the_known_ones(mine):
     with pytest.raises(InputError, match=r"embedding\.network: .*inception_resnet_v2, mine.*'other'"):
         recipe.settings(Embedding(network="other"), 64)
     with pytest.raises(InputError, match=r"InceptionResNetV2, mine.*DEEPCOLOR_PLUGINS"):
@@ -66,13 +66,13 @@ def test_an_unknown_network_is_refused_with_those_that_are_known(mine):
     [{"side": 33}, {"name": "yours", "recorded": "InceptionResNetV2"}, {"name": "yours", "outputs": {"map": (8, 8, 4)}},
      {"name": "yours", "outputs": {"embedding": (8, 8, 4)}}],
 )  # fmt: skip
-def test_a_name_that_is_taken_and_outputs_without_a_vector_are_refused(mine, changes):
+def test_a_taken_name_and_outputs_without_a_vector_are_refused(mine, changes):
     with pytest.raises(InputError, match=r"embedding network (mine|yours)"):
         registry.register(replace(MINE, **changes))
-    registry.register(MINE)  # twice is once
+    registry.register(MINE)  # again, without effect
 
 
-def test_official_weights_are_refused_where_there_are_none(mine):
+def test_official_weights_are_refused_if_there_are_none(mine):
     registry.ENTRIES["mine"] = replace(MINE, weights_file="", weights_md5="")
     with pytest.raises(InputError, match=r"embedding\.weights"):
         recipe.weights(Embedding(network="mine", weights="imagenet"))

@@ -6,7 +6,7 @@ import pytest
 from pipeline.embedding.spread import MOSTLY_CONSTANT, spread
 
 
-def test_embeddings_that_are_all_alike_have_no_spread():
+def test_equal_embeddings_have_no_spread():
     row = np.random.default_rng(0).normal(size=1000).astype(np.float32)
     alike = row + np.random.default_rng(1).normal(0, 1e-4, (30, 1000)).astype(np.float32)
     assert spread(alike)["relative"] < 1e-3 < MOSTLY_CONSTANT
@@ -24,6 +24,6 @@ def test_the_effective_rank_of_known_directions(weights, rank):
     signs = np.array([[1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).T
     values = np.zeros((4, 1000), np.float32)
     values[:, :3] = signs * weights
-    found = spread(values + 5)
-    assert found["effective_rank"] == pytest.approx(rank, abs=1e-3)
-    assert found["std"] == pytest.approx(sum(weights) / 1000)
+    measured = spread(values + 5)
+    assert measured["effective_rank"] == pytest.approx(rank, abs=1e-3)
+    assert measured["std"] == pytest.approx(sum(weights) / 1000)
