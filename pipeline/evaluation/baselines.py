@@ -51,7 +51,6 @@ def score_baselines(
     """Score all registered baselines on every partition and write `BaselineFiles`, the manifest last.
 
     Args:
-        images: the store of images.
         split: splits.csv.
         out: the CSV of the scores, with `scores.COLUMNS` and an empty run.
         batch_size: images at a time.

@@ -1,4 +1,4 @@
-"""Confidence intervals of means over images: the bootstrap over whole groups of images.
+"""Confidence intervals of means over images: the bootstrap over groups of images.
 
 The images of a group (one archive, one scene) resemble each other, so groups are drawn, not images. Efron and
 Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13; for groups, Davison and Hinkley, "Bootstrap

@@ -76,8 +76,8 @@ def distance(one: Moments, other: Moments) -> float:
         return float("nan")
     first, second = one.covariance, other.covariance
     values, vectors = np.linalg.eigh(first)
-    kept = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
-    factor = vectors[:, kept] * np.sqrt(values[kept])
+    nonzero = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
+    factor = vectors[:, nonzero] * np.sqrt(values[nonzero])
     roots = np.sqrt(np.maximum(np.linalg.eigvalsh(factor.T @ second @ factor), 0))
     spread = np.trace(first) + np.trace(second) - 2 * roots.sum()
     return max(0.0, float(np.square(one.mean - other.mean).sum() + spread))

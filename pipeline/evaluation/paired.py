@@ -28,11 +28,7 @@ def difference_rows(run: str, dataset: str, over: scores.Summed, samples: Sequen
 
     Metrics without a better direction (colourfulness, chroma_ratio) are omitted.
 
-    Args:
-        run: run name.
-        dataset: dataset name.
-        over: `scores.summed` of the model and the other answers over the same samples.
-        samples: the same as for `scores.summed`.
+    `over` is the result of `scores.summed` for the model and the other answers over the same `samples`.
     """
     rows = []
     for against in dict.fromkeys(answer for here in over.values() for answer in here if answer != MODEL):

@@ -30,9 +30,6 @@ def write(
     """Write a file with `COLUMNS`.
 
     Args:
-        path: the file.
-        run: run name.
-        dataset: dataset name.
         images: id, group and partition of every image, in the order of the store.
         answers: (n,) float64 by answer and measure.
     """

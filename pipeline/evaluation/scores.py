@@ -34,13 +34,7 @@ class Sample:
 
 
 def samples(partitions: Sequence[str], groups: Sequence[str], seed: int) -> list[Sample]:
-    """The partitions that contain images.
-
-    Args:
-        partitions: of each image.
-        groups: of each image; complete groups are resampled.
-        seed: of the resamples.
-    """
+    """The partitions that contain images, from the partition and the group of each image; groups are resampled."""
     rows = {partition: np.flatnonzero(np.array(partitions) == partition) for partition in PARTITIONS}
     return [
         Sample(partition, here, bootstrap.Bootstrap([groups[row] for row in here.tolist()], seed))
@@ -73,8 +67,7 @@ def rows(run: str, dataset: str, over: Summed, samples: Sequence[Sample], settin
     Args:
         run: run name, empty for rows that apply to all runs of the dataset.
         dataset: dataset name.
-        over: from `summed`.
-        samples: the same as for `summed`.
+        over: the result of `summed` over the same `samples`.
         settings: what a reader of a single row must know, for example "embedding weights: RANDOM".
     """
     rows = []

@@ -63,9 +63,9 @@ class Dataset:
             first, stop = self.images.span(shard)
             lightness, ab = (self.images.read(name, first, stop) for name in ("L", "ab"))
             embedded = {name: self._embeddings.read(name, first, stop) for name in self.stored}
-            whole = self._batch(np.arange(first, stop), lightness, ab, embedded)
+            images = self._batch(np.arange(first, stop), lightness, ab, embedded)
             for start in range(0, stop - first, batch_size):
-                yield whole[start : start + batch_size]
+                yield images[start : start + batch_size]
 
     def batch(self, rows: npt.NDArray[np.intp]) -> Batch:
         """Some images, in any order."""
@@ -146,8 +146,6 @@ def score(
     """Score a predictor on all images.
 
     Args:
-        dataset: the images.
-        predictor: predicts the colours.
         what: the predictor's name in progress messages.
         batch_size: images at a time.
         threads: number of images measured in parallel.

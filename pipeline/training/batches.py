@@ -1,6 +1,5 @@
 """Images and embeddings of a partition, decoded once, and their batches."""
 
-import logging
 import math
 import os
 import tempfile
@@ -20,7 +19,7 @@ from pipeline.networks.inputs import ImageBatch, arrays
 if TYPE_CHECKING:
     from pipeline.storage.store import Store
 
-log = logging.getLogger("deepcolor")
+Rows = Mapping[str, npt.NDArray[np.intp]]  # row numbers by partition, in ascending order
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,12 @@ class Examples:
 
 
 def load(
-    images: "Store",
-    embeddings: "Store",
-    rows: Mapping[str, npt.NDArray[np.intp]],
-    stored: Sequence[str],
-    scratch: Path | None = None,
+    images: "Store", embeddings: "Store", rows: Rows, stored: Sequence[str], scratch: Path | None = None
 ) -> dict[str, Examples]:
     """Read partitions into memory; the stores are read once.
 
     Args:
-        images: the store of images.
-        embeddings: the store of embeddings.
-        rows: row numbers by partition, in ascending order.
+        rows: to read, by partition.
         stored: the arrays of `embeddings` to read.
         scratch: directory for images in memory-mapped files, which have no name and vanish with the process. None keeps
             images in memory.
@@ -73,9 +66,7 @@ def load(
     }
 
 
-def _read_rows(
-    store: "Store", name: str, rows: Mapping[str, npt.NDArray[np.intp]], scratch: Path | None
-) -> dict[str, npt.NDArray[Any]]:
+def _read_rows(store: "Store", name: str, rows: Rows, scratch: Path | None) -> dict[str, npt.NDArray[Any]]:
     array = store.array(name)
     dtype = np.dtype(str(array.dtype))
     arrays = {part: _allocate((len(chosen), *array.shape[1:]), dtype, scratch) for part, chosen in rows.items()}

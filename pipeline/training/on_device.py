@@ -59,8 +59,8 @@ def _in_turn(step: Any, names: Sequence[str], state: Any, data: Any) -> tuple[An
 
     def one(state: Any, rows: Any) -> tuple[Any, Any]:
         taken = {"lightness": call["lightness"], "embedded": call["embedded"], "ab": ab}
-        given = ImageBatch(**keras.tree.map_structure(lambda array: keras.ops.take(array, rows, axis=0), taken))
-        logs, state = step(state, (arrays(names, given), given.ab))
+        batch = ImageBatch(**keras.tree.map_structure(lambda array: keras.ops.take(array, rows, axis=0), taken))
+        logs, state = step(state, (arrays(names, batch), batch.ab))
         return state, logs
 
     state, logs = keras.ops.scan(one, state, call["rows"])

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.config import schema
 from pipeline.config.paths import RunFiles
@@ -25,7 +24,7 @@ from pipeline.networks import backend, builder, heads, inputs
 from pipeline.networks.notation import input_names, resolve
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints, on_device
-from pipeline.training.batches import Batches, Shuffling, load
+from pipeline.training.batches import Batches, Rows, Shuffling, load
 from pipeline.training.recorder import Recorder
 
 log = logging.getLogger("deepcolor")
@@ -46,12 +45,8 @@ def train(
     """Train a run up to `training.epochs` epochs, continuing from its checkpoint if there is one.
 
     Args:
-        run: the run.
-        images: the store of images.
-        embeddings: the store of embeddings.
         split: splits.csv.
         directory: ``models/<run>/``, see `RunFiles`.
-        training: the settings of training.
         more_architectures: architectures besides the paper's.
         replace: whether a run with this name, but other settings or more epochs, may be replaced.
         progress: advances with every step.
@@ -127,7 +122,7 @@ def _made_with(
     return {**settings, "fingerprints": fingerprints(images, embeddings, split)}
 
 
-def _scratch(directory: Path, rows: Mapping[str, npt.NDArray[np.intp]], training: schema.Training) -> Path | None:
+def _scratch(directory: Path, rows: Rows, training: schema.Training) -> Path | None:
     """The directory for memory-mapped images, if they take too much memory."""
     decoded = 3 * SIZE**2 * sum(map(len, rows.values()))
     if decoded <= training.memory_gib * 2**30:
