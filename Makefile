@@ -1,4 +1,4 @@
-# make demo: install, run the main job, say where to look.   make test: install, check, test.
+# make demo: install, run the main job, list its results.   make test: install, check, test.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
@@ -15,7 +15,7 @@ test: check
 test-all: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
 
-# ROWS names some of the rows only; without it, all are measured, in 10 to 15 minutes.
+# Measures all rows in 10 to 15 minutes, or only those in ROWS.
 bench: .venv/installed
 	$(BIN)/python -m benchmarks $(ROWS)
 
@@ -31,18 +31,18 @@ check: .venv/installed
 	$(BIN)/python -m pip check --disable-pip-version-check
 
 .venv/installed: requirements.lock
-	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), f"expected Python 3.11 to 3.13, received {sys.version.split()[0]}; name one: make PYTHON=python3.12"'
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), f"expected Python 3.11 to 3.13, received {sys.version.split()[0]}; choose one: make PYTHON=python3.12"'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
 
-# After a change of dependencies; needs uv.
+# Run after changing dependencies; requires uv.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra dev \
 		--no-header --no-annotate --output-file requirements.lock pyproject.toml
 	sed -i '/  - pip:/q' environment.yml
 	sed "s/^/      - /" requirements.lock >> environment.yml
 
-# Removes the environment; data, models and results stay.
+# Removes the environment but keeps data, models and results.
 clean:
 	rm -rf .venv

@@ -22,16 +22,16 @@ from pipeline.planning import check, estimate
 from pipeline.planning.settings import stage_settings
 from snakemake.persistence import FileBackupMixin
 
-# Snakemake copies an output marked `update` before its job, and back if that fails. `evaluate`, the only such rule, needs
-# no copy, because the stage replaces results in one step. And the copy would do harm: after a kill the next call fails
-# because it exists, and for a root such as ../../elsewhere it is not in .snakemake.
+# Snakemake copies an output marked `update` before its job and restores it if the job fails. `evaluate`, the only such
+# rule, needs no copy, because the stage replaces results in one step. The copy would even do harm: if it remains after a
+# kill, the next call fails, and for a root such as ../../elsewhere it lies outside .snakemake.
 FileBackupMixin.backup_output = lambda self, path: None
 FileBackupMixin.restore_output = lambda self, path: True
 FileBackupMixin.cleanup_backup = lambda self, path: None
 
 
 def or_stop(function, *arguments):
-    """Call a function of the library; bad input stops the workflow with its one line."""
+    """Call a function of the library, and stop the workflow with one line on bad input."""
     try:
         return function(*arguments)
     except InputError as error:
@@ -47,32 +47,32 @@ RESULTS = str(PATHS.results)
 SUMMARY = SummaryFiles(PATHS.results)
 MODELS = str(PATHS.model("{run}"))
 
-# Stage commands read the configuration from there; `params` only tell Snakemake when to run a rule again.
+# Stages read the configuration from the environment; `params` only let Snakemake know when to rerun a rule.
 os.environ.update(check.stage_environment(CONFIG))
 
 or_stop(check.check_data, CONFIG)
 
 
 def settings_of(stage):
-    """The settings that decide a stage's output, as text that changes when they do."""
+    """Return the settings that determine a stage's output, as text."""
     return canonical_json(or_stop(stage_settings, CONFIG, stage))
 
 
 def settings_of_run(wildcards):
-    """The same for the training of one run; stops if the name is no run, or stands for another one already."""
+    """Return those of the training of one run; stop if the name is no run or belongs to a run with other settings."""
     return canonical_json(or_stop(check.check_run, CONFIG, wildcards.run))
 
 
 def lost_of(folder):
-    """The input of a run's rule by which what it made, a path by run, is made again where it was damaged or lost."""
+    """Return an input function: the note, if any, that a run's output at `folder` was damaged or lost."""
     return lambda wildcards: lost.notes(Path(folder.format(run=wildcards.run)))
 
 
 def summary_marker():
-    """A file that stands for the summary: made by `summary`, an ancient input of `evaluate`.
+    """Return a file that represents the summary: the output of `summary` and an ancient input of `evaluate`.
 
-    So any run that is asked for renews a lost summary too. The file always exists, and is older than any note at first:
-    then Snakemake evaluates nothing because of it.
+    Requesting any run thus also renews a lost summary. The file always exists and is initially older than any note, so
+    it causes no evaluation by itself.
     """
     path = Path(".snakemake", "summary", *PATHS.results.absolute().parts[1:], "renewed")
     if not path.exists():
@@ -83,7 +83,7 @@ def summary_marker():
 
 
 def announce(workflow):
-    """Before the first job: what the work will take. Stops if the disk is too small."""
+    """Print the estimated cost before the first job; stop if the disk is too small."""
     jobs = [
         (job.rule.name, job.wildcards_dict.get("run"))
         for job in workflow.dag.needrun_jobs()
@@ -92,6 +92,6 @@ def announce(workflow):
         print(line, file=sys.stderr)
 
 
-# Any name is taken here, so that a misspelt one gets a helpful message instead of "no rule to produce".
+# Matches any name, so that a misspelt one gets a helpful message instead of "no rule to produce".
 wildcard_constraints:
     run=r"(?!\.|summary\.|index\.|report$|report\.)[^/]+",

@@ -1,5 +1,5 @@
-# From a source of images to stores, split and baselines: once per dataset, for all runs.
-# The stores themselves are no outputs, because Snakemake would delete what an interrupted job has finished.
+# From a source of images to stores, split and baselines, once per dataset.
+# Stores are not declared as outputs, because Snakemake would delete what an interrupted job has finished.
 
 
 rule ingest:

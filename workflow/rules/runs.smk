@@ -1,5 +1,5 @@
-# One run: trained, then evaluated. What training makes lies beside its one output, so that Snakemake, which deletes
-# outputs before their job, never deletes a checkpoint or weights; the output holds their digests.
+# Training and evaluation of one run. Snakemake deletes outputs before their job, so checkpoints and weights are not
+# declared; the one output of training contains their digests.
 
 
 rule train:
@@ -54,7 +54,7 @@ rule evaluate:
         "python -m stages evaluate {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
 
-# Every evaluation renews the summary; this is for one that was damaged or lost.
+# Rewrites a damaged or lost summary; every evaluation updates it anyway.
 rule summary:
     input:
         lost.notes(SUMMARY.manifest),
@@ -68,8 +68,8 @@ rule summary:
         "python -m stages summary 2>&1 | tee -i {log:q}"
 
 
-# The page of all results. Snakemake does not know what it shows, which may be of other settings than these; the summary
-# is renewed with every run. The stage replaces the folder beside index.html as a whole.
+# The page of all results. It may show runs with other settings, which Snakemake does not know; the summary changes with
+# every run. The stage replaces the folder beside index.html in one step.
 rule report:
     input:
         (SUMMARY.table if SUMMARY.table.exists() else f"{RESULTS}/base_lr1e-4"),
