@@ -84,7 +84,7 @@ def _remedy(error: OSError, place: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room there; finished work is kept; "
     if error.errno == errno.EFBIG:
-        return "the file exceeds the size limit: raise it (ulimit -f); "
+        return "the file exceeds the size limit: raise the limit (ulimit -f); "
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"make it writable, or choose {place}; "
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:

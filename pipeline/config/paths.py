@@ -29,7 +29,6 @@ class Under:
     @overload
     def __get__(self, folder: _Folder, kind: type) -> Path: ...
     def __get__(self, folder: _Folder | None, kind: type) -> "Under | Path":
-        """Return the path, or this description on the class."""
         return self if folder is None else folder.directory / self.name
 
 

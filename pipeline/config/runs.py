@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pipeline.config.schema import Config
+    from pipeline.config.schema import Architecture, Config, Training
 
 DEFAULT_L2 = "1e-2"
 DEFAULT_BATCH_SIZE = 5
@@ -128,7 +128,7 @@ class Run:
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any]) -> "Run":
-        """Return the run of recorded settings (`pipeline.config.run_settings`); raise InputError for invalid ones."""
+        """Return the run of recorded settings (see `run_settings`); raise InputError for invalid ones."""
         name = str(settings.get("run"))
         if "experiment" not in settings:
             return cls.parse(name)
@@ -174,6 +174,34 @@ def layered(config: "Config", run: Run) -> "Config":
     """Return the configuration with a run's own settings applied and without experiments."""
     changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
     return config.model_copy(update={"training": config.training.model_copy(update=changes), "experiments": {}})
+
+
+def run_settings(
+    run: Run,
+    training: "Training",
+    architecture: "Architecture",
+    *,
+    dataset: str,
+    limit: int | None,
+    images: Mapping[str, Any],
+    embeddings: Mapping[str, Any],
+    split: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the settings that determine a run's numbers, as JSON values, except the number of epochs.
+
+    `images`, `embeddings` and `split` are the settings that these were made with.
+    """
+    return {
+        "run": run.name,
+        **({"experiment": run.as_experiment()} if run.experiment else {}),
+        "architecture": architecture.model_dump(),
+        "training": training.model_dump(include={"precision", "start_at", "patience"}),
+        "dataset": dataset,
+        "limit": limit,
+        "images": dict(images),
+        "embeddings": dict(embeddings),
+        "split": dict(split),
+    }
 
 
 def taken(name: str, experiments: Container[str]) -> str:

@@ -63,8 +63,7 @@ def written_whole(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
-            if temporary.exists():
-                temporary.unlink()
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -77,12 +76,16 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
-    with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if old.exists() and not path.exists():  # killed between the two renames
+
+    def clean_up() -> None:
+        if old.exists() and not path.exists():  # stopped between the two renames
             old.rename(path)
         for folder in (temporary, old):
             shutil.rmtree(folder, ignore_errors=True)
+
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clean_up()
         try:
             temporary.mkdir()
             yield temporary
@@ -90,10 +93,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                 path.rename(old)
             temporary.rename(path)
         finally:
-            if old.exists() and not path.exists():
-                old.rename(path)
-            for folder in (temporary, old):
-                shutil.rmtree(folder, ignore_errors=True)
+            clean_up()
 
 
 def refuse_changed(path: Path) -> None:

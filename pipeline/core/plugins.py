@@ -22,7 +22,7 @@ def load() -> None:
         except InputError:
             raise
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise InputError(
-                f"{VARIABLE}: cannot import {name!r} ({reason}); put its folder on PYTHONPATH, or correct the name"
+                f"{VARIABLE}: cannot import {name!r} ({type(error).__name__}: {error}); put its folder on "
+                "PYTHONPATH, or correct the name"
             ) from None

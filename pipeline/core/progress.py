@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 Advance = Callable[..., None]
@@ -25,11 +26,11 @@ class Silent:
         yield lambda units=1: None
 
 
+@dataclass
 class Lines:
     """Lines on standard error for logs, at most one every `seconds`."""
 
-    def __init__(self, seconds: float = 10.0) -> None:
-        self.seconds = seconds
+    seconds: float = 10.0
 
     @contextlib.contextmanager
     def track(self, what: str, total: int) -> Iterator[Advance]:

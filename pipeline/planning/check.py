@@ -12,8 +12,7 @@ from typing import Any
 from pipeline import WORKFLOW
 from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of
-from pipeline.config.run_settings import run_settings
-from pipeline.config.runs import find, layered
+from pipeline.config.runs import find, layered, run_settings
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
 from pipeline.core.conflicts import refuse_other

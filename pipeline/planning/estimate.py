@@ -85,7 +85,8 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     for rule, name in jobs:
         _add(cost, config, rule, name, images)
     rate = EFFICIENCY * matrix_rate() * min(1.0, config.threads / (os.cpu_count() or 1))
-    free = shutil.disk_usage(_existing(Path(config.data))).free
+    data = Path(config.data).absolute()
+    free = shutil.disk_usage(next(path for path in (data, *data.parents) if path.exists())).free
     if cost.disk > free:
         raise InputError(
             f"{config.data}: this work needs about {cost.disk / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free; "
@@ -136,13 +137,6 @@ def epochs_done(config: Config, name: str) -> int:
     with contextlib.suppress(InputError):
         return len(files.read_csv(history, ("epoch",)))
     return 0
-
-
-def _existing(path: Path) -> Path:
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """A commented configuration for a folder of photographs, with a suitable number of epochs."""
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -176,14 +177,12 @@ def _refuse_name(name: str, place: Path) -> None:
 
 def _parsed(text: str, folder: Path) -> schema.Config:
     """Return the configuration of the text; refuse a folder whose name YAML cannot represent."""
-    try:
+    with contextlib.suppress(ValueError, yaml.YAMLError, InputError):
         text.encode("utf-8")
         parsed = loading.parse_config(yaml.safe_load(text))
         source = parsed.datasets[parsed.dataset]
         if isinstance(source, schema.FolderSource) and source.path == str(folder):
             return parsed
-    except (ValueError, yaml.YAMLError, InputError):
-        pass
     raise InputError(f"{escaped(str(folder))}: expected a folder whose name YAML can represent; rename it")
 
 

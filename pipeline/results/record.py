@@ -30,7 +30,7 @@ def refuse_other(
 
     Args:
         result: ``results/<run>/``, which need not exist.
-        settings: the settings that decide the run's numbers; see `pipeline.config.run_settings`.
+        settings: the settings that decide the run's numbers; see `pipeline.config.runs.run_settings`.
         evaluation: the settings of evaluation.
         epochs: the number of epochs requested; fewer than recorded is a difference, more is not.
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from pipeline.config import schema
 from pipeline.config.paths import RunFiles
-from pipeline.config.run_settings import run_settings
-from pipeline.config.runs import Run
+from pipeline.config.runs import Run, run_settings
 from pipeline.core import files
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.progress import Progress, Silent

@@ -7,8 +7,7 @@ from tiny import DOT
 
 from pipeline.config import schema
 from pipeline.config.loading import parse_config
-from pipeline.config.run_settings import run_settings
-from pipeline.config.runs import Run, find, layered
+from pipeline.config.runs import Run, find, layered, run_settings
 from pipeline.core.errors import InputError
 
 WIDE = {"architecture": "base", "learning_rate": "1e-4", "batch_size": 8, "seed": 2, "training": {"epochs": 20}}

@@ -1,4 +1,4 @@
-"""Modules of one's own are imported by name, or named in an error."""
+"""Users' modules are imported by name, or named in an error."""
 
 import sys
 

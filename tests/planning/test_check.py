@@ -11,8 +11,7 @@ from tiny import DOT, photographs, write_kaggle
 
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths
-from pipeline.config.run_settings import run_settings
-from pipeline.config.runs import Run
+from pipeline.config.runs import Run, run_settings
 from pipeline.core import files, lost
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest

@@ -150,7 +150,7 @@ def unfinished(folder):
         _, found = verify([folder])
     except InputError:  # there is not even a store that was begun
         return set()
-    assert [str(damage) for damage in found if not damage.wrong.startswith("missing: what it belongs to")] == []
+    assert [str(damage) for damage in found if not damage.wrong.startswith("missing: ")] == []
     return {damage.path.name for damage in found}
 
 
@@ -256,7 +256,7 @@ def test_a_read_only_disk(keras, call, disk, run, stage):
     before = tiny.tree(disk.path)
     disk.remount("ro")
     line = last_line(call(disk.path, stage))
-    assert re.match(r"error: (data|models|results)[^ ]*: Read-only file system; make it writable, or name", line), line
+    assert re.match(r"error: (data|models|results)[^ ]*: Read-only file system; make it writable, or ", line), line
     disk.remount("rw")
     assert tiny.tree(disk.path) == before
 
@@ -294,9 +294,7 @@ def test_a_folder_that_may_not_be_written(call, run, tmp_path):
     )  # fmt: skip
     (folder / "data" / "kaggle").chmod(0o755)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    assert re.match(
-        r"error: [^ ]*/data/kaggle/[^ ]*: Permission denied; make it writable, or name another", done.stderr
-    )
+    assert re.match(r"error: [^ ]*/data/kaggle/[^ ]*: Permission denied; make it writable, or ", done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def finish(process, status=0, seconds=20):
 
 
 def only_error(process):
-    (line,) = [line for line in finish(process, 2).splitlines() if "waiting for one" not in line]
+    (line,) = [line for line in finish(process, 2).splitlines() if "waiting for a worker" not in line]
     assert line.startswith("error: ")
     return line
 
