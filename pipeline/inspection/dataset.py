@@ -60,7 +60,7 @@ class Dataset:
 
 
 def open_dataset(path: Path | str) -> Dataset:
-    """Open all stores in a folder, given the path of one of them.
+    """Open all stores in the folder of the store at `path`.
 
     Raises:
         InputError: there is no store at `path`, or the stores do not belong together.

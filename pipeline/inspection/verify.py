@@ -127,22 +127,22 @@ def verify(paths: Iterable[Path], progress: Progress | None = None) -> tuple[int
     """
     chosen = {part: files.read_if_whole(part.manifest) for path in paths for part in parts(path)}
     total = sum(_count(part, manifest) for part, manifest in chosen.items())
-    found: list[Damage] = []
+    damages: list[Damage] = []
     with (progress or Silent()).track("verify, files", total) as advance:
         for part, manifest in chosen.items():
             writable = os.access(part.locked.parent, os.W_OK)
             try:
                 with locks.held(part.locked) if writable else nullcontext():
-                    damages = list(_check(part, manifest, advance))
-                    if damages and writable:
-                        for damage in damages:
+                    new = list(_check(part, manifest, advance))
+                    if new and writable:
+                        for damage in new:
                             if damage.discard:
                                 damage.discard.unlink(missing_ok=True)
-                        lost.note(part.target, [str(damage) for damage in damages])
+                        lost.note(part.target, [str(damage) for damage in new])
             except InputError as error:  # a stage holds the lock
-                damages = [Damage(part.target, f"not verified: {error}")]
-            found += damages
-    return total, found
+                new = [Damage(part.target, f"not verified: {error}")]
+            damages += new
+    return total, damages
 
 
 def _count(part: Part, manifest: Mapping[str, Any]) -> int:

@@ -41,7 +41,7 @@ class Photograph:
         attempts: how many times it was coloured.
         step: what the worker is doing.
         started: time of the latest attempt, in seconds of the monotonic clock.
-        seen: time of the page's latest request about it, likewise.
+        seen: time of the page's latest request about it, on the same clock.
         result: of the latest attempt, if it succeeded.
         problem: of the latest attempt, if it failed.
     """

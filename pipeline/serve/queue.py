@@ -29,7 +29,7 @@ class Limits:
         upload_bytes: size of one photograph's file.
         max_megapixels: size of one photograph.
         total_bytes: size of all files including results; an attempt that has started may exceed it.
-        seconds: a photograph is deleted when its page has not asked about it for so long.
+        seconds: how long a photograph is kept after its page last asked about it.
     """
 
     photographs: int = 20
@@ -47,7 +47,7 @@ class Gone(InputError):
 
 
 class Queue:
-    """Accepts photographs, colours them one after the other in a thread, and deletes them in time."""
+    """Accepts photographs, colours them one after the other in a thread, and deletes them when their page is gone."""
 
     def __init__(
         self, folder: Path, colour: Callable[[Job, Report], Coloured], runs: list[Path], limits: Limits

@@ -63,7 +63,7 @@ class Worker:
     def __init__(
         self, scratch: Path, *, max_megapixels: float, embedding_weights: Path | None = None, threads: int = 2
     ) -> None:
-        """Start nothing yet; `scratch` is the folder of all jobs, the others are options of `stages colorize`."""
+        """Set the folder of all jobs, and options of `stages colorize`; the first request starts the process."""
         self._arguments = (scratch, max_megapixels, embedding_weights, threads)
         self._process: Any = None
         self._connection: Any = None

@@ -42,7 +42,7 @@ LAYOUTS = {layout.kind: layout for layout in (IMAGES, EMBEDDINGS)}
 
 
 def embeddings(outputs: Mapping[str, tuple[int, ...]]) -> StoreLayout:
-    """Return the layout for outputs of an embedding network, given as shapes of one image's entry by name.
+    """Return the layout for outputs of an embedding network; `outputs` maps names to the shapes of one image's entry.
 
     The vector is stored as float32, feature maps (height, width, channels) as float16.
     """

@@ -21,7 +21,7 @@ ROWS_PER_CHUNK = 4
 ZSTD_LEVEL = 3
 PARTIAL = ".partial"  # suffix of a file that is being written
 ABSENT = 2**64 - 1  # offset and length of a chunk beyond the array's end
-# zarr's configuration is shared by all threads. Readers set another encoder in it, which would give other bytes.
+# zarr's configuration is shared by all threads. Readers select another codec in it, which would encode other bytes.
 configuring = threading.Lock()
 
 
@@ -52,24 +52,24 @@ def encode_shard(rows: npt.NDArray[Any], rows_per_shard: int, array: ArrayLayout
     return bytes(made["/".join(["c", *"0" * rows.ndim])].to_bytes())
 
 
-def chunk_checksums(shard: BinaryIO, rows_per_shard: int, wanted: Iterable[int]) -> list[int | None]:
+def chunk_checksums(shard: BinaryIO, rows_per_shard: int, chunks: Iterable[int]) -> list[int | None]:
     """Return the crc32c of stored chunks of a shard; None if the index is damaged or the chunk is not stored.
 
     Args:
         shard: the open file, which ends with the index: 64-bit offset and length of each chunk, and a crc32c.
         rows_per_shard: rows of a full shard.
-        wanted: numbers of chunks.
+        chunks: numbers of the chunks.
     """
     size = 16 * -(-rows_per_shard // ROWS_PER_CHUNK) + 4
     shard.seek(max(0, shard.seek(0, os.SEEK_END) - size))
     index = shard.read(size)
     if len(index) < size or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-        return [None for _ in wanted]
-    found: list[int | None] = []
-    for offset, length in np.frombuffer(index[:-4], "<u8").reshape(-1, 2)[[*wanted]].tolist():
+        return [None for _ in chunks]
+    checksums: list[int | None] = []
+    for offset, length in np.frombuffer(index[:-4], "<u8").reshape(-1, 2)[[*chunks]].tolist():
         shard.seek(0 if offset == ABSENT else offset)
-        found.append(None if offset == ABSENT else google_crc32c.value(shard.read(length)))
-    return found
+        checksums.append(None if offset == ABSENT else google_crc32c.value(shard.read(length)))
+    return checksums
 
 
 def write_shard_file(path: Path, content: bytes) -> None:

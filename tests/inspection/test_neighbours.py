@@ -22,9 +22,9 @@ def test_neighbours_are_nearest_by_cosine_after_subtracting_the_mean(dataset):
     centred = values - values.mean(axis=0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     distances = 1 - unit @ unit[2]
-    found = neighbours.nearest(embed(dataset, values), 2, 8)
-    assert [each.row for each in found] == np.argsort(distances)[1:9].tolist() and found[0].row == 9
-    np.testing.assert_allclose([each.distance for each in found], np.sort(distances)[1:9], atol=1e-4)
+    nearest = neighbours.nearest(embed(dataset, values), 2, 8)
+    assert [each.row for each in nearest] == np.argsort(distances)[1:9].tolist() and nearest[0].row == 9
+    np.testing.assert_allclose([each.distance for each in nearest], np.sort(distances)[1:9], atol=1e-4)
 
 
 def test_neighbours_exclude_nan_and_flag_trivial_ones(dataset):
@@ -35,9 +35,9 @@ def test_neighbours_exclude_nan_and_flag_trivial_ones(dataset):
     index[1]["group"] = index[5]["group"] = index[0]["group"]
     index[5]["digest"] = index[0]["digest"]
     made = Dataset(made.name, made.images, made.embeddings, index)
-    found = neighbours.nearest(made, 0, 99)
-    assert sorted(each.row for each in found) == sorted(set(range(15)) - {0, 4})
-    relations = {each.row: each.relation for each in found if each.relation}
+    nearest = neighbours.nearest(made, 0, 99)
+    assert sorted(each.row for each in nearest) == sorted(set(range(15)) - {0, 4})
+    relations = {each.row: each.relation for each in nearest if each.relation}
     assert relations == {1: neighbours.SAME_GROUP, 5: neighbours.SAME_IMAGE}
     with pytest.raises(InputError, match="row 4: expected a finite embedding"):
         neighbours.nearest(made, 4, 3)
@@ -55,8 +55,8 @@ def test_neighbours_are_listed_and_drawn(inspect, prepared):
         lightness, ab = (prepared.images.read_rows(array, [row])[0] for array in ("L", "ab"))
         assert stands_in(lab.to_rgb(lightness, ab)[5:-5, 5:-5], picture) == 1  # a frame lies over the edge
     result = inspect(prepared.images.path, "--neighbours", name, "--count", "2", "--json")
-    told = json.loads(result.stdout)["neighbours"]
-    assert told["row"] == 3 and [each["row"] for each in told["nearest"]] == [each.row for each in expected]
+    printed = json.loads(result.stdout)["neighbours"]
+    assert printed["row"] == 3 and [each["row"] for each in printed["nearest"]] == [each.row for each in expected]
     again = pixels("near.png")
     inspect(prepared.embeddings.path, "--neighbours", "3", "--count", "2", "--to", "near.png")
     assert np.array_equal(again, pixels("near.png"))
@@ -66,11 +66,11 @@ def test_the_figure_of_neighbours_explains_distance_and_weights(drawn, prepared,
     dataset = opened(prepared)
     index = [{**row, "group": "one"} for row in dataset.index]
     dataset = Dataset("tiny", dataset.images, dataset.embeddings, index)
-    (found,) = neighbours.nearest(dataset, 3, 1)
-    neighbours.draw_neighbours(dataset, 3, [found], tmp_path / "x.png")
+    (nearest,) = neighbours.nearest(dataset, 3, 1)
+    neighbours.draw_neighbours(dataset, 3, [nearest], tmp_path / "x.png")
     text = " ".join(each.get_text() for each in drawn[0].texts)
     assert "1 − cosine" in text and "subtracting the mean" in text and "RANDOM" in text and index[3]["id"] in text
-    name, row = index[found.row]["id"], found.row
+    name, row = index[nearest.row]["id"], nearest.row
     asked = [index[3]["id"], "row 3: the query image", "group one"]
-    assert labels(drawn[0]) == [*asked, name, f"row {row}: distance {found.distance:.3f}", "group one, same group"]
+    assert labels(drawn[0]) == [*asked, name, f"row {row}: distance {nearest.distance:.3f}", "group one, same group"]
     assert [patch.get_linestyle() for patch in drawn[0].axes[0].patches] == ["-", ":"]

@@ -56,8 +56,8 @@ def written(*folders):
 
 def test_intact_files_are_reported_as_intact(intact, tmp_path):
     before = written(tmp_path)
-    total, found = verify([tmp_path])
-    assert (found, written(tmp_path)) == ([], before)
+    total, damages = verify([tmp_path])
+    assert (damages, written(tmp_path)) == ([], before)
     result = CliRunner().invoke(command, [str(tmp_path)])
     assert (result.exit_code, result.stdout) == (0, "")
     assert f"all {total} files" in result.stderr
@@ -81,8 +81,8 @@ def test_200_of_200_flipped_bits_are_found(intact, tmp_path, seed):
     for number in range(200):
         path = paths[number if number < len(paths) else rng.integers(len(paths))]
         flip(path, int(rng.integers(8 * len(before[path]))))
-        _, found = verify([run if run in path.parents else dataset.folder])
-        assert path in {damage.path for damage in found}, path
+        _, damages = verify([run if run in path.parents else dataset.folder])
+        assert path in {damage.path for damage in damages}, path
         restore(tmp_path, before)
 
 

@@ -87,9 +87,9 @@ def test_the_plot_shows_every_pixel_value_and_the_embeddings_spectrum(drawn, ins
     singular = np.linalg.svd(centred, compute_uv=False)[:13]
     share = singular / singular.sum()
     rank = np.exp(-(share * np.log(share)).sum())
-    told = json.loads(result.stdout)["plot"]
-    assert (told["images"], told["embeddings"]) == (15, 14)
-    assert told["effective_rank"] == pytest.approx(rank, rel=1e-4)
+    printed = json.loads(result.stdout)["plot"]
+    assert (printed["images"], printed["embeddings"]) == (15, 14)
+    assert printed["effective_rank"] == pytest.approx(rank, rel=1e-4)
     figure = drawn[0]
     assert "1 embeddings with NaN or infinity" in figure.texts[1].get_text()
     assert "RANDOM" in figure.texts[1].get_text()
