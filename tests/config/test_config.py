@@ -1,4 +1,4 @@
-"""The configuration: its file and its model agree, and every mistake is named."""
+"""The configuration: its file and its model agree, and errors name the key."""
 
 import contextlib
 

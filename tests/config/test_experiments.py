@@ -1,4 +1,4 @@
-"""Named experiments: runs with settings of their own."""
+"""Named experiments: runs with their own settings."""
 
 import json
 

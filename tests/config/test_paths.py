@@ -1,4 +1,4 @@
-"""Where everything lies: names that runs made before rely on."""
+"""Paths and file names, on which existing runs rely."""
 
 import subprocess
 import sys

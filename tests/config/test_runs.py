@@ -1,4 +1,4 @@
-"""Run names: one spelling per experiment."""
+"""Run names: one spelling per run."""
 
 import re
 import string

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all; what cannot be read is explained in one line."""
+"""Files are written completely or not at all; unreadable ones give one line."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Which precision `auto` takes."""
+"""The precision that `auto` chooses."""
 
 import pytest
 
@@ -10,7 +10,7 @@ CPUINFO = "processor\t: 0\nmodel name\t: A\nflags\t\t: fpu avx2 {}\nbugs\t\t: x\
 
 @pytest.fixture
 def made(monkeypatch, tmp_path):
-    """A machine with these processor flags, and GPUs of these capabilities."""
+    """Simulate a machine with the given processor flags and GPU capabilities."""
 
     def make(flags, capabilities, packages):
         (tmp_path / "cpuinfo").write_text(CPUINFO.format(flags))

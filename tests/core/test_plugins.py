@@ -10,7 +10,7 @@ from pipeline.core.errors import InputError
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Write a module that may be imported for the time of the test."""
+    """Write a module that can be imported during the test."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(name, text):

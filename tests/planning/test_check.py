@@ -1,4 +1,4 @@
-"""What is said and refused before any work."""
+"""Checks and estimates before any work starts."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from pipeline.planning import check, estimate
 
 @pytest.fixture
 def planned(tmp_path):
-    """A configuration of 12 images that are ingested already."""
+    """A configuration with 12 ingested images."""
     source = write_kaggle(tmp_path / "archive", *photographs(12), [5])
     chosen = schema.Config(
         dataset="tiny",
@@ -41,7 +41,7 @@ def changed(before, **changes):
 
 
 def pretend_trained(chosen, name, epochs=3, images=None):
-    """Leave what a trained run leaves for the checks."""
+    """Write the files of a trained run that the checks read."""
     made_with = run_settings(
         Run.parse(name),
         chosen.training,
@@ -146,7 +146,7 @@ def test_a_deleted_store_is_noted_and_a_note_that_was_followed_stays(planned):
 
 @pytest.fixture
 def folder(planned, tmp_path):
-    """A configuration of four photographs in two folders, ingested; all is an hour old."""
+    """A configuration with four ingested photographs in two folders, all an hour old."""
     rng = np.random.default_rng(0)
     paths = [tmp_path / "photos" / name for name in ("a.png", "b.png", "year/c.png", "year/d.png")]
     for path in paths:
@@ -192,7 +192,7 @@ def test_a_photograph_of_tomorrow_is_not_new_for_ever(folder, tmp_path):
 
 
 def test_photographs_that_will_be_looked_at_again_are_not_held_against_a_run(folder, tmp_path):
-    """They may be those that it was trained on, put back; if not, training says so."""
+    """The data may be those of the training, restored; otherwise training reports it."""
     pretend_trained(folder, "dot_lr1e-3", images="others")
     with pytest.raises(InputError, match=r"data\.images"):
         check.check_run(folder, "dot_lr1e-3")

@@ -1,4 +1,4 @@
-"""What planning takes along: the workflow asks it before each call, so it must start fast."""
+"""The imports of planning, which must start fast because every call of the workflow runs it."""
 
 import pkgutil
 

@@ -1,4 +1,4 @@
-"""A new configuration: what it says is what holds, what it counts is what is there, and nothing is overwritten."""
+"""A new configuration: its comments and counts are true, and nothing is overwritten."""
 
 import shlex
 

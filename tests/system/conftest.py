@@ -1,4 +1,4 @@
-"""Fixtures of the tests of bad input; other tests have a `call` of their own."""
+"""Fixtures of the tests of bad input; other tests define their own `call`."""
 
 import os
 import signal

@@ -1,11 +1,10 @@
-"""Digests of everything that `make demo` and `snakemake report` write, to check that a change leaves the bytes alone.
+"""Digests of everything that `make demo` and `snakemake report` write, to check that a change preserves the bytes.
 
     python tests/system/digests.py CLONE              # print them as JSON
-    python tests/system/digests.py CLONE OTHER        # name what differs; exit code 1 if anything does
+    python tests/system/digests.py CLONE OTHER        # list differences; exit code 1 if there are any
 
-CLONE and OTHER are clones in which the demo has run, or JSON files printed before. Files that hold times, locks and
-Snakemake's own files are left out. Of a saved network, the module path of a layer may change: it is not compared, and
-neither are the digests of the network that other files quote.
+CLONE and OTHER are clones in which the demo has run, or JSON files printed earlier. Times, locks and Snakemake's files
+are omitted. The module paths of layers in saved networks are not compared, nor the digests of networks in other files.
 """
 
 import hashlib
@@ -41,12 +40,11 @@ def digests(clone):
 
 
 def main():
-    """See the module."""
-    found = [digests(Path(argument)) for argument in sys.argv[1:3]]
-    if len(found) < 2:
-        print(json.dumps(found[0], indent=1))
+    one, *others = [digests(Path(argument)) for argument in sys.argv[1:3]]
+    if not others:
+        print(json.dumps(one, indent=1))
         return
-    one, other = found
+    (other,) = others
     different = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
     print("\n".join(different) or f"all {len(one)} files are the same")
     sys.exit(bool(different))

@@ -1,9 +1,9 @@
-"""Fuzz one reader of test_fuzz.py, guided by what its bytes reach in DeepColor's code, for as long as one likes.
+"""Fuzz one reader of test_fuzz.py, guided by the coverage of DeepColor's code.
 
     pip install atheris
     python tests/system/fuzz.py arrays|hdf5|photographs|configurations|run_names -max_total_time=600
 
-Options are libFuzzer's. What fails is left as a file, crash-<digest>, and is tried again by naming it.
+Takes libFuzzer's options. A failing input is saved as crash-<digest>; name that file to try it again.
 """
 
 import contextlib

@@ -132,7 +132,7 @@ CASES["ab, a part numbered 0"] = with_a_gap(0), "archive", "ab0.npy as well"
 
 
 def hdf5(make):
-    """`make`: bytes, a function of a path, or one of an open file that holds ab."""
+    """Prepare a file; `make` is bytes, a function of a path, or a function of an open file that contains ab."""
 
     def prepare(root):
         path = root / "arrays.h5"

@@ -139,7 +139,7 @@ WRONG_PHOTOGRAPHS = {
 
 
 def maze(root):
-    """Folders of two links to the next: as many paths as there are numbers of 30 bits."""
+    """Nested folders, each with two links to the next, which give 2**30 paths."""
     folders = [root / "photos" / str(number) for number in range(30)]
     for path in folders:
         path.mkdir(parents=True)

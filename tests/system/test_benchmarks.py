@@ -1,4 +1,4 @@
-"""What the benchmark makes of its measurements; the measurements themselves are not tested by time."""
+"""The benchmark's handling of measurements; the times themselves are not tested."""
 
 import ast
 import json

@@ -1,6 +1,6 @@
-"""A disk that fills up, that is read-only, that has a quota, and a file where a folder is needed.
+"""Full and read-only disks, quotas, and files where folders are needed.
 
-Always one clear line, nothing half-written that is trusted later, and the same command goes on once there is room.
+Each gives one clear line and leaves no incomplete file that is trusted later; the same command resumes with more room.
 """
 
 import ctypes
@@ -35,7 +35,7 @@ LEFTOVERS = re.compile(r"\.tmp|\.partial$|\.new$|\.old$|\.holder$")
 
 
 class Disk:
-    """A file system in memory, of a size that can be changed."""
+    """A file system in memory whose size can be changed."""
 
     def __init__(self, path):
         self.path = path
@@ -48,12 +48,12 @@ class Disk:
         subprocess.run(["mount", "-o", f"remount,{option}", self.path], check=True)
 
     def used(self):
-        """KiB."""
+        """Used space in KiB."""
         status = os.statvfs(self.path)
         return (status.f_blocks - status.f_bfree) * status.f_frsize // 1024
 
     def leave(self, kib):
-        """Leave so many KiB free; a tmpfs of no size at all would be one without a limit."""
+        """Leave that many KiB free; a tmpfs of size 0 would have no limit."""
         self.remount(f"size={max(self.used() + kib, 4)}k")
 
     def fill(self, folder):
@@ -95,7 +95,7 @@ def call(monkeypatch):
 
 
 class Run:
-    """A whole run, stage by stage as far as is asked for; it keeps what was there before each stage and after it."""
+    """A run, computed stage by stage on demand, with copies of its files before and after each stage."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -132,7 +132,7 @@ def run(tmp_path_factory):
 
 
 def bytes_of(folder):
-    """What equal runs have in common."""
+    """The bytes that equal runs have in common."""
     return {
         name: content
         for name, content in tiny.tree(folder).items()
@@ -145,7 +145,7 @@ def leftovers(folder):
 
 
 def unfinished(folder):
-    """Check that nothing is damaged; the manifests that are missing."""
+    """Check that nothing is damaged; return the names of missing manifests."""
     try:
         _, found = verify([folder])
     except InputError:  # there is not even a store that was begun
@@ -155,7 +155,7 @@ def unfinished(folder):
 
 
 def last_line(result):
-    """The one line of an error, after which comes nothing."""
+    """Return the error's line, which must be the last."""
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert result.exit_code == 2 and len(lines) == 1 and result.stderr.rstrip().endswith(lines[0]), result.stderr
     assert "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
@@ -188,7 +188,7 @@ def fails_on_a_full_disk_then_goes_on(call, disk, capfd, sizes, before, whole, s
 
 
 def some(stage, need, count, seed=0):
-    """Seeded sizes up to what is needed, KiB, and none at all."""
+    """Return 0 and random sizes up to the need, in KiB."""
     rng = np.random.default_rng((seed, zlib.crc32(stage.encode())))
     return [0, *rng.integers(0, need, count).tolist()]
 
@@ -200,7 +200,7 @@ def kib(folder):
 @pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.long)], ids=["first", "again"])
 @pytest.mark.parametrize("stage", SOME)
 def test_a_full_disk(keras, call, disk, run, capfd, stage, again):
-    """Again: on what is finished, so that nothing is missing."""
+    """Repeat the stage on finished output."""
     before, after = run.before(stage, call), run.after(stage, call)
     sizes = some(stage, kib(after) - kib(before), 1)
     capfd.readouterr()
@@ -223,7 +223,7 @@ def test_a_full_disk_under_a_folder_of_photographs(call, disk, run, tmp_path, ca
 
 
 def test_images_mapped_from_a_full_disk(keras, call, disk, run):
-    """Without the room, a page that is written would end the process (SIGBUS)."""
+    """Without space, writing to a mapped page would end the process (SIGBUS)."""
     disk.fill(run.before("train", call))
     disk.leave(700)
     result = call(disk.path, "train", "--set", "training.memory_gib=0.001")
@@ -263,7 +263,7 @@ def test_a_read_only_disk(keras, call, disk, run, stage):
 
 @pytest.mark.parametrize("stage", SOME)
 def test_a_quota_for_single_files(keras, call, run, tmp_path, stage):
-    """Python ignores SIGXFSZ, so that the write fails."""
+    """Python ignores SIGXFSZ, so the write fails."""
     folder = shutil.copytree(run.before(stage, call), tmp_path / "here")
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, old[1]))
@@ -281,7 +281,7 @@ def test_a_quota_for_single_files(keras, call, run, tmp_path, stage):
 
 
 def bound_by_permissions():
-    """Take from root, in the process that is to be, the right to write where it may not (CAP_DAC_OVERRIDE)."""
+    """Deny root in the new process to override permissions (CAP_DAC_OVERRIDE)."""
     ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
 
 

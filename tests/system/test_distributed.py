@@ -1,4 +1,4 @@
-"""Stages on a dask cluster: a scheduler and workers in processes of their own, on loopback."""
+"""Stages on a dask cluster whose scheduler and workers are separate processes on loopback."""
 
 import os
 import re
@@ -48,7 +48,7 @@ ingest._ingest_shard = lambda *_: os._exit(1)
 
 
 class Cluster:
-    """Processes of dask, on one address, that work in another folder than the stages."""
+    """Dask processes on one address, in a different folder from the stages."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -63,7 +63,7 @@ class Cluster:
         return self._start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", ready="Scheduler at")
 
     def worker(self, *options, preload="", path=ROOT, ready="Registered to"):
-        """Start a worker, and wait until it has joined."""
+        """Start a worker and wait until it has joined."""
         if preload:
             hook = self.folder / f"hook{len(self.processes)}.py"
             hook.write_text(preload)
@@ -103,7 +103,7 @@ def wait_until(true, what, seconds=60):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """A scheduler without workers: `cluster` starts and ends those."""
+    """A scheduler without workers; `cluster` starts and ends those."""
     made = Cluster(tmp_path_factory.mktemp("cluster"))
     yield made
     made.close()
@@ -118,7 +118,7 @@ def cluster(shared, tmp_path, monkeypatch):
 
 
 class Ingest:
-    """Ingest 40 images, in 5 shards, from and to relative paths; `local` is what it makes without a cluster."""
+    """Ingest 40 images in 5 shards, from and to relative paths; `local` holds the result without a cluster."""
 
     def __init__(self, folder, source):
         self.folder = Path(os.path.relpath(folder, ROOT))
@@ -144,7 +144,7 @@ class Ingest:
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """The source, and what a call without a cluster makes of it."""
+    """The source and the result of a call without a cluster."""
     folder = tmp_path_factory.mktemp("local")
     source = write_kaggle(folder / "archive", *photographs(40), [17])
     stage = Ingest(folder, source)

@@ -1,4 +1,4 @@
-"""conda, pip and the lock file name one environment, and none of them an index."""
+"""conda, pip and the lock file define the same environment, and none names a package index."""
 
 import re
 import tomllib

@@ -1,11 +1,11 @@
-"""Readers of what a user feeds in, fuzzed: any bytes are read or refused in one line, in bounded time and memory.
+"""Fuzz tests of all readers: any bytes are read or refused in one line, in bounded time and memory.
 
-A few seconds by default. For long, by hand: `make fuzz`, or
+They take a few seconds by default. To run them for longer: `make fuzz`, or
 
     DEEPCOLOR_FUZZ_EXAMPLES=100000 .venv/bin/python -m pytest tests/system/test_fuzz.py -x
 
-Inputs are good files with a few bytes changed, cut out or put in, so that they get past the first check, and plain
-noise. Files that a broken library could crash on are read in this process all the same: a crash is what we look for.
+Inputs are random bytes, and good files with a few bytes changed, removed or inserted, so they pass the first check.
+Files on which a library could crash are also read in this process, because crashes are what we look for.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def read_or_refused(refusal=InputError):
 
 @st.composite
 def damaged(draw, originals, start=0, stop=None):
-    """One of the files, changed at a few places between `start` and `stop`, where its structure is."""
+    """One of the files, changed at a few positions between `start` and `stop`, where its structure is."""
     data = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(start, min(stop or len(data), len(data))))
@@ -185,7 +185,7 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    """A copy of a dataset, and the bytes of its records, manifests and split."""
+    """A copy of a dataset, with the bytes of its records, manifests and split."""
     folder = tiny.make_dataset(tmp_path_factory.mktemp("fuzz") / "tiny").folder
     names = ("images.json", "images.shards/000000.json", "splits.json", "splits.csv")
     return folder, {name: (folder / name).read_bytes() for name in names}

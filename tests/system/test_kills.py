@@ -1,4 +1,4 @@
-"""Killed at any moment, then the same command again: what it leaves are the bytes of a call that was not disturbed."""
+"""After a kill at any moment, the same command gives the bytes of an undisturbed call."""
 
 import shutil
 import signal
@@ -45,7 +45,7 @@ main(prog_name="python -m stages")
 
 
 class Chain:
-    """The stages one after the other, in one folder, and what each of them leaves when nothing disturbs it."""
+    """The stages in one folder, and the files of each when undisturbed."""
 
     def __init__(self, folder):
         self.folder = folder / "here"
@@ -97,7 +97,7 @@ class Chain:
         shutil.copytree(state, self.folder)
 
     def after(self, stage):
-        """The state that a stage leaves when nothing disturbs it."""
+        """Return the files after an undisturbed stage."""
         state = self.states / stage
         if not state.exists():
             if stage != STAGES[0]:
@@ -113,7 +113,7 @@ class Chain:
         return state
 
     def killed(self, stage, share, number):
-        """Start a stage, and send it a signal after a share of the time that its work takes; what it printed."""
+        """Start a stage, send it a signal after a fraction of its duration, and return its output."""
         self.after(stage)
         self.put(self.before(stage))
         process = self.start(stage)
@@ -127,7 +127,7 @@ class Chain:
 
 
 def made(folder):
-    """What the stages made, but times, checkpoints and notes, which are not made to be compared."""
+    """Return the files of the stages, except times, checkpoints and notes, which differ between calls."""
     found = tree(folder)
     return {
         name: found[name] for name in found if not any(part in name for part in ("times.csv", "checkpoint", ".lost"))
@@ -140,7 +140,7 @@ def chain(tmp_path_factory):
 
 
 def moments():
-    """Stages, shares of their time and signals: three for every day, and 24 more with a seed."""
+    """Return stages, fractions of their duration and signals: three for every run of the tests, and 24 seeded ones."""
     yield "ingest", 0.5, signal.SIGKILL
     rng = np.random.default_rng(2026)
     for number in range(24):
@@ -162,7 +162,7 @@ def test_a_stage_killed_at_any_moment_leaves_the_same_bytes_in_the_end(chain, st
     "numbers", [(signal.SIGKILL, signal.SIGTERM), pytest.param(SIGNALS * 2, marks=pytest.mark.long)]
 )
 def test_training_killed_again_and_again_ends_as_if_it_had_not_been(chain, numbers):
-    """Weights, the optimizer's state, the order of the epochs, the history and the best weights so far."""
+    """Return weights, optimizer state, order of the epochs, history and best weights."""
     whole = made(chain.after("train"))
     chain.put(chain.before("train"))
     rng = np.random.default_rng(len(numbers))
@@ -186,7 +186,7 @@ def test_training_killed_again_and_again_ends_as_if_it_had_not_been(chain, numbe
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_a_workflow_killed_at_any_moment_is_completed_by_the_same_command(tmp_path_factory, chain, seed):
-    """`snakemake` itself: at once the same command again, whatever its stages are still about."""
+    """Kill `snakemake` and repeat the command at once, while its stages may still be running."""
     command = [
         Path(sys.executable).with_name("snakemake"), "--cores", "2", chain.folder / "results" / RUN,
         "--configfile", chain.config,

@@ -72,7 +72,7 @@ CONFIG = {
 
 @pytest.fixture
 def call(keras, tmp_path, monkeypatch):
-    """Call a stage in-process, where the plugin is named; what it registers is forgotten after the test."""
+    """Call a stage in-process with the plugin; remove what it registers after the test."""
     (tmp_path / "deepcolor_toys.py").write_text(PLUGIN)
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     monkeypatch.syspath_prepend(tmp_path)

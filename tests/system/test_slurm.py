@@ -1,4 +1,4 @@
-"""The profile for SLURM, with stand-ins for its commands."""
+"""The SLURM profile, with stand-ins for SLURM's commands."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The stage commands: help without heavy imports, one line and status 2 on bad input, and a whole run by hand."""
+"""The stage commands: help without heavy imports, one line on bad input, and a complete run."""
 
 import json
 from importlib import import_module

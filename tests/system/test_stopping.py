@@ -1,4 +1,4 @@
-"""Stages that wait for no other, and stop when they are told to, or when their workflow is gone."""
+"""Stages refuse to share a lock, and stop on a signal or when their workflow has ended."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def test_the_second_is_told_who_holds_it_and_a_dead_holder_holds_nothing(tmp_pat
 
 @pytest.fixture
 def training(dataset, tmp_path):
-    """Start `python -m stages train` for many epochs, with no checkpoint by the clock; its command."""
+    """The command of a long training without checkpoints by time."""
     config = {
         "architectures": {name: value.model_dump() for name, value in DOT.items()},
         "training": {"epochs": 2000, "checkpoint_seconds": 3600},
@@ -113,7 +113,7 @@ def test_training_that_is_told_to_stop_saves_what_is_done_first(
 
 @pytest.fixture
 def workflow():
-    """A process in the place of a workflow, and the environment that its stages are called with."""
+    """A process that stands in for a workflow, and the environment of its stages."""
     process = start("-c", "import time; time.sleep(600)")
     caller = locks.name_of(process.pid)
     yield process, {**os.environ, "DEEPCOLOR_WORKFLOW": caller}

@@ -1,4 +1,4 @@
-"""The workflow, as its users call it: real calls of snakemake on a tiny dataset."""
+"""The workflow, called through snakemake on a tiny dataset."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from pipeline.dataset.ingest import ingest
 
 @pytest.fixture(scope="module")
 def workflow(tmp_path_factory):
-    """A finished run; its embeddings are random numbers, written with the library, so that no network is asked."""
+    """A finished run with random embeddings, written with the library, so that no network is needed."""
     flow = Workflow(tmp_path_factory.mktemp("workflow"))
     ingest(flow.config.datasets["tiny"], flow.places.images, images_per_shard=8)
     write_embeddings(flow.places.images, flow.places.embeddings.path)
