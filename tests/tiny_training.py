@@ -34,7 +34,7 @@ class Interrupted(Exception):
 
 
 class StopsAfter:
-    """Progress that fails after so many steps."""
+    """Progress that fails after a number of steps."""
 
     def __init__(self, steps):
         self.left = steps

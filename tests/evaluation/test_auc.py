@@ -89,7 +89,7 @@ def test_rebalanced_auc_by_hand():
     above, below = metrics.weighted_auc(metrics.auc_credit(gray, true), weights)
     np.testing.assert_allclose(above, [4 / 7, (3 * 4 / 7 + 4 * 51 / 151) / 4], rtol=1e-14)
     np.testing.assert_allclose(below, [4 / 7, (3 * 4 / 7 + 4) / 4], rtol=1e-14)
-    # Over the set both colours count alike: half perfect, half 51 of 151.
+    # Over the set both colours count equally: half perfect, half 51 of 151.
     assert above.sum() / below.sum() == pytest.approx((1 + 51 / 151) / 2, rel=1e-14)
     assert auc(gray, true).mean() == pytest.approx((7 + 51 / 151) / 8, rel=1e-14)
     with pytest.raises(ValueError, match="one shape"):

@@ -23,8 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 
 def written(dataset):
     """The bytes of the baselines' files, by path."""
-    whole = tree(dataset.folder)
-    return {name: content for name, content in whole.items() if name.startswith(("baselines", "pictures"))}
+    return {
+        name: content for name, content in tree(dataset.folder).items() if name.startswith(("baselines", "pictures"))
+    }
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def rows(referenced):
 
 
 def by_loop(ab):
-    """The ceiling's answer, square by square."""
+    """The ceiling, square by square."""
     answer = np.empty(ab.shape)
     for i, j in np.ndindex(ab.shape[1] // 2, ab.shape[2] // 2):
         square = ab[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].astype(float)
@@ -55,14 +56,14 @@ def test_every_metric_follows_from_the_stores(referenced, rows, partition, answe
     lightness, ab, _ = referenced.arrays(partition)
     every = np.asarray(referenced.images.array("ab")[:])
     groups = [row["group"] for row in splits.read(referenced.splits, referenced.images.manifest()["fingerprint"])]
-    given = {
+    predictions = {
         "gray": np.full(ab.shape, 128.0),
         "mean": np.broadcast_to(every[referenced.rows("train")].mean(axis=(0, 1, 2)), ab.shape),
         "shuffled": every[partners(groups, 0)][here],
         "ceiling": by_loop(ab),
     }
     for answer in answers:
-        expected = literal(lightness, ab, given[answer])
+        expected = literal(lightness, ab, predictions[answer])
         assert set(expected) == set(MEASURED) - {"loss"}
         for metric, number in expected.items():
             assert value(rows, partition, answer, metric) == pytest.approx(number, rel=1e-9, abs=1e-12), (
@@ -206,7 +207,7 @@ def test_partners_are_drawn_with_the_seed():
     groups = [f"{row:03d}" for row in range(100)]
     drawn = [partners(groups, seed) for seed in (0, 1)]
     assert (drawn[0] == drawn[1]).mean() < 0.1
-    # Drawn, not shifted: neighbours' partners are no neighbours.
+    # Drawn, not shifted: neighbours have no neighbouring partners.
     assert (np.diff(drawn[0]) == 1).mean() < 0.1
 
 

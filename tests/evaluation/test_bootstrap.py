@@ -30,7 +30,7 @@ def test_one_image_groups_give_the_classic_bootstrap_of_the_mean():
     assert (low, high) == pytest.approx((value - 1.96 * analytic, value + 1.96 * analytic), abs=0.3 * analytic)
 
 
-def test_intervals_hold_the_true_mean_about_as_often_as_they_say():
+def test_intervals_contain_the_true_mean_about_as_often_as_they_claim():
     rng = np.random.default_rng(2)
     bootstrap = Bootstrap([f"group {i // 3}" for i in range(180)])
     # Groups with something in common: 60 groups of 3 images. The mean is 5.
@@ -43,7 +43,7 @@ def test_whole_groups_are_drawn():
     rng = np.random.default_rng(3)
     groups = [f"archive-{i % 40}" for i in range(800)]
     level = {group: rng.normal() for group in groups}
-    values = np.array([level[group] for group in groups])  # images of a group are alike: 40 things, not 800
+    values = np.array([level[group] for group in groups])  # images of a group are equal: 40 values, not 800
     by_group = Bootstrap(groups).means({"x": values})["x"][1:].std()
     by_image = Bootstrap(alone(800)).means({"x": values})["x"][1:].std()
     assert by_group == pytest.approx(by_image * math.sqrt(20), rel=0.1)
@@ -77,7 +77,7 @@ def test_the_same_groups_and_seed_give_the_same_resamples():
     first, second = Bootstrap(alone(300)), Bootstrap(alone(300))
     means = first.means({"x": values})["x"].tolist()
     assert first.means({"x": values})["x"].tolist() == means
-    # Whatever stands beside it: equal columns must not differ by rounding, or two equal answers would.
+    # Other columns must not change the rounding, or two equal answers would differ.
     others = {str(i): values * i for i in range(7)}
     assert second.means({**others, "x": values})["x"].tolist() == means
     assert Bootstrap(alone(300), seed=1).means({"x": values})["x"].tolist()[1:] != means[1:]
@@ -85,7 +85,7 @@ def test_the_same_groups_and_seed_give_the_same_resamples():
 
 def test_differences_are_paired():
     rng = np.random.default_rng(6)
-    hard = rng.normal(20, 5, 500)  # what both answers find hard
+    hard = rng.normal(20, 5, 500)  # errors that both answers share
     ours, theirs = hard + rng.normal(0.3, 0.5, 500), hard
     means = Bootstrap(alone(500)).means({"ours": ours, "difference": ours - theirs})
     against = Bootstrap(alone(500)).means({"theirs": theirs})["theirs"]
@@ -106,7 +106,7 @@ def test_constant_values_give_an_interval_without_width(constant, n):
 
 
 def test_no_mean_of_resamples_leaves_the_range_of_the_values():
-    # Most images without error: many resamples hold no other, and a root or a logarithm is taken of their mean.
+    # Many resamples contain only images without error; their mean enters a root or a logarithm.
     errors = np.zeros(40)
     errors[:2] = 0.1, 1 / 3
     means = Bootstrap([f"g{i // 2}" for i in range(40)]).means({"mse": errors})["mse"]
@@ -141,7 +141,7 @@ def test_ten_groups_are_enough():
     assert low < value < high
 
 
-def test_what_is_not_finite_has_its_mean_and_no_interval():
+def test_values_that_are_not_finite_have_a_mean_and_no_interval():
     values = np.random.default_rng(8).normal(size=(7, 20))
     values[1, 3] = math.nan
     values[2, 3] = math.inf
@@ -163,7 +163,7 @@ def test_what_is_not_finite_has_its_mean_and_no_interval():
     assert all((low, high) == (None, None) for _, low, high in intervals[1:])
 
 
-def test_infinities_of_both_answers_are_no_interval():
+def test_infinities_of_both_answers_have_no_interval():
     # The PSNR of identical images: inf - inf.
     means = Bootstrap(alone(20)).means({"x": np.full(20, math.inf)})["x"]
     with np.errstate(invalid="ignore"):
@@ -176,7 +176,7 @@ def test_a_column_of_another_length_is_refused():
         Bootstrap(alone(20)).means({"psnr": np.zeros(19)})
 
 
-def test_an_interval_has_as_many_resamples_beyond_either_end():
+def test_as_many_resamples_lie_below_an_interval_as_above():
     assert interval(np.array([3.0, *range(1001)])) == (3, pytest.approx(25), pytest.approx(975))
 
 

@@ -32,8 +32,8 @@ def test_batches_do_not_change_a_pictures_numbers(small, first, last):
     assert (features.shape, features.dtype) == ((11, 8), np.float32)
     assert (logits.shape, logits.dtype) == ((11, 1000), np.float32)
     assert len(np.unique(logits[:, 0])) == 11
-    for whole, part in zip((features, logits), network(rgb[first:last]), strict=True):
-        assert part.tobytes() == whole[first:last].tobytes() and part.shape == (last - first, *whole.shape[1:])
+    for full, part in zip((features, logits), network(rgb[first:last]), strict=True):
+        assert part.tobytes() == full[first:last].tobytes() and part.shape == (last - first, *full.shape[1:])
 
 
 def test_pictures_are_preprocessed_as_in_keras_and_features_feed_the_head(small, keras):
@@ -96,5 +96,5 @@ def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, t
     expected = embeddings(lightness)["embedding"]
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert (features >= 0).all() and features.std(axis=0).mean() > 0
-    for whole, part in zip((features, logits), network(gray[1:3]), strict=True):
-        assert part.tobytes() == whole[1:3].tobytes()
+    for full, part in zip((features, logits), network(gray[1:3]), strict=True):
+        assert part.tobytes() == full[1:3].tobytes()

@@ -65,13 +65,13 @@ def test_the_distance_is_exact_with_fewer_vectors_than_features(n, m, d):
 
 
 def test_identical_vectors_differ_by_their_means():
-    alike = moments(np.tile([1.0, 2.0, 3.0], (4, 1)))
-    assert frechet.distance(alike, alike) == 0
-    assert frechet.distance(alike, moments(np.tile([1.0, 2.0, 7.0], (9, 1)))) == 16
+    same = moments(np.tile([1.0, 2.0, 3.0], (4, 1)))
+    assert frechet.distance(same, same) == 0
+    assert frechet.distance(same, moments(np.tile([1.0, 2.0, 7.0], (9, 1)))) == 16
     other = correlated(0, 50, 3)
     expected = ((other.mean(0) - [1, 2, 3]) ** 2).sum() + np.trace(np.cov(other, rowvar=False))
-    assert frechet.distance(alike, moments(other)) == pytest.approx(expected)
-    assert frechet.distance(moments(other), alike) == pytest.approx(expected)
+    assert frechet.distance(same, moments(other)) == pytest.approx(expected)
+    assert frechet.distance(moments(other), same) == pytest.approx(expected)
 
 
 def test_fewer_images_of_the_same_kind_lie_farther_apart():

@@ -30,7 +30,7 @@ def truth():
 def baselines(truth):
     """The measured baselines, with a mean colour that is not that of the test images."""
     mean = truth.ab.mean(axis=(0, 1, 2)) + [0.4, -0.7]
-    given = {
+    predictions = {
         predictors.GRAY: np.full(truth.ab.shape, 128.0),
         predictors.MEAN: np.broadcast_to(mean, truth.ab.shape),
         predictors.MAJORITY: np.broadcast_to([0.0, 1.0], truth.ab.shape),
@@ -39,7 +39,7 @@ def baselines(truth):
     }
     found = Scores(N)
     with ThreadPoolExecutor(1) as pool:
-        found.measure(pool, Batch(np.arange(N), truth), given, [predictors.MAJORITY])
+        found.measure(pool, Batch(np.arange(N), truth), predictions, [predictors.MAJORITY])
     return mean, found.answers
 
 
@@ -150,7 +150,7 @@ BAD = ("gray", "mean", "noise", "colour")
 
 
 def bad(kind, truth, baselines):
-    """The answer of a network that learned nothing, and its colour if it is one everywhere."""
+    """The prediction of a network that learned nothing, and its colour if it is constant."""
     a, b = baselines[0]
     return {
         "gray": (np.full(truth.ab.shape, 128, np.float32), (128, 128)),

@@ -61,7 +61,7 @@ def test_psnr_and_ssim_equal_scikit_image():
 
 
 def test_ssim_equals_its_formula_in_one_window():
-    # An 11x11 image has one whole window: Wang et al., equations 6, 13-15 and their Gaussian weights.
+    # An 11x11 image has one complete window: Wang et al., equations 6, 13-15 and their Gaussian weights.
     x, y = pictures(3, n=1)[:, :11, :11], pictures(4, n=1)[:, :11, :11]
     line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     weights = np.outer(line, line) / line.sum() ** 2

@@ -82,15 +82,15 @@ def test_an_image_without_a_finite_prediction_has_nan_and_its_partition_no_dista
     broken[4, 0, 0, 0] = np.nan  # a test image
     broken[[1, 6]] = np.inf
     true = known(lightness, ab, 10)
-    whole, whole_columns = measured(true, {"model": answer}, lightness, ab, 4)
+    good, good_columns = measured(true, {"model": answer}, lightness, ab, 4)
     found, columns = measured(true, {"model": broken}, lightness, ab, 4)
     for name, values in columns["model"].items():
         assert np.flatnonzero(np.isnan(values)).tolist() == [1, 4, 6]
-        kept = [0, 2, 3, 5, 7, 8, 9]
-        np.testing.assert_array_equal(values[kept], whole_columns["model"][name][kept])
+        others = [0, 2, 3, 5, 7, 8, 9]
+        np.testing.assert_array_equal(values[others], good_columns["model"][name][others])
     assert np.isnan(found.distances()["test"]["model"])
     for partition in ("train", "validation"):
-        assert found.distances()[partition] == whole.distances()[partition]
+        assert found.distances()[partition] == good.distances()[partition]
 
 
 def test_recognition_requires_the_official_imagenet_weights(tmp_path, monkeypatch):

@@ -37,12 +37,12 @@ def truth(names, lightness, ab):
     return measures.Truth(lightness, ab, np.stack([weights[name] for name in names]))
 
 
-def measured(whole, predicted, cuts=(0, None), threads=1):
+def measured(true, predicted, cuts=(0, None), threads=1):
     found = Scores(len(predicted))
     with ThreadPoolExecutor(threads) as pool:
         for start, end in itertools.pairwise(cuts):
             part = slice(start, end)
-            batch = Batch(np.arange(len(predicted))[part], whole[part])
+            batch = Batch(np.arange(len(predicted))[part], true[part])
             found.measure(pool, batch, {scores.MODEL: predicted[part]})
     return found.answers
 
@@ -104,9 +104,9 @@ def test_metrics_of_a_set_are_not_means_over_images():
 def test_neither_batches_nor_threads_change_a_bit(cuts, threads):
     lightness, ab, predicted = images()
     one = truth(NAMES, lightness, ab)
-    whole = measures.measure(one, predicted)
-    assert not any(np.isnan(values).any() for values in whole.values())
-    assert_same(measured(one, predicted, cuts=cuts, threads=threads)[scores.MODEL], whole)
+    at_once = measures.measure(one, predicted)
+    assert not any(np.isnan(values).any() for values in at_once.values())
+    assert_same(measured(one, predicted, cuts=cuts, threads=threads)[scores.MODEL], at_once)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -140,9 +140,9 @@ def test_only_sets_of_ten_groups_have_intervals():
             assert row["low"] < row["high"] and row["low"] <= row["value"] <= row["high"], row
         else:
             assert row["low"] == row["high"] == ""
-    alike = rows_of(measured(truth(names, lightness, ab), predicted), names, [f"g{i // 2}" for i in range(24)])
-    assert {row["low"] for row in alike} == {""}
-    assert {r["settings"] for r in alike if r["partition"] == "test"} == {"no interval: 3 groups, fewer than 10"}
+    paired = rows_of(measured(truth(names, lightness, ab), predicted), names, [f"g{i // 2}" for i in range(24)])
+    assert {row["low"] for row in paired} == {""}
+    assert {r["settings"] for r in paired if r["partition"] == "test"} == {"no interval: 3 groups, fewer than 10"}
 
 
 def test_intervals_are_those_of_resampled_images():

@@ -1,4 +1,4 @@
-"""What training is fed: images in memory or mapped from disk, in an order that depends on seed and epoch alone."""
+"""Batches of images in memory or mapped from disk, in an order that depends only on seed and epoch."""
 
 import ctypes
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 INPUTS = ("L", "embedding")
 
 
-def test_little_memory_maps_the_images_from_disk(keras, prepared, tmp_path):
+def test_images_that_exceed_the_memory_are_mapped_from_disk(keras, prepared, tmp_path):
     from pipeline.training import batches
 
     rows = {name: prepared.rows(name) for name in ("train", "validation")}
@@ -98,27 +98,27 @@ def test_the_stream_has_the_batches_in_the_order_of_each_epoch_and_is_not_tuned(
         seen = [[np.asarray(part) for part in (*map(inputs.get, INPUTS), ab)] for inputs, ab in stream]
         assert [part.dtype for part in seen[0]] == [np.uint8, np.float32, np.uint8]
         for part in range(3):
-            whole = np.concatenate([batch[part] for batch in seen])
-            np.testing.assert_array_equal(whole.reshape(11, -1)[:, 0], expected)
+            column = np.concatenate([batch[part] for batch in seen])
+            np.testing.assert_array_equal(column.reshape(11, -1)[:, 0], expected)
 
 
 def test_without_the_embedding_batches_are_the_same_images_in_the_same_order(keras):
     from pipeline.training.batches import Batches
 
-    whole, without = (Batches(numbered(), names, 4, shuffle_seed=7) for names in (INPUTS, ["L"]))
-    whole.shuffle(2)
+    both, without = (Batches(numbered(), names, 4, shuffle_seed=7) for names in (INPUTS, ["L"]))
+    both.shuffle(2)
     without.shuffle(2)
-    assert len(without) == len(whole) == 3
+    assert len(without) == len(both) == 3
     for number in range(3):
-        both, ab = whole[number]
+        two, ab = both[number]
         inputs, same_ab = without[number]
         assert list(inputs) == ["L"]
-        np.testing.assert_array_equal(inputs["L"], both["L"])
+        np.testing.assert_array_equal(inputs["L"], two["L"])
         np.testing.assert_array_equal(same_ab, ab)
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library does not tell of its memory")
-def test_what_is_freed_is_kept_while_tensorflow_reads_a_stream():
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library has no mallinfo2")
+def test_freed_memory_is_kept_while_tensorflow_reads_a_stream():
     script = """
 import ctypes
 import numpy as np

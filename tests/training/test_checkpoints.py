@@ -1,4 +1,4 @@
-"""Checkpoints: whole, or noticed."""
+"""Damaged checkpoints are detected, and the previous one is used."""
 
 import zipfile
 
@@ -10,7 +10,7 @@ from pipeline.training import checkpoints
 
 @pytest.fixture
 def two(tmp_path):
-    """The path of a checkpoint after two epochs; the one after the first is kept beside it."""
+    """The path of the checkpoint after epoch 2, with the previous one after epoch 1."""
     path = tmp_path / "checkpoint.npz"
     for epochs in (1, 2):
         checkpoints.save(path, checkpoint(epochs))
@@ -31,7 +31,7 @@ def assert_equal(found, expected):
             assert one.dtype == other.dtype
 
 
-def test_the_newest_checkpoint_comes_back_and_the_one_before_is_kept(two):
+def test_the_newest_checkpoint_is_loaded_and_the_previous_one_kept(two):
     assert_equal(checkpoints.load(two), checkpoint(2))
     assert_equal(checkpoints.load(checkpoints.previous(two)), checkpoint(1))
     assert sorted(path.name for path in two.parent.iterdir()) == [
@@ -40,12 +40,12 @@ def test_the_newest_checkpoint_comes_back_and_the_one_before_is_kept(two):
 
 
 def test_many_arrays_keep_their_order(tmp_path):
-    many = [np.array(number) for number in range(1200)]
-    checkpoints.save(tmp_path / "c.npz", checkpoints.Checkpoint(many, [], [], [], {}))
+    arrays = [np.array(number) for number in range(1200)]
+    checkpoints.save(tmp_path / "c.npz", checkpoints.Checkpoint(arrays, [], [], [], {}))
     assert [int(array) for array in checkpoints.load(tmp_path / "c.npz").model] == list(range(1200))
 
 
-def test_there_may_be_none(tmp_path):
+def test_without_a_checkpoint_nothing_is_loaded(tmp_path):
     assert checkpoints.load(tmp_path / "checkpoint.npz") is None
 
 
@@ -61,20 +61,20 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(two, caplog, damage):
     assert ("checkpoint.npz is damaged" in caplog.text) == (damage != "lost")
 
 
-def test_any_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, caplog):
+def test_any_flipped_bit_is_detected(tmp_path, caplog):
     path = tmp_path / "checkpoint.npz"
     model = [np.arange(6.0, dtype=np.float32)]
     checkpoints.save(path, checkpoints.Checkpoint(model, [np.array(3)], [], [], {"epochs": 1}))
-    whole = path.read_bytes()
-    for position in range(len(whole)):
-        damaged = bytearray(whole)
+    intact = path.read_bytes()
+    for position in range(len(intact)):
+        damaged = bytearray(intact)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
         assert checkpoints.load(path) is None
 
 
 @pytest.mark.parametrize("after", range(3))
-def test_a_process_killed_between_any_two_renames_leaves_whole_checkpoints(two, monkeypatch, after):
+def test_a_process_killed_between_any_two_renames_leaves_intact_checkpoints(two, monkeypatch, after):
     """The third checkpoint is being written: its digest first, then the renames."""
     real, renamed = type(two).replace, []
 
@@ -95,7 +95,7 @@ def test_a_process_killed_between_any_two_renames_leaves_whole_checkpoints(two, 
     assert_equal(checkpoints.load(two), checkpoint(3))
 
 
-def test_a_checkpoint_without_digests_is_taken_if_the_zip_files_checksums_hold(two):
+def test_a_checkpoint_without_digests_is_loaded_if_its_zip_checksums_match(two):
     """As DeepColor 0.1.0 wrote them, with a digest in the zip file's comment."""
     checkpoints.digests(two).unlink()
     with zipfile.ZipFile(two, "a") as file:
@@ -111,6 +111,6 @@ def test_a_checkpoint_without_digests_is_taken_if_the_zip_files_checksums_hold(t
     assert checkpoints.whole(two) and not checkpoints.whole(checkpoints.previous(two))
 
 
-def test_a_damaged_file_of_digests_does_not_take_the_checkpoints_along(two):
+def test_damaged_digests_do_not_invalidate_the_checkpoints(two):
     checkpoints.digests(two).write_bytes(b"{}")
     assert_equal(checkpoints.load(two), checkpoint(2))

@@ -1,4 +1,4 @@
-"""Training: resumable to the bit, never another run's, and honest about how it ended."""
+"""Training resumes to the bit, never uses another run's checkpoint, and records how it ended."""
 
 import logging
 import shutil
@@ -6,16 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from tiny import DOT, write_embeddings
-from tiny_training import (
-    DOT_RUN,
-    WEIGHTS,
-    Interrupted,
-    StopsAfter,
-    assert_same,
-    bytes_of,
-    history,
-    run_training,
-)
+from tiny_training import DOT_RUN, WEIGHTS, Interrupted, StopsAfter, assert_same, bytes_of, history, run_training
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -23,7 +14,7 @@ from pipeline.core.errors import InputError
 
 @pytest.fixture
 def train(keras, dataset, tmp_path):
-    """Train a run on `dataset`; the folder that it lies in is the result."""
+    """Train a run on `dataset` and return its folder."""
 
     def train(name=DOT_RUN, folder="run", **options):
         return run_training(dataset, tmp_path / "models" / folder, name, **options)
@@ -33,13 +24,13 @@ def train(keras, dataset, tmp_path):
 
 @pytest.fixture(scope="module")
 def three_epochs(_started, prepared, tmp_path_factory):
-    """`DOT_RUN` trained for three epochs without a break: read only."""
+    """`DOT_RUN` trained for three epochs without interruption: read only."""
     return run_training(prepared, tmp_path_factory.mktemp("whole") / "run", epochs=3)
 
 
 @pytest.fixture
 def finished(three_epochs, tmp_path):
-    """A copy of `three_epochs`, where `train` puts its runs."""
+    """A copy of `three_epochs` where `train` writes."""
     return shutil.copytree(three_epochs, tmp_path / "models" / "run")
 
 
@@ -55,7 +46,7 @@ def predicted(model, arrays):
     return np.asarray(model.predict_on_batch([arrays[0][..., None], arrays[2]]))
 
 
-def test_arch3_trains_and_says_how(train, dataset):
+def test_arch3_trains_and_is_summarised(train, dataset):
     directory = train("arch3_lr1e-4", epochs=2)
     rows = history(directory)
     header = (directory / "history.csv").read_text().splitlines()[0]
@@ -63,20 +54,20 @@ def test_arch3_trains_and_says_how(train, dataset):
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[1]["mse"] < rows[0]["mse"]
     assert all(row["loss"] > row["mse"] and row["val_loss"] > row["val_mse"] for row in rows)
-    told = files.read_json(directory / "training.json")
-    assert (told["status"], told["epochs"]) == ("finished", 2)
-    assert told["best_epoch"] == 1 + int(np.argmin([row["val_mse"] for row in rows]))
-    assert told["settings"]["run"] == "arch3_lr1e-4"
-    assert told["settings"]["fingerprints"]["images"] == dataset.images.manifest()["fingerprint"]
-    assert told["settings"]["architecture"]["decoder"] == "^ 32 ^ 32 16 2 ^"
-    assert told["files"] == {name: files.digest_file(directory / name) for name in told["files"]}
-    assert set(told["files"]) == set(WEIGHTS)
-    assert told["backend"] == {"keras": "tensorflow", "precision": "float32", "threads": 2}
-    np.testing.assert_allclose(told["mean_ab"], dataset.arrays("train")[1].mean(axis=(0, 1, 2)), rtol=1e-12)
+    summary = files.read_json(directory / "training.json")
+    assert (summary["status"], summary["epochs"]) == ("finished", 2)
+    assert summary["best_epoch"] == 1 + int(np.argmin([row["val_mse"] for row in rows]))
+    assert summary["settings"]["run"] == "arch3_lr1e-4"
+    assert summary["settings"]["fingerprints"]["images"] == dataset.images.manifest()["fingerprint"]
+    assert summary["settings"]["architecture"]["decoder"] == "^ 32 ^ 32 16 2 ^"
+    assert summary["files"] == {name: files.digest_file(directory / name) for name in summary["files"]}
+    assert set(summary["files"]) == set(WEIGHTS)
+    assert summary["backend"] == {"keras": "tensorflow", "precision": "float32", "threads": 2}
+    np.testing.assert_allclose(summary["mean_ab"], dataset.arrays("train")[1].mean(axis=(0, 1, 2)), rtol=1e-12)
     assert [line.split(",")[0] for line in (directory / "times.csv").read_text().splitlines()] == ["epoch", "1", "2"]
 
 
-def test_the_history_is_what_numpy_finds_of_the_model(three_epochs, dataset):
+def test_the_history_agrees_with_numpy(three_epochs, dataset):
     row = history(three_epochs)[-1]
     model = weights(three_epochs, "last")
     truth = dataset.arrays("validation")
@@ -90,18 +81,18 @@ def test_the_history_is_what_numpy_finds_of_the_model(three_epochs, dataset):
     assert 0 < row["accuracy"] < 1
 
 
-def test_best_are_the_weights_of_the_lowest_validation_mse(train, dataset):
+def test_best_weights_have_the_lowest_validation_mse(train, dataset):
     directory = train("dot_lr1e0_bs4", epochs=4)
-    told, rows = files.read_json(directory / "training.json"), history(directory)
+    summary, rows = files.read_json(directory / "training.json"), history(directory)
     best = min(rows, key=lambda row: row["val_mse"])
-    assert told["best_epoch"] == best["epoch"] != 4
+    assert summary["best_epoch"] == best["epoch"] != 4
     truth = dataset.arrays("validation")
     for which, row in (("best", best), ("last", rows[-1])):
         answer = predicted(weights(directory, which, l2=0.01), truth)
         assert np.mean((answer.astype(np.float64) - truth[1]) ** 2) == pytest.approx(row["val_mse"], rel=1e-5)
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(train, three_epochs, caplog):
+def test_an_interrupted_run_resumes_to_the_same_bits(train, three_epochs, caplog):
     caplog.set_level(logging.INFO, "deepcolor")
     with pytest.raises(Interrupted) as caught:
         train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
@@ -111,25 +102,25 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(train, three_epochs, caplog
     assert_same(directory, three_epochs)
 
 
-@pytest.mark.parametrize(("steps", "told"), [(0, "epoch 0, step 1"), (2, "epoch 0, step 3"), (3, "epoch 1, step 1")])
-def test_a_run_interrupted_after_any_step_goes_on_to_the_same_bits(train, three_epochs, steps, told, caplog):
+@pytest.mark.parametrize(("steps", "place"), [(0, "epoch 0, step 1"), (2, "epoch 0, step 3"), (3, "epoch 1, step 1")])
+def test_a_run_interrupted_after_any_step_resumes_to_the_same_bits(train, three_epochs, steps, place, caplog):
     caplog.set_level(logging.INFO, "deepcolor")
     with pytest.raises(Interrupted):
         train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps))
     directory = train(epochs=3)
-    assert f"resuming after {told}" in caplog.text
+    assert f"resuming after {place}" in caplog.text
     assert_same(directory, three_epochs)
 
 
 @pytest.mark.parametrize(
-    ("moment", "told"),
+    ("moment", "place"),
     [
         ("on_train_batch_begin", "epoch 1, step 2"),
         pytest.param("on_test_begin", "epoch 1, step 3", marks=pytest.mark.long),
         ("on_test_batch_end", "epoch 1, step 3"),
     ],
 )
-def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch, caplog, moment, told):
+def test_a_run_stopped_by_a_signal_saves_its_progress(train, three_epochs, monkeypatch, caplog, moment, place):
     from pipeline.training.recorder import Recorder
 
     caplog.set_level(logging.INFO, "deepcolor")
@@ -145,11 +136,11 @@ def test_a_run_told_to_stop_saves_what_is_done(train, three_epochs, monkeypatch,
         with pytest.raises(KeyboardInterrupt):
             train(epochs=3, checkpoint_epochs=None)
     directory = train(epochs=3)
-    assert f"resuming after {told}" in caplog.text
+    assert f"resuming after {place}" in caplog.text
     assert_same(directory, three_epochs)
 
 
-def test_the_last_checkpoint_is_of_the_end_however_often_there_was_one(train, three_epochs):
+def test_the_last_checkpoint_does_not_depend_on_earlier_ones(train, three_epochs):
     assert_same(train(epochs=3, checkpoint_seconds=0.0), three_epochs)
 
 
@@ -158,12 +149,12 @@ def test_more_epochs_continue_the_finished_run(train, three_epochs):
     assert_same(train(epochs=3), three_epochs)
 
 
-def test_a_finished_run_is_left_as_it_is(train, finished):
+def test_a_finished_run_is_not_changed(train, finished):
     before = bytes_of(finished)
     assert bytes_of(train(epochs=3, progress=StopsAfter(0))) == before
 
 
-def test_lost_outputs_come_back_from_the_checkpoint(train, finished):
+def test_lost_outputs_are_restored_from_the_checkpoint(train, finished):
     before = bytes_of(finished)
     for name in (*WEIGHTS, "training.json"):
         (finished / name).unlink()
@@ -180,7 +171,7 @@ def test_fewer_epochs_are_refused_unless_replaced(train, finished):
     assert_same(finished, train(folder="fresh", epochs=2))
 
 
-def test_other_settings_never_pick_up_the_checkpoint(train, finished):
+def test_other_settings_never_use_the_checkpoint(train, finished):
     before = bytes_of(finished)
     with pytest.raises(InputError, match=r"training\.start_at: 'mean', now 'zeros'.*--replace"):
         train(epochs=4, start_at="zeros")
@@ -191,13 +182,13 @@ def test_other_settings_never_pick_up_the_checkpoint(train, finished):
     assert_same(finished, train(folder="fresh", epochs=1, start_at="zeros"))
 
 
-def test_other_data_never_pick_up_the_checkpoint(train, dataset, finished):
+def test_other_data_never_use_the_checkpoint(train, dataset, finished):
     write_embeddings(dataset.images, dataset.embeddings.path, seed=9)
     with pytest.raises(InputError, match=r"fingerprints\.embeddings"):
         train(epochs=3)
 
 
-def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_epochs, caplog, tmp_path):
+def test_training_resumes_from_the_checkpoint_before_a_damaged_one(train, three_epochs, caplog, tmp_path):
     models = tmp_path / "models"
     with pytest.raises(Interrupted):
         train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))
@@ -207,7 +198,7 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(train, three_
     assert "resuming after epoch 2, step 1" in caplog.text
 
 
-def test_a_trained_network_without_a_whole_checkpoint_is_not_trained_over(train, finished, caplog):
+def test_a_trained_network_without_an_intact_checkpoint_is_not_overwritten(train, finished, caplog):
     before = bytes_of(finished)
     for path in finished.glob("checkpoint*.npz"):
         path.write_bytes(b"PK")
@@ -218,7 +209,7 @@ def test_a_trained_network_without_a_whole_checkpoint_is_not_trained_over(train,
     assert bytes_of(finished) == before
 
 
-def test_an_unfinished_run_without_any_whole_checkpoint_starts_again(train, three_epochs, tmp_path):
+def test_an_unfinished_run_without_an_intact_checkpoint_starts_again(train, three_epochs, tmp_path):
     with pytest.raises(Interrupted):
         train(epochs=3, progress=StopsAfter(7))
     for path in (tmp_path / "models" / "run").glob("checkpoint*.npz"):
@@ -226,7 +217,7 @@ def test_an_unfinished_run_without_any_whole_checkpoint_starts_again(train, thre
     assert_same(train(epochs=3), three_epochs)
 
 
-def test_a_checkpoint_whose_settings_are_gone_is_not_picked_up_by_others(train, finished):
+def test_a_checkpoint_without_its_settings_is_not_used_by_another_run(train, finished):
     (finished / "settings.json").unlink()
     with pytest.raises(InputError, match=r"settings of checkpoint\.npz"):
         train(epochs=4, start_at="zeros")
@@ -234,9 +225,9 @@ def test_a_checkpoint_whose_settings_are_gone_is_not_picked_up_by_others(train, 
 
 def test_a_run_whose_loss_stops_being_finite_ends_as_diverged(train, caplog):
     directory = train("dot_lr9e5_bs4", epochs=40)
-    told, rows = files.read_json(directory / "training.json"), history(directory)
-    assert told["status"].startswith(f"diverged in epoch {told['epochs']}")
-    assert told["epochs"] == len(rows) < 40
+    summary, rows = files.read_json(directory / "training.json"), history(directory)
+    assert summary["status"].startswith(f"diverged in epoch {summary['epochs']}")
+    assert summary["epochs"] == len(rows) < 40
     assert not np.isfinite(rows[-1]["loss"])
     assert "the loss is not a finite number" in caplog.text
     assert (directory / "best.weights.h5").exists() and (directory / "last.weights.h5").exists()
@@ -244,12 +235,12 @@ def test_a_run_whose_loss_stops_being_finite_ends_as_diverged(train, caplog):
     assert bytes_of(train("dot_lr9e5_bs4", epochs=40, progress=StopsAfter(0))) == before
 
 
-def test_patience_ends_a_run_that_gets_no_better(train, caplog):
+def test_patience_ends_a_run_that_no_longer_improves(train, caplog):
     directory = train("dot_lr1e0_bs4", epochs=30, patience=2)
-    told, rows = files.read_json(directory / "training.json"), history(directory)
-    assert told["status"] == "finished"
-    assert told["epochs"] == told["best_epoch"] + 2 < 30
-    assert min(rows, key=lambda row: row["val_mse"])["epoch"] == told["best_epoch"]
+    summary, rows = files.read_json(directory / "training.json"), history(directory)
+    assert summary["status"] == "finished"
+    assert summary["epochs"] == summary["best_epoch"] + 2 < 30
+    assert min(rows, key=lambda row: row["val_mse"])["epoch"] == summary["best_epoch"]
     assert "no better validation MSE for 2 epochs" in caplog.text
 
 
@@ -267,7 +258,7 @@ def test_the_seed_of_the_run_changes_the_run(train, three_epochs):
     assert history(other)[0] != history(three_epochs)[0]
 
 
-def test_a_run_without_embedding_trains_alike_whatever_the_embeddings_are(train, dataset):
+def test_a_run_without_embedding_does_not_depend_on_the_embeddings(train, dataset):
     from pipeline.networks import builder
 
     directory = train(f"{DOT_RUN}_noembed", epochs=1)
@@ -283,8 +274,8 @@ def test_a_run_without_embedding_trains_alike_whatever_the_embeddings_are(train,
     assert bytes_of(other) == bytes_of(directory)
 
 
-def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
-    kept = {path: path.read_bytes() for path in (dataset.splits, dataset.splits.with_suffix(".json"))}
+def test_mismatched_data_are_refused(train, dataset, tmp_path):
+    originals = {path: path.read_bytes() for path in (dataset.splits, dataset.splits.with_suffix(".json"))}
     dataset.splits.write_text(dataset.splits.read_text() + "15,x,x,train\n")
     with pytest.raises(InputError, match=r"splits\.csv is damaged"):
         train()
@@ -292,7 +283,7 @@ def test_data_that_do_not_belong_together_are_refused(train, dataset, tmp_path):
     files.write_json(dataset.splits.with_suffix(".json"), other)
     with pytest.raises(InputError, match=r"splits images with fingerprint others, .*; run split again"):
         train()
-    for path, content in kept.items():
+    for path, content in originals.items():
         path.write_bytes(content)
     manifest = files.read_json(dataset.embeddings.manifest_path)
     files.write_json(dataset.embeddings.manifest_path, {**manifest, "images": "others"})
