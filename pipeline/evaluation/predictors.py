@@ -1,8 +1,8 @@
-"""Predictors: functions from a `Batch` to predicted ab by answer name. Baselines are predictors without a network.
+"""Predictors: functions from a `Batch` to predicted ab by answer name. Baselines are predictions without a network.
 
-A predictor may give several answers that share work: a network's answers with different embeddings share its encoder.
+A predictor may return several answers that share work: a network's answers with different embeddings share its encoder.
 `pipeline.evaluation.scoring.score` scores any predictor. To add a baseline, call `register` in a module named in
-`DEEPCOLOR_PLUGINS`.
+DEEPCOLOR_PLUGINS.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,12 +28,12 @@ Ab = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Batch:
-    """Some images.
+    """A batch of k images.
 
     Attributes:
-        rows: (k,) their rows in the stores.
-        truth: the k true images; only baselines such as the ceiling look beyond `truth.lightness`.
-        embedded: their stored embeddings, (k, ...) by array.
+        rows: (k,) the images' rows in the stores.
+        truth: the true images; only baselines such as the ceiling use more than `truth.lightness`.
+        embedded: the stored outputs of the embedding network, (k, ...) by name.
     """
 
     rows: npt.NDArray[np.intp]
@@ -50,13 +50,13 @@ Predictor = Callable[[Batch], Mapping[str, Ab]]  # (k, H, W, 2) in 8-bit units, 
 
 @dataclass(frozen=True)
 class BaselineInputs:
-    """The data from which baselines are made.
+    """The data that baselines may use.
 
     Attributes:
         images: the store of images.
-        partitions: of every image, in the order of the store.
-        groups: likewise.
-        colours: how frequent each colour is, by partition; see `pipeline.dataset.statistics`.
+        partitions: each image's partition, in the order of the store.
+        groups: each image's group, in the same order.
+        colours: the histogram of (a, b) by partition; see `pipeline.dataset.statistics`.
         seed: of random draws.
     """
 
@@ -75,8 +75,8 @@ class Baseline:
         name: in the column `answer` of the scores.
         label: in tables.
         meaning: what it predicts, in a few words.
-        make: returns the prediction: a function from a batch to ab (k, H, W, 2) in 8-bit units.
-        is_colour: False if only the order of a and b has a meaning; then only the accuracy is measured.
+        make: returns a function that predicts ab (k, H, W, 2) in 8-bit units for a batch.
+        is_colour: False if only the order of a and b is meaningful; then only the accuracy is measured.
     """
 
     name: str
@@ -87,15 +87,15 @@ class Baseline:
 
 
 def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
-    """Draw another image for every image, using each once: (n,) row numbers.
+    """Draw another image for every image, each exactly once: (n,) row numbers.
 
-    The other image is of another group, unless one group holds more than half of all images.
+    The other image belongs to another group, unless one group contains more than half of all images.
     """
     generator = np.random.default_rng(seed)
     names, numbers, sizes = np.unique(np.array(groups), return_inverse=True, return_counts=True)
-    place = generator.permutation(len(names))[numbers]
+    rank = generator.permutation(len(names))[numbers]
     order = generator.permutation(len(groups))
-    order = order[np.argsort(place[order], kind="stable")]
+    order = order[np.argsort(rank[order], kind="stable")]
     chosen = np.empty_like(order)
     # `order` is sorted by group: a shift by the size of the largest group leaves every image's own group.
     chosen[order] = np.roll(order, min(int(sizes.max()), max(len(order) - 1, 1)))
@@ -103,7 +103,7 @@ def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
 
 
 def ceiling_answer(true_ab: lab.UInt8) -> npt.NDArray[np.float64]:
-    """The best answer by squared error at the resolution of the paper's networks: means of 2x2 pixels.
+    """Return the best prediction by squared error at the resolution of the paper's networks: means of 2x2 pixels.
 
     Args:
         true_ab: (k, H, W, 2) uint8, H and W even.
@@ -116,50 +116,45 @@ def ceiling_answer(true_ab: lab.UInt8) -> npt.NDArray[np.float64]:
     return np.asarray(small.repeat(2, axis=1).repeat(2, axis=2))
 
 
-def constant_answer(a: float, b: float, shape: Sequence[int]) -> npt.NDArray[np.float64]:
-    """One colour everywhere: (*shape, 2) float64, 8-bit units, read-only."""
-    return np.broadcast_to(np.array([a, b], np.float64), (*shape, 2))
-
-
 def _constant(a: float, b: float) -> Callable[[Batch], Ab]:
-    return lambda batch: constant_answer(a, b, batch.truth.lightness.shape)
+    """Predict one colour everywhere, float64 in 8-bit units, as a read-only view."""
+    return lambda batch: np.broadcast_to(np.array([a, b], np.float64), (*batch.truth.lightness.shape, 2))
 
 
-def _mean(known: BaselineInputs) -> Callable[[Batch], Ab]:
-    return _constant(*mean_ab(known.colours["train"]))
-
-
-def _ceiling(known: BaselineInputs) -> Callable[[Batch], Ab]:
-    return lambda batch: ceiling_answer(batch.truth.ab)
-
-
-def _majority(known: BaselineInputs) -> Callable[[Batch], Ab]:
-    counts = known.colours["train"]
+def _majority(data: BaselineInputs) -> Callable[[Batch], Ab]:
+    counts = data.colours["train"]
     larger_b = np.triu(counts, 1).sum()  # pixels with b > a
     return _constant(0, int(2 * larger_b > counts.sum()))
 
 
-def _shuffled(known: BaselineInputs) -> Callable[[Batch], Ab]:
-    other = partners(known.groups, known.seed)
-    return lambda batch: known.images.read_rows("ab", other[batch.rows])
+def _shuffled(data: BaselineInputs) -> Callable[[Batch], Ab]:
+    others = partners(data.groups, data.seed)
+    return lambda batch: data.images.read_rows("ab", others[batch.rows])
 
 
 BASELINES: Registry[Baseline] = Registry("baseline", "baseline")  # all are scored, in this order
 register = BASELINES.register
 
 for _baseline in (
-    Baseline(GRAY, "gray", "gray everywhere", lambda known: _constant(lab.NEUTRAL, lab.NEUTRAL)),
-    Baseline(MEAN, "mean colour", "the training images' mean colour", _mean),
+    Baseline(GRAY, "gray", "gray everywhere", lambda data: _constant(lab.NEUTRAL, lab.NEUTRAL)),
+    Baseline(
+        MEAN, "mean colour", "the training images' mean colour", lambda data: _constant(*mean_ab(data.colours["train"]))
+    ),
     # The channel that is larger in most training pixels. Gray ties, so its accuracy is the share of a >= b.
     Baseline(MAJORITY, "majority", "the more frequent channel everywhere", _majority, is_colour=False),
     Baseline(SHUFFLED, "another image's colours", "another image's colours", _shuffled),
-    Baseline(CEILING, "ceiling (truth at 112×112)", "the truth at the networks' resolution", _ceiling),
+    Baseline(
+        CEILING,
+        "ceiling (truth at 112×112)",
+        "the truth at the networks' resolution",
+        lambda data: lambda batch: ceiling_answer(batch.truth.ab),
+    ),
 ):
     register(_baseline)
 BUILT_IN = tuple(BASELINES)
 
 
-def baselines(known: BaselineInputs) -> Predictor:
-    """All registered baselines as one predictor."""
-    made = {name: baseline.make(known) for name, baseline in BASELINES.items()}
-    return lambda batch: {name: answer(batch) for name, answer in made.items()}
+def baselines(data: BaselineInputs) -> Predictor:
+    """Return all registered baselines as one predictor."""
+    predictions = {name: baseline.make(data) for name, baseline in BASELINES.items()}
+    return lambda batch: {name: predict(batch) for name, predict in predictions.items()}

@@ -1,6 +1,7 @@
 """Baselines: every number recomputed from the stores by independent code, for any batch size."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.evaluation import per_image, predictors, scores
 from pipeline.evaluation.baselines import read_baselines, score_baselines
-from pipeline.evaluation.predictors import ceiling_answer, constant_answer, partners
+from pipeline.evaluation.predictors import ceiling_answer, partners
 from pipeline.images import jpeg
 
 # Some baselines put one colour on every lightness, which leaves sRGB.
@@ -219,9 +220,12 @@ def test_the_ceiling_is_the_mean_of_squares(shape):
     np.testing.assert_array_equal(ceiling_answer(np.rint(answer).astype(np.uint8)), np.rint(answer))
 
 
-def test_a_constant_answer_is_one_read_only_colour():
-    answer = constant_answer(130.5, 120.25, (2, 3, 4))
+def test_a_constant_baseline_is_one_read_only_colour():
+    counts = np.zeros((256, 256), int)
+    counts[[130, 131], [120, 121]] = 1
+    mean = predictors.BASELINES["mean"].make(SimpleNamespace(colours={"train": counts}))
+    answer = mean(SimpleNamespace(truth=SimpleNamespace(lightness=np.zeros((2, 3, 4)))))
     assert answer.shape == (2, 3, 4, 2)
-    assert (answer == [130.5, 120.25]).all()
+    assert (answer == [130.5, 120.5]).all()
     with pytest.raises(ValueError, match="read-only"):
         answer[0, 0, 0, 0] = 1
