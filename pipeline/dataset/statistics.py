@@ -24,7 +24,7 @@ def add_colours(counts: Counts, ab: UInt8) -> None:
 
 
 def count_colours(images: Store, partitions: Sequence[str]) -> dict[str, Counts]:
-    """Return the histogram of each partition; `partitions` names that of every image, in the store's order."""
+    """Return the histogram of each partition, given the partition of each image in the store's order."""
     found = {name: no_colours() for name in PARTITIONS}
     for start, stop, ab in images.read_spans("ab"):
         for name, image in zip(partitions[start:stop], ab, strict=True):

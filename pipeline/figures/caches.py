@@ -166,13 +166,13 @@ def _spectrum(axes: Axes, singular: Floats, effective_rank: float) -> None:
     if not total:
         style.say(axes, "all embeddings are equal")
         return
-    held = np.cumsum(variance) / total
+    cumulative = np.cumsum(variance) / total
     number = np.arange(1, len(singular) + 1)
     look = {"marker": "o"} if len(singular) <= 40 else {}
     axes.plot(number, variance / total, color=style.BLUE, label="each", **look)  # type: ignore[arg-type]
-    axes.plot(number, held, color=style.ORANGE, linestyle="--", label="together with those before")
-    enough = int(np.searchsorted(held, 0.9)) + 1
-    axes.plot([enough], [held[enough - 1]], linestyle="none", marker="D", markersize=8, color=style.VERMILION,
+    axes.plot(number, cumulative, color=style.ORANGE, linestyle="--", label="together with those before")
+    enough = int(np.searchsorted(cumulative, 0.9)) + 1
+    axes.plot([enough], [cumulative[enough - 1]], linestyle="none", marker="D", markersize=8, color=style.VERMILION,
               label=f"90 % in {enough} components; effective rank {effective_rank:.1f}")  # fmt: skip
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")

@@ -34,7 +34,7 @@ def chroma(path: Path, predicted: Counts, true: Counts, title: str, note: str = 
     Args:
         path: PNG to write; an SVG is written beside it.
         predicted: number of pixels by colour, (256, 256) int64, indexed [a, b] in 8-bit units (rounded and clipped).
-        true: likewise.
+        true: the same of the true colours.
         title: heading.
         note: below the heading, for example "random embedding weights".
     """
@@ -132,10 +132,10 @@ def _outline(axes: Axes, true: Counts) -> None:
         return
     smooth = np.asarray(gaussian(true.astype(np.float64), SMOOTHING))
     falling = np.sort(smooth, axis=None)[::-1]
-    held = np.cumsum(falling) / falling.sum()
+    share_within = np.cumsum(falling) / falling.sum()
     centres = np.arange(256) - lab.NEUTRAL
     for share, linestyle in OUTLINES:
-        level = falling[np.searchsorted(held, share)]
+        level = falling[np.searchsorted(share_within, share)]
         for colour, width in (("white", 3.0), (style.INK, 1.4)):
             axes.contour(
                 centres, centres, smooth.T, levels=[level], colors=[colour], linewidths=width, linestyles=linestyle

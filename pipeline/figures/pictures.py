@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -46,11 +46,12 @@ def predictions(
         note: below the heading, for example "random embedding weights".
     """
     gray = lab.gray_levels()[lightness][..., None].repeat(3, axis=-1)
-    rows = [
-        (gray[i], _predicted(lightness[i], predicted_ab[i]), lab.to_rgb(lightness[i], true_ab[i]))
-        for i in range(len(lightness))
-    ]
-    _draw(path, rows, ("gray (the input)", "predicted", "true"), lightness.shape[1:], captions, title, note)
+    columns = {
+        "gray (the input)": list(gray),
+        "predicted": _predicted(lightness, predicted_ab),
+        "true": list(lab.to_rgb(lightness, true_ab)),
+    }
+    _draw(path, columns, captions, title, note)
 
 
 def errors(
@@ -69,20 +70,16 @@ def errors(
         difference: CIEDE2000 of each pixel, (k, H, W) float, 0 or more. Pixels that are not finite are striped; a map
             without finite pixels becomes a hatched tile with a message.
 
-    The other arguments are those of `predictions`.
+    For the other arguments see `predictions`.
     """
     if difference.shape != lightness.shape:
         raise ValueError(f"expected differences {lightness.shape}, received {difference.shape}")
-    rows = [
-        (
-            _predicted(lightness[i], predicted_ab[i]),
-            lab.to_rgb(lightness[i], true_ab[i]),
-            error_colours(difference[i]) if np.isfinite(difference[i]).any() else None,
-        )
-        for i in range(len(lightness))
-    ]
-    headings = ("predicted", "true", "difference (CIEDE2000)")
-    _draw(path, rows, headings, lightness.shape[1:], captions, title, note, colour_bar=True)
+    columns = {
+        "predicted": _predicted(lightness, predicted_ab),
+        "true": list(lab.to_rgb(lightness, true_ab)),
+        "difference (CIEDE2000)": [error_colours(d) if np.isfinite(d).any() else None for d in difference],
+    }
+    _draw(path, columns, captions, title, note, colour_bar=True)
 
 
 def error_colours(difference: npt.NDArray[np.floating]) -> lab.UInt8:
@@ -95,8 +92,10 @@ def error_colours(difference: npt.NDArray[np.floating]) -> lab.UInt8:
     return colours
 
 
-def _predicted(lightness: lab.UInt8, predicted_ab: npt.NDArray[np.generic]) -> Picture:
-    return lab.to_rgb(lightness, predicted_ab) if np.isfinite(predicted_ab).all() else None
+def _predicted(lightness: lab.UInt8, predicted_ab: npt.NDArray[np.generic]) -> list[Picture]:
+    return [
+        lab.to_rgb(*one) if np.isfinite(one[1]).all() else None for one in zip(lightness, predicted_ab, strict=True)
+    ]
 
 
 class Sheet:
@@ -132,16 +131,17 @@ class Sheet:
 
 def _draw(
     path: Path,
-    rows: Sequence[tuple[Picture, Picture, Picture]],
-    headings: Sequence[str],
-    shape: Sequence[int],
+    columns: Mapping[str, Sequence[Picture]],
     captions: Sequence[str],
     title: str,
     note: str,
     colour_bar: bool = False,
 ) -> None:
+    """Draw three columns of pictures, by heading; the pictures in the column "true" are never None."""
+    rows = list(zip(*columns.values(), strict=True))
     if len(captions) != len(rows):
         raise ValueError(f"expected {len(rows)} captions, received {len(captions)}")
+    shape = np.asarray(columns["true"][0]).shape[:2]
     times = max(1, math.ceil(TILE / min(shape)))
     row, column = shape[0] * times, shape[1] * times
     limit = LONGEST_LINE * column // TILE
@@ -151,7 +151,7 @@ def _draw(
         sheet = Sheet(2 * MARGIN + 3 * column + 2 * GAP, 2 * MARGIN + head + len(rows) * (row + CAPTION))
         y = sheet.heading(sheet.height - MARGIN, title_lines, [style.shortened(note, limit)] if note else [], NOTE)
         lefts = [MARGIN + i * (column + GAP) for i in range(3)]
-        for x, heading in zip(lefts, headings, strict=True):
+        for x, heading in zip(lefts, columns, strict=True):
             sheet.text(x + column / 2, y - HEADING / 2, heading, fontsize=12)
         y -= HEADING
         if colour_bar:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +114,7 @@ def sweep(
 
 
 def _lines(metric: str, baselines: Mapping[tuple[str, str], float]) -> list[_Line]:
-    """The baselines' lines in a row of panels; baselines without a score are left out."""
+    """Return the baselines' lines in a row of panels, without baselines that have no score."""
     values = [(answer, baselines.get((answer, metric), math.nan), look) for answer, of, look in LINES if of == metric]
     return [
         (f"{BASELINES[answer].meaning}: {number(value, metric)}", value, look)
@@ -152,21 +152,18 @@ def _ticks(values: Sequence[float]) -> dict[float, str]:
 
 
 def _side_by_side(positions: Sequence[float]) -> list[float]:
-    """The positions, with equal ones spread evenly around their value."""
-    groups = defaultdict(list)
-    for i, position in enumerate(positions):
-        groups[position].append(i)
-    largest = max((len(group) for group in groups.values()), default=1)
-    step = min(BESIDE, 0.7 * _gap(positions) / largest)
-    spread = list(positions)
-    for position, group in groups.items():
-        for order, i in enumerate(group):
-            spread[i] = position + (order - (len(group) - 1) / 2) * step
+    """Spread equal positions evenly around their value."""
+    counts, placed = Counter(positions), Counter[float]()
+    step = min(BESIDE, 0.7 * _gap(positions) / max(counts.values(), default=1))
+    spread = []
+    for position in positions:
+        spread.append(position + (placed[position] - (counts[position] - 1) / 2) * step)
+        placed[position] += 1
     return spread
 
 
 def _gap(positions: Sequence[float]) -> float:
-    """The smallest distance between different positions, at most 1."""
+    """Return the smallest distance between different positions, at most 1."""
     return min([1.0, *(right - left for left, right in itertools.pairwise(sorted(set(positions))))])
 
 
@@ -246,7 +243,7 @@ def _legend(
 
 
 def _extremes(points: Sequence[SweepPoint]) -> str:
-    """The runs with the best scores, whether or not the difference is clear."""
+    """Return a sentence that names the runs with the best scores."""
     parts = []
     for row, metric in enumerate(METRICS):
         scored = [(point.scores[row][0], point.name) for point in points if math.isfinite(point.scores[row][0])]

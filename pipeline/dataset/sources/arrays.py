@@ -93,8 +93,7 @@ def open_arrays(
     """Check the arrays and join the parts of ab.
 
     Raises:
-        InputError: the shape, dtype or encoding of an array is not that of `pipeline.images.lab`, or the row counts
-            differ.
+        InputError: an array's shape, dtype or encoding differs from `pipeline.images.lab`, or the row counts differ.
     """
     rows = _check(lightness, "L")
     counts = [_check(table, "ab") for table in chroma]

@@ -71,7 +71,7 @@ def _unusable(array: h5py.Dataset) -> str:
 
 
 def _refuse_unwritten(table: Table) -> None:
-    # A file of a few bytes can declare any number of rows; those never written are all alike.
+    # A file of a few bytes can declare any number of rows; rows that were never written are all equal.
     with table.opened() as array:
         if array.chunks:
             written, unit = array.id.get_num_chunks(), "chunks"
