@@ -3,6 +3,7 @@
 import logging
 import shutil
 
+import fake_results
 import numpy as np
 import pytest
 import tiny
@@ -13,7 +14,8 @@ from stages.__main__ import main
 # Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
 LONGEST = (
     "test_workflow.py", "test_kills.py", "test_train.py", "test_distributed.py", "test_disk.py",
-    "test_batch.py", "test_worker.py", "test_serve_page.py", "test_evaluate.py", "test_network.py",
+    "test_batch.py", "test_worker.py", "test_serve_page.py", "test_evaluate.py", "test_evaluate_runs.py",
+    "test_evaluate_refusals.py", "test_network.py",
     "test_stopping.py", "test_verify.py",
 )  # fmt: skip
 
@@ -78,6 +80,16 @@ def colorizer(made_run):
     from pipeline.colorize.colorizer import Colorizer
 
     return Colorizer.load(made_run)
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Four runs and their page: read only."""
+    from pipeline.results.page import write_report
+
+    fake = fake_results.small(tmp_path_factory.mktemp("page"))
+    write_report(fake.results, fake.pictures)
+    return fake
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Evaluation of a trained run: its scores on every partition, its figures, and all that ``results/<run>/`` holds."""
+"""Evaluation of a trained run: everything in ``results/<run>/``, from scores to figures."""
 
 import shutil
 from collections.abc import Mapping
@@ -51,19 +51,19 @@ def evaluate(
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Score a trained run on every partition, and draw its figures.
+    """Score a trained run on every partition, draw its figures and update the summary of all runs.
 
-    Nothing of what `target` held before is changed until all of it is made again; then it is replaced in one step.
+    `target` is replaced in one step when everything is complete.
 
     Args:
         directory: ``models/<run>/``.
-        target: ``results/<run>/``, see `ResultFiles`; the summary of all runs, beside it, is renewed.
-        resolved: the whole configuration, for the record.
+        target: ``results/<run>/``, see `ResultFiles`.
+        resolved: the complete configuration, for the record.
         replace: whether results made with other settings may be replaced.
-        threads: number of images that are measured at the same time.
+        threads: number of images measured at a time.
 
     Raises:
-        InputError: the run was trained on other data, its files are damaged, or there are results with other settings.
+        InputError: the run was trained on other data, its files are damaged, or results with other settings exist.
     """
     where = RunFiles(directory)
     trained = files.read_json(where.summary)
@@ -154,7 +154,7 @@ def _tables(
     seed: int,
     settings: str,
 ) -> tuple[list[scores.Row], list[paired.Row]]:
-    """The rows of metrics.csv and of differences.csv."""
+    """Return the rows of metrics.csv and of differences.csv."""
     chosen = scores.samples(data.partitions, data.groups, seed)
     over = scores.summed({**baselines.answers, **found}, chosen)
     if recognised:
@@ -167,9 +167,9 @@ def _tables(
 
 
 def _only(counts: statistics.Counts) -> tuple[int, int] | None:
-    """The one colour that was counted, if there is but one."""
-    found = np.argwhere(counts)
-    return (int(found[0][0]), int(found[0][1])) if len(found) == 1 else None
+    """Return the only colour with a count, or None if there are several or none."""
+    colours = np.argwhere(counts)
+    return (int(colours[0][0]), int(colours[0][1])) if len(colours) == 1 else None
 
 
 def _record(
@@ -182,7 +182,7 @@ def _record(
     evaluation: schema.Evaluation,
     resolved: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What run.yaml says: how the run was trained and evaluated, and what was found."""
+    """Return the contents of run.yaml."""
     embedded = data.embeddings.manifest() if data.embeddings and data.stored else {"settings": {"weights": "none"}}
     return {
         "run": run.name,

@@ -1,4 +1,4 @@
-"""The model card: what a run's network is, what it was trained on, how well it does, and what it is not for."""
+"""The model card of a run: its network, training data, scores, limits and intended use."""
 
 import math
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from pipeline.results.markdown import environment
 from pipeline.results.read import RunResults, read_run
 from pipeline.results.tables import cell
 
-MEASURED = ("rmse", "ciede2000", "psnr", "ssim", "accuracy", "chroma_ratio")  # metrics of its tables
-BESIDE = (GRAY, MEAN, MAJORITY, PAPER)  # answers that stand beside the run's
-FEW_IMAGES = 1000  # fewer training images are told to be few; the paper had 15,000
-WORST = 5  # test images that are named
+METRICS = ("rmse", "ciede2000", "psnr", "ssim", "accuracy", "chroma_ratio")
+ANSWERS = (MODEL, GRAY, MEAN, MAJORITY, PAPER)
+FEW_IMAGES = 1000  # fewer training images are a limitation; the paper had 15,000
+WORST = 5  # number of test images listed as the worst
 
 SOURCES = {
     "sample": "squares cut from the colour photographs that scikit-image installs",
@@ -36,15 +36,10 @@ SOURCES = {
 
 
 def write(folder: Path, name: str, path: Path) -> None:
-    """Write the card of a run, from the files of its results alone: equal files give equal bytes.
-
-    Args:
-        folder: what holds run.yaml, metrics.csv, differences.csv and per_image.csv.
-        name: the run's name.
-        path: the card.
+    """Write the card of a run to `path`, from run.yaml and the CSV files in `folder`: equal files give equal bytes.
 
     Raises:
-        InputError: one of these files is missing, damaged or lacks something.
+        InputError: one of the files is missing, damaged or incomplete.
     """
     run = read_run(folder, name)
     if run.problems:
@@ -53,8 +48,7 @@ def write(folder: Path, name: str, path: Path) -> None:
         text = environment().get_template("model-card.md").render(_view(run))
     except (KeyError, UndefinedError) as error:
         raise InputError(
-            f"{folder / 'run.yaml'}: expected the record of a run, but something is missing: {error}; "
-            "evaluate the run again"
+            f"{folder / 'run.yaml'}: expected the complete record of a run, received none of {error}; evaluate it again"
         ) from None
     files.write_text(path, text)
 
@@ -63,7 +57,7 @@ def _view(run: RunResults) -> dict[str, Any]:
     info = run.record
     named = run.run
     if named is None:
-        raise KeyError("the settings of the run")
+        raise KeyError("settings")
     settings, made = info["settings"], info["embedding"]
     architecture = schema.Architecture.model_validate(settings["architecture"])
     source = settings["images"]["source"]
@@ -92,68 +86,64 @@ def _view(run: RunResults) -> dict[str, Any]:
         "tables": tables,
         "intervals": any("(" in text for _, _, rows in tables for _, texts in rows for text in texts),
         "paper": any(vocabulary.heading(PAPER) in headings for _, headings, _ in tables),
-        "meanings": [vocabulary.term(name) for name in MEASURED if ("test", MODEL, name) in run.scores],
+        "meanings": [vocabulary.term(name) for name in METRICS if ("test", MODEL, name) in run.scores],
         "limits": _limits(run, weights),
         "worst": _worst(run),
     }
 
 
 def _front_matter(run: RunResults, diverged: bool) -> str:
-    """What Hugging Face reads of a card, as YAML."""
+    """Return the metadata that Hugging Face reads from a card, as YAML."""
     tags = ["colorization", "deepcolor"]
     tags += ["random-embedding-weights"] * (run.weights == "random") + ["diverged"] * diverged
-    shown = [name for name in MEASURED if _finite(run, name)] if _finite(run, "rmse") else []
+    shown = [name for name in METRICS if math.isfinite(run.score("test", name).value)]
     values = {
         "license": "other",
         "license_name": "that-of-the-training-data",
         "library_name": "keras",
         "pipeline_tag": "image-to-image",
         "tags": tags,
-        **({"metrics": shown} if shown else {}),
+        **({"metrics": shown} if "rmse" in shown else {}),
     }
     return str(yaml.safe_dump(values, sort_keys=False))
 
 
-def _finite(run: RunResults, metric: str) -> bool:
-    return math.isfinite(run.score("test", metric).value)
-
-
 def _table(run: RunResults, partition: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """The headings of the answers, and by metric a cell each: value and, in brackets, interval."""
-    answers = [a for a in (MODEL, *BESIDE) if any((partition, a, m) in run.scores for m in MEASURED)]
+    """Return the headings of the answers, and rows of a metric's label and its cells: value and interval."""
+    answers = [a for a in ANSWERS if any((partition, a, m) in run.scores for m in METRICS)]
     rows = [
         (
             vocabulary.term(metric).label,
             [cell(run.scores.get((partition, answer, metric)), metric).line for answer in answers],
         )
-        for metric in MEASURED
+        for metric in METRICS
         if (partition, MODEL, metric) in run.scores
     ]
     return [vocabulary.heading(answer) for answer in answers], rows
 
 
 def _limits(run: RunResults, weights: str) -> list[str]:
-    """What the run is bad at, or cannot be known to be good at, as sentences."""
+    """Return sentences about what the run is bad at, or not known to be good at."""
     found = []
     if run.weights == "random":
         found.append(
-            f"Its embeddings come from a network that was never trained: {weights}. They carry little of what a "
-            "trained network recognises in a photograph."
+            f"Its embeddings come from a network that was never trained: {weights}. They say little about what a "
+            "photograph shows."
         )
     if missed := paired.remark(run.differences):
         found.append(f"Compared with the baselines on the test images: {missed}.")
     found += _chroma(run)
     if int(run.counts.get("train") or 0) < FEW_IMAGES:
         found.append(
-            f"It was trained on only {run.counts.get('train')} images ({_groups(run, 'train')}): it has seen few kinds "
-            "of things."
+            f"It was trained on only {run.counts.get('train')} images ({_groups(run, 'train')}), so it has seen few "
+            "kinds of objects."
         )
     few = [name for name in ("test", "validation") if run.groups.get(name, 0) < bootstrap.FEWEST_GROUPS]
     if few:
         counts = ", ".join(f"{name}: {_groups(run, name)}" for name in few)
         found.append(
-            f"Fewer than {bootstrap.FEWEST_GROUPS} groups of images ({counts}) are too few for intervals: these scores "
-            "say nothing about other photographs."
+            f"Fewer than {bootstrap.FEWEST_GROUPS} groups of images ({counts}) are too few for intervals, so these "
+            "scores say nothing about other photographs."
         )
     if run.status == "finished" and run.record["best_epoch"] == run.record["epochs"]:
         found.append("The last epoch was the best one, so longer training may help.")
@@ -181,7 +171,7 @@ def _chroma(run: RunResults) -> list[str]:
 
 
 def _worst(run: RunResults) -> list[Mapping[str, str]]:
-    """The test images with the largest colour difference, largest first; none where there are no numbers."""
+    """Return the test images with the largest colour difference, largest first; none if the run diverged."""
     errors = run.images.measures.get("ciede2000", [])
     ranked = sorted((-value, place) for place, value in enumerate(errors) if value == value)[:WORST]
     rmse = run.images.measures.get("rmse", errors)

@@ -22,7 +22,7 @@ from pipeline.images import lab
 
 
 def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
-    """`count` of `rows`, evenly over the quantiles of their errors: the best, the worst and those between."""
+    """Choose `count` of `rows` at even steps from the smallest error to the largest."""
     ordered = rows[np.argsort(errors[rows], kind="stable")]
     places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
     chosen: npt.NDArray[np.intp] = ordered[places]
@@ -53,7 +53,7 @@ def draw_pictures(
 
 
 def draw_colours(run: str, colours: Mapping[str, statistics.Counts], new: ResultFiles, note: str) -> None:
-    """Draw chroma.png of the "predicted" and the "true" colours."""
+    """Draw chroma.png of the "predicted" and "true" colours."""
     title = f"{run}: colours of the test images"
     colour_figures.chroma(new.figure("chroma"), colours["predicted"], colours["true"], title, note)
 
@@ -64,8 +64,8 @@ def draw_curves(
     """Draw curves.png, the run's history."""
     columns = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
     history = [{name: float(row[name]) for name in columns} for row in files.read_csv(where.history, columns)]
-    wanted = predictors.MAJORITY, "validation"
-    majority = next((float(r["value"]) for r in rows if (r["answer"], r["partition"]) == wanted), math.nan)
+    baseline = predictors.MAJORITY, "validation"
+    majority = next((float(r["value"]) for r in rows if (r["answer"], r["partition"]) == baseline), math.nan)
     learning.curves(
         new.figure("curves"),
         history,

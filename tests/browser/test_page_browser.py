@@ -26,17 +26,10 @@ def started():
     browser.driver.quit()
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    fake = fake_results.small(tmp_path_factory.mktemp("page"))
-    write_report(fake.results, fake.pictures)
-    return fake
-
-
 @pytest.fixture
-def browser(started, small):
+def browser(started, written):
     """The browser on four runs; afterwards, whatever the test did, there must be no error on its console."""
-    started.results = small.results
+    started.results = written.results
     yield started
     assert started.errors() == []
 

@@ -1,13 +1,12 @@
 """The model card: what it says of good, bad, diverged and RANDOM runs, and that it is valid Markdown."""
 
 import re
-from html.parser import HTMLParser
 
 import fake_results
 import pytest
 import yaml
 from fake_results import NASTY_ID
-from markdown_it import MarkdownIt
+from pages import Html
 from tiny import INCEPTION
 
 from pipeline.config.runs import Run
@@ -60,37 +59,6 @@ def card(folder):
     model_card.write(folder, folder.name, path)
     _, front, text = path.read_text(encoding="utf-8").split("---\n", 2)
     return yaml.safe_load(front), text
-
-
-class Html(HTMLParser):
-    """Text, tags and code spans of rendered Markdown."""
-
-    def __init__(self, markdown):
-        super().__init__()
-        self.tags, self.text, self.spans, self.rows = [], "", [], []
-        self.feed(MarkdownIt("gfm-like", {"linkify": False}).render(markdown))
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        if tag == "code":
-            self.spans.append("")
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_data(self, data):
-        self.text += data
-        if self.tags and self.tags[-1] == "code":
-            self.spans[-1] += data
-        if self.tags and self.tags[-1] in ("td", "th"):
-            self.rows[-1][-1] += data
-
-    def handle_endtag(self, tag):
-        self.tags.append("/" + tag)
-
-    def told(self):
-        return " ".join(self.text.split())
 
 
 def section(text, title):

@@ -1,0 +1,123 @@
+"""Evaluation of unusual runs: without embedding, diverged, or predicting gray everywhere."""
+
+import numpy as np
+import pytest
+import yaml
+from evaluations import DOT, OWN, RUN, evaluate, plant, saved_answer, train
+from PIL import Image
+from tiny import MEASURED, RESULT_FILES, literal, rows_of, value
+
+from pipeline.core import files
+from pipeline.evaluation import predictors
+from pipeline.images import jpeg
+from pipeline.results.comparison import compare_runs
+from pipeline.results.record import headline
+
+
+def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
+    from pipeline.networks import saving
+
+    dataset, directory = own
+    name = "dot_lr1e-2_l2-1e-1_bs4_noembed"
+    train(dataset, directory.with_name(name), name, epochs=3)
+    out = evaluate(dataset, directory.with_name(name), name, weights="last")
+    record = yaml.safe_load((out / "run.yaml").read_text())
+    assert record["embedding"] == {"weights": "none"} and record["weights_evaluated"] == "last"
+    assert record["weights_sha256"] == files.digest_file(directory.with_name(name) / "last.weights.h5")
+    assert not any("embedding" in sentence for sentence in record["findings"])
+    model = saving.load(out / "model.keras")
+    assert [tensor.name for tensor in model.inputs] == ["L"]
+    rows = rows_of(out / "metrics.csv")
+    assert {r["answer"] for r in rows} == {"model", *predictors.BUILT_IN}
+    assert {r["answer"] for r in rows_of(out / "per_image.csv")} == {"model"}
+    assert {r["against"] for r in rows_of(out / "differences.csv")} == set(predictors.BUILT_IN)
+    assert all(r["settings"].startswith("embedding weights: none;") or "no embedding" in r["settings"]
+               for r in rows if r["answer"] == "model")  # fmt: skip
+    lightness, ab, _ = dataset.arrays("validation")
+    answer = np.asarray(model.predict_on_batch(lightness[..., None]))
+    for metric, number in literal(lightness, ab, answer).items():
+        assert value(rows, "validation", "model", metric) == pytest.approx(number, rel=1e-4, abs=2e-6), metric
+    history = rows_of(directory.with_name(name) / "history.csv")
+    assert value(rows, "validation", "model", "mse") == pytest.approx(float(history[-1]["val_mse"]), rel=1e-4)
+    # Beside the run with the embedding.
+    results = out.parent
+    compared = {row["metric"]: row for row in compare_runs(results / RUN, results / name)[0]}
+    mine = rows_of(results / RUN / "metrics.csv")
+    for metric in MEASURED:
+        pair = value(mine, "test", "model", metric), value(rows, "test", "model", metric)
+        assert (compared[metric]["one"], compared[metric]["other"]) == pytest.approx(pair, rel=1e-12)
+        assert compared[metric]["low"] <= compared[metric]["high"]
+    text = (results / "summary.md").read_text()
+    assert "## With and without the embedding" in text and f"| {RUN} | {name} | RMSE |" in text
+    assert {row["run"] for row in rows_of(results / "summary.csv")} == {RUN, name}
+    assert (
+        value([r for r in rows_of(results / "summary.csv") if r["run"] == RUN], "test", "paper", "accuracy")
+        == 0.5394033
+    )
+
+
+@pytest.mark.parametrize("weights", ["huge", "NaN"])
+def test_a_diverged_run_is_evaluated_as_what_it_is(own, weights):
+    from pipeline.networks import builder
+
+    dataset, directory = own
+    name = "dot_lr9e5_bs4"
+    train(dataset, directory.with_name(name), name, epochs=20)
+    if weights == "NaN":
+        model = builder.build("dot", start_at=(np.nan, np.nan), architectures=DOT)
+        plant(directory.with_name(name), model, "last")
+    out = evaluate(dataset, directory.with_name(name), name, weights="last", pictures=2)
+    rows = rows_of(out / "metrics.csv")
+    record = yaml.safe_load((out / "run.yaml").read_text())
+    assert record["status"].startswith("diverged in epoch")
+    assert record["findings"] == [
+        f"The network's answers are not numbers ({record['status']}); only their accuracy can be scored."
+    ]
+    for metric in set(MEASURED) - {"accuracy"}:
+        assert np.isnan(value(rows, "test", "model", metric)), metric
+    reasons = {r["settings"].split("; ")[-1] for r in rows if (r["answer"], r["partition"]) == ("model", "test")}
+    assert "no interval: not a finite number for every image or resample" in reasons
+    # NaN counts as index 0: the share of pixels with a >= b, as in the paper's own diverged run.
+    ab = dataset.arrays("test")[1]
+    said = saved_answer(dataset, directory.with_name(name), "model", "test")[1]
+    assert not np.isfinite(said).all(axis=(1, 2, 3)).any()
+    assert np.isnan(said).all() == (weights == "NaN")
+    # Which sums of huge weights are infinite instead depends on their order, and so on the processor.
+    numbers = np.mean(~np.isnan(said).all(axis=-1))
+    assert numbers < 0.1
+    share = np.mean(ab[..., 0] >= ab[..., 1])
+    assert value(rows, "test", "model", "accuracy") == pytest.approx(share, rel=1e-12, abs=numbers)
+    assert {path.name for path in out.iterdir()} == RESULT_FILES
+    assert not list((out / "pictures").iterdir())
+    assert "diverged" in (out.parent / "summary.md").read_text()
+    assert "no answer: not a number" in (out.parent / "summary.md").read_text()
+
+
+def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn):
+    from pipeline.networks import builder
+
+    dataset, directory = own
+    model = builder.build("dot", l2=0.1, start_at=(128.0, 128.0), architectures=DOT)
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(np.zeros(layer.kernel.shape))
+    plant(directory, model)
+    out = evaluate(dataset, directory)
+    rows = rows_of(out / "metrics.csv")
+    for metric in set(MEASURED) - {"loss"}:
+        assert value(rows, "test", "model", metric) == pytest.approx(value(rows, "test", "gray", metric)), metric
+    findings = yaml.safe_load((out / "run.yaml").read_text())["findings"]
+    assert findings[0] == "The network answers one colour everywhere, a = 128, b = 128: it has learned no colours."
+    assert "The colours are all but gray: 0% of the true pictures' chroma." in findings
+    assert not any(": better" in sentence for sentence in findings)
+    for row in rows_of(out / "differences.csv"):
+        if row["partition"] == "test" and row["against"] in ("gray", *OWN[1:]):
+            assert (float(row["value"]), row["verdict"]) == (0.0, "no clear difference"), row
+    for row in dataset.rows("test"):
+        with Image.open(out / "pictures" / jpeg.name(row)) as picture:
+            assert np.ptp(np.asarray(picture).astype(int), axis=-1).max() <= 2
+    assert (
+        "| one colour everywhere; RMSE no better than mean colour; RMSE no better than gray; "
+        in (out.parent / "summary.md").read_text()
+    )
+    assert all(f"  {sentence}" in headline(out).splitlines() for sentence in findings)
