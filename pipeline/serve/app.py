@@ -42,7 +42,7 @@ def make_app(queue: Queue, runs: list[ServedRun]) -> ASGIApp:
             Route("/photographs/{key}/after/{number:int}", site.after),
             Route("/photographs/{key}/result/{number:int}", site.result),
         ],
-        exception_handlers={InputError: _refused, Gone: _gone, Exception: _unexpected},
+        exception_handlers={InputError: _refused, Exception: _unexpected},
     )
     return OwnPagesOnly(app)
 
@@ -52,11 +52,7 @@ def _asset(path: Path) -> Callable[[Request], Response]:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    return problem(str(error), 409)
-
-
-def _gone(request: Request, error: Exception) -> Response:
-    return problem("the program no longer has this photograph; drop it again", 404)
+    return problem(str(error), 404 if isinstance(error, Gone) else 409)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -43,7 +43,7 @@ class Gone(InputError):
     """There is no such photograph, or no longer."""
 
     def __init__(self) -> None:
-        super().__init__("no such photograph")
+        super().__init__("the program no longer has this photograph; drop it again")
 
 
 class Queue:

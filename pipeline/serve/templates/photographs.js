@@ -132,7 +132,7 @@ export class Card {
       this.one(".before").src = `photographs/${this.key}/before`;
       this.one(".before").alt = `${this.name}, original`;
     }
-    if (status.state === "waiting") this.busy(status.ahead ? `Waiting for ${status.ahead} before it` : "Waiting");
+    if (status.state === "waiting") this.busy(status.ahead ? `Waiting, ${status.ahead} ahead` : "Waiting");
     else if (status.state === "working") this.busy(words(status.step), undefined, status.seconds);
     else if (status.state === "done") this.done(status.result);
     else if (status.state === "failed") this.fail(status.problem);
