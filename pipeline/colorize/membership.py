@@ -74,8 +74,8 @@ class _Images:
 
     def partition(self, photograph: Path) -> str:
         """See `Membership`."""
-        if self.by_file and (found := self.by_file.get(files.digest_file(photograph))):
-            return found
+        if self.by_file and (partition := self.by_file.get(files.digest_file(photograph))):
+            return partition
         if isinstance(self.source, schema.SampleSource):
             gray_below = float(schema.FolderSource.model_fields["gray_below"].default)
             picture = sample.first_cut(photograph)
@@ -84,9 +84,11 @@ class _Images:
             _, picture = folder.judge(photograph.parent, photograph.name, self.source)
             if picture is None:
                 return UNKNOWN
-        if picture is not None and (found := self.by_picture.get(image_digest(picture[..., 0], picture[..., 1:]))):
-            return found
-        gray = picture is not None and lab.mean_chroma(picture[..., 1:]) < gray_below
+        if picture is None:
+            return NONE if self.comparable else UNKNOWN
+        if partition := self.by_picture.get(image_digest(picture[..., 0], picture[..., 1:])):
+            return partition
+        gray = lab.mean_chroma(picture[..., 1:]) < gray_below
         return NONE if self.comparable and not gray else UNKNOWN
 
 

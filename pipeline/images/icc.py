@@ -3,7 +3,6 @@
 import contextlib
 import io
 import struct
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +31,10 @@ def to_srgb(levels: Levels, profile: bytes | None) -> tuple[Levels, str]:
         converted = _with_16_bits(levels, profile)
         if converted is not None:
             return converted, ""
-    found = picture_to_srgb(Image.fromarray(eight_bits(levels)), profile)
+    eight = picture_to_srgb(Image.fromarray(eight_bits(levels)), profile)
     if levels.dtype == np.uint8:
-        return found, ""
-    return found.astype(np.uint16) * 257, "its colour profile was applied with 8 bits"
+        return eight, ""
+    return eight.astype(np.uint16) * 257, "its colour profile was applied with 8 bits"
 
 
 def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
@@ -77,8 +76,7 @@ def _with_16_bits(levels: Levels, profile: bytes) -> npt.NDArray[np.uint16] | No
     try:
         space, tags = profile[16:20].decode("ascii").strip(), _tags(profile)
         if space == "GRAY" and levels.ndim == 2:
-            found: Any = encoded(_curve(tags["kTRC"]), "uint16")[levels]
-            return np.asarray(found, np.uint16)
+            return np.asarray(encoded(_curve(tags["kTRC"]), "uint16")[levels], np.uint16)
         if space != "RGB" or levels.ndim != 3:
             return None
         curves = [_curve(tags[f"{letter}TRC"]) for letter in "rgb"]
@@ -107,11 +105,8 @@ def _converted(levels: Levels, curves: list[Float], matrix: Float) -> npt.NDArra
 
 def _tags(profile: bytes) -> dict[str, bytes]:
     (count,) = struct.unpack_from(">I", profile, 128)
-    found = {}
-    for number in range(min(count, 100)):
-        name, start, size = struct.unpack_from(">4sII", profile, 132 + 12 * number)
-        found[name.decode("ascii")] = profile[start : start + size]
-    return found
+    table = (struct.unpack_from(">4sII", profile, 132 + 12 * number) for number in range(min(count, 100)))
+    return {name.decode("ascii"): profile[start : start + size] for name, start, size in table}
 
 
 def _fixed(data: bytes) -> npt.NDArray[np.float64]:

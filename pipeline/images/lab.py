@@ -17,7 +17,7 @@ warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
 
 UInt8 = npt.NDArray[np.uint8]
 
-MULTIPLE = 8  # the networks take heights and widths of so many pixels
+MULTIPLE = 8  # networks accept heights and widths that are multiples of this
 NEUTRAL = 128  # a and b of a gray pixel
 DOUBTFUL = 2e-3  # in 8-bit units; over all colours, the largest error of float32 was 1.2e-4
 ENCODING = "OpenCV 8-bit CIE Lab (uint8): L*255/100, a+128, b+128; sRGB, D65"

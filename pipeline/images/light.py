@@ -75,14 +75,12 @@ def gamma_of(kind: str) -> Levels:
     """Return the sRGB level of uint8 or uint16 at every step of the tables."""
     linear = (np.arange(_STEPS + 1) / _STEPS) ** 2
     level = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    found: Levels = np.rint(level * np.iinfo(kind).max).astype(kind)
-    return found
+    return np.asarray(np.rint(level * np.iinfo(kind).max), kind)
 
 
 def encoded(linear: Float, kind: str) -> Levels:
     """Convert linear light, clipped to 0..1, to sRGB levels of uint8 or uint16."""
-    found: Levels = gamma_of(kind)[steps_of(linear)]
-    return found
+    return np.asarray(gamma_of(kind)[steps_of(linear)])
 
 
 @cache

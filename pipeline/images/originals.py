@@ -27,7 +27,7 @@ class Original:
         alpha: (H, W) of the same type, or None.
         reduced: (h, w) or (h, w, 3) uint8, a large JPEG as `ingest` decodes it, or None.
         format: Pillow's name of the format to write.
-        kept: whether that is the format of the file.
+        kept: whether the file has this format.
         exif: without orientation and layout.
         xmp: unchanged, or empty.
         resolution: dots per inch across and down, or None.
@@ -63,11 +63,11 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
     with decoding():
         image = header_of(data)
         info = image.info if image else {}
-        came = "TIFF" if image is None else "JPEG" if image.format == "MPO" else str(image.format)
-        written = came if came in formats.WRITTEN else "PNG"
+        source_format = "TIFF" if image is None else "JPEG" if image.format == "MPO" else str(image.format)
+        written = source_format if source_format in formats.WRITTEN else "PNG"
         frames = int(getattr(image, "n_frames", 1))
         xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-        large = came == "JPEG" and at_least is not None and min(photograph.levels.shape[:2]) >= 4 * at_least
+        large = source_format == "JPEG" and at_least is not None and min(photograph.levels.shape[:2]) >= 4 * at_least
         resolution = _resolution(image)  # before _exif removes the orientation
         several = f"the first of {frames} pictures in the file; the others are left out" if frames > 1 else ""
         return Original(
@@ -75,7 +75,7 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
             photograph.alpha,
             decode(data, max_megapixels, at_least).levels if large else None,
             written,
-            written == came,
+            written == source_format,
             _exif(image, photograph.levels),
             xmp if isinstance(xmp, bytes) else str(xmp).encode(),
             resolution,
@@ -87,12 +87,12 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
 def _exif(image: Image.Image | None, levels: Levels) -> Image.Exif:
     exif = Image.Exif()
     with contextlib.suppress(Exception):  # damaged metadata do not matter for the pixels
-        found = image.getexif() if image else exif
+        own = image.getexif() if image else exif
         for tag in (*_LAYOUT, ExifTags.Base.Orientation):
-            if tag in found:
-                del found[tag]
-        found.tobytes()
-        exif = found
+            if tag in own:
+                del own[tag]
+        own.tobytes()
+        exif = own
     size = {ExifTags.Base.ExifImageWidth: levels.shape[1], ExifTags.Base.ExifImageHeight: levels.shape[0]}
     inner = exif.get_ifd(ExifTags.IFD.Exif)
     inner.update({tag: value for tag, value in size.items() if tag in inner})
@@ -102,10 +102,10 @@ def _exif(image: Image.Image | None, levels: Levels) -> Image.Exif:
 
 
 def _resolution(image: Image.Image | None) -> tuple[float, float] | None:
-    found = image.info.get("dpi") if image else None
-    if image is None or found is None or min(found) <= 1:
+    dpi = image.info.get("dpi") if image else None
+    if image is None or dpi is None or min(dpi) <= 1:
         return None
-    across, down = found
+    across, down = dpi
     return (down, across) if orientation_of(image) >= 5 else (across, down)
 
 

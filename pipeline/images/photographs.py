@@ -92,11 +92,11 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
                 f"{width} x {height} pixels are more than {max_megapixels:g} megapixels (max_megapixels)",
                 reason="too large",
             )
-        found = _by_tifffile_or_opencv(data, image)
-        if found is None:
+        decoded = _by_tifffile_or_opencv(data, image)
+        if decoded is None:
             assert image is not None  # noqa: S101 - a TIFF that Pillow cannot read has been decoded or refused
-            found = _by_pillow(image, at_least)
-        photograph, orientation = found
+            decoded = _by_pillow(image, at_least)
+        photograph, orientation = decoded
         levels, alpha = (turned(plane, orientation) for plane in (photograph.levels, photograph.alpha))
         return Photograph(levels, alpha, photograph.remark)
 
@@ -153,13 +153,13 @@ def turned(plane: Any, orientation: int) -> Any:
 def _by_tifffile_or_opencv(data: bytes, image: Image.Image | None) -> tuple[Photograph, int] | None:
     """Decode what Pillow cannot read, or only with 8 bits; return pixels and orientation, or None for other files."""
     if sixteen_bits.is_tiff(data):
-        found = sixteen_bits.decode_tiff(data, known=image is not None)
-        if found is None:
+        decoded = sixteen_bits.decode_tiff(data, known=image is not None)
+        if decoded is None:
             return None
-        levels, alpha, orientation = found
+        levels, alpha, orientation = decoded
     elif image is not None and image.format == "PNG" and data[24] == 16:
         levels, alpha = sixteen_bits.decode_png(data)
-        # Pillow decodes the whole picture to look for EXIF.
+        # Pillow would decode the complete picture to look for EXIF.
         orientation = orientation_of(image) if any(mark in data for mark in _PNG_EXIF) else 1
     else:
         return None

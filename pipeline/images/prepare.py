@@ -18,7 +18,7 @@ from pipeline.images.lab import MULTIPLE, UInt8
 from pipeline.images.light import eight_bits
 from pipeline.images.photographs import Photograph, decode, header_of, orientation_of, read_bytes
 
-MOST_SQUARES = 16  # a long picture is reduced to the pixels of this many squares
+MOST_SQUARES = 16  # longer pictures are reduced to the number of pixels in this many squares
 
 Box = tuple[float, float, float, float]
 

@@ -38,10 +38,10 @@ def tiff_profile(data: bytes) -> bytes | None:
 
 def decode_png(data: bytes) -> tuple[Levels, Levels | None]:
     """Decode a PNG of 16 bits to levels and alpha."""
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.uint16:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
         raise UnreadablePhotograph("cannot be decoded: a damaged PNG of 16 bits")
-    return _channels(found, reverse=True)
+    return _channels(pixels, reverse=True)
 
 
 def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int] | None:
@@ -69,15 +69,15 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
             raise UnreadablePhotograph("truncated")
         orientation = int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
         try:
-            found = page.asarray()
+            pixels = page.asarray()
         except ValueError:  # a compression that tifffile alone does not support, mostly LZW
-            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-            if found is None or found.dtype != page.dtype:
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            if pixels is None or pixels.dtype != page.dtype:
                 raise UnreadablePhotograph(f"a TIFF of {page.dtype}, compression {page.compression.name}") from None
-            levels, alpha = _channels(found, reverse=True)
+            levels, alpha = _channels(pixels, reverse=True)
             orientation = 1  # OpenCV has applied it
         else:
-            levels, alpha = _channels(np.moveaxis(found, 0, -1) if page.axes == "SYX" else found)
+            levels, alpha = _channels(np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels)
         if not page.extrasamples or page.extrasamples[0] not in (1, 2):
             alpha = None
         elif page.extrasamples[0] == 1 and alpha is not None:  # premultiplied colours
@@ -87,12 +87,12 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
         return (~levels if page.photometric == 0 else levels), alpha, orientation
 
 
-def _channels(found: Levels, *, reverse: bool = False) -> tuple[Levels, Levels | None]:
+def _channels(pixels: Levels, *, reverse: bool = False) -> tuple[Levels, Levels | None]:
     """Split into gray or RGB, and alpha; `reverse` for OpenCV's channel order."""
-    if found.ndim == 2:
-        return found, None
-    count = found.shape[2]
-    alpha = np.ascontiguousarray(found[..., count - 1]) if count in (2, 4) else None
+    if pixels.ndim == 2:
+        return pixels, None
+    count = pixels.shape[2]
+    alpha = np.ascontiguousarray(pixels[..., count - 1]) if count in (2, 4) else None
     if count < 3:
-        return np.ascontiguousarray(found[..., 0]), alpha
-    return np.ascontiguousarray(found[..., 2::-1] if reverse else found[..., :3]), alpha
+        return np.ascontiguousarray(pixels[..., 0]), alpha
+    return np.ascontiguousarray(pixels[..., 2::-1] if reverse else pixels[..., :3]), alpha

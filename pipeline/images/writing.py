@@ -56,16 +56,16 @@ def _write_by_pillow(path: Path, original: Original, pixels: Levels, note: str) 
 
 
 def _exif_bytes(exif: Image.Exif) -> bytes:
-    found = exif.tobytes()
-    if len(found) > _EXIF_LIMIT:
+    data = exif.tobytes()
+    if len(data) > _EXIF_LIMIT:
         # Usually the maker notes are the largest part.
         exif.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
-        found = exif.tobytes()
-    if len(found) > _EXIF_LIMIT:
+        data = exif.tobytes()
+    if len(data) > _EXIF_LIMIT:
         short = Image.Exif()
         short[ExifTags.Base.Software] = exif[ExifTags.Base.Software]
-        found = short.tobytes()
-    return found
+        data = short.tobytes()
+    return data
 
 
 def _write_png(path: Path, original: Original, pixels: Levels, note: str) -> None:

@@ -167,8 +167,8 @@ def test_the_current_folder_may_be_the_place(keras, colorizer, folder, tmp_path,
 def test_a_killed_call_is_gone_on_with(keras, colorizer, folder, tmp_path):
     out = tmp_path / "out"
     colour([folder], out, colorizer)
-    whole = (out / REPORT).read_text()
-    lines = whole.splitlines(keepends=True)
+    complete = (out / REPORT).read_text()
+    lines = complete.splitlines(keepends=True)
     started = lines[1].replace(",done,", ",started,").rpartition(",")[0] + ",\n"
     (out / REPORT).write_text("".join([lines[0], started, *lines[2:-1], lines[-1][:40]]))
     stray = out / "sub" / ".a.png.tmp.png"

@@ -32,11 +32,11 @@ def test_a_colour_inside_srgb_is_met_and_one_outside_keeps_its_hue():
     levels = np.tile(np.arange(0, 256, 5, dtype=np.uint8), (4, 1))
     for a, b in ((10.0, 12.0), (60.0, -70.0)):
         out = recolour.recolour(levels, lambda start, light, a=a, b=b: [np.full_like(light, a), np.full_like(light, b)])
-        wanted = star(levels)
-        wanted[..., 1:] = a, b
+        expected = star(levels)
+        expected[..., 1:] = a, b
         reached = star(out)
-        inside = ((lab2rgb(wanted) > 0.002) & (lab2rgb(wanted) < 0.998)).all(axis=-1)
-        assert inside.any() and np.abs(reached - wanted)[inside].max() < 1.5
+        inside = ((lab2rgb(expected) > 0.002) & (lab2rgb(expected) < 0.998)).all(axis=-1)
+        assert inside.any() and np.abs(reached - expected)[inside].max() < 1.5
         outside = ~inside & (levels > 40) & (levels < 235)
         if a == 60:
             assert outside.any()
@@ -45,7 +45,7 @@ def test_a_colour_inside_srgb_is_met_and_one_outside_keeps_its_hue():
             assert (reached[outside][:, 2] < 0).all()
 
 
-# Bringing colours up
+# Upsampling
 
 
 def test_colours_follow_an_edge_of_lightness_instead_of_bleeding():
@@ -76,7 +76,7 @@ def test_colours_are_not_shifted():
     assert np.allclose(found[40, 20:60], 10 * places[20:60], atol=1e-3)
 
 
-# A whole photograph
+# Photographs
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (3, 9000), (57, 301), (224, 224), (700, 500)])
@@ -215,14 +215,14 @@ def test_other_pretrained_weights_than_the_runs_are_refused(tmp_path):
 
     mine = tmp_path / "mine.h5"
     mine.write_bytes(b"else")
-    told = {
+    embedding = {
         "network": "InceptionResNetV2",
         "weights": "imagenet",
         "md5": "123",
         "activation": "logits",
         "precision": "float32",
     }
-    record = embedded(tmp_path, None, settings={"embedding": told})
+    record = embedded(tmp_path, None, settings={"embedding": embedding})
     with pytest.raises(InputError, match=f"digest 123.*{files.digest_file(mine, 'md5')}"):
         of_run.load(tmp_path / "results" / "r", record, mine)
 

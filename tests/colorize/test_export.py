@@ -30,7 +30,7 @@ FORMS = [
 
 
 def opened(path, form):
-    """What answers, by the runtime alone."""
+    """The export as a function, through its runtime alone."""
     if form.target == "saved_model":
         import tensorflow
 
@@ -48,7 +48,7 @@ def opened(path, form):
 
 
 def expected(run, lightness, embedding):
-    """What the saved network says, its input padded and its output cut by nothing of ours."""
+    """The answer of the saved network, with padding and cropping by NumPy."""
     from pipeline.networks import saving
 
     height, width = lightness.shape[1:]
@@ -73,21 +73,21 @@ def test_an_export_answers_as_keras_does_at_any_size(keras, run, made, cases, fo
     path = made(run, form)
     answer = opened(path, form)
     tolerance = {"float32": 0.01, "float16": 0.2, "int8": 5}[form.precision]
-    for lightness, embedding, wanted in cases:
+    for lightness, embedding, reference in cases:
         found = answer(lightness=lightness, **({"embedding": embedding} if form.embedding_is_input else {}))
         assert (found.shape, found.dtype) == ((*lightness.shape, 2), np.float32)
-        assert np.abs(found - wanted).max() < tolerance
+        assert np.abs(found - reference).max() < tolerance
     assert cases[0][2].std() > 1
-    told = files.read_json(export.record_of(path))
-    assert told["check"]["largest_difference"] < tolerance
-    assert told["check"]["sizes"] == [[224, 224], [101, 150]] and len(told["check"]["photographs"]) == 2
-    assert (told["run"], told["target"], told["precision"]) == (RUN, form.target, form.precision)
-    assert told["embedding"] == ("input" if form.embedding_is_input else "inside")
-    assert set(told["inputs"]) == {"lightness", *(["embedding"] if form.embedding_is_input else [])}
-    assert told["made_from"]["network"] == {"model.keras": files.digest_file(run / "model.keras")}
-    assert told["made_from"]["fingerprints"] == {"images": "abc"}
-    assert {"tensorflow", *export.PACKAGES[form.target].values()} <= told["versions"].keys()
-    files.refuse_damaged(path if path.is_dir() else path.parent, told["files"])
+    record = files.read_json(export.record_of(path))
+    assert record["check"]["largest_difference"] < tolerance
+    assert record["check"]["sizes"] == [[224, 224], [101, 150]] and len(record["check"]["photographs"]) == 2
+    assert (record["run"], record["target"], record["precision"]) == (RUN, form.target, form.precision)
+    assert record["embedding"] == ("input" if form.embedding_is_input else "inside")
+    assert set(record["inputs"]) == {"lightness", *(["embedding"] if form.embedding_is_input else [])}
+    assert record["made_from"]["network"] == {"model.keras": files.digest_file(run / "model.keras")}
+    assert record["made_from"]["fingerprints"] == {"images": "abc"}
+    assert {"tensorflow", *export.PACKAGES[form.target].values()} <= record["versions"].keys()
+    files.refuse_damaged(path if path.is_dir() else path.parent, record["files"])
     assert not list(path.parent.glob(".*.tmp*"))
 
 
@@ -100,13 +100,13 @@ def test_the_loss_is_the_mean_ciede2000_from_the_float32_network(keras, run, mad
     losses = []
     for lightness in photographs[:, None]:
         given = {"lightness": lightness, **(embed(lightness) if form.embedding_is_input else {})}
-        found, wanted = answer(**given), expected(run, lightness, embed(lightness)["embedding"])
-        pictures = [np.dstack([lightness[0] / 2.55, ab[0] - 128.0]) for ab in (found, wanted)]
+        found, reference = answer(**given), expected(run, lightness, embed(lightness)["embedding"])
+        pictures = [np.dstack([lightness[0] / 2.55, ab[0] - 128.0]) for ab in (found, reference)]
         losses.append(deltaE_ciede2000(*pictures).mean())
-    told = files.read_json(export.record_of(path))["check"]
+    record = files.read_json(export.record_of(path))["check"]
     # Alone, a photograph is quantised with other ranges than beside another.
-    assert told["ciede2000"][0] == pytest.approx(np.mean(losses), rel=0.2)
-    assert 0 < told["ciede2000"][0] <= told["tolerance"]["ciede2000"]
+    assert record["ciede2000"][0] == pytest.approx(np.mean(losses), rel=0.2)
+    assert 0 < record["ciede2000"][0] <= record["tolerance"]["ciede2000"]
     assert path.stat().st_size < made(run, Form("tflite")).stat().st_size
 
 
@@ -125,8 +125,8 @@ def test_a_run_without_embedding_and_in_bfloat16_is_exported_in_float32(keras, m
     keras.config.set_dtype_policy("mixed_bfloat16")
     run = make_run(tmp_path / "results" / "small_lr1e-4_noembed", embedding=False)
     keras.config.set_dtype_policy("float32")
-    told = export.export(run, tmp_path / "it", Form("saved_model"))
-    assert told["embedding"] == "none" and told["check"]["largest_difference"] < 0.01
+    record = export.export(run, tmp_path / "it", Form("saved_model"))
+    assert record["embedding"] == "none" and record["check"]["largest_difference"] < 0.01
     lightness = RNG.integers(0, 256, (1, 40, 56), dtype=np.uint8)
     found = opened(tmp_path / "it", Form("saved_model"))(lightness=lightness)
     difference = np.abs(found - expected(run, lightness, None)).max()
@@ -134,7 +134,7 @@ def test_a_run_without_embedding_and_in_bfloat16_is_exported_in_float32(keras, m
 
 
 @pytest.mark.parametrize(
-    ("form", "wrong", "told"),
+    ("form", "wrong", "message"),
     [
         (Form("saved_model"), lambda ab: ab + 0.02, r"largest_difference.* 0\.02"),
         (Form("saved_model"), lambda ab: ab * np.nan, "received nan"),
@@ -142,7 +142,7 @@ def test_a_run_without_embedding_and_in_bfloat16_is_exported_in_float32(keras, m
         (Form("tflite", "int8"), lambda ab: ab + 5, "ciede2000"),
     ],
 )
-def test_what_answers_otherwise_is_not_kept(keras, run, made, cases, tmp_path, monkeypatch, form, wrong, told):
+def test_what_answers_otherwise_is_not_kept(keras, run, made, cases, tmp_path, monkeypatch, form, wrong, message):
     from pipeline.colorize import runtimes
 
     path = tmp_path / "out" / made(run, form).name
@@ -162,9 +162,9 @@ def test_what_answers_otherwise_is_not_kept(keras, run, made, cases, tmp_path, m
     )
     monkeypatch.setattr(runtimes, f"open_{form.target}", lambda path, threads: answer)
     monkeypatch.setattr(runtimes, f"write_{form.target}", lambda *given: None)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         export.export(run, path, form, replace=True)
     assert tree(tmp_path) == before
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         export.export(run, tmp_path / "new", form)
     assert tree(tmp_path) == before

@@ -57,7 +57,7 @@ def test_bad_input_ends_with_one_line_and_nothing_written(keras, make_run, run, 
     (tmp_path / "photographs").mkdir()
     (tmp_path / "photographs" / "a.jpg").write_bytes(b"mine")
     before = tree(tmp_path)
-    for arguments, told in [
+    for arguments, message in [
         ((tmp_path / "absent", "--to", "onnx"), "absent: "),
         ((run, "--to", "onnx", "--precision", "int8"), "--precision: "),
         ((without, "--to", "onnx", "--embedding", "input"), "--embedding: "),
@@ -72,7 +72,7 @@ def test_bad_input_ends_with_one_line_and_nothing_written(keras, make_run, run, 
         ),
         ((run, "--to", "onnx", "--out", "."), "--out: "),
     ]:
-        assert_refused(call(*arguments), told)
+        assert_refused(call(*arguments), message)
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "onnx" in name else find(name))
     assert_refused(call(run, "--to", "onnx"), "--to onnx: expected the installed packages onnx")
@@ -150,7 +150,7 @@ def test_the_real_embedding_network_goes_along(keras, make_run, tmp_path):
     (run / "run.yaml").write_text(yaml.safe_dump(record))
     files.write_listing(run)
     for form in (Form("saved_model"), Form("onnx"), Form("tflite"), Form("tflite", "int8")):
-        told = export.export(run, tmp_path / "out" / form.target / form.precision, form)
-        assert told["bytes"] > (50e6 if form.precision == "int8" else 200e6)
-        assert told["check"]["largest_difference"] < (5 if form.precision == "int8" else 0.01)
-        assert told["made_from"]["embedding_network"]["files"] == {saved.name: files.digest_file(saved)}
+        record = export.export(run, tmp_path / "out" / form.target / form.precision, form)
+        assert record["bytes"] > (50e6 if form.precision == "int8" else 200e6)
+        assert record["check"]["largest_difference"] < (5 if form.precision == "int8" else 0.01)
+        assert record["made_from"]["embedding_network"]["files"] == {saved.name: files.digest_file(saved)}

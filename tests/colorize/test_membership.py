@@ -1,4 +1,4 @@
-"""Photographs that a run was trained on are known again, by file or picture, and what cannot be told is not guessed."""
+"""Photographs of a run's data are recognised by file or pixels, and doubtful ones are `unknown`."""
 
 import csv
 import logging
@@ -37,7 +37,7 @@ def coloured(path, seed, size=(260, 300)):
 
 
 def make_run(root, store, split, source):
-    """``results/<run>/`` as far as it tells what it was trained on."""
+    """``results/<run>/`` with a record of the data."""
     record = {
         "run": "dot_lr1e-3",
         "settings": {"images": {"source": source.model_dump()}},
@@ -89,7 +89,7 @@ def root(_made, tmp_path):
 
 
 @pytest.fixture
-def told(root):
+def membership(root):
     return Membership(root / "results" / "dot_lr1e-3")
 
 
@@ -103,15 +103,15 @@ def forget_files(root):
 
 
 @pytest.mark.parametrize("known_by", ["file", "picture"])
-def test_every_photograph_of_the_data_is_known_again_wherever_it_lies(root, told, store, known_by, tmp_path):
+def test_every_photograph_of_the_data_is_recognised_anywhere(root, membership, store, known_by, tmp_path):
     if known_by == "picture":
         forget_files(root)
     for name, partition in partitions(store).items():
         elsewhere = shutil.copy(root / "photos" / name, tmp_path / f"other name{Path(name).suffix}")
-        assert told(root / "photos" / name) == told(Path(elsewhere)) == partition
+        assert membership(root / "photos" / name) == membership(Path(elsewhere)) == partition
 
 
-def test_the_same_pixels_in_another_file_are_known_and_other_pixels_are_not(root, told, store, tmp_path):
+def test_the_same_pixels_in_another_file_are_recognised_and_other_pixels_are_not(root, membership, store, tmp_path):
     name, partition = next((n, p) for n, p in partitions(store).items() if n.endswith(".png") and p == "train")
     with Image.open(root / "photos" / name) as image:
         image.save(tmp_path / "again.tif")
@@ -119,37 +119,39 @@ def test_the_same_pixels_in_another_file_are_known_and_other_pixels_are_not(root
         image.convert("L").save(tmp_path / "gray.png")
         image.convert("L").convert("RGB").save(tmp_path / "gray.jpg")
     coloured(tmp_path / "stranger.png", 99)
-    found = {name: told(tmp_path / name) for name in ("again.tif", "again.jpg", "gray.png", "gray.jpg", "stranger.png")}
+    found = {
+        name: membership(tmp_path / name) for name in ("again.tif", "again.jpg", "gray.png", "gray.jpg", "stranger.png")
+    }
     assert found == {
         "again.tif": partition, "again.jpg": "none", "gray.png": "unknown", "gray.jpg": "unknown",
         "stranger.png": "none",
     }  # fmt: skip
 
 
-def test_what_ingest_would_leave_out_or_is_gone_is_unknown(told, tmp_path):
+def test_unreadable_and_missing_files_are_unknown(membership, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"broken")
-    assert told(tmp_path / "broken.jpg") == told(tmp_path / "absent.jpg") == "unknown"
+    assert membership(tmp_path / "broken.jpg") == membership(tmp_path / "absent.jpg") == "unknown"
 
 
 def test_where_ingest_decoded_with_another_version_only_files_are_known(root, store, tmp_path):
     manifest = files.read_json(store.manifest_path)
     manifest["versions"]["pillow"] = "1.0"
     files.write_json(store.manifest_path, manifest)
-    told = Membership(root / "results" / "dot_lr1e-3")
+    membership = Membership(root / "results" / "dot_lr1e-3")
     for name, partition in partitions(store).items():
-        assert told(root / "photos" / name) == partition
+        assert membership(root / "photos" / name) == partition
     coloured(tmp_path / "stranger.png", 99)
-    assert told(tmp_path / "stranger.png") == "unknown"
+    assert membership(tmp_path / "stranger.png") == "unknown"
 
 
-def test_a_file_that_was_scanned_after_the_images_were_made_is_not_taken_for_one_of_them(root, told, store):
+def test_a_file_that_was_scanned_after_ingest_is_not_recognised(root, membership, store):
     name, partition = next((n, p) for n, p in partitions(store).items() if n.endswith(".png"))
     whole = shutil.copy(root / "photos" / name, root / "before.png")
     coloured(root / "photos" / name, 99)
     source = schema.FolderSource(kind="folder", path=str(root / "photos"))
     open_source(source, limit=None, scratch=store.path.with_suffix(".scratch"), scheduler="synchronous")
-    assert told(root / "photos" / name) == "none"
-    assert told(Path(whole)) == partition
+    assert membership(root / "photos" / name) == "none"
+    assert membership(Path(whole)) == partition
 
 
 def damage(path):
@@ -169,11 +171,11 @@ def damage(path):
         (lambda data: (data.parents[1] / "results/dot_lr1e-3/run.yaml").write_text("{}"), "run.yaml is damaged"),
     ],
 )  # fmt: skip
-def test_without_the_runs_own_data_nothing_is_told_and_the_log_says_why(root, told, change, reason, caplog):
+def test_without_the_runs_own_data_everything_is_unknown_and_the_log_says_why(root, membership, change, reason, caplog):
     change(root / "data" / "mine")
     with caplog.at_level(logging.INFO, "deepcolor"):
         photographs = [path for path in (root / "photos").rglob("*.*") if path.is_file()]
-        assert {told(path) for path in photographs} == {"unknown"}
+        assert {membership(path) for path in photographs} == {"unknown"}
     (message,) = [record.message for record in caplog.records]
     assert reason in message
 
@@ -189,21 +191,21 @@ def test_images_that_came_as_arrays_are_compared_with_nothing(tmp_path, caplog):
 
 def test_the_photographs_that_the_sample_is_cut_from_are_known(tmp_path):
     store = make_data(tmp_path / "data" / "sample", source := schema.SampleSource(), limit=48)
-    told = Membership(make_run(tmp_path, store, tmp_path / "data" / "sample" / "splits.csv", source))
+    membership = Membership(make_run(tmp_path, store, tmp_path / "data" / "sample" / "splits.csv", source))
     ids = partitions(store)
     folder = Path(skimage.__file__).parent / "data"
     stems = {name.split("-")[0] for name in ids}
     assert len(stems) >= 3
     for stem in stems:
         (path,) = folder.glob(f"{stem}.*")
-        assert told(path) == ids[f"{stem}-224-0"]
+        assert membership(path) == ids[f"{stem}-224-0"]
     with Image.open(folder / "coffee.png") as image:
         image.save(tmp_path / "again.bmp")
         image.resize((100, 100)).save(tmp_path / "small.png")
     coloured(tmp_path / "stranger.png", 99)
-    assert told(tmp_path / "again.bmp") == ids["coffee-224-0"]
-    assert told(tmp_path / "small.png") == told(tmp_path / "stranger.png") == "none"
-    assert told(folder / "camera.png") == "unknown"  # gray
+    assert membership(tmp_path / "again.bmp") == ids["coffee-224-0"]
+    assert membership(tmp_path / "small.png") == membership(tmp_path / "stranger.png") == "none"
+    assert membership(folder / "camera.png") == "unknown"  # gray
 
 
 # In the report
@@ -223,13 +225,13 @@ def report(out):
         return {Path(row["file"]).name: row["partition"] for row in csv.DictReader(file)}
 
 
-def test_the_report_has_the_partition_of_what_is_coloured(root, told, store, tmp_path):
+def test_the_report_has_the_partition_of_what_is_coloured(root, membership, store, tmp_path):
     coloured(root / "photos" / "stranger.png", 99)
     (root / "photos" / "broken.jpg").write_bytes(b"broken")
     expected = {Path(name).name: partition for name, partition in partitions(store).items()}
     count = list(expected.values()).count("train")
     for done, skipped in ((PHOTOGRAPHS + 1, 0), (0, PHOTOGRAPHS + 1)):
-        outcome = colorize_files([root / "photos"], tmp_path / "out", Gray, partition_of=told)
+        outcome = colorize_files([root / "photos"], tmp_path / "out", Gray, partition_of=membership)
         assert (outcome.done, outcome.skipped, outcome.trained_on) == (done, skipped, count)
         assert report(tmp_path / "out") == {**expected, "stranger.png": "none", "broken.jpg": ""}
     assert set(report(tmp_path / "out").values()) == {*splits.PARTITIONS, "none", ""}
