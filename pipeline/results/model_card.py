@@ -48,7 +48,7 @@ def write(folder: Path, name: str, path: Path) -> None:
         text = environment().get_template("model-card.md").render(_view(run))
     except (KeyError, UndefinedError) as error:
         raise InputError(
-            f"{folder / 'run.yaml'}: expected the complete record of a run, received none of {error}; evaluate it again"
+            f"{folder / 'run.yaml'}: expected a complete record, received a gap ({error}); evaluate the run again"
         ) from None
     files.write_text(path, text)
 
