@@ -184,7 +184,7 @@ def sizes() -> list[Line]:
     with tempfile.TemporaryDirectory() as temporary:
         images = Store(Path(temporary) / "images.zarr", IMAGES)
         ingest_images(schema.SampleSource(), images, workers=THREADS)
-        embeddings = Store(Path(temporary) / "embeddings.zarr", registry.ENTRIES[schema.DEFAULT_NETWORK].layout())
+        embeddings = Store(Path(temporary) / "embeddings.zarr", registry.ENTRIES["inception_resnet_v2"].layout())
         rows = images.rows()
         embeddings.create(rows, IMAGES_PER_SHARD, {"settings": {}})
         values = np.random.default_rng(0).normal(size=(rows, 1000)).astype(np.float32)

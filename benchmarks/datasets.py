@@ -51,14 +51,15 @@ def synthetic(folder: Path, n: int, split: schema.Split | None = None) -> tuple[
     """Create a store of synthetic images, a store of random numbers as their embeddings, and a split."""
     images, embeddings = (
         Store(folder / "images.zarr", IMAGES),
-        Store(folder / "embeddings.zarr", registry.ENTRIES[schema.DEFAULT_NETWORK].layout()),
+        Store(folder / "embeddings.zarr", registry.ENTRIES["inception_resnet_v2"].layout()),
     )
     table = folder / "splits.csv"
     archive = folder / "archive"
     write_archive(archive, n)
     source = schema.KaggleSource(kind="kaggle", path=str(archive))
     ingest(source, images, images_per_shard=schema.Config().images_per_shard)
-    settings = recipe.settings(schema.Embedding(), images.rows_per_shard())
+    embedding = schema.Embedding(network="inception_resnet_v2", weights="random")
+    settings = recipe.settings(embedding, images.rows_per_shard())
     embeddings.create(n, images.rows_per_shard(), {"settings": settings, "versions": {}})
     values = np.random.default_rng(0).standard_normal((n, 1000), np.float32)
     for shard in range(embeddings.shard_count()):

@@ -32,7 +32,7 @@ def embed() -> list[Line]:
         folder = Path(name)
         images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
         ingest(schema.SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
-        plain = networks.build_network(schema.Embedding(), None)
+        plain = networks.build_network(schema.Embedding(network="inception_resnet_v2", weights="random"), None)
         weights = folder / "network.weights.h5"
         plain.save_weights(weights)
         settings = schema.Embedding(weights=str(weights), precision=fast)

@@ -178,7 +178,7 @@ def embedding(scale: Scale) -> list[Line]:
     """Compare embedding with Keras' `predict` on stacked RGB."""
     lines = []
     lightness = random_examples(scale.embedded).lightness
-    entry = registry.ENTRIES[schema.DEFAULT_NETWORK]
+    entry = registry.ENTRIES["inception_resnet_v2"]
     rgb = np.asarray(network.GrayPhotograph(entry)(lightness))
     networks = {precision: _inception(precision) for precision in KINDS}
     plain = networks["float32"]
@@ -202,7 +202,7 @@ def embedding(scale: Scale) -> list[Line]:
 
 def _inception(precision: Precision) -> keras.Model:
     with backend.policy(precision):
-        return network.build_network(schema.Embedding(), None)
+        return network.build_network(schema.Embedding(network="inception_resnet_v2", weights="random"), None)
 
 
 def _measured(runs: list[Any], rounds: int) -> list[list[float]]:

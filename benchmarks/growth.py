@@ -102,7 +102,7 @@ def _embed(folder: Path, n: int) -> Callable[[], Any]:
         files.remove(embeddings.path)
         files.remove(embeddings.records)
         with mock.patch.multiple(embed, _load=_stub, SPREAD_ROWS=SPREAD):
-            embed.embed(images, embeddings, schema.Embedding())
+            embed.embed(images, embeddings, schema.Embedding(network="inception_resnet_v2", weights="random"))
 
     return run
 

@@ -18,7 +18,6 @@ backend.start(THREADS)
 import keras  # noqa: E402
 
 from benchmarks import datasets, networks  # noqa: E402
-from pipeline.config import schema  # noqa: E402
 from pipeline.embedding import registry  # noqa: E402
 from pipeline.storage.store import Store  # noqa: E402
 from pipeline.training.batches import Batches, Examples, Shuffling, load  # noqa: E402
@@ -174,7 +173,7 @@ def cached() -> list[Line]:
     lines = []
     data = examples(5)
     gray = np.repeat(data.lightness[..., None], 3, axis=-1)
-    entry = registry.ENTRIES[schema.DEFAULT_NETWORK]
+    entry = registry.ENTRIES["inception_resnet_v2"]
     network = entry.build(None, "logits")
 
     def embedded() -> Any:

@@ -10,7 +10,7 @@ def command(work: common.Work) -> None:
     from pipeline.evaluation.baselines import score_baselines
 
     config = work.config
-    if recipe.recognition(config.embedding):
+    if recognising := recipe.recognising(config.embedding, config.evaluation.recognition):
         work.start_backend("float32")
     target = work.path("baselines")
     with common.hold(target):
@@ -21,7 +21,7 @@ def command(work: common.Work) -> None:
             batch_size=config.evaluation.batch_size,
             seed=config.evaluation.seed,
             threads=config.threads,
-            embedding=config.embedding,
+            recognising=recognising,
             replace=config.replace,
             progress=common.progress(),
         )

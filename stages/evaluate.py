@@ -14,6 +14,7 @@ def command(work: common.Work) -> None:
     run, config = work.run, work.config_of_run
     images, embeddings = work.finished_stores
     work.start_backend(config.training.precision)
+    from pipeline.embedding import recipe
     from pipeline.results.evaluate import evaluate
     from pipeline.results.record import headline
 
@@ -31,7 +32,7 @@ def command(work: common.Work) -> None:
             resolved=config.model_dump(),
             replace=config.replace,
             threads=config.threads,
-            embedding=config.embedding,
+            recognising=recipe.recognising(config.embedding, config.evaluation.recognition),
             more_architectures=config.architectures,
             progress=common.progress(),
         )

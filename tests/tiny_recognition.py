@@ -42,7 +42,7 @@ def truth(lightness, ab):
 
 def measured(true, answers, lightness, ab, size):
     """The recognition of answers in batches of `size`, and their measures."""
-    recognition = Recognition(projection, PARTITIONS, FRECHET, true)
+    recognition = Recognition(projection, PARTITIONS, "inception_resnet_v2", true)
     columns = {answer: {} for answer in answers}
     for start in range(0, len(lightness), size):
         here = slice(start, start + size)

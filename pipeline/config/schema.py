@@ -114,17 +114,16 @@ class FolderSource(Section):
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
-DEFAULT_NETWORK = "inception_resnet_v2"
+
+
+_NetworkName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 
 
 class Embedding(Section):
     """How the embeddings are computed; `network` is a name of `pipeline.embedding.registry`."""
 
-    # The default is omitted, as in records of version 0.1.0.
-    network: Annotated[
-        str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100, exclude_if=lambda name: name == DEFAULT_NETWORK)
-    ] = DEFAULT_NETWORK
-    weights: Annotated[str, Field(min_length=1)] = "random"
+    network: _NetworkName = "efficientnet_lite0"
+    weights: Annotated[str, Field(min_length=1)] = "imagenet"
     seed: Seed = 0
     activation: Literal["logits", "softmax"] = "logits"
     precision: PrecisionOrAuto = "float32"
@@ -198,6 +197,7 @@ class Evaluation(Section):
     batch_size: Count = 16
     pictures: Annotated[int, Field(ge=1, le=50)] = 8
     seed: Seed = 0
+    recognition: _NetworkName | None = "efficientnet_lite0"
 
 
 class Config(Section):

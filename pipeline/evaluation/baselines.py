@@ -30,10 +30,10 @@ from pipeline.storage.store import Store
 Rarity = Mapping[str, npt.NDArray[np.float64]]
 
 
-def settings(seed: int, embedding: schema.Embedding) -> dict[str, Any]:
+def settings(seed: int, recognising: schema.Embedding | None) -> dict[str, Any]:
     """The settings that determine the baselines' scores, besides images and split."""
     more = [name for name in predictors.BASELINES if name not in predictors.BUILT_IN]
-    return {"seed": seed, "recognition": recipe.recognition(embedding), **({"more": more} if more else {})}
+    return {"seed": seed, "recognition": recipe.recognition(recognising), **({"more": more} if more else {})}
 
 
 def score_baselines(
@@ -44,7 +44,7 @@ def score_baselines(
     batch_size: int = 16,
     seed: int = 0,
     threads: int = 2,
-    embedding: schema.Embedding = schema.Embedding(),
+    recognising: schema.Embedding | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -56,14 +56,14 @@ def score_baselines(
         batch_size: images at a time.
         seed: of the shuffle and of the bootstrap.
         threads: number of images measured in parallel.
-        embedding: its network measures recognition if it has ImageNet weights.
+        recognising: the network that measures recognition, see `pipeline.embedding.recipe.recognising`; None: none.
         replace: whether scores made with other settings may be replaced.
         progress: advances with every image.
 
     Raises:
         InputError: images or split are missing, or scores made with other settings exist.
     """
-    made_with, where = settings(seed, embedding), BaselineFiles(out)
+    made_with, where = settings(seed, recognising), BaselineFiles(out)
     if not replace:
         refuse_other(out, files.read_if_whole(where.manifest).get("settings", {}), made_with)
     table = splits.read(split, images.manifest()["fingerprint"])
@@ -71,7 +71,7 @@ def score_baselines(
     bins = {name: metrics.bin_counts(counts) for name, counts in colours.items()}
     data = Dataset(images, table, _rarity(bins))
     known = predictors.BaselineInputs(images, data.partitions, data.groups, colours, seed)
-    recognised = Recognition.of(embedding, data.partitions)
+    recognised = Recognition.of(recognising, data.partitions)
 
     where.manifest.unlink(missing_ok=True)
     with files.new_folder(where.pictures) as folder:
@@ -128,7 +128,7 @@ class Baselines:
 
 
 def read_baselines(
-    path: Path, images: Store, split: Path, seed: int, embedding: schema.Embedding = schema.Embedding()
+    path: Path, images: Store, split: Path, seed: int, recognising: schema.Embedding | None = None
 ) -> Baselines:
     """Read the files that `score_baselines` wrote.
 
@@ -137,7 +137,7 @@ def read_baselines(
     """
     where = BaselineFiles(path)
     manifest = files.read_json(where.manifest)
-    made_with = settings(seed, embedding)
+    made_with = settings(seed, recognising)
     made_from = _made_from(images, split, made_with)
     if differences := differing({key: manifest.get(key) for key in made_from}, made_from):
         raise InputError(

@@ -72,15 +72,24 @@ def distance(one: Moments, other: Moments) -> float:
     Returns:
         The distance; NaN if one set has fewer than two vectors or a vector that is not finite.
     """
-    if min(one.n, other.n) < 2 or not np.isfinite([one.mean, other.mean]).all():
-        return float("nan")
-    first, second = one.covariance, other.covariance
-    values, vectors = np.linalg.eigh(first)
+    return distances(one, {"other": other})["other"]
+
+
+def distances(one: Moments, others: Mapping[str, Moments]) -> dict[str, float]:
+    """The `distance` of each of `others` from `one`, whose eigendecomposition, the slowest step, is computed once."""
+    by_name = dict.fromkeys(others, float("nan"))
+    finite = [name for name, other in others.items() if other.n > 1 and np.isfinite(other.mean).all()]
+    if one.n < 2 or not np.isfinite(one.mean).all() or not finite:
+        return by_name
+    values, vectors = np.linalg.eigh(one.covariance)
     nonzero = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
     factor = vectors[:, nonzero] * np.sqrt(values[nonzero])
-    roots = np.sqrt(np.maximum(np.linalg.eigvalsh(factor.T @ second @ factor), 0))
-    spread = np.trace(first) + np.trace(second) - 2 * roots.sum()
-    return max(0.0, float(np.square(one.mean - other.mean).sum() + spread))
+    for name in finite:
+        mean, covariance = others[name].mean, others[name].covariance
+        roots = np.sqrt(np.maximum(np.linalg.eigvalsh(factor.T @ covariance @ factor), 0))
+        spread = np.trace(one.covariance) + np.trace(covariance) - 2 * roots.sum()
+        by_name[name] = max(0.0, float(np.square(one.mean - mean).sum() + spread))
+    return by_name
 
 
 def remark(n: int, metric: str) -> str:

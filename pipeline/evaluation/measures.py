@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import skimage  # loads its modules on first use, so planning a workflow does not wait for them
 
+from pipeline.embedding import registry
 from pipeline.evaluation import metrics
 from pipeline.evaluation.metrics import Values
 from pipeline.images import lab
@@ -85,10 +86,18 @@ _DEFINITIONS = (
            lambda own, true: np.abs(own - true), ("colourfulness", "colourfulness_true"), per_image=False),
     Metric("chroma_ratio", "chroma ratio", 3, None, "predicted over true chroma; 1 is as vivid as the truth, 0 is gray",
            np.divide, ("chroma", "chroma_true")),
-    Metric("recognised_top1", "recognised, top 1", 4, "higher", "share of images whose first class is the true one's"),
-    Metric("recognised_top5", "recognised, top 5", 4, "higher", "share of images with the true one's class among five"),
 )  # fmt: skip
-METRICS = {metric.name: metric for metric in _DEFINITIONS}
+TOP1, TOP5 = "recognised_top1_", "recognised_top5_"  # each network's numbers are a metric of their own
+_RECOGNITION = [
+    Metric(prefix + entry.name, f"recognised, {top}", 4, "higher", f"share of images {whose}, by {entry.label}")
+    for entry in registry.ENTRIES.values()
+    if entry.features
+    for prefix, top, whose in (
+        (TOP1, "top 1", "whose first class is the true one's"),
+        (TOP5, "top 5", "with the true one's first class among five"),
+    )
+]
+METRICS = {metric.name: metric for metric in (*_DEFINITIONS, *_RECOGNITION)}
 
 
 @dataclass(frozen=True)

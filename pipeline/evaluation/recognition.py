@@ -17,10 +17,9 @@ from pipeline.config import schema
 from pipeline.config.partitions import PARTITIONS
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.embedding import recipe
 from pipeline.evaluation import frechet
 from pipeline.evaluation.frechet import Moments
-from pipeline.evaluation.measures import Truth, spread
+from pipeline.evaluation.measures import TOP1, TOP5, Truth, spread
 from pipeline.evaluation.metrics import Values
 from pipeline.images import lab
 
@@ -28,17 +27,15 @@ Classes = npt.NDArray[np.int16]
 Network = Callable[[lab.UInt8], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]  # to features and logits
 
 
-def load_network(embedding: schema.Embedding) -> Network | None:
-    """Load the network of the settings; None, without importing Keras, if its weights are not ImageNet's.
+def load_network(chosen: schema.Embedding) -> Network:
+    """Load the network that measures recognition, see `pipeline.embedding.recipe.recognising`.
 
     Raises:
         InputError: the weights are missing or do not fit.
     """
-    if recipe.recognition(embedding) is None:
-        return None
     from pipeline.embedding import network
 
-    return network.load_features(embedding)
+    return network.load_features(chosen)
 
 
 def first_class(logits: npt.NDArray[np.floating]) -> Classes:
@@ -46,7 +43,7 @@ def first_class(logits: npt.NDArray[np.floating]) -> Classes:
     return np.asarray(np.argmax(logits, axis=1), np.int16)
 
 
-def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integer]) -> dict[str, Values]:
+def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integer], network: str) -> dict[str, Values]:
     """Whether the network recognises the same class in each picture as in the true one, 1 or 0.
 
     Compare with the gray pictures' numbers to see what colours add: much is recognised without colour. The true
@@ -56,14 +53,15 @@ def agreement(logits: npt.NDArray[np.floating], true_class: npt.NDArray[np.integ
     Args:
         logits: (k, classes) float of the pictures.
         true_class: (k,) integer, `first_class` of the true pictures' logits.
+        network: its name, in which the metrics' names end.
 
     Returns:
-        (k,) float64 each: whether the true picture's first class is the picture's first (`recognised_top1`), or among
-        its first five (`recognised_top5`). Of equal logits, the lower class number comes first.
+        (k,) float64 each: whether the true picture's first class is the picture's first (top 1), or among its first
+        five (top 5). Of equal logits, the lower class number comes first.
     """
     first_five = np.argsort(-logits, axis=1, kind="stable")[:, :5]
     matches = (first_five == np.asarray(true_class)[:, None]).astype(np.float64)
-    return {"recognised_top1": matches[:, 0], "recognised_top5": matches.max(axis=1)}
+    return {f"{TOP1}{network}": matches[:, 0], f"{TOP5}{network}": matches.max(axis=1)}
 
 
 @dataclass
@@ -125,12 +123,11 @@ class Recognition:
         metric: the name of the Fréchet distance.
     """
 
-    def __init__(
-        self, network: Network, partitions: Sequence[str], metric: str, true: TrueImages | None = None
-    ) -> None:
+    def __init__(self, network: Network, partitions: Sequence[str], name: str, true: TrueImages | None = None) -> None:
         """Prepare for images of these partitions, in the order of the store; without `true`, `measure` computes it."""
         self.true = TrueImages(np.full(len(partitions), -1, np.int16)) if true is None else true
-        self.metric = metric
+        self.metric = f"{frechet.PREFIX}{name}"
+        self._name = name
         self._gathers = true is None
         self._network = network
         self._partitions = np.array(partitions)
@@ -138,11 +135,10 @@ class Recognition:
 
     @classmethod
     def of(
-        cls, embedding: schema.Embedding, partitions: Sequence[str], true: TrueImages | None = None
+        cls, chosen: schema.Embedding | None, partitions: Sequence[str], true: TrueImages | None = None
     ) -> "Recognition | None":
-        """Load the network of the settings; None if its weights are not ImageNet's."""
-        network = load_network(embedding)
-        return cls(network, partitions, f"{frechet.PREFIX}{embedding.network}", true) if network else None
+        """Load the network of `pipeline.embedding.recipe.recognising`; None if there is none."""
+        return cls(load_network(chosen), partitions, chosen.network, true) if chosen else None
 
     def measure(
         self, rows: npt.NDArray[np.intp], truth: Truth, answers: Mapping[str, npt.NDArray[np.generic]]
@@ -165,7 +161,7 @@ class Recognition:
             finite = np.isfinite(ab).all(axis=(1, 2, 3))
             features, logits = self._network(lab.to_rgb(truth.lightness[finite], ab[finite]))
             self._gather(self._answers.setdefault(answer, {}), rows, spread(features, finite))
-            agreed = agreement(logits, self.true.classes[rows][finite])
+            agreed = agreement(logits, self.true.classes[rows][finite], self._name)
             measured[answer] = {name: spread(values, finite) for name, values in agreed.items()}
         return measured
 
@@ -176,9 +172,9 @@ class Recognition:
 
     def distances(self) -> dict[str, dict[str, float]]:
         """The Fréchet distance of each answer's pictures from the true ones, by partition and answer."""
-        distances: dict[str, dict[str, float]] = {}
-        for answer, moments in self._answers.items():
-            for partition, features in moments.items():
-                distance = frechet.distance(self.true.moments[partition], features)
-                distances.setdefault(partition, {})[answer] = distance
-        return distances
+        return {
+            partition: frechet.distances(
+                true, {answer: here[partition] for answer, here in self._answers.items() if partition in here}
+            )
+            for partition, true in self.true.moments.items()
+        }

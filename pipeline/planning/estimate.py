@@ -109,7 +109,8 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
 def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) -> None:
     """Add the cost of one job of the run `name`, if it has one."""
     network = registry.ENTRIES[config.embedding.network]
-    recognition = network.flops * (stage_settings(config, "baselines")["recognition"] is not None)
+    recognising = config.evaluation.recognition
+    recognition = registry.ENTRIES[recognising].flops if recognising else 0.0
     if rule == "ingest":
         copies = 1.6 if config.datasets[config.dataset].kind == "folder" else 0.6
         cost.add(0.03 * images, disk=copies * BYTES * images)

@@ -14,7 +14,6 @@ from pipeline.config.paths import Paths
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
-from pipeline.embedding import registry
 from pipeline.images.formats import EXTENSIONS, MAX_MEGAPIXELS
 from pipeline.planning import estimate
 
@@ -48,12 +47,12 @@ data: data                      # stores are created in data/{name}/
 
 threads: {threads:<22} # TensorFlow threads: the processors of this machine, at most {most_threads}
 
-# The embedding network should recognise what a picture shows. With random weights it is untrained, and its 1000 numbers
-# only distinguish images. They are the default because they need no download.
+# The embedding network recognises what is in a picture. EfficientNet-Lite0 is installed with DeepColor; the paper's
+# network is larger, and Keras downloads its weights (225 MB) once.
 embedding:
-  weights: random
-  # weights: imagenet           # trained on 1000 kinds of objects; Keras downloads 225 MB once
-  # weights: {official}  # the same file, downloaded elsewhere
+  network: efficientnet_lite0
+  # network: inception_resnet_v2
+  weights: imagenet
 
 split:                          # fractions of the photographs; they add up to 1
   train: 0.6                    # to train on
@@ -141,7 +140,6 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
         "colorize": colorize,
         "threads": min(os.cpu_count() or 1, MOST_THREADS),
         "most_threads": MOST_THREADS,
-        "official": registry.ENTRIES[schema.DEFAULT_NETWORK].weights_file,
         "megapixels": MAX_MEGAPIXELS,
         "run": RUN,
         "seen": f"{epochs * train:,}",

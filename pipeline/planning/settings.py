@@ -18,5 +18,7 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
     if stage == "split":
         return config.split.model_dump()
     if stage == "baselines":
-        return baselines.settings(config.evaluation.seed, config.embedding)
+        return baselines.settings(
+            config.evaluation.seed, recipe.recognising(config.embedding, config.evaluation.recognition)
+        )
     return config.evaluation.model_dump()

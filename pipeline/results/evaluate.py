@@ -47,7 +47,7 @@ def evaluate(
     resolved: Mapping[str, Any],
     replace: bool = False,
     threads: int = 2,
-    embedding: schema.Embedding = schema.Embedding(),
+    recognising: schema.Embedding | None = None,
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -61,6 +61,7 @@ def evaluate(
         resolved: the complete configuration, for the record.
         replace: whether results made with other settings may be replaced.
         threads: number of images measured at a time.
+        recognising: the network that measures recognition, see `pipeline.embedding.recipe.recognising`; None: none.
 
     Raises:
         InputError: the run was trained on other data, its files are damaged, or results with other settings exist.
@@ -72,14 +73,14 @@ def evaluate(
     table = splits.read(split, images.manifest()["fingerprint"])
     check_stores(images, embeddings)
     _check_run(trained, where, images, embeddings, split)
-    baselines = read_baselines(baselines_file, images, split, evaluation.seed, embedding)
+    baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
     names = notation.input_names(notation.resolve(run.architecture, more_architectures), embedding=run.embedding)
     data = Dataset(images, table, baselines.rarity, embeddings, inputs.stored(names))
     weights = where.weights(evaluation.weights)
     outputs = {name: embeddings.array(name).shape[1:] for name in data.stored}
     model = builder.trained(run, weights, more_architectures, outputs)
     network = Network(model, data, evaluation.seed)
-    recognised = Recognition.of(embedding, data.partitions, baselines.true)
+    recognised = Recognition.of(recognising, data.partitions, baselines.true)
     label = recipe.label(trained["settings"]["embeddings"]) if data.stored else "no embedding"
     status = trained["status"]
 

@@ -32,7 +32,7 @@ def embedded(keras, dataset, tmp_path, monkeypatch):
     store = Store(tmp_path / "embeddings.zarr", EMBEDDINGS)
 
     def again(**options):
-        return embed.embed(dataset.images, store, Embedding(**options))
+        return embed.embed(dataset.images, store, Embedding(**{"weights": "random", **options}))
 
     assert again() == 2
     return store, again

@@ -13,6 +13,8 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe, registry
 
+PAPERS = Embedding(network=INCEPTION.name, weights="random")
+
 
 @pytest.fixture(scope="module")
 def small(_started):
@@ -38,7 +40,7 @@ def random_network(_started, tmp_path_factory):
     from pipeline.embedding import network as networks
 
     saved = tmp_path_factory.mktemp("network") / "embedding_network.weights.h5"
-    return networks.load(Embedding(batch_size=4), saved), saved
+    return networks.load(PAPERS.model_copy(update={"batch_size": 4}), saved), saved
 
 
 def resized(gray, row, column):
@@ -109,7 +111,7 @@ def test_a_seed_determines_all_weights(random_network, tmp_path):
 
     keras.utils.clear_session()
     twin = tmp_path / "embedding_network.weights.h5"
-    networks.load(Embedding(batch_size=4), twin)
+    networks.load(PAPERS.model_copy(update={"batch_size": 4}), twin)
     with h5py.File(random_network[1]) as one, h5py.File(twin) as two:
         names = []
         one.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
@@ -169,7 +171,7 @@ def test_a_file_with_other_weights_is_refused(keras, tmp_path, content, monkeypa
 
     monkeypatch.setattr(networks, "build_network", network)
     with pytest.raises(InputError) as caught:
-        networks.load(Embedding(weights=str(path)), tmp_path / "x.weights.h5")
+        networks.load(Embedding(network=INCEPTION.name, weights=str(path)), tmp_path / "x.weights.h5")
     assert not (tmp_path / "embedding_network.json").exists()
     for part in ("embedding.weights", str(path), INCEPTION.weights_file, INCEPTION.label):
         assert part in str(caught.value)
@@ -183,7 +185,7 @@ def test_a_file_of_another_network_is_refused_by_the_real_one(keras, tmp_path):
     path = tmp_path / "other.weights.h5"
     builder.build("arch3").save_weights(path)
     with pytest.raises(InputError, match=r"embedding\.weights: .*other\.weights\.h5.*Inception-ResNet-v2"):
-        networks.load(Embedding(weights=str(path)), tmp_path / "x")
+        networks.load(Embedding(network=INCEPTION.name, weights=str(path)), tmp_path / "x")
 
 
 def test_a_failed_download_names_the_file_to_copy(keras, tmp_path, monkeypatch):
@@ -194,7 +196,7 @@ def test_a_failed_download_names_the_file_to_copy(keras, tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.applications, "InceptionResNetV2", fails)
     with pytest.raises(InputError, match=r"embedding\.weights: .*URL fetch failure.*" + INCEPTION.weights_file):
-        networks.load(Embedding(weights="imagenet"), tmp_path / "x")
+        networks.load(Embedding(network=INCEPTION.name), tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -204,18 +206,19 @@ def test_a_failed_download_names_the_file_to_copy(keras, tmp_path, monkeypatch):
 )  # fmt: skip
 def test_weights_that_are_not_a_file_are_refused(weights, expected):
     with pytest.raises(InputError, match=rf"embedding\.weights: .*{expected}"):
-        recipe.weights(Embedding(weights=weights))
+        recipe.weights(Embedding(network=INCEPTION.name, weights=weights))
 
 
 def test_weights_are_identified_by_content_and_not_by_path(tmp_path, monkeypatch):
     path = tmp_path / "mine.h5"
     path.write_bytes(b"abc")
     md5 = "900150983cd24fb0d6963f7d28e17f72"
-    assert recipe.weights(Embedding(weights=str(path))) == {"weights": "file", "md5": md5}
-    monkeypatch.setitem(registry.ENTRIES, INCEPTION.name, replace(INCEPTION, weights_md5=md5))
-    assert recipe.weights(Embedding(weights=str(path))) == recipe.weights(Embedding(weights="imagenet"))
-    assert recipe.weights(Embedding(seed=3))["seed"] == 3
-    assert recipe.label(recipe.settings(Embedding(), 8)).startswith("RANDOM")
+    assert recipe.weights(Embedding(network=INCEPTION.name, weights=str(path))) == {"weights": "file", "md5": md5}
+    monkeypatch.setitem(registry.ENTRIES, INCEPTION.name, replace(INCEPTION, weights_digest=("md5", md5)))
+    official = recipe.weights(Embedding(network=INCEPTION.name))
+    assert recipe.weights(Embedding(network=INCEPTION.name, weights=str(path))) == official
+    assert recipe.weights(Embedding(weights="random", seed=3))["seed"] == 3
+    assert recipe.label(recipe.settings(PAPERS, 8)).startswith("Inception-ResNet-v2, RANDOM")
     assert recipe.settings(Embedding(), 8) != recipe.settings(Embedding(activation="softmax"), 8)
 
 
@@ -231,8 +234,8 @@ def test_a_legacy_file_is_loaded_with_a_warning_and_gives_the_same_embeddings(ke
     with h5py.File(path, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, network)
     saved = tmp_path / "embedding_network.weights.h5"
-    loaded = networks.load(Embedding(weights=str(path), batch_size=2), saved)
-    assert "has MD5" in caplog.text and INCEPTION.weights_md5 in caplog.text
+    loaded = networks.load(Embedding(network=INCEPTION.name, weights=str(path), batch_size=2), saved)
+    assert "has MD5" in caplog.text and INCEPTION.weights_digest[1] in caplog.text
     assert networks.weights_facts(saved) == {"weights": "file", "md5": files.digest_file(path, "md5")}
     assert not saved.exists()
     lightness = photographs(2)[0]

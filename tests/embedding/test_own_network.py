@@ -55,7 +55,7 @@ def call(keras, tmp_path, monkeypatch):
     source = write_kaggle(tmp_path / "archive", *photographs(15), [7])
     values = {
         "dataset": "tiny", "datasets": {"tiny": source.model_dump()}, "images_per_shard": 8,
-        "embedding": {"network": "toy", "batch_size": 4},
+        "embedding": {"network": "toy", "weights": "random", "batch_size": 4},
         "architectures": {name: architecture.model_dump() for name, architecture in DOT.items()},
         "training": {"epochs": 1}, "evaluation": {"pictures": 1},
     }  # fmt: skip
@@ -103,8 +103,8 @@ def test_feature_maps_are_stored_with_the_embedding_on_request(call, tmp_path):
     images = Store(tmp_path / "data" / "tiny" / "images.zarr", IMAGES)
     store = Store(tmp_path / "maps" / "embeddings.zarr", EMBEDDINGS)
     options = {"outputs": ("embedding", "seen"), "scheduler": "synchronous"}
-    assert embed.embed(images, store, schema.Embedding(network="toy"), **options) == 2
-    assert embed.embed(images, store, schema.Embedding(network="toy"), **options) == 0
+    assert embed.embed(images, store, schema.Embedding(network="toy", weights="random"), **options) == 2
+    assert embed.embed(images, store, schema.Embedding(network="toy", weights="random"), **options) == 0
     assert store.manifest()["settings"]["outputs"] == ["embedding", "seen"]
     seen = store.read("seen", 0, 15)
     assert (seen.shape, seen.dtype) == ((15, 8, 8, 6), np.float16)
@@ -113,4 +113,4 @@ def test_feature_maps_are_stored_with_the_embedding_on_request(call, tmp_path):
         np.c_[pooled, np.ones(15), store.read("embedding", 0, 15)], tol=1e-2
     )  # the embedding is a linear function of the pooled map
     store.shard_file("seen", 1).unlink()
-    assert embed.embed(images, store, schema.Embedding(network="toy"), **options) == 1
+    assert embed.embed(images, store, schema.Embedding(network="toy", weights="random"), **options) == 1

@@ -27,37 +27,36 @@ def test_records_of_the_papers_network_never_change():
         "L alone through CIE Lab to gray sRGB 0..255, bilinear to 299x299, three equal channels, x / 127.5 - 1 "
         "(Keras' preprocess_input)"
     )
-    assert recipe.settings(Embedding(weights="imagenet"), 64) == {
+    assert recipe.settings(Embedding(network=INCEPTION.name), 64) == {
         "network": "InceptionResNetV2", "weights": "imagenet", "md5": "e693bd0210a403b3192acc6073ad2e96",
         "activation": "logits", "precision": "float32", "batch_size": 16, "images_per_shard": 64,
         "preprocessing": preprocessing,
     }  # fmt: skip
-    assert recipe.recognition(Embedding(weights="imagenet"))["preprocessing"] == (
+    assert recipe.recognition(Embedding(network=INCEPTION.name))["preprocessing"] == (
         "sRGB 0..255, bilinear to 299x299, x / 127.5 - 1 (Keras' preprocess_input)"
     )
-    assert "network" not in Config().model_dump()["embedding"]
     (array,) = INCEPTION.layout().arrays
     assert (array.name, array.row, array.dtype) == ("embedding", (1000,), "float32")
 
 
 def test_records_of_another_network_name_it_and_its_stored_outputs(mine):
-    embedding = Embedding(network="mine")
+    embedding = Embedding(network="mine", weights="random")
     assert Config(embedding=embedding).model_dump()["embedding"]["network"] == "mine"
     made = recipe.settings(embedding, 64)
     assert made["network"] == "mine" and "32x32" in made["preprocessing"] and "outputs" not in made
     assert recipe.settings(embedding, 64, ("embedding", "map"))["outputs"] == ["embedding", "map"]
     assert recipe.label(made).startswith("Mine, RANDOM")
     assert registry.of_record(made) is MINE
-    assert recipe.weights(embedding) != recipe.weights(Embedding())  # the same seed
+    assert recipe.weights(embedding) != recipe.weights(Embedding(weights="random"))  # the same seed
     arrays = {array.name: (array.row, array.dtype) for array in MINE.layout(("embedding", "map")).arrays}
     assert arrays == {"embedding": ((24,), "float32"), "map": ((8, 8, 4), "float16")}
     assert (MINE.bytes_per_image(), MINE.bytes_per_image(("map",))) == (96, 512)
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones(mine):
-    with pytest.raises(InputError, match=r"embedding\.network: .*inception_resnet_v2, mine.*'other'"):
-        recipe.settings(Embedding(network="other"), 64)
-    with pytest.raises(InputError, match=r"InceptionResNetV2, mine.*DEEPCOLOR_PLUGINS"):
+    with pytest.raises(InputError, match=r"embedding\.network: .*inception_resnet_v2, .*mine.*'other'"):
+        recipe.settings(Embedding(network="other", weights="random"), 64)
+    with pytest.raises(InputError, match=r"InceptionResNetV2, .*mine.*DEEPCOLOR_PLUGINS"):
         registry.of_record({"network": "other"})
 
 
@@ -73,7 +72,7 @@ def test_a_taken_name_and_outputs_without_a_vector_are_refused(mine, changes):
 
 
 def test_official_weights_are_refused_if_there_are_none(mine):
-    registry.ENTRIES["mine"] = replace(MINE, weights_file="", weights_md5="")
+    registry.ENTRIES["mine"] = replace(MINE, weights_file="", weights_digest=None)
     with pytest.raises(InputError, match=r"embedding\.weights"):
         recipe.weights(Embedding(network="mine", weights="imagenet"))
 

@@ -73,7 +73,7 @@ def test_features_are_float32_and_outputs_logits_whatever_the_embedding_settings
 
     monkeypatch.setattr(networks, "build_network", network)
     keras.config.set_dtype_policy("mixed_bfloat16")
-    embedding = Embedding(weights="imagenet", activation="softmax", precision="mixed_bfloat16", batch_size=2)
+    embedding = Embedding(network=INCEPTION.name, activation="softmax", precision="mixed_bfloat16", batch_size=2)
     loaded = recognition.load_network(embedding)
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
     assert built == [("logits", "imagenet", "float32")]
@@ -87,8 +87,10 @@ def test_the_real_network_gives_1536_features_and_the_embeddings_logits(keras, t
     from pipeline.embedding import network as networks
 
     saved = tmp_path / "embedding_network.weights.h5"
-    embeddings = networks.load(Embedding(batch_size=4), saved)
-    network = networks.load_features(Embedding(weights=str(saved), batch_size=4, activation="softmax"))
+    embeddings = networks.load(Embedding(network=INCEPTION.name, weights="random", batch_size=4), saved)
+    network = networks.load_features(
+        Embedding(network=INCEPTION.name, weights=str(saved), batch_size=4, activation="softmax")
+    )
     lightness = networks.calibration_images()[:5]
     gray = lab.gray_levels()[lightness][..., None].repeat(3, axis=-1)
     features, logits = network(gray)

@@ -28,7 +28,8 @@ def test_tables_begin_with_the_rmse_and_contain_every_metric_once():
 def test_the_documentation_gives_the_same_directions():
     rows = [line.split("|") for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     documented = {name: row[3].strip() for row in rows if len(row) == 6 for name in re.findall(r"`(\w+)`", row[1])}
-    for name in (*METRICS, "frechet_inception_resnet_v2"):
+    by_network = [name for name in METRICS if name.startswith("recognised_") and not name.endswith("_lite0")]
+    for name in {*METRICS, "frechet_efficientnet_lite0"} - {*by_network}:
         assert documented[name] == (vocabulary.term(name).better or ""), name
 
 

@@ -69,7 +69,7 @@ def test_the_figure_of_neighbours_explains_distance_and_weights(drawn, prepared,
     (nearest,) = neighbours.nearest(dataset, 3, 1)
     neighbours.draw_neighbours(dataset, 3, [nearest], tmp_path / "x.png")
     text = " ".join(each.get_text() for each in drawn[0].texts)
-    assert "1 − cosine" in text and "subtracting the mean" in text and "RANDOM" in text and index[3]["id"] in text
+    assert "1 − cosine" in text and "subtracting the mean" in text and "ImageNet" in text and index[3]["id"] in text
     name, row = index[nearest.row]["id"], nearest.row
     asked = [index[3]["id"], "row 3: the query image", "group one"]
     assert labels(drawn[0]) == [*asked, name, f"row {row}: distance {nearest.distance:.3f}", "group one, same group"]

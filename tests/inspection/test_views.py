@@ -92,7 +92,7 @@ def test_the_plot_shows_every_pixel_value_and_the_embeddings_spectrum(drawn, ins
     assert printed["effective_rank"] == pytest.approx(rank, rel=1e-4)
     figure = drawn[0]
     assert "1 embeddings with NaN or infinity" in figure.texts[1].get_text()
-    assert "RANDOM" in figure.texts[1].get_text()
+    assert "Lite0, ImageNet" in figure.texts[1].get_text()
     panels = {axes.get_title(): axes for axes in figure.axes}
     assert list(panels) == ["L", "a", "b", "norms", "spectrum"]
     lightness, ab = (dataset.images.read(name, 0, 15) for name in ("L", "ab"))

@@ -216,7 +216,8 @@ JOBS = [("embed", None), ("train", "dot_lr1e-3"), ("evaluate", "dot_lr1e-3")]
 
 
 def test_the_plan_names_images_jobs_time_disk_memory_and_random_weights(planned):
-    text = "\n".join(estimate.plan(planned, JOBS))
+    random = changed(planned, embedding={"weights": "random"})
+    text = "\n".join(estimate.plan(random, JOBS))
     assert "12 images; 3 jobs (1 embed, 1 train, 1 evaluate)" in text
     for part in ("seconds", "GB of disk", "GB of memory", "RANDOM"):
         assert part in text

@@ -44,7 +44,7 @@ def test_the_configuration_names_the_folder_and_trains_as_its_comments_say(call,
     source = read.datasets[read.dataset]
     assert (read.dataset, source.kind, source.path) == ("my-photos", "folder", str(folder))
     assert read.training.epochs == new_config.epochs_for(40) == 200
-    assert read.embedding.weights == "random"
+    assert read.embedding.weights == "imagenet"
     assert f"# {result.stderr.splitlines()[1].removeprefix('new: ')}" in text.splitlines()
     assert "24 photographs, all epochs together 4,800." in text
     # What is not in the file, or says the same as the default, is the default's.
@@ -76,12 +76,12 @@ def test_what_the_comments_say_of_the_networks_is_true():
         assert row.split("|")[5].strip() in new_config.TEMPLATE
 
 
-@pytest.mark.parametrize("weights", ["imagenet", INCEPTION.weights_file])
-def test_the_other_weights_are_a_line_to_uncomment(call, tmp_path, weights):
+def test_the_papers_network_is_a_line_to_uncomment(call, tmp_path):
     call("my-photos", "--from", photographs(tmp_path / "p", 3))
     text = (tmp_path / "work" / "my-photos.yaml").read_text()
-    changed = text.replace("  weights: random\n", "").replace(f"  # weights: {weights}", f"  weights: {weights}")
-    assert loading.parse_config(yaml.safe_load(changed)).embedding.weights == weights
+    changed = text.replace("  network: efficientnet_lite0\n", "").replace("  # network: ", "  network: ")
+    assert changed != text
+    assert loading.parse_config(yaml.safe_load(changed)).embedding.network == INCEPTION.name
 
 
 def test_epochs_fall_with_the_number_of_photographs_within_bounds():

@@ -52,7 +52,7 @@ def test_rows_have_one_schema(evaluated):
     ]  # fmt: skip
     assert {(r["run"], r["dataset"]) for r in rows} == {(RUN, "tiny")}
     assert list(dict.fromkeys(r["answer"] for r in rows)) == [*OWN, *predictors.BUILT_IN, "paper"]
-    told = "embedding weights: RANDOM (seed 0; not ImageNet features); best weights of 2 epochs; finished"
+    told = "embedding weights: EfficientNet-Lite0, ImageNet; best weights of 2 epochs; finished"
     reasons = {
         "train": "; no interval: 3 groups, fewer than 10",
         "validation": "; no interval: 2 groups, fewer than 10",
@@ -160,7 +160,7 @@ def test_the_record_tells_what_the_run_was_made_of(evaluated):
     ]  # fmt: skip
     assert (record["run"], record["dataset"], record["status"], record["epochs"]) == (RUN, "tiny", "finished", 2)
     assert record["weights_sha256"] == files.digest_file(directory / "best.weights.h5")
-    assert record["embedding"]["weights"] == "random"
+    assert record["embedding"]["weights"] == "imagenet"
     assert record["seeds"] == {"training": 0, "split": 4, "evaluation": 0}
     assert record["fingerprints"]["embeddings"] == dataset.embeddings.manifest()["fingerprint"]
     assert record["configuration"] == Config(evaluation=Evaluation(batch_size=3, pictures=2)).model_dump()

@@ -19,8 +19,8 @@ from pipeline.results import model_card
 
 RUN = "base_lr1e-4"
 DIGEST = "5" * 64
-RANDOM = {**recipe.settings(Embedding(), 64)}
-IMAGENET = {**RANDOM, "weights": "imagenet", "md5": INCEPTION.weights_md5}
+RANDOM = {**recipe.settings(Embedding(network=INCEPTION.name, weights="random"), 64)}
+IMAGENET = {**RANDOM, "weights": "imagenet", "md5": INCEPTION.weights_digest[1]}
 for key in ("seed", "recipe"):
     del IMAGENET[key]
 CLAIMS = ("better", "worse", "paler", "stronger")
@@ -78,7 +78,7 @@ def test_a_card_says_what_the_network_is_and_how_it_was_made(tmp_path):
         "6,606,994 parameters",
         "divisible by 8. embedding (batch, 1000), see below",
         "Embedding: the logits of InceptionResNetV2 for the gray photograph",
-        f"Weights: ImageNet, digest {DIGEST}",
+        f"Weights: Inception-ResNet-v2, ImageNet, digest {DIGEST}",
         'Dataset kaggle: the arrays of Kaggle\'s "image-colorization" (shravankumar9892), at 224×224 pixels',
         "Gray photographs were not looked for",
         "Status: finished, after 20 epochs. Best epoch, by validation MSE: 18.",
@@ -196,7 +196,7 @@ def test_random_weights_are_loud_and_of_no_pretrained_network(tmp_path):
 
 def test_weights_of_a_file_are_told_as_the_users(tmp_path):
     text = card(add(tmp_path, embedding={**IMAGENET, "weights": "file", "md5": "abc"}))[1]
-    assert "**a file with MD5 abc (not the official one)**" in text
+    assert "**Inception-ResNet-v2, a file with MD5 abc, not the official one**" in text
     assert "the user's own weights file" in section(text, "Licence")
 
 

@@ -58,7 +58,7 @@ CONFIG = {
     "dataset": "tiny",
     "datasets": {"tiny": {"kind": "kaggle", "path": "data/tiny-archive"}},
     "images_per_shard": 8,
-    "embedding": {"network": "toy"},
+    "embedding": {"network": "toy", "weights": "random"},
     "training": {"epochs": 2},
     "evaluation": {"pictures": 2},
     "architectures": {
@@ -100,7 +100,7 @@ def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path
     plugins.load()
     outputs = ("embedding", "map")
     store = Store(dataset.embeddings.path, registry.ENTRIES["toy"].layout(outputs))
-    embed(dataset.images, store, Embedding(network="toy"), outputs=outputs, replace=True)
+    embed(dataset.images, store, Embedding(network="toy", weights="random"), outputs=outputs, replace=True)
     call("baselines")
     call("train", RUN)
     with (tmp_path / "models" / RUN / "history.csv").open() as file:
