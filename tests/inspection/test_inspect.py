@@ -93,8 +93,7 @@ def test_the_documentation_shows_the_script_and_its_output(prepared):
 
 
 def test_a_store_on_a_web_server_can_be_opened(prepared, capsys):
-    pytest.importorskip("aiohttp", reason="zarr needs it for URLs")
-    uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+    import uvicorn
     from starlette.applications import Starlette
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
