@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, about
 from pipeline.core.progress import for_stderr
 from stages.command import Stage
 
@@ -36,6 +36,16 @@ class _Path(click.Path):
         return super().convert(value, param, ctx)
 
 
+class _StorePath(_Path):
+    """A path ending in .zarr."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if path.suffix != ".zarr":
+            self.fail(f"expected a name ending in .zarr, received {path}", param, ctx)
+        return path
+
+
 class _Positive(click.FloatRange):
     """A finite number above 0."""
 
@@ -47,6 +57,7 @@ class _Positive(click.FloatRange):
 
 
 PATH = _Path(path_type=Path, readable=False)  # the code that opens the file reports whether it is readable
+STORE = _StorePath(path_type=Path, readable=False)
 POSITIVE = _Positive(0, min_open=True)
 progress = for_stderr
 
@@ -87,7 +98,9 @@ CHANGES: dict[str, Decorator] = {
 }
 # Options that override a path of the configuration.
 PLACES: dict[str, Decorator] = {
-    name: click.option(f"--{name}", type=PATH, help=f"{what}  [default: from the configuration]")
+    name: click.option(
+        f"--{name}", type=STORE if ".zarr" in what else PATH, help=f"{what}  [default: from the configuration]"
+    )
     for name, what in {
         "images": "Image store, ending in .zarr; index.csv and report.csv are beside it.",
         "embeddings": "Embedding store, ending in .zarr.",
@@ -126,7 +139,7 @@ class Work:
             except (ValueError, TypeError, RecursionError) as error:
                 raise InputError(
                     f"{loading.VARIABLE}: expected a configuration as JSON in this environment variable, received "
-                    f"{error}; unset it, because the workflow sets it for its stages"
+                    f"{error}; unset it (only the workflow sets it)"
                 ) from None
         elif DEFAULT_CONFIG.exists():
             base = loading.read_yaml(DEFAULT_CONFIG)
@@ -147,7 +160,8 @@ class Work:
         from pipeline.networks.notation import resolve
 
         run = find(self.config, self.options["run"])
-        resolve(run.architecture, self.config.architectures)
+        with about(run.experiment and f"experiments.{run.experiment}.architecture"):
+            resolve(run.architecture, self.config.architectures)
         return run
 
     @property

@@ -12,10 +12,40 @@ from pipeline.core.errors import InputError
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable with the workflow's configuration, as JSON
 MOST_PROBLEMS = 10
+LINES = "`key: value` lines"
+# What was expected, by the type of pydantic's error; its own words are those of Python rather than YAML.
+EXPECTED = {
+    "missing": "a value",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": LINES,
+    "model_type": LINES,
+    "model_attributes_type": LINES,
+    "invalid_key": "text as the key",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "literal_error": "{expected}",
+    "string_too_short": "text",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "a name that matches {pattern}",
+    "union_tag_invalid": "one of {expected_tags}",
+    "union_tag_not_found": "a value",
+}
 
 
-def parse_config(values: Mapping[str, Any], origin: str = "the configuration") -> Config:
+def parse_config(values: Mapping[str, Any], origin: str = "") -> Config:
     """Check a mapping and fill in defaults.
+
+    Args:
+        values: the settings, by key.
+        origin: the files that they come from, for errors.
 
     Raises:
         InputError: a value is invalid; names its key.
@@ -26,7 +56,7 @@ def parse_config(values: Mapping[str, Any], origin: str = "the configuration") -
         problems = [_explain(problem) for problem in error.errors()[:MOST_PROBLEMS]]
         if error.error_count() > MOST_PROBLEMS:
             problems.append(f"and {error.error_count() - MOST_PROBLEMS} more")
-        raise InputError(f"{origin}: {'; '.join(problems)}") from None
+        raise InputError(": ".join(filter(None, (origin, "; ".join(problems))))) from None
 
 
 def _explain(problem: Any) -> str:
@@ -36,11 +66,17 @@ def _explain(problem: Any) -> str:
     key = "".join(c if c.isprintable() else "?" for c in ".".join(map(str, place)))[:200]
     if problem["type"] == "extra_forbidden":
         return f"{key or '(empty)'}: unknown key; config/config.yaml lists all keys"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "missing":
-        return f"{key}: expected a value, received none"
-    received = "" if problem["type"] == "value_error" else f", received {shown(problem['input'])}"
-    return f"{key}: {message}{received}" if key else f"{message}{received}"
+    context, received = problem.get("ctx", {}), shown(problem["input"])
+    if problem["type"] in ("missing", "union_tag_not_found"):
+        received = "none"
+    if problem["type"].startswith("union_tag"):  # of a dataset
+        key += ".kind"
+        received = repr(context["tag"]) if "tag" in context else received
+    if problem["type"] in EXPECTED:
+        message = f"expected {EXPECTED[problem['type']].format(**context)}, received {received}"
+    else:  # mostly ours
+        message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -63,7 +99,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise InputError(f"{path}: expected keys and values, received {type(values).__name__}")
+        raise InputError(f"{path}: expected {LINES}, received {shown(values)}; see config/config.yaml")
     return values
 
 
@@ -71,7 +107,12 @@ def _yaml(text: str, expected: str) -> Any:
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
     except Exception as error:  # PyYAML lets errors of int, float, dates and deep nesting through
-        raise InputError(f"{expected}, received: {str(error) or type(error).__name__}; correct it") from None
+        problem = str(error) or type(error).__name__
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            mark = error.problem_mark
+            problem = f"{error.problem or error.context} in line {mark.line + 1}, column {mark.column + 1}"
+        problem = problem.replace('"<unicode string>", ', "")
+        raise InputError(f"{expected}, received: {problem}; correct it") from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -127,5 +168,5 @@ def load_config(
         for text in assignments:
             values = merge(values, parse_assignment(text))
     except RecursionError:
-        raise InputError("--set: expected a key of a few parts, received very many; shorten it") from None
-    return parse_config(merge(values, changes or {}), " + ".join(map(str, paths)) or "the configuration")
+        raise InputError("--set: expected a key such as training.epochs, received one with too many parts") from None
+    return parse_config(merge(values, changes or {}), " + ".join(map(str, paths)))

@@ -1,5 +1,8 @@
 """The exception for input that cannot be used."""
 
+import contextlib
+from collections.abc import Iterator
+
 
 class InputError(Exception):
     """Bad input, explained in one line.
@@ -12,3 +15,12 @@ class InputError(Exception):
         line = " ".join(message.split())
         # File names may contain terminal control characters or bytes that are not UTF-8.
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+
+
+@contextlib.contextmanager
+def about(key: str) -> Iterator[None]:
+    """Put a configuration key before the message of any InputError in the block; an empty key changes nothing."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{key}: {error}" if key else str(error)) from None

@@ -16,6 +16,7 @@ from pipeline.config.runs import find, layered, run_settings
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
 from pipeline.core.conflicts import refuse_other
+from pipeline.core.errors import about
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest
 from pipeline.dataset.sources.base import files_below
@@ -91,8 +92,11 @@ def check_data(config: Config) -> None:
     Raises:
         InputError: names the file and what differs, or an architecture that cannot be built.
     """
-    for name in (*config.architectures, *(experiment.architecture for experiment in config.experiments.values())):
+    for name in config.architectures:
         notation.resolve(name, config.architectures)
+    for name, experiment in config.experiments.items():
+        with about(f"experiments.{name}.architecture"):
+            notation.resolve(experiment.architecture, config.architectures)
     paths = Paths(config)
     for store in (paths.images, paths.embeddings):
         _note_losses(store)
