@@ -7,7 +7,7 @@ import click
 from stages.command import refusing_usage
 
 NAMES = (
-    *("new", "ingest", "embed", "split", "baselines", "train", "evaluate", "summary", "report"),
+    *("new", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "report"),
     *("colorize", "export", "serve", "compare", "show", "inspect", "verify"),
 )
 

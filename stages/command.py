@@ -22,6 +22,7 @@ from pipeline.core.errors import InputError
 LESS_MEMORY = {
     "ingest": "workers or images_per_shard",
     "embed": "embedding.batch_size",
+    "features": "embedding.batch_size",
     "baselines": "evaluation.batch_size",
     "evaluate": "evaluation.batch_size",
     "train": "training.memory_gib, or the run's batch size (_bs)",

@@ -104,6 +104,7 @@ PLACES: dict[str, Decorator] = {
     for name, what in {
         "images": "Image store, ending in .zarr; index.csv and report.csv are beside it.",
         "embeddings": "Embedding store, ending in .zarr.",
+        "features": "Store of feature maps, ending in .zarr; used only by runs whose networks read maps.",
         "splits": "CSV file of the split.",
         "baselines": "CSV file of the baseline scores; the other baseline files are beside it.",
         "model": "Folder of the trained run: weights, history, checkpoint.",
@@ -180,6 +181,11 @@ class Work:
     def embeddings(self) -> "Store":
         """The store of embeddings."""
         return self._store("embeddings", self.paths.embeddings)
+
+    @property
+    def features(self) -> "Store":
+        """The store of feature maps."""
+        return self._store("features", self.paths.features)
 
     def _store(self, name: str, default: "Store") -> "Store":
         path = self.options.get(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from pipeline.config.schema import Config
 from pipeline.core import files
-from pipeline.storage.layouts import EMBEDDINGS, IMAGES, StoreLayout
+from pipeline.storage.layouts import EMBEDDINGS, FEATURES, IMAGES, StoreLayout
 
 if TYPE_CHECKING:
     from pipeline.storage.store import Store
@@ -64,6 +64,11 @@ class DatasetFiles:
     def embeddings(self) -> "Store":
         """The store of embeddings."""
         return self.store(EMBEDDINGS)
+
+    @property
+    def features(self) -> "Store":
+        """The store of feature maps."""
+        return self.store(FEATURES)
 
     def store(self, layout: StoreLayout) -> "Store":
         """The store of a layout."""

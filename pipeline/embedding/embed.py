@@ -1,4 +1,4 @@
-"""Embed: compute `embeddings.zarr` from `images.zarr`."""
+"""Embed: compute `embeddings.zarr` or `features.zarr` from `images.zarr`."""
 
 import logging
 import os
@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.config import schema
 from pipeline.config.paths import DatasetFiles
 from pipeline.core import files, plugins, versions
+from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import ending, run_tasks
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.embedding.network import EmbeddingNetwork
 
 SPREAD_ROWS = 2048  # images whose embeddings' spread is measured
+LARGEST = float(np.finfo(np.float16).max)  # in stored feature maps
 
 log = logging.getLogger("deepcolor")
 _loading = threading.Lock()
@@ -81,7 +83,7 @@ def embed(
     scheduler: str = "threads",
     progress: Progress | None = None,
 ) -> int:
-    """Compute the embeddings of `images` into `store`, shard by shard; finished shards that still match are kept.
+    """Compute outputs of `images` into `store`, shard by shard; finished shards that still match are kept.
 
     Random weights are saved beside the store, and its manifest is written last. A shard of `store` holds the same
     images as the shard of `images`. In this process, and in each worker of a cluster, one shard is computed at a time,
@@ -89,10 +91,11 @@ def embed(
 
     Args:
         images: the store with L.
-        store: where to write the embeddings; its layout follows from `outputs`.
+        store: where to write them; its layout follows from `outputs`.
         embedding: the network, and how it computes.
-        outputs: names of the network's outputs to store.
-        replace: whether embeddings that were made with other settings may be replaced.
+        outputs: names of the network's outputs to store: the vector in a store of embeddings, maps in one of features.
+        replace: whether a store that was made with other settings may be replaced. One that only lacks some of the
+            maps is replaced in any case.
         scheduler: see `run_tasks`.
         progress: reports each shard.
 
@@ -111,26 +114,61 @@ def embed(
     if embedding.weights not in ("random", "imagenet"):  # workers have another current folder
         embedding = embedding.model_copy(update={"weights": str(Path(embedding.weights).expanduser().absolute())})
     made_with = recipe.settings(embedding, images.rows_per_shard(), names)
-    saved = DatasetFiles.beside(store).network
-    log.info("embed: the weights of the embedding network are %s", recipe.label(made_with))
+    beside, stage = DatasetFiles.beside(store), "embed" if VECTOR in names else "features"
+    saved = beside.network
+    if VECTOR not in names:
+        _refuse_other_network(beside.embeddings, recipe.settings(embedding, images.rows_per_shard()))
+    log.info("%s: the weights of the embedding network are %s", stage, recipe.label(made_with))
+    replace = replace or _only_lacks(store.attributes().get("settings", {}), made_with)
     kept = store.keeps(images.rows(), made_with, replace=replace) and bool(store.attributes())
-    if not kept or not network.weights_known(embedding, saved) or _unfinished(images, store, made_with):
+    known = kept and network.weights_known(embedding, saved) and not store.missing_shards()
+    if not known or _unfinished(images, store, made_with):
         _network(embedding, saved, names)  # fails before anything is written if the weights are not available
     attributes = {"settings": made_with, "versions": versions.versions(networks=True), "backend": backend.facts()}
     store.create(images.rows(), images.rows_per_shard(), attributes, replace=replace)
     common = (embedding, saved, backend.facts(), network.weights_facts(saved))
     arguments = [(images, store, shard, facts, *common) for shard, facts in _unfinished(images, store, made_with)]
     run_tasks(
-        _embed_shard, arguments, what="embed, shards", scheduler=scheduler, workers=2,
+        _embed_shard, arguments, what=f"{stage}, shards", scheduler=scheduler, workers=2,
         networks=True, progress=progress,
     )  # fmt: skip
+    facts = {"images": source["fingerprint"], "weights": network.weights_facts(saved)}
+    if VECTOR in names:
+        facts["spread"] = _measure_spread(store, len(arguments))
+    else:
+        records = [store.record(shard) or {} for shard in range(store.shard_count())]
+        facts["maps"] = {name: files.fingerprint([record["files"][name] for record in records]) for name in names}
+        log.info(
+            "features: %s of %d images in %d shards (%d written)",
+            ", ".join(names), store.rows(), store.shard_count(), len(arguments),
+        )  # fmt: skip
+    store.complete(facts)
+    return len(arguments)
+
+
+def _refuse_other_network(embeddings: Store, made_with: dict[str, Any]) -> None:
+    """Raise InputError if a dataset's embeddings come from another network: its weights lie beside both stores."""
+    old = embeddings.attributes().get("settings")
+    if old and (different := differing(old, made_with)):
+        raise InputError(
+            f"{embeddings.path} was made with other settings than the feature maps ({'; '.join(different)}); run embed "
+            "with these settings first, or use those of the embeddings"
+        )
+
+
+def _only_lacks(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether a store of feature maps was made with the same settings, but fewer maps."""
+    fewer = "outputs" in old and {*old["outputs"]} < {*new.get("outputs", ())}
+    return fewer and {**old, "outputs": new["outputs"]} == new
+
+
+def _measure_spread(store: Store, written: int) -> dict[str, float]:
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), SPREAD_ROWS)).round().astype(int)
     measured = spread(np.asarray(store.array(VECTOR).oindex[rows]))
-    store.complete({"images": source["fingerprint"], "weights": network.weights_facts(saved), "spread": measured})
     log.info(
         "embed: %d embeddings in %d shards (%d written); they differ between images by %.3g (%.0f %% of their size), "
         "effective rank %.1f",
-        store.rows(), store.shard_count(), len(arguments), measured["std"], 100 * measured["relative"],
+        store.rows(), store.shard_count(), written, measured["std"], 100 * measured["relative"],
         measured["effective_rank"],
     )  # fmt: skip
     if measured["relative"] < MOSTLY_CONSTANT and store.rows() > 1:
@@ -138,7 +176,7 @@ def embed(
             "embed: the embeddings hardly differ between images; common causes are gray values in 0..1 instead of "
             "0..255, weights that were not loaded, and images that all look the same"
         )
-    return len(arguments)
+    return measured
 
 
 def _unfinished(images: Store, store: Store, made_with: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
@@ -172,4 +210,10 @@ def _embed_shard(
         if ending():
             return
         values = _network(embedding, saved, tuple(array.name for array in store.arrays))(lightness)
+    for name, rows in values.items():
+        if name != VECTOR and not np.abs(rows).max() <= LARGEST:  # nor if it is NaN
+            raise InputError(
+                f"{store.path}: expected values of {name} between -{LARGEST:g} and {LARGEST:g}, received others for "
+                f"images {start} to {stop - 1}; choose other weights or another embedding.network"
+            )
     store.write_shard(shard, values, **facts)

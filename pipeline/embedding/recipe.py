@@ -1,6 +1,6 @@
 """The settings that determine an embedding, as JSON values, known without loading a network."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,29 @@ def settings(embedding: schema.Embedding, images_per_shard: int, outputs: Iterab
         "preprocessing": f"{gray}, {entry.preprocessing}",
         **({} if (stored := [*outputs]) == [VECTOR] else {"outputs": stored}),
     }
+
+
+def maps(embedding: schema.Embedding, asked: Collection[str], made_with: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the feature maps that a store should have: those asked for and those that it has, in the network's order.
+
+    Args:
+        embedding: names the network.
+        asked: names of maps; none for all maps of the network.
+        made_with: the settings of the existing store; empty without one.
+
+    Raises:
+        InputError: the network does not have such maps.
+    """
+    entry = registry.ENTRIES[embedding.network]
+    known = [name for name in entry.outputs if name != VECTOR]
+    if not known or (asked and not {*asked} <= {*known}):
+        expected = f"one of the maps {', '.join(known)}" if known else "a network with feature maps"
+        raise InputError(
+            f"feature maps of {entry.label}: expected {expected}, received {', '.join(asked) or entry.name}; choose "
+            "other maps, or another embedding.network"
+        )
+    chosen = {*(asked or known), *made_with.get("outputs", ())}
+    return tuple(name for name in known if name in chosen)
 
 
 def recognising(embedding: schema.Embedding, network: str | None) -> schema.Embedding | None:

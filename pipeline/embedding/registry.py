@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.core.errors import InputError
 from pipeline.core.registry import Registry
 from pipeline.embedding import applications
-from pipeline.storage.layouts import VECTOR, StoreLayout, embeddings
+from pipeline.storage.layouts import VECTOR, StoreLayout, of_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +73,7 @@ class Entry:
 
     def layout(self, outputs: Iterable[str] = (VECTOR,)) -> StoreLayout:
         """Return the layout of a store of these outputs."""
-        return embeddings({name: self.outputs[name] for name in outputs})
+        return of_outputs({name: self.outputs[name] for name in outputs})
 
     def bytes_per_image(self, outputs: Iterable[str] = (VECTOR,)) -> int:
         """Return the uncompressed size of one image's entry in such a store."""

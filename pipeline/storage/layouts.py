@@ -1,6 +1,6 @@
 """The arrays of each kind of store."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +36,14 @@ IMAGES = StoreLayout(
     ),
 )
 
-EMBEDDINGS = StoreLayout("embeddings")  # for reading; the store itself records its network and outputs
+# For reading: these stores themselves record their network and its outputs.
+EMBEDDINGS = StoreLayout("embeddings")
+FEATURES = StoreLayout("features")  # feature maps without the vector
 
-LAYOUTS = {layout.kind: layout for layout in (IMAGES, EMBEDDINGS)}
+LAYOUTS = {layout.kind: layout for layout in (IMAGES, EMBEDDINGS, FEATURES)}
 
 
-def embeddings(outputs: Mapping[str, tuple[int, ...]]) -> StoreLayout:
+def of_outputs(outputs: Mapping[str, tuple[int, ...]]) -> StoreLayout:
     """Return the layout for outputs of an embedding network; `outputs` maps names to the shapes of one image's entry.
 
     The vector is stored as float32, feature maps (height, width, channels) as float16.
@@ -52,13 +54,18 @@ def embeddings(outputs: Mapping[str, tuple[int, ...]]) -> StoreLayout:
             return ArrayLayout(name, row, "float32", ("image", "feature"), float("nan"))
         return ArrayLayout(name, row, "float16", ("image", "y", "x", "channel"), float("nan"))
 
-    return StoreLayout(EMBEDDINGS.kind, tuple(array(name, row) for name, row in outputs.items()))
+    kind = EMBEDDINGS.kind if VECTOR in outputs else FEATURES.kind
+    return StoreLayout(kind, tuple(array(name, row) for name, row in outputs.items()))
 
 
-def on_disk(path: Path) -> tuple[ArrayLayout, ...]:
-    """Return the arrays of an existing store of embeddings, the vector first, without their row shapes.
+def on_disk(path: Path, kind: str, recorded: Iterable[str]) -> tuple[ArrayLayout, ...]:
+    """Return the arrays of an existing store of a network's outputs, the vector first, without their row shapes.
 
-    Every store has the vector, even if its folder was deleted.
+    Args:
+        path: the store.
+        kind: its kind; every store of embeddings has the vector.
+        recorded: arrays that a record names; their folders may have been deleted.
     """
-    others = sorted(folder.name for folder in path.glob("*/") if folder.name != VECTOR)
-    return embeddings(dict.fromkeys((VECTOR, *others), ())).arrays
+    names = {*(folder.name for folder in path.glob("*/")), *recorded} - {VECTOR}
+    vector = [VECTOR] if kind == EMBEDDINGS.kind else []
+    return of_outputs(dict.fromkeys([*vector, *sorted(names)], ())).arrays

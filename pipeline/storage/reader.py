@@ -40,7 +40,7 @@ class StoreReader:
     @property
     def arrays(self) -> tuple[ArrayLayout, ...]:
         """The arrays of the layout, or those on disk if it names none."""
-        return self.layout.arrays or _on_disk(self.path, _stamp(self.path))
+        return self.layout.arrays or _on_disk(self.path, self.layout.kind, _stamp(self.path))
 
     @property
     def manifest_path(self) -> Path:
@@ -93,12 +93,17 @@ class StoreReader:
 
     def rows(self) -> int:
         """The number of images."""
-        return int(self.array(self.arrays[0].name).shape[0])
+        return int(self._first().shape[0])
 
     def rows_per_shard(self) -> int:
         """The number of images in a shard."""
-        array = self.array(self.arrays[0].name)
+        array = self._first()
         return int((array.shards or array.chunks)[0])
+
+    def _first(self) -> "zarr.Array[Any]":
+        if not self.arrays:
+            raise InputError(f"{self.path}: expected a store with arrays, received none; {files.REPAIR}")
+        return self.array(self.arrays[0].name)
 
     def shard_count(self) -> int:
         """The number of shards of each array."""
@@ -265,8 +270,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=16)
-def _on_disk(path: Path, stamp: tuple[int, ...]) -> tuple[ArrayLayout, ...]:
-    return on_disk(path)
+def _on_disk(path: Path, kind: str, stamp: tuple[int, ...]) -> tuple[ArrayLayout, ...]:
+    records = (files.read_if_whole(record) for record in sorted(path.with_suffix(".shards").glob("*.json")))
+    return on_disk(path, kind, next(filter(None, records), {}).get("files", ()))
 
 
 @lru_cache(maxsize=16)

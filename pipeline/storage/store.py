@@ -65,6 +65,9 @@ class Store(StoreReader):
                     files.remove(path)
         for path in self.path.rglob(f"*{PARTIAL}"):
             files.remove(path)
+        for folder in self.path.glob("*/"):  # arrays of other settings whose removal was killed
+            if folder.name not in [array.name for array in self.arrays]:
+                files.remove(folder)
 
     def _write_metadata(self, rows_per_shard: int, described: Mapping[str, Any]) -> None:
         """Write the zarr.json files that are missing or differ; the group's own comes last."""

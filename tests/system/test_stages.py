@@ -32,7 +32,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     assert result.exit_code == 0
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
-    data = {"ingest", "embed", "split", "baselines"}
+    data = {"ingest", "embed", "features", "split", "baselines"}
     runs = {"train", "evaluate", "summary", "report", "colorize", "export", "serve", "compare", "show"}
     assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
 
