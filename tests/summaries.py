@@ -50,7 +50,7 @@ def put(results, run, validation, test=15.0, mean=17.0, info=None, dataset="samp
     if info is not False:
         values = {
             "run": run, "dataset": dataset, "status": "finished", "weights_evaluated": "best", "epochs": 7,
-            "embedding": {"weights": "random"},
+            "embedding": {"weights": "random", "seed": 0},
         }  # fmt: skip
         (results / run / "run.yaml").write_text(yaml.safe_dump(values | (info or {})))
 

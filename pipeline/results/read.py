@@ -16,6 +16,7 @@ from pipeline.config.paths import ResultFiles, SummaryFiles
 from pipeline.config.runs import Run
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.embedding import recipe
 from pipeline.evaluation import paired, per_image, scores, vocabulary
 from pipeline.evaluation.predictors import GRAY, MEAN
 from pipeline.evaluation.scores import MODEL
@@ -117,6 +118,11 @@ class RunResults:
         """Weights of the embedding network: random, imagenet, file, none or unknown."""
         embedding = self.record.get("embedding")
         return str(embedding.get("weights", "unknown")) if isinstance(embedding, Mapping) else "unknown"
+
+    @property
+    def embedding(self) -> str:
+        """The embedding network and its weights in a few words; "none" or "unknown" without one."""
+        return self.weights if self.weights in ("none", "unknown") else recipe.label(self.record["embedding"])
 
     @property
     def compared(self) -> Sequence[Mapping[str, Any]]:

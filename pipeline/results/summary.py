@@ -74,7 +74,7 @@ def _row(run: RunResults) -> list[str]:
     weights = run.record.get("weights_evaluated")
     return [
         run.name,
-        "**RANDOM**" if run.weights == "random" else run.weights,
+        run.embedding.replace("RANDOM", "**RANDOM**"),
         str(run.record.get("epochs", MISSING)),
         f"{run.status}, {weights} weights" if weights else run.status,
         *(_cell(run, *column).line for column in COLUMNS),

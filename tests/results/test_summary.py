@@ -58,7 +58,7 @@ def test_a_row_says_everything_of_a_run(tmp_path):
     assert table(tmp_path) == [
         {
             "run": "base_lr1e-4",
-            "embedding weights": "**RANDOM**",
+            "embedding weights": "Inception-ResNet-v2, **RANDOM** (seed 0; not ImageNet features)",
             "epochs": "7",
             "status": "finished, best weights",
             "RMSE, validation": "14.13",
@@ -152,7 +152,7 @@ def test_what_run_yaml_says_stays_in_its_cell(tmp_path):
     write_summary(tmp_path)
     (row,) = table(tmp_path)
     assert row["status"] == "diverged in epoch 3 \\|x\\|, best weights"
-    assert row["embedding weights"] == "imagenet"
+    assert row["embedding weights"] == "Inception-ResNet-v2, ImageNet"
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", "\x00"])
