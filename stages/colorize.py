@@ -18,7 +18,7 @@ SHOWN = 20  # failures that are printed; the report lists all
 @click.option("--run", required=True, type=common.PATH, help="The run's results: results/<run>.")
 @click.option("--out", required=True, type=common.PATH, help="Folder for the coloured photographs.")
 @click.option("--size", default=SIZE, show_default=True, help="Shorter side, in pixels, of the network's input.")
-@click.option("--saturation", default=1.0, show_default=True, help="Factor for the strength of the colours.")
+@click.option("--saturation", default=1.0, show_default=True, help="Factor on the strength of the colours.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -44,10 +44,10 @@ def command(
     embedding_weights: Path | None,
     threads: int,
 ) -> None:
-    """Colourize PHOTOGRAPHS, files or folders, with a trained run.
+    """Colour photographs with a trained run.
 
-    Photographs that are already in OUT are skipped. OUT/colorize.csv lists the outcome of each file. The exit status
-    is 0 if none failed, otherwise 1.
+    PHOTOGRAPHS are files or folders. Photographs that are already in OUT are skipped. OUT/colorize.csv lists the
+    outcome of each file. The exit status is 0 if none failed, otherwise 1.
     """
     from pipeline.colorize.batch import Options, colorize_files
     from pipeline.colorize.colorizer import Colorizer

@@ -1,4 +1,4 @@
-"""How a command ends: bad input, a signal or a full disk gives one line and an exit status, never a traceback."""
+"""How commands end: after bad input, a signal or a full disk with one line and an exit status, without a traceback."""
 
 import contextlib
 import errno
@@ -91,7 +91,7 @@ def _remedy(error: OSError, place: str) -> str:
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
         path = Path(os.fsdecode(error.filename))
         file = next((each for each in (path, *path.parents) if each.is_file()), path)
-        return f"{file} is a file where a folder is needed: move it, or choose {place}; "
+        return f"{file} is a file, but a folder was expected: move it away, or choose {place}; "
     return "fix that and "
 
 

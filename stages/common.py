@@ -116,7 +116,7 @@ PLACES: dict[str, Decorator] = {
 
 @dataclasses.dataclass
 class Work:
-    """The configuration, the run and the paths that a command line names.
+    """The configuration, run and paths of a command line.
 
     Attributes:
         options: values of the command line, by option.
@@ -129,7 +129,7 @@ class Work:
         """The workflow's configuration, or else config/config.yaml, with the changes that the options make.
 
         Raises:
-            InputError: a file or a value is not as expected.
+            InputError: a file is missing, or a value is invalid.
         """
         from pipeline.config import loading
 
@@ -216,11 +216,11 @@ class Work:
 
 
 def stage(name: str, *options: str, run: bool = False) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a function of a `Work` the command of a stage.
+    """Turn a function of a `Work` into the command of a stage.
 
     Args:
         name: the stage.
-        options: keys of `CHANGES` and `PLACES` that it takes, in addition to --config and --set.
+        options: keys of `CHANGES` and `PLACES`, added to --config and --set.
         run: whether it takes the argument RUN.
 
     Returns:

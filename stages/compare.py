@@ -16,9 +16,10 @@ from stages.command import Stage
     "--partition", type=click.Choice(PARTITIONS), default="test", show_default=True, help="Images to compare on."
 )
 def command(one: Path, other: Path, partition: str) -> None:
-    """Compare two results image by image, for example results/base_lr1e-4 and results/base_lr1e-3.
+    """Compare two runs image by image.
 
-    Each difference is ONE minus OTHER, with its 95 % bootstrap interval over images, or over groups of images.
+    ONE and OTHER are their results, for example results/base_lr1e-4 and results/base_lr1e-3. Each difference is ONE
+    minus OTHER, with its 95 % bootstrap interval over images, or over groups of images.
     """
     from rich.console import Console
     from rich.table import Table

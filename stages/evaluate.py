@@ -7,9 +7,9 @@ from stages import common
 
 @common.stage("evaluate", "images", "embeddings", "splits", "baselines", "model", "results", "replace", run=True)
 def command(work: common.Work) -> None:
-    """Score RUN and draw its figures.
+    """Score a run and draw its figures.
 
-    Scores cover all partitions. Writes results/RUN and updates the summary of all runs.
+    Scores the train, validation and test images, writes results/RUN, and updates the summary of all runs.
     """
     run, config = work.run, work.config_of_run
     images, embeddings = work.finished_stores

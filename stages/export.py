@@ -47,9 +47,10 @@ def command(
     replace: bool,
     threads: int,
 ) -> None:
-    """Export RUN, the folder results/<run>, as one file or folder that predicts ab from L.
+    """Export a run to TensorFlow, ONNX or TFLite.
 
-    The export is kept only if its runtime gives the same answers as Keras. <name>.json beside it records its origin.
+    RUN is the folder results/<run>. The export predicts a and b from L. It is kept only if its runtime gives the same
+    answers as Keras. <name>.json beside it records its origin.
     """
     from pipeline.colorize import export
     from pipeline.core.errors import InputError
@@ -57,7 +58,7 @@ def command(
     form = export.Form(target, precision, embedding_is_input=embedding == "input")
     path = out or form.default_path(run)
     if not path.name:
-        raise InputError(f"--out: expected a file or folder, received {path}")
+        raise InputError(f"--out: expected the name of a file or folder, received {path}")
     with common.hold(path):
         record = export.export(run, path, form, embedding_weights=embedding_weights, replace=replace, threads=threads)
     check = record["check"]

@@ -18,7 +18,7 @@ PNG = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("inspect", cls=Stage)
 @click.argument("store")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the description as JSON.")
 @click.option("--sheet", type=PNG, help="Draw a contact sheet of at most 100 images, gray and true, into this PNG.")
 @click.option("--rows", metavar="ROWS", help="Rows to draw on the sheet: 0,5,10-20. Default: all.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Id of an image to draw on the sheet. May be repeated.")
@@ -39,7 +39,9 @@ def command(
     count: int | None,
     to: Path | None,
 ) -> None:
-    """Describe STORE, for example data/sample/images.zarr, and check every shard.
+    """Describe a store, or draw from it.
+
+    STORE is, for example, data/sample/images.zarr; every shard is checked.
 
     --sheet, --plot and --neighbours use the images and the embeddings of one folder, whichever of the two STORE names,
     and replace existing PNG files.
@@ -49,9 +51,9 @@ def command(
     from pipeline.inspection.describe import describe, open_store
 
     if (rows is not None or ids or partition) and not sheet:
-        raise InputError("--rows, --id and --partition select the images of a contact sheet: add --sheet PNG")
+        raise InputError("--rows, --id and --partition need --sheet PNG")
     if (to or count) and not neighbours:
-        raise InputError("--to and --count apply to neighbours: add --neighbours ID")
+        raise InputError("--to and --count need --neighbours ID")
     pictures = [path for path in (sheet, plot, to) if path]
     if len({path.absolute() for path in pictures}) < len(pictures):
         raise InputError("--sheet, --plot and --to: expected different files, received one twice; rename one")

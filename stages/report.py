@@ -11,7 +11,7 @@ from stages import common
 def command(work: common.Work) -> None:
     """Write a web page of all runs.
 
-    results/index.html shows their figures, scores and pictures.
+    Writes results/index.html with their figures, scores and pictures.
     """
     from pipeline.config.paths import BaselineFiles, DatasetFiles
     from pipeline.core.errors import InputError
@@ -19,7 +19,7 @@ def command(work: common.Work) -> None:
 
     data = work.options["data"]
     if data and not data.is_dir():
-        raise InputError(f"--data {data}: expected an existing folder of datasets; choose another")
+        raise InputError(f"--data {data}: no such folder; name the folder that contains the datasets")
     folder = data or Path(work.config.data)
 
     def pictures_of(dataset: str) -> Path:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     help="A run's results: results/<run>. May be repeated. Default: all finished runs of the configuration.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
-@click.option("--port", default=8224, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option(
+    "--port",
+    default=8224,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 chooses a free one.",
+)
 @click.option(
     "--max-megapixels",
     type=common.POSITIVE,
@@ -47,9 +53,9 @@ def command(
     embedding_weights: Path | None,
     threads: int,
 ) -> None:
-    """Serve a local web page that colours the photographs dropped on it.
+    """Colour photographs in the browser.
 
-    Photographs never leave the machine. Ctrl-C stops the server.
+    Serves a local web page. Photographs never leave the machine. Ctrl-C stops the server.
     """
     with contextlib.suppress(KeyboardInterrupt):  # the intended way to stop
         from pipeline.config.schema import FolderSource

@@ -11,7 +11,10 @@ from stages.command import Stage
 @click.command("show", cls=Stage)
 @click.argument("result", type=common.PATH)
 def command(result: Path) -> None:
-    """List the main files of RESULT, for example results/base_lr1e-4, and its scores."""
+    """List the files and scores of a run.
+
+    RESULT is, for example, results/base_lr1e-4.
+    """
     from pipeline.config.paths import ResultFiles, SummaryFiles
     from pipeline.results.record import headline
 

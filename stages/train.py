@@ -5,7 +5,10 @@ from stages import common
 
 @common.stage("train", "images", "embeddings", "splits", "model", "replace", run=True)
 def command(work: common.Work) -> None:
-    """Train RUN, for example base_lr1e-4."""
+    """Train a run.
+
+    RUN is, for example, base_lr1e-4.
+    """
     run, config = work.run, work.config_of_run
     images, embeddings = work.finished_stores
     work.start_backend(config.training.precision)

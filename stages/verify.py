@@ -11,10 +11,11 @@ from stages import common
 @common.stage("verify")
 @click.argument("paths", nargs=-1, type=common.PATH, metavar="[PATH]...")
 def command(work: common.Work, paths: tuple[Path, ...]) -> None:
-    """Check all stores, runs and results, or those at or below PATH, and name every damaged or missing file.
+    """Find damaged and missing files.
 
-    The exit status is 1 if any file is damaged or missing. Damage is recorded: run the command that made the file, and
-    the workflow makes exactly the damaged parts again.
+    Checks all stores, runs and results, or those at or below PATH. The exit status is 1 if any file is damaged or
+    missing. Damage is recorded: run the command that made the file, and the workflow makes exactly the damaged parts
+    again.
     """
     from pipeline.config.paths import Paths
     from pipeline.inspection.verify import verify
@@ -27,8 +28,8 @@ def command(work: common.Work, paths: tuple[Path, ...]) -> None:
         click.echo(damage)
     if damages:
         click.echo(
-            f"verify: {len(damages)} of {total} files are damaged or missing; to make them again, run the command that "
-            "made them, for example snakemake --cores 4 results/base_lr1e-4",
+            f"verify: {len(damages)} of {total} files {'is' if len(damages) == 1 else 'are'} damaged or missing; to "
+            "repair, run the command that wrote them, for example snakemake --cores 4 results/base_lr1e-4",
             err=True,
         )
         sys.exit(1)

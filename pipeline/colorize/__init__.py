@@ -1,1 +1,1 @@
-"""Colours for photographs."""
+"""Colouring photographs with a trained run, and exporting runs."""

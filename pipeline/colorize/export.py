@@ -143,11 +143,11 @@ def _refuse_unfit(run: Path, record: Mapping[str, Any], form: Form) -> None:
     if form.precision != "float32" and form.target != "tflite":
         raise InputError(f"--precision: expected float32 for {form.target}, received {form.precision}; use --to tflite")
     if form.embedding_is_input and record.get("embedding", {}).get("weights") == "none":
-        raise InputError(f"--embedding: {run} takes no embedding, so it cannot be an input; leave out the option")
+        raise InputError(f"--embedding input: {run} does not use an embedding; leave out the option")
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise InputError(
-            f"KERAS_BACKEND: expected tensorflow, from whose graphs exports are made, received "
-            f"{os.environ['KERAS_BACKEND']}; unset it for this command"
+            f"KERAS_BACKEND: expected tensorflow, which export needs, received {os.environ['KERAS_BACKEND']}; unset it "
+            "for this command"
         )
 
 
@@ -211,7 +211,7 @@ def _check(cases: list[_Case], answer: Any, form: Form) -> dict[str, Any]:
         if (ab.shape, ab.dtype) != (case.ab.shape, case.ab.dtype):
             raise InputError(
                 f"--to {form.target}: expected answers {case.ab.shape} {case.ab.dtype}, received {ab.shape} "
-                f"{ab.dtype}; nothing is kept; export to another runtime"
+                f"{ab.dtype}; the export was deleted; export to another runtime"
             )
         differences.append(float(np.abs(ab - case.ab).max()))
         pictures = [lab.decode(case.lightness, each) for each in (ab, case.ab)]
@@ -231,8 +231,8 @@ def _refuse_different(path: Path, check: Mapping[str, Any]) -> None:
         value = float(np.max(check[measure]))
         if not value <= tolerance:  # NaN is refused too
             raise InputError(
-                f"{path}: expected answers within {tolerance:g} of Keras' ({measure}), received {value:.4g}; nothing "
-                "is kept; change --precision or --to"
+                f"{path}: expected answers within {tolerance:g} of Keras' ({measure}), received {value:.4g}; the "
+                "export was deleted; change --precision or --to"
             )
 
 

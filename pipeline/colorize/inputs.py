@@ -32,7 +32,7 @@ def listed(inputs: Iterable[Path], out: Path) -> Inputs:
         photographs.setdefault(os.path.normpath(photograph.absolute()), (photograph, name))
 
     def refuse(reason: str) -> None:
-        raise InputError(f"--out {escaped(str(out))}: expected a folder apart from the photographs, received {reason}")
+        raise InputError(f"--out {escaped(str(out))}: expected a separate folder, received {reason}")
 
     for path in inputs:
         shown = escaped(str(path))

@@ -96,13 +96,13 @@ def _read(result: Path) -> _Images:
     """Read a run's data.
 
     Raises:
-        InputError: they are missing, damaged, not the run's own, or came as arrays.
+        InputError: they are missing, damaged, not those of the run, or were read from arrays.
         KeyError: run.yaml is incomplete.
     """
     record = read_record(result)
     described = record["settings"]["images"]["source"]
     if described["kind"] not in ("sample", "folder"):
-        raise InputError(f"its images came as arrays ({described['kind']}), which cannot be compared with photographs")
+        raise InputError(f"its images were read from arrays ({described['kind']}), not photographs")
     kind = schema.SampleSource if described["kind"] == "sample" else schema.FolderSource
     images, split = _stores(result, record)
     table = splits.read(split, record["fingerprints"]["images"])

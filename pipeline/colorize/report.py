@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Row]:
         columns = None
     if tuple(columns or ()) != COLUMNS:
         raise InputError(
-            f"{escaped(str(path))}: expected a report of colorize, received another or an edited file; move it away, "
-            "or change --out"
+            f"{escaped(str(path))}: expected a report that colorize wrote, received another file or an edited one; "
+            "move it away, or change --out"
         )
     return {row["file"]: row for row in rows if set(row) == set(COLUMNS) and None not in row.values()}

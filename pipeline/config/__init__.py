@@ -1,1 +1,1 @@
-"""The configuration: its schema, run names, and where files lie."""
+"""The configuration: its schema, run names and paths."""

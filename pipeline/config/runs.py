@@ -111,9 +111,11 @@ class Run:
             )
             rate, l2 = float(run.learning_rate), float(run.l2)
         except (ArithmeticError, ValueError):
-            raise InputError(f"run name {name!r}: expected readable numbers, as in base_lr1e-4") from None
+            raise InputError(f"run name {name!r}: expected numbers such as 1e-4, as in base_lr1e-4") from None
         if not 0 < rate < LARGEST or not 0 <= l2 < LARGEST:
-            raise InputError(f"run name {name!r}: expected a learning rate over 0 and an l2 from 0, both under 1e6")
+            raise InputError(
+                f"run name {name!r}: expected a learning rate above 0 and an l2 of at least 0, both below 1e6"
+            )
         if not 0 < run.batch_size <= LARGEST_BATCH:
             raise InputError(
                 f"run name {name!r}: expected a batch size of 1 to {LARGEST_BATCH}, received {run.batch_size}"
@@ -154,7 +156,10 @@ def find(config: "Config", name: str) -> Run:
     experiment = seeded["experiment"] if seeded else name
     if experiment not in known:
         if known and _match(name) is None:
-            raise InputError(f"run name {name!r}: expected one of {', '.join(known)}, or {FORM} as in base_lr1e-4")
+            raise InputError(
+                f"run name {name!r}: expected one of the experiments {', '.join(known)}, or {FORM}, for example "
+                "base_lr1e-4"
+            )
         return Run.parse(name)
     values = known[experiment]
     run = Run(
@@ -224,7 +229,7 @@ def _refuse_long(name: str) -> None:
 
 def _checked(run: Run, name: str) -> Run:
     if run.seed >= 2**32:
-        raise InputError(f"run name {name!r}: expected a seed under 2**32, received {run.seed}")
+        raise InputError(f"run name {name!r}: expected a seed below 2**32, received {run.seed}")
     if run.name != name:
         raise InputError(f"run name {name!r}: the canonical run name is {run.name!r}")
     return run

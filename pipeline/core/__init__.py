@@ -1,1 +1,1 @@
-"""What every package stands on."""
+"""Files, locks, tasks, errors and progress, which every other package uses."""

@@ -20,7 +20,7 @@ from pipeline.core.errors import InputError
 
 CHECKSUM = "checksum"  # key in every JSON file: the fingerprint of everything else in it
 LISTING = "files.json"  # file with the digests of the other files in its folder
-REPAIR = "run `python -m stages verify`, then the command that makes it"
+REPAIR = "run `python -m stages verify`, then the command that wrote it"
 # Errors that concern the disk rather than the file.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
@@ -188,7 +188,7 @@ def damaged(
 def refuse_damaged(folder: Path, expected: Mapping[str, str]) -> None:
     """Raise an InputError for the first file whose digest differs from `expected` (digest by relative path)."""
     for name, problem in damaged(folder, expected):
-        raise InputError(f"{folder / name} is {problem}: expected the bytes with SHA-256 {expected[name]}; {REPAIR}")
+        raise InputError(f"{folder / name} is {problem}: expected SHA-256 {expected[name]}; {REPAIR}")
 
 
 def write_listing(folder: Path) -> None:
@@ -205,7 +205,7 @@ def read_listing(folder: Path, names: Iterable[str] | None = None) -> dict[str, 
     listed: dict[str, str] = read_json(folder / LISTING)["files"]
     for name in names or ():
         if name not in listed:
-            raise InputError(f"{folder / LISTING}: expected {name}, which is not listed; {REPAIR}")
+            raise InputError(f"{folder / LISTING} does not list {name}; {REPAIR}")
         refuse_damaged(folder, {name: listed[name]})
     return listed
 

@@ -1,1 +1,1 @@
-"""From a source of images to a store, its index and its split."""
+"""Reading a source of images into a store, with its index and its split."""

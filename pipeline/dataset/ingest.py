@@ -83,7 +83,7 @@ def ingest(
     )
     source.close()
     log.info(
-        "ingest: %d images in %d shards (%d written, %d unchanged); %d files left out, %d duplicates, see %s",
+        "ingest: %d images in %d shards (%d written, %d unchanged); %d files left out, %d duplicates; see %s",
         source.n, len(written), sum(written), len(written) - sum(written), len(remarks), len(duplicates),
         beside.report,
     )  # fmt: skip

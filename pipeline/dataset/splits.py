@@ -22,11 +22,11 @@ EXHAUSTIVE_GROUPS = 10
 def split(index: Sequence[Mapping[str, str]], settings: schema.Split) -> list[str]:
     """Draw the partition of each image; a group never spans two partitions.
 
-    Groups are ordered by a hash of seed and name. Up to `EXHAUSTIVE_GROUPS` groups, all assignments are compared, and
-    the first whose sizes are nearest to the shares wins. With more, test and then validation take each group that still
-    fits into their share. If every image is its own group, partitions are intervals of the hash order, so adding images
-    moves only images near the borders. With 100 groups of random sizes, shares are missed by at most 1.2 % of the
-    images; with 30, typically by 0.2 to 0.9 %; with a group larger than a partition's share, by more.
+    Groups are ordered by a hash of seed and name. With at most `EXHAUSTIVE_GROUPS` groups, the assignment is chosen
+    whose sizes are nearest to the shares, the first among equals. With more, test and then validation take each group
+    that still fits into their share. If every image is its own group, partitions are intervals of the hash order, so
+    adding images moves only images near the borders. With 100 groups of random sizes, shares are missed by at most 1.2
+    % of the images; with 30, typically by 0.2 to 0.9 %; with a group larger than a partition's share, by more.
 
     Args:
         index: rows with ``id`` and ``group``, as in index.csv.
@@ -136,7 +136,8 @@ def read(path: Path, images: str) -> list[dict[str, str]]:
     rows = files.read_csv(path, COLUMNS)
     if manifest.get("images") != images:
         raise InputError(
-            f"{path} splits images with fingerprint {manifest.get('images')}, not {images}; run split again"
+            f"{path} is the split of images with fingerprint {manifest.get('images')}, but the store has {images}; run "
+            "split again"
         )
     return rows
 

@@ -92,7 +92,7 @@ def embed(
     Args:
         images: the store with L.
         store: where to write them; its layout follows from `outputs`.
-        embedding: the network, and how it computes.
+        embedding: settings of the network.
         outputs: names of the network's outputs to store: the vector in a store of embeddings, maps in one of features.
         replace: whether a store that was made with other settings may be replaced. One that only lacks some of the
             maps is replaced in any case.

@@ -1,4 +1,4 @@
-"""How much embeddings differ between images."""
+"""The spread of embeddings over images."""
 
 import numpy as np
 import numpy.typing as npt

@@ -36,9 +36,9 @@ class Network:
 
     @property
     def penalty(self) -> float:
-        """The part of the loss besides the squared error."""
+        """The l2 penalty: the loss minus the mean squared error."""
         return float(sum(map(float, self._model.losses)))
 
     def own(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """Predict ab (k, H, W, 2) with each image's own embedding and the undivided model."""
+        """Predict ab (k, H, W, 2) with each image's own embedding by the complete model."""
         return predict(self._model, ImageBatch(batch.truth.lightness, batch.embedded))

@@ -44,7 +44,7 @@ def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
     """
     if picture.mode == "LAB":
         return np.asarray(_by_profile(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))))
-    # Copies of a large photograph are dear: Pillow makes one even of a picture that is RGB already.
+    # Avoid copies of a large photograph: Pillow copies even a picture that is already RGB.
     converted = picture if picture.mode in ("L", "RGB") else None
     if profile:
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
@@ -72,7 +72,7 @@ def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Imag
 
 
 def _with_16_bits(levels: Levels, profile: bytes) -> npt.NDArray[np.uint16] | None:
-    """Convert; None if the profile is damaged or not of curves and a matrix (such as a printer's table)."""
+    """Convert; return None if the profile is damaged, or does not consist of curves and a matrix (printers' do not)."""
     try:
         space, tags = profile[16:20].decode("ascii").strip(), _tags(profile)
         if space == "GRAY" and levels.ndim == 2:

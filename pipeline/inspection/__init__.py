@@ -1,1 +1,1 @@
-"""Looking into stores, and whether they are whole."""
+"""Inspection and verification of stores."""

@@ -1,4 +1,4 @@
-"""The inputs of networks, computed in the same way in training, evaluation, colorizing and exports.
+"""The inputs of networks, computed in the same way in training, evaluation, colouring and exports.
 
 To add an input, call `register` in a module named in DEEPCOLOR_PLUGINS; an architecture lists it in its setting
 `inputs`. This module never imports Keras at its top.

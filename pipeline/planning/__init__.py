@@ -1,1 +1,1 @@
-"""Before any work: checks, and estimates of time, disk and memory."""
+"""Checks before the workflow starts, and estimates of time, disk and memory."""

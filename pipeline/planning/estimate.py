@@ -89,8 +89,8 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     free = shutil.disk_usage(next(path for path in (data, *data.parents) if path.exists())).free
     if cost.disk > free:
         raise InputError(
-            f"{config.data}: this work needs about {cost.disk / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free; "
-            "free some space, or set data and root to a larger disk"
+            f"{config.data}: this work needs about {cost.disk / 1e9:.1f} GB of disk, but only {free / 1e9:.1f} GB are "
+            "free; free some space, or set data and root to another disk"
         )
     counts = ", ".join(f"{count} {rule}" for rule, count in Counter(rules).items())
     duration = _duration(cost.seconds + cost.flops / rate)

@@ -1,1 +1,1 @@
-"""What is shown of runs."""
+"""Results of runs: evaluation, summary, web page and model card."""

@@ -36,7 +36,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
     seed = (records[0].get("seeds") or {}).get("evaluation", 0)
     chosen = [s for s in scores.samples(runs[0].partitions, runs[0].groups, seed) if s.partition == partition]
     if not chosen:
-        raise InputError(f"{one}: expected images of the partition {partition}, received none")
+        raise InputError(f"{one}: no images in the partition {partition}; choose another --partition")
     over = scores.summed({name: run.answers[scores.MODEL] for name, run in zip("ab", runs, strict=True)}, chosen)
     here = over[partition]
     rows = []

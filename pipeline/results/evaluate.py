@@ -212,7 +212,7 @@ def _check_run(trained: Mapping[str, Any], where: RunFiles, images: Store, embed
     trained_on = trained["settings"]["fingerprints"]
     if other := [f"{name} {trained_on[name]}, now {now[name]}" for name in now if now[name] != trained_on[name]]:
         raise InputError(
-            f"{where.directory} was trained on other data: {'; '.join(other)}; "
-            "train it again, or evaluate it on its own data"
+            f"{where.directory} was trained on other data ({'; '.join(other)}); train it again, or evaluate it with "
+            "the data that it was trained on"
         )
     files.refuse_damaged(where.directory, trained["files"])

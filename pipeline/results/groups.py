@@ -75,7 +75,7 @@ def _differences(results: Path, run: RunResults, twin: RunResults) -> Iterator[t
     # Settings of the embedding are recorded for the twin too, which does not use them.
     other = [text for text in other_settings(run.record, twin.record) if not text.startswith("embeddings.")]
     if other:
-        raise InputError(f"not compared: they differ in more than the embedding: {'; '.join(other)}")
+        raise InputError(f"not compared, because they differ in more than the embedding: {'; '.join(other)}")
     rows, reason = compare_runs(results / run.name, results / twin.name)
     for row in (row for row in rows if row["metric"] in METRICS):
         metric = row["metric"]

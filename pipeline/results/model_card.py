@@ -123,7 +123,7 @@ def _table(run: RunResults, partition: str) -> tuple[list[str], list[tuple[str, 
 
 
 def _limits(run: RunResults, weights: str) -> list[str]:
-    """Return sentences about what the run is bad at, or not known to be good at."""
+    """Return sentences on where the run is weak, or not shown to be good."""
     found = []
     if run.weights == "random":
         found.append(

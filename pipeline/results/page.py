@@ -73,7 +73,7 @@ def _refuse_foreign(results: Path) -> None:
     if foreign:
         raise InputError(
             f"{results}: expected a folder of results, received {foreign[0].name}, which DeepColor did not write; "
-            "name another folder, or move that file or folder away"
+            "choose another folder, or move that file or folder away"
         )
 
 

@@ -209,20 +209,22 @@ def _read_record(path: Path, run: RunResults) -> None:
     run.record = read_record(run.folder)
     name = str(run.record.get("dataset") or run.dataset)
     if name != run.dataset:
-        raise InputError(f"{path}: {name!a} cannot be the name of a dataset's folder.")
+        raise InputError(f"{path}: {name!a} is not a valid dataset name; evaluate the run again")
 
 
 def _read_scores(path: Path, run: RunResults) -> None:
     files.refuse_changed(path)
     rows = files.read_csv(path, scores.COLUMNS)
     if not rows:
-        raise InputError(f"{path} has no rows.")
+        raise InputError(f"{path}: expected rows, received none; evaluate the run again")
     read: dict[tuple[str, str, str], Score] = {}
     reasons: dict[str, dict[str, None]] = {}
     for line, row in enumerate(rows, start=2):
         row["run"] = row["run"] or run.name  # rows of the dataset's baselines name no run
         if row["run"] != run.name:
-            raise InputError(f"{path}, line {line}: expected the run {run.name}, received {row['run']}.")
+            raise InputError(
+                f"{path}, line {line}: expected the run {run.name}, received {row['run']}; evaluate the run again"
+            )
         read[row["partition"], row["answer"], row["metric"]] = Score.of(row, f"{path}, line {line}")
         if row["n"]:  # empty for the paper's scores
             run.counts[row["partition"]] = row["n"]

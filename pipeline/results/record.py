@@ -18,7 +18,9 @@ def read_record(result: Path) -> dict[str, Any]:
     """
     path = ResultFiles(result).record
     if not path.exists():
-        raise InputError(f"{result}: expected the results of a run, received no {path.name}; name a folder of results/")
+        raise InputError(
+            f"{result}: expected the results of a run, but there is no {path.name}; name a folder results/<run>"
+        )
     files.refuse_changed(path)
     return loading.read_yaml(path)
 

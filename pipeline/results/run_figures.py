@@ -22,7 +22,7 @@ from pipeline.images import lab
 
 
 def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
-    """Choose `count` of `rows` at even steps from the smallest error to the largest."""
+    """Choose `count` of `rows`, evenly spaced by rank of error from best to worst."""
     ordered = rows[np.argsort(errors[rows], kind="stable")]
     places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
     chosen: npt.NDArray[np.intp] = ordered[places]

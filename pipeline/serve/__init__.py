@@ -1,1 +1,1 @@
-"""A page on this machine that colours photographs, for whom a command is not the thing."""
+"""Local web page that colours photographs."""

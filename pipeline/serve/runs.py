@@ -70,5 +70,7 @@ def finished(folder: Path) -> list[ServedRun]:
             except InputError as error:
                 log.warning("skipped: %s", error)
     if not runs:
-        raise InputError(f"{folder}: expected a finished run, received none; train one, or name one with --run")
+        raise InputError(
+            f"{folder}: expected at least one finished run, received none; train one, or name one with --run"
+        )
     return runs

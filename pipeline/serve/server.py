@@ -42,7 +42,7 @@ def serve(
         port: 0 for any free port.
         limits: what the page accepts.
         embedding_weights: see `pipeline.colorize.colorizer.Colorizer.load`.
-        threads: likewise; the coloured bytes depend on it.
+        threads: number of CPU threads; the coloured bytes depend on it.
         skip_unusable: skip a first run whose networks cannot be loaded, with a warning, if there is another run.
         ready: receives the page's address, and the runs that the page offers.
 

@@ -1,1 +1,1 @@
-"""Zarr stores."""
+"""Zarr stores of images and embeddings."""

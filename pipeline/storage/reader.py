@@ -17,7 +17,7 @@ import zarr
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.storage.layouts import ArrayLayout, StoreLayout, on_disk
+from pipeline.storage.layouts import IMAGES, ArrayLayout, StoreLayout, on_disk
 from pipeline.storage.shards import ROWS_PER_CHUNK, chunk_checksums, configuring
 
 FORMAT = 2
@@ -43,6 +43,10 @@ class StoreReader:
         return self.layout.arrays or _on_disk(self.path, self.layout.kind, _stamp(self.path))
 
     @property
+    def _remake(self) -> str:
+        return f"run `{'ingest' if self.layout.kind == IMAGES.kind else 'embed'}` again"
+
+    @property
     def manifest_path(self) -> Path:
         """The manifest, which exists only if the store is complete."""
         return self.path.with_suffix(".json")
@@ -63,7 +67,7 @@ class StoreReader:
             if ours or not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
                 return {}
             raise InputError(
-                f"{self.path}: expected a DeepColor store, received other files; delete it, or name another path"
+                f"{self.path}: expected a DeepColor store, received other files; delete them, or choose another path"
             )
         kind = self.layout.kind
         try:
@@ -83,7 +87,7 @@ class StoreReader:
         if value.get("format") != FORMAT:
             raise InputError(
                 f"{self.path}: expected store format {FORMAT}, received {value.get('format')}; "
-                "move it away and make it again, or use the version that made it"
+                f"move it away and {self._remake}, or use the version of DeepColor that wrote it"
             )
         return value
 
@@ -146,7 +150,7 @@ class StoreReader:
         """
         if not self.manifest_path.exists():
             raise InputError(
-                f"{self.manifest_path} does not exist, so the store {self.path} is incomplete; run its stage"
+                f"{self.path}: expected a complete store, but {self.manifest_path.name} is missing; {self._remake}"
             )
         manifest = files.read_json(self.manifest_path)
         if manifest["fingerprint"] not in self._checked:
@@ -255,10 +259,12 @@ def open_group(path: Path) -> zarr.Group:
         return zarr.open_group(path, mode="r", zarr_format=3)
     except FileNotFoundError:
         raise InputError(
-            f"{path}: expected a zarr store of DeepColor, received none; run the stage that makes it"
+            f"{path}: expected a zarr store of DeepColor, received none; run the stage that writes it (ingest or embed)"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: expected a zarr store of DeepColor, received {error}; make it again") from None
+        raise InputError(
+            f"{path}: expected a zarr store of DeepColor, received {error}; run the stage that writes it again"
+        ) from None
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -1,1 +1,1 @@
-"""Training."""
+"""Training runs: data, loop, checkpoints and history."""

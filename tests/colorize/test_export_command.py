@@ -60,7 +60,7 @@ def test_bad_input_ends_with_one_line_and_nothing_written(keras, make_run, run, 
     for arguments, message in [
         ((tmp_path / "absent", "--to", "onnx"), "absent: "),
         ((run, "--to", "onnx", "--precision", "int8"), "--precision: "),
-        ((without, "--to", "onnx", "--embedding", "input"), "--embedding: "),
+        ((without, "--to", "onnx", "--embedding", "input"), "--embedding input: "),
         (
             (run, "--to", "saved_model", "--out", "photographs", "--replace"),
             "photographs: expected the folder of a SavedModel",

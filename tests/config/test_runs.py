@@ -103,10 +103,10 @@ def test_what_is_no_name_is_refused_with_the_form(name):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("base_lr0", "learning rate over 0"), ("base_lr1e-999", "learning rate over 0"), ("base_lr1e6", "under 1e6"),
-     ("base_lr1e-4_l2-1e7", "under 1e6"), ("base_lr1e-4_bs0", "batch size of 1 to 1000000, received 0"),
-     ("base_lr1e-4_bs1000001", "batch size of 1 to"), ("base_lr1e-4_s4294967296", r"seed under 2\*\*32"),
-     ("base_lr1e9999999999999999999", "expected readable numbers"), ("base_lr1e-4_s" + "9" * 5000, "200 characters")],
+    [("base_lr0", "learning rate above 0"), ("base_lr1e-999", "learning rate above 0"), ("base_lr1e6", "below 1e6"),
+     ("base_lr1e-4_l2-1e7", "below 1e6"), ("base_lr1e-4_bs0", "batch size of 1 to 1000000, received 0"),
+     ("base_lr1e-4_bs1000001", "batch size of 1 to"), ("base_lr1e-4_s4294967296", r"seed below 2\*\*32"),
+     ("base_lr1e9999999999999999999", "expected numbers"), ("base_lr1e-4_s" + "9" * 5000, "200 characters")],
 )  # fmt: skip
 def test_values_out_of_range_are_refused(name, expected):
     with pytest.raises(InputError, match=expected):

@@ -238,5 +238,5 @@ def test_a_longer_experiment_is_planned_to_take_longer(planned, monkeypatch):
 
 def test_a_disk_that_is_too_small_stops_the_work(planned, monkeypatch):
     monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-    with pytest.raises(InputError, match=r"needs about .* GB of disk, 0\.0 GB are free; .*data and root"):
+    with pytest.raises(InputError, match=r"needs about .* GB of disk, but only 0\.0 GB are free; .*data and root"):
         estimate.plan(planned, JOBS)

@@ -100,7 +100,7 @@ def test_a_partition_can_be_named_and_a_missing_one_is_refused(tmp_path):
     folders = [put(tmp_path, run, measures(seed=s)) for s, run in enumerate((ONE, OTHER))]
     row = by_metric(compare_runs(*folders, partition="train"))["mse"]
     assert row["one"] == pytest.approx(measures(seed=0)["mse"][::3].mean(), rel=1e-12)
-    with pytest.raises(InputError, match="expected images of the partition validation, received none"):
+    with pytest.raises(InputError, match="no images in the partition validation"):
         compare_runs(*folders, partition="validation")
 
 
@@ -175,7 +175,7 @@ def test_the_command_says_why_there_are_no_intervals(tmp_path, call):
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [
-    ((ONE, "none"), "none: expected the results of a run, received no run.yaml; name a folder of results/"),
+    ((ONE, "none"), "none: expected the results of a run, but there is no run.yaml; name a folder"),
     ((ONE, "elsewhere"), "compare runs of one dataset and one split"),
     ((ONE, "damaged"), "damaged/run.yaml: expected a YAML file"),
     ((ONE, "without"), "without/per_image.csv does not exist"),

@@ -62,7 +62,7 @@ def test_a_run_trained_on_other_embeddings_is_refused(own):
     dataset, directory = own
     before = tree(directory)
     write_embeddings(dataset.images, dataset.embeddings.path, seed=5)
-    with pytest.raises(InputError, match=r"was trained on other data: embeddings \w+, now \w+; train it again"):
+    with pytest.raises(InputError, match=r"was trained on other data \(embeddings \w+, now \w+\); train it again"):
         evaluate(dataset, directory)
     assert tree(directory) == before
 
@@ -120,7 +120,9 @@ def test_damaged_results_are_no_reason_to_refuse_other_settings(own, undrawn):
 
 
 def test_no_headline_without_results(tmp_path):
-    with pytest.raises(InputError, match=r"base_lr1e-4: expected the results of a run, received no run\.yaml; name a"):
+    with pytest.raises(
+        InputError, match=r"base_lr1e-4: expected the results of a run, but there is no run\.yaml; name a"
+    ):
         headline(tmp_path / "base_lr1e-4")
 
 

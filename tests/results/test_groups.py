@@ -147,7 +147,7 @@ def test_what_other_settings_did_is_not_put_down_to_the_embedding(tmp_path):
     (row,) = table(tmp_path, NOEMBED)
     assert (row["difference"], row["95 % interval"]) == ("–", "–")
     told = "they differ in more than the embedding: training.start_at: 'mean', 'zeros'; weights: 'best', 'last'"
-    assert row["verdict"] == f"not compared: {told}"
+    assert row["verdict"] == f"not compared, because {told}"
 
 
 def test_settings_of_an_embedding_that_the_twin_has_not_do_not_count(tmp_path):

@@ -31,7 +31,7 @@ DAMAGES = {
     ),
     "no yaml": ("run.yaml", None, "run.yaml"),
     "bad yaml": ("run.yaml", "a: [", "expected a YAML file"),
-    "dataset that leaves": ("run.yaml", "dataset: ../../elsewhere\n", "cannot be the name of a dataset's folder"),
+    "dataset that leaves": ("run.yaml", "dataset: ../../elsewhere\n", "is not a valid dataset name"),
     "odd yaml": ("run.yaml", "embedding: [1]\nfindings: 3\nepochs: {a: 1}\nsettings: []\n", None),
     "no images": ("per_image.csv", None, "per_image.csv does not exist"),
     "binary images": ("per_image.csv", b"\xff\xfe\x00\x01", "per_image.csv: expected the columns"),

@@ -173,7 +173,7 @@ HEADER = ",".join(scores.COLUMNS) + "\n"
     [
         (None, "contains neither metrics.csv"),
         (b"", "received an empty file"),
-        (HEADER.encode(), "has no rows"),
+        (HEADER.encode(), "expected rows, received none"),
         (b"run,value\n1,2\n", "expected the columns"),
         (
             HEADER.encode() + b"broken,sample,test,9,network,rmse,wide,,,\n",

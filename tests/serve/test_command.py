@@ -40,7 +40,7 @@ def test_runs_are_read_without_their_networks(results, tmp_path):
     (copy / one.name / "model.keras").write_bytes(b"x")
     assert [run.name for run in runs.finished(copy)] == [two.name]
     (copy / two.name / "model.keras").unlink()
-    with pytest.raises(InputError, match="expected a finished run"):
+    with pytest.raises(InputError, match="expected at least one finished run"):
         runs.finished(copy)
 
 
@@ -65,8 +65,8 @@ def test_bad_options_are_refused_in_one_line(call, results, tmp_path):
         assert f"--port: expected a free port of 127.0.0.1, received {port}" in call("--run", run, "--port", port)
     for host in ("0.0.0.0", "192.168.0.1", "example.org", "::"):
         assert "--host: expected" in call("--run", run, "--host", host)
-    assert "expected a finished run" in call()
-    assert "expected the results of a run, received no run.yaml" in call("--run", tmp_path)
+    assert "expected at least one finished run" in call()
+    assert "expected the results of a run, but there is no run.yaml" in call("--run", tmp_path)
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])

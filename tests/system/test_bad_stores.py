@@ -38,8 +38,8 @@ def metadata(text):
 WRONG_STORES = {
     "zarr 2": (zarr_2, "expected a"),
     "a foreign group": (foreign, "received another zarr group"),
-    "an empty folder": (folder, "expected a zarr store of DeepColor, received none; run the stage that makes it"),
-    "nothing": (lambda path: None, "expected a zarr store of DeepColor, received none; run the stage that makes it"),
+    "an empty folder": (folder, "expected a zarr store of DeepColor, received none; run "),
+    "nothing": (lambda path: None, "expected a zarr store of DeepColor, received none; run "),
     "a file": (lambda path: path.write_bytes(b"x"), "expected a zarr store of DeepColor"),
     "a pipe": (pipe, "expected a zarr store of DeepColor"),
     "no JSON": (metadata("{"), "expected a zarr store of DeepColor"),

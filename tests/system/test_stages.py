@@ -85,7 +85,7 @@ def test_an_unknown_stage_is_refused(call):
         (["evaluate", "base_lr1e-4_bs5"], ["'base_lr1e-4'"]),
         (["evaluate", "base_lr1e-4"], ["images.json does not exist"]),
         (["evaluate", "../x"], ["run name '../x': expected <architecture>_lr"]),
-        (["compare", "a", "b"], ["a: expected the results of a run, received no run.yaml"]),
+        (["compare", "a", "b"], ["a: expected the results of a run, but there is no run.yaml"]),
         (["inspect", "nothing.zarr"], ["nothing.zarr: expected a zarr store of DeepColor"]),
         (["verify"], ["data: expected files that DeepColor wrote, received none"]),
     ],

@@ -83,7 +83,7 @@ class ArraySource(Source):
         parts = [self.chroma[part].rows(first, last) for part, first, last in parts_of(self.counts, start, stop)]
         ab = np.concatenate(parts) if parts else np.empty((0, SIZE, SIZE, 2), np.uint8)
         if not len(lightness) == len(ab) == stop - start:
-            raise InputError(f"{self.lightness.where}: has changed since it was opened; run this again")
+            raise InputError(f"{self.lightness.where} changed while it was read; run the command again")
         return lightness, ab
 
 
@@ -101,7 +101,7 @@ def open_arrays(
         each = ", ".join(f"{table.where}: {count}" for table, count in zip(chroma, counts, strict=True))
         raise InputError(
             f"{lightness.where}: expected as many rows as ab has, received {rows} of L and {sum(counts)} of ab "
-            f"({each}); is a part missing, or from another archive? unpack it again"
+            f"({each}); a part may be missing or from another archive: unpack the archive again"
         )
     return ArraySource(description, lightness, tuple(chroma), counts, rows if limit is None else min(rows, limit))
 
@@ -125,7 +125,7 @@ def _check(table: Table, name: str) -> int:
                 "dataset of the kind folder, which resizes them"
             )
         if shape[0] == 0:
-            raise InputError(f"{expected} received no rows; unpack or make the file again")
+            raise InputError(f"{expected} received no rows; unpack or write the file again")
         if array.dtype != np.uint8:
             values = "L* (0..100)" if lightness else "a* and b* around 0"
             raise InputError(f"{expected} received {array.dtype}; if it is {values}, {convert}")
@@ -134,13 +134,13 @@ def _check(table: Table, name: str) -> int:
             sample = np.stack([array[int(number)] for number in numbers])
     if lightness and sample.max() <= 100:
         raise InputError(
-            f"{expected} received nothing above {sample.max()} in {len(sample)} rows, so evidently L* (0..100); "
-            f"{convert}"
+            f"{expected} received nothing above {sample.max()} in {len(sample)} rows, so these are probably L* "
+            f"(0..100); {convert}"
         )
     if not lightness and (mean := np.abs(sample.astype(np.int16) - NEUTRAL).mean()) > FARTHEST_MEAN:
         raise InputError(
             f"{expected} received values {mean:.0f} away from 128 on average (no colour of sRGB is more than "
-            f"{FARTHEST_MEAN}), so evidently without the offset; make a* and b* signed again "
+            f"{FARTHEST_MEAN}), so the offset of 128 is probably missing; make a* and b* signed again "
             f"(ab.view(np.int8) if they wrapped around), then {convert}"
         )
     return int(shape[0])

@@ -24,7 +24,7 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class Remark:
-    """A file that was left out: `reason` is one of a few short texts to count by, `detail` a sentence."""
+    """A file that was left out: `reason` is one of a few fixed texts, `detail` a sentence."""
 
     file: str
     reason: str

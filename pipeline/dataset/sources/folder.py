@@ -91,8 +91,8 @@ class PhotographFolder(Source):
         again, image = judge(self.root, verdict.path, self.settings)
         if image is None or again.digest != verdict.digest:
             raise InputError(
-                f"{escaped(str(self.root / verdict.path))}: expected the photograph that was scanned, "
-                "received another one; run this again"
+                f"{escaped(str(self.root / verdict.path))}: the photograph changed after it was scanned; run the "
+                "command again"
             )
         return image
 
@@ -139,7 +139,7 @@ def open_folder(
         remove(scratch)
         raise InputError(
             f"{escaped(str(root))}: expected colour photographs ({extensions}), received {found}; set the dataset's "
-            f"`path`, or its gray_below or max_megapixels if they exclude too much{first}"
+            f"`path`, or gray_below or max_megapixels if they leave out too much{first}"
         )
     return source
 
@@ -171,7 +171,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
         return Verdict(path, digest or str(error), error.reason, str(error)), None
     except MemoryError:
         where = escaped(str(root / path))
-        raise InputError(f"{where}: expected a photograph that fits in memory; lower max_megapixels") from None
+        raise InputError(f"{where}: the photograph does not fit in memory; lower max_megapixels") from None
     lightness, ab = prepare.centre_square(photograph)
     chroma = mean_chroma(ab)
     if chroma < settings.gray_below:

@@ -72,7 +72,7 @@ def _opened(path: Path, _: str) -> Iterator[Any]:
             raise InputError(f"{expected} received a .npz archive; save each array with np.save") from None
         received = "a truncated file" if "greater than file size" in str(error) else shortened(error)
         raise InputError(
-            f"{expected} received: {received}; is the download complete? unpack the archive again "
+            f"{expected} received: {received}; the download may be incomplete: unpack the archive again "
             "(pickled arrays are never opened)"
         ) from None
     yield array
