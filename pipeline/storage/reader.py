@@ -17,7 +17,7 @@ import zarr
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.storage.layouts import IMAGES, ArrayLayout, StoreLayout, on_disk
+from pipeline.storage.layouts import EMBEDDINGS, IMAGES, ArrayLayout, StoreLayout, on_disk
 from pipeline.storage.shards import ROWS_PER_CHUNK, chunk_checksums, configuring
 
 FORMAT = 2
@@ -43,8 +43,9 @@ class StoreReader:
         return self.layout.arrays or _on_disk(self.path, self.layout.kind, _stamp(self.path))
 
     @property
-    def _remake(self) -> str:
-        return f"run `{'ingest' if self.layout.kind == IMAGES.kind else 'embed'}` again"
+    def _stage(self) -> str:
+        """The stage that writes the store, which has the name of its kind if no other."""
+        return {IMAGES.kind: "ingest", EMBEDDINGS.kind: "embed"}.get(self.layout.kind, self.layout.kind)
 
     @property
     def manifest_path(self) -> Path:
@@ -87,7 +88,7 @@ class StoreReader:
         if value.get("format") != FORMAT:
             raise InputError(
                 f"{self.path}: expected store format {FORMAT}, received {value.get('format')}; "
-                f"move it away and {self._remake}, or use the version of DeepColor that wrote it"
+                f"move it away and run `{self._stage}` again, or use the version of DeepColor that wrote it"
             )
         return value
 
@@ -150,7 +151,7 @@ class StoreReader:
         """
         if not self.manifest_path.exists():
             raise InputError(
-                f"{self.path}: expected a complete store, but {self.manifest_path.name} is missing; {self._remake}"
+                f"{self.path}: expected a complete store, but {self.manifest_path.name} is missing; run `{self._stage}`"
             )
         manifest = files.read_json(self.manifest_path)
         if manifest["fingerprint"] not in self._checked:
@@ -259,7 +260,7 @@ def open_group(path: Path) -> zarr.Group:
         return zarr.open_group(path, mode="r", zarr_format=3)
     except FileNotFoundError:
         raise InputError(
-            f"{path}: expected a zarr store of DeepColor, received none; run the stage that writes it (ingest or embed)"
+            f"{path}: expected a zarr store of DeepColor, received none; run the stage that writes it"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(

@@ -32,6 +32,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     assert result.exit_code == 0
     places = [result.stdout.index(f"\n  {name} ") for name in NAMES]
     assert places == sorted(places)
+    assert "..." not in result.stdout.split("Commands:")[1]  # no summary is too long for its line
     data = {"ingest", "embed", "features", "split", "baselines"}
     runs = {"train", "evaluate", "summary", "report", "colorize", "export", "serve", "compare", "show"}
     assert set(NAMES) == data | runs | {"new", "inspect", "verify"}
@@ -75,15 +76,15 @@ def test_an_unknown_stage_is_refused(call):
         (["ingest", "--config", "absent.yaml"], ["absent.yaml: "]),
         (["ingest", "--dataset", "kaggle"], ["dataset: expected one of sample, received 'kaggle'"]),
         (["ingest", "--set", "datasets.sample={kind: kaggle, path: nowhere}"], ["nowhere: expected a folder"]),
-        (["embed"], ["images.json does not exist"]),
-        (["split"], ["images.json does not exist"]),
-        (["baselines"], ["images.json does not exist"]),
+        (["embed"], ["images.zarr: ", "images.json is missing; run `ingest`"]),
+        (["split"], ["images.zarr: ", "images.json is missing; run `ingest`"]),
+        (["baselines"], ["images.zarr: ", "images.json is missing; run `ingest`"]),
         (["train", "base"], ["run name 'base': expected <architecture>_lr"]),
         (["train", "base_lr0.0001"], ["'base_lr1e-4'"]),
         (["train", "arch7_lr1e-4"], ["architecture 'arch7': expected one of base, arch1, arch2, arch3"]),
-        (["train", "base_lr1e-4"], ["images.json does not exist"]),
+        (["train", "base_lr1e-4"], ["images.zarr: ", "images.json is missing; run `ingest`"]),
         (["evaluate", "base_lr1e-4_bs5"], ["'base_lr1e-4'"]),
-        (["evaluate", "base_lr1e-4"], ["images.json does not exist"]),
+        (["evaluate", "base_lr1e-4"], ["images.zarr: ", "images.json is missing; run `ingest`"]),
         (["evaluate", "../x"], ["run name '../x': expected <architecture>_lr"]),
         (["compare", "a", "b"], ["a: expected the results of a run, but there is no run.yaml"]),
         (["inspect", "nothing.zarr"], ["nothing.zarr: expected a zarr store of DeepColor"]),
