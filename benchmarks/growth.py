@@ -126,8 +126,9 @@ def _epoch(folder: Path, n: int) -> Callable[[], Any]:
     model = _network()
 
     def run() -> None:
-        names = inputs.names_of(model)
-        examples = batches.load(*_stores(folder, n), {"train": np.arange(n)}, inputs.stored(names))["train"]
+        names, (images, embeddings) = inputs.names_of(model), _stores(folder, n)
+        outputs = dict.fromkeys(inputs.stored(names), embeddings)
+        examples = batches.load(images, outputs, {"train": np.arange(n)})["train"]
         model.fit(backend.stream(batches.Batches(examples, names, 5)), shuffle=False, verbose=0)
 
     return run
@@ -145,7 +146,7 @@ def _evaluate(folder: Path, n: int) -> Callable[[], Any]:
 
     def run() -> None:
         images, embeddings = _stores(folder, n)
-        dataset = Dataset(images, table, rarity, embeddings, inputs.stored(inputs.names_of(model)))
+        dataset = Dataset(images, table, rarity, dict.fromkeys(inputs.stored(inputs.names_of(model)), embeddings))
         network = Network(model, dataset, 0)
         score(dataset, lambda batch: {"model": network.own(batch)}, "growth", batch_size=2, threads=THREADS)
 

@@ -49,14 +49,14 @@ def load(folder: Path, every: int) -> dict[str, Any]:
     from pipeline.storage.store import Store
     from pipeline.training.batches import Examples, load
 
-    stores = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
-    table = splits.read(folder / "splits.csv", stores[0].manifest()["fingerprint"])
+    images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
+    table = splits.read(folder / "splits.csv", images.manifest()["fingerprint"])
     partitions = np.array([row["partition"] for row in table])
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
-    loaded = load(*stores, rows, ("embedding",))
+    loaded = load(images, {"embedding": embeddings}, rows)
     return {
-        name: Examples(images.lightness[:, ::every, ::every], images.ab[:, ::every, ::every], images.embedded)
-        for name, images in loaded.items()
+        name: Examples(each.lightness[:, ::every, ::every], each.ab[:, ::every, ::every], each.embedded)
+        for name, each in loaded.items()
     }
 
 

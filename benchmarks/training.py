@@ -23,7 +23,7 @@ from pipeline.storage.store import Store  # noqa: E402
 from pipeline.training.batches import Batches, Examples, Shuffling, load  # noqa: E402
 
 MATRIX = 2048
-INPUTS, OUTPUTS = ("L", "embedding"), ("embedding",)
+INPUTS = ("L", "embedding")
 ROUNDS = {5: 3, 50: 2}  # by batch size
 FAST = machine.fastest_precision()
 NO_BFLOAT16 = (
@@ -145,7 +145,7 @@ def epoch() -> list[Line]:
         model = networks.ours(name, FAST)
         with tempfile.TemporaryDirectory() as folder:
             images, embeddings, _ = datasets.synthetic(Path(folder), n)
-            data = load(images, embeddings, {"train": np.arange(n)}, OUTPUTS)["train"]
+            data = load(images, {"embedding": embeddings}, {"train": np.arange(n)})["train"]
             turns = _Turns(partial(_load, images, embeddings), Batches(data, INPUTS, 5))
             shuffled = Batches(data, INPUTS, 5, shuffle_seed=0)
             watchers = [Shuffling(shuffled), turns]
@@ -166,7 +166,7 @@ def epoch() -> list[Line]:
 
 def _load(*stores: Store) -> None:
     images, embeddings = (Store(store.path, store.layout) for store in stores)  # without checked shards
-    load(images, embeddings, {"train": np.arange(images.rows())}, OUTPUTS)
+    load(images, {"embedding": embeddings}, {"train": np.arange(images.rows())})
 
 
 def cached() -> list[Line]:

@@ -192,11 +192,18 @@ class Work:
         return type(default)(path, default.layout) if path else default
 
     @property
-    def finished_stores(self) -> tuple["Store", "Store"]:
-        """Images and embeddings; an unfinished store is refused here, before slow work starts."""
-        for store in (self.images, self.embeddings):
+    def finished_stores(self) -> tuple["Store", "Store", "Store | None"]:
+        """Images, embeddings, and the feature maps of a run that reads any.
+
+        Raises:
+            InputError: one of them is unfinished, which is thus refused before slow work starts.
+        """
+        from pipeline.networks.notation import maps_of
+
+        features = self.features if maps_of(self.run, self.config.architectures) else None
+        for store in filter(None, (self.images, self.embeddings, features)):
             store.manifest()
-        return self.images, self.embeddings
+        return self.images, self.embeddings, features
 
     @property
     def model(self) -> Path:

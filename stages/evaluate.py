@@ -5,14 +5,16 @@ import click
 from stages import common
 
 
-@common.stage("evaluate", "images", "embeddings", "splits", "baselines", "model", "results", "replace", run=True)
+@common.stage(
+    "evaluate", "images", "embeddings", "features", "splits", "baselines", "model", "results", "replace", run=True
+)
 def command(work: common.Work) -> None:
     """Score a run and draw its figures.
 
     Scores the train, validation and test images, writes results/RUN, and updates the summary of all runs.
     """
     run, config = work.run, work.config_of_run
-    images, embeddings = work.finished_stores
+    images, embeddings, features = work.finished_stores
     work.start_backend(config.training.precision)
     from pipeline.embedding import recipe
     from pipeline.results.evaluate import evaluate
@@ -30,6 +32,7 @@ def command(work: common.Work) -> None:
             target,
             config.evaluation,
             resolved=config.model_dump(),
+            features=features,
             replace=config.replace,
             threads=config.threads,
             recognising=recipe.recognising(config.embedding, config.evaluation.recognition),

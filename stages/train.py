@@ -3,14 +3,14 @@
 from stages import common
 
 
-@common.stage("train", "images", "embeddings", "splits", "model", "replace", run=True)
+@common.stage("train", "images", "embeddings", "features", "splits", "model", "replace", run=True)
 def command(work: common.Work) -> None:
     """Train a run.
 
     RUN is, for example, base_lr1e-4.
     """
     run, config = work.run, work.config_of_run
-    images, embeddings = work.finished_stores
+    images, embeddings, features = work.finished_stores
     work.start_backend(config.training.precision)
     from pipeline.training.train import train
 
@@ -22,6 +22,7 @@ def command(work: common.Work) -> None:
             work.path("splits"),
             work.model,
             config.training,
+            features=features,
             more_architectures=config.architectures,
             replace=config.replace,
             progress=common.progress(),

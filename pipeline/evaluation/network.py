@@ -20,14 +20,14 @@ class Network:
         """Prepare for the images of a dataset; `seed` decides which other image's embedding each one gets."""
         self._model = model
         self._dataset = dataset
-        if dataset.stored:
+        if dataset.outputs:
             self._halves = Halves(model)
             self._partners = partners(dataset.groups, seed)
             self._means = dataset.mean_embedded()
 
     def __call__(self, batch: Batch) -> Answers:
         """Predict ab (k, H, W, 2) by answer; all answers share the encoder's work."""
-        if not self._dataset.stored:
+        if not self._dataset.outputs:
             return {MODEL: self.own(batch)}
         other = self._dataset.embedded(self._partners[batch.rows])
         means = {name: np.broadcast_to(mean, batch.embedded[name].shape) for name, mean in self._means.items()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -28,15 +28,13 @@ class Dataset:
         images: the store of images.
         table: the row of every image in splits.csv.
         rarity: by partition, the weights of its colour bins; see `pipeline.evaluation.metrics.rarity`.
-        embeddings: the store of embeddings.
-        stored: the arrays of `embeddings` that predictors need.
+        outputs: outputs of the embedding network that predictors need, each with its store.
     """
 
     images: Store
     table: Sequence[Mapping[str, str]]
     rarity: Mapping[str, Values]
-    embeddings: Store | None = None
-    stored: Sequence[str] = ()
+    outputs: Mapping[str, Store] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -62,7 +60,7 @@ class Dataset:
         for shard in range(self.images.shard_count()):
             first, stop = self.images.span(shard)
             lightness, ab = (self.images.read(name, first, stop) for name in ("L", "ab"))
-            embedded = {name: self._embeddings.read(name, first, stop) for name in self.stored}
+            embedded = {name: store.read(name, first, stop) for name, store in self.outputs.items()}
             images = self._batch(np.arange(first, stop), lightness, ab, embedded)
             for start in range(0, stop - first, batch_size):
                 yield images[start : start + batch_size]
@@ -73,25 +71,19 @@ class Dataset:
         return self._batch(rows, lightness, ab, self.embedded(rows))
 
     def embedded(self, rows: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.float32]]:
-        """The stored embeddings of some images, (k, ...) by array."""
-        return {name: self._embeddings.read_rows(name, rows) for name in self.stored}
+        """The stored outputs of the embedding network for some images, (k, ...) by name."""
+        return {name: store.read_rows(name, rows) for name, store in self.outputs.items()}
 
     def mean_embedded(self) -> dict[str, npt.NDArray[np.float32]]:
-        """The mean of each array over the training images."""
+        """The mean of each output over the training images."""
         train = np.array(self.partitions) == "train"
         means = {}
-        for name in self.stored:
-            total = np.zeros(self._embeddings.array(name).shape[1:])
-            for start, stop, values in self._embeddings.read_spans(name):
+        for name, store in self.outputs.items():
+            total = np.zeros(store.array(name).shape[1:])
+            for start, stop, values in store.read_spans(name):
                 total += values[train[start:stop]].sum(axis=0, dtype=np.float64)
             means[name] = (total / train.sum()).astype(np.float32)
         return means
-
-    @property
-    def _embeddings(self) -> Store:
-        if self.embeddings is None:
-            raise ValueError("expected a store of embeddings, received none")
-        return self.embeddings
 
     def _batch(
         self, rows: npt.NDArray[np.intp], lightness: UInt8, ab: UInt8, embedded: Mapping[str, npt.NDArray[np.float32]]

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.registry import Registry
-from pipeline.storage.layouts import VECTOR
 
 Shape = tuple[int | None, ...]
 Outputs = Mapping[str, tuple[int, ...]]  # shapes of an embedding network's outputs for one image, by name
@@ -90,11 +89,6 @@ def shapes(names: Iterable[str], outputs: Outputs | None = None) -> dict[str, Sh
 def stored(names: Iterable[str]) -> tuple[str, ...]:
     """Return the outputs of the embedding network that these inputs read, without duplicates."""
     return tuple(dict.fromkeys(output for name in names for output in INPUTS[name].stored))
-
-
-def maps(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the feature maps among these outputs."""
-    return tuple(output for output in stored(names) if output != VECTOR)
 
 
 def names_of(model: Any) -> tuple[str, ...]:

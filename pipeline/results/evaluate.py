@@ -17,7 +17,7 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.dataset import splits, statistics
-from pipeline.dataset.fingerprints import check_stores, fingerprints
+from pipeline.dataset.fingerprints import fingerprints, outputs_of
 from pipeline.embedding import recipe
 from pipeline.evaluation import frechet, paired, per_image, scores
 from pipeline.evaluation.baselines import Baselines, read_baselines
@@ -45,6 +45,7 @@ def evaluate(
     evaluation: schema.Evaluation,
     *,
     resolved: Mapping[str, Any],
+    features: Store | None = None,
     replace: bool = False,
     threads: int = 2,
     recognising: schema.Embedding | None = None,
@@ -59,6 +60,7 @@ def evaluate(
         directory: ``models/<run>/``.
         target: ``results/<run>/``, see `ResultFiles`.
         resolved: the complete configuration, for the record.
+        features: the store of feature maps, if the network reads any.
         replace: whether results made with other settings may be replaced.
         threads: number of images measured at a time.
         recognising: the network that measures recognition, see `pipeline.embedding.recipe.recognising`; None: none.
@@ -71,17 +73,17 @@ def evaluate(
     if not replace:
         refuse_other(target, trained["settings"], evaluation.model_dump(), trained["epochs"])
     table = splits.read(split, images.manifest()["fingerprint"])
-    check_stores(images, embeddings)
-    _check_run(trained, where, images, embeddings, split)
-    baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
     names = notation.input_names(notation.resolve(run.architecture, more_architectures), embedding=run.embedding)
-    data = Dataset(images, table, baselines.rarity, embeddings, inputs.stored(names))
+    outputs = outputs_of(inputs.stored(names), images, embeddings, features)
+    _check_run(trained, where, fingerprints(images, embeddings, split, outputs))
+    baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
+    data = Dataset(images, table, baselines.rarity, outputs)
     weights = where.weights(evaluation.weights)
-    outputs = {name: embeddings.array(name).shape[1:] for name in data.stored}
-    model = builder.trained(run, weights, more_architectures, outputs)
+    shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
+    model = builder.trained(run, weights, more_architectures, shapes)
     network = Network(model, data, evaluation.seed)
     recognised = Recognition.of(recognising, data.partitions, baselines.true)
-    label = recipe.label(trained["settings"]["embeddings"]) if data.stored else "no embedding"
+    label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"
     status = trained["status"]
 
     with files.new_folder(target) as out:
@@ -114,7 +116,8 @@ def evaluate(
         run_figures.draw_colours(run.name, colours, new, note)
         run_figures.draw_curves(run.name, where, rows, status, new, note)
         saving.save(model, new.model)
-        record = _record(run, trained, data, split, weights, findings, evaluation, resolved)
+        embedded = embeddings.manifest() if outputs else {"settings": {"weights": "none"}}
+        record = _record(run, trained, data.name, embedded, split, weights, findings, evaluation, resolved)
         files.write_text(new.record, yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
         model_card.write(out, run.name, new.card)
         files.write_listing(out)
@@ -176,7 +179,8 @@ def _only(counts: statistics.Counts) -> tuple[int, int] | None:
 def _record(
     run: Run,
     trained: Mapping[str, Any],
-    data: Dataset,
+    dataset: str,
+    embedded: Mapping[str, Any],
     split: Path,
     weights: Path,
     findings: list[str],
@@ -184,10 +188,9 @@ def _record(
     resolved: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the contents of run.yaml."""
-    embedded = data.embeddings.manifest() if data.embeddings and data.stored else {"settings": {"weights": "none"}}
     return {
         "run": run.name,
-        "dataset": data.name,
+        "dataset": dataset,
         "status": trained["status"],
         "findings": findings,
         "epochs": trained["epochs"],
@@ -207,8 +210,7 @@ def _record(
     }
 
 
-def _check_run(trained: Mapping[str, Any], where: RunFiles, images: Store, embeddings: Store, split: Path) -> None:
-    now = fingerprints(images, embeddings, split)
+def _check_run(trained: Mapping[str, Any], where: RunFiles, now: Mapping[str, str]) -> None:
     trained_on = trained["settings"]["fingerprints"]
     if other := [f"{name} {trained_on[name]}, now {now[name]}" for name in now if now[name] != trained_on[name]]:
         raise InputError(

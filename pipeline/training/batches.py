@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pipeline.core import files
 from pipeline.images.lab import UInt8
 from pipeline.networks.inputs import ImageBatch, arrays
+from pipeline.storage.layouts import VECTOR
 
 if TYPE_CHECKING:
     from pipeline.storage.store import Store
@@ -48,18 +49,21 @@ class Examples:
 
 
 def load(
-    images: "Store", embeddings: "Store", rows: Rows, stored: Sequence[str], scratch: Path | None = None
+    images: "Store", outputs: Mapping[str, "Store"], rows: Rows, scratch: Path | None = None
 ) -> dict[str, Examples]:
     """Read partitions into memory; the stores are read once.
 
     Args:
+        images: the store of images.
+        outputs: outputs of the embedding network to read, each with its store.
         rows: to read, by partition.
-        stored: the arrays of `embeddings` to read.
-        scratch: directory for images in memory-mapped files, which have no name and vanish with the process. None keeps
-            images in memory.
+        scratch: directory for images and feature maps in memory-mapped files, which have no name and vanish with the
+            process. None keeps them in memory.
     """
     lightness, ab = (_read_rows(images, name, rows, scratch) for name in ("L", "ab"))
-    embedded = {output: _read_rows(embeddings, output, rows, None) for output in stored}
+    embedded = {
+        name: _read_rows(store, name, rows, None if name == VECTOR else scratch) for name, store in outputs.items()
+    }
     return {
         part: Examples(lightness[part], ab[part], {output: arrays[part] for output, arrays in embedded.items()})
         for part in rows

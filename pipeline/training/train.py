@@ -17,10 +17,10 @@ from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
-from pipeline.dataset.fingerprints import check_stores, fingerprints
-from pipeline.images.formats import SIZE
+from pipeline.dataset.fingerprints import Outputs, fingerprints, outputs_of
 from pipeline.networks import backend, builder, heads, inputs
 from pipeline.networks.notation import input_names, resolve
+from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints, on_device
 from pipeline.training.batches import Batches, Rows, Shuffling, load
@@ -37,6 +37,7 @@ def train(
     directory: Path,
     training: schema.Training,
     *,
+    features: Store | None = None,
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     replace: bool = False,
     progress: Progress | None = None,
@@ -45,6 +46,7 @@ def train(
 
     Args:
         split: splits.csv.
+        features: the store of feature maps, if the network reads any.
         directory: ``models/<run>/``, see `RunFiles`.
         more_architectures: architectures besides the paper's.
         replace: whether a run with this name, but other settings or more epochs, may be replaced.
@@ -59,13 +61,13 @@ def train(
     where = RunFiles(directory)
     architecture = resolve(run.architecture, more_architectures)
     partitions = np.array([row["partition"] for row in splits.read(split, images.manifest()["fingerprint"])])
-    check_stores(images, embeddings)
-    made_with = _made_with(run, training, architecture, images, embeddings, split)
+    names = input_names(architecture, embedding=run.embedding)
+    outputs = outputs_of(inputs.stored(names), images, embeddings, features)
+    made_with = _made_with(run, training, architecture, images, embeddings, split, outputs)
     checkpoint = _claim(where, made_with, training.epochs, replace)
 
-    names = input_names(architecture, embedding=run.embedding)
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
-    examples = load(images, embeddings, rows, inputs.stored(names), _scratch(directory, rows, training))
+    examples = load(images, outputs, rows, _scratch(directory, images, outputs, rows, training))
     mean_ab = statistics.mean_ab_of_images(examples["train"].ab)
     model = builder.build(
         run.architecture,
@@ -106,6 +108,7 @@ def _made_with(
     images: Store,
     embeddings: Store,
     split: Path,
+    outputs: Outputs,
 ) -> dict[str, Any]:
     """Everything that determines the run's numbers, except the number of epochs."""
     settings = run_settings(
@@ -118,15 +121,19 @@ def _made_with(
         embeddings=embeddings.manifest()["settings"],
         split=splits.read_manifest(split)["settings"],
     )
-    return {**settings, "fingerprints": fingerprints(images, embeddings, split)}
+    return {**settings, "fingerprints": fingerprints(images, embeddings, split, outputs)}
 
 
-def _scratch(directory: Path, rows: Rows, training: schema.Training) -> Path | None:
-    """The directory for memory-mapped images, if they take too much memory."""
-    decoded = 3 * SIZE**2 * sum(map(len, rows.values()))
-    if decoded <= training.memory_gib * 2**30:
+def _scratch(directory: Path, images: Store, outputs: Outputs, rows: Rows, training: schema.Training) -> Path | None:
+    """The directory for memory-mapped images and feature maps, if they take too much memory."""
+    mapped = [images.array(name) for name in ("L", "ab")]
+    mapped += [store.array(name) for name, store in outputs.items() if name != VECTOR]
+    if (
+        sum(array.nbytes // array.shape[0] for array in mapped) * sum(map(len, rows.values()))
+        <= training.memory_gib * 2**30
+    ):
         return None
-    log.info("train: decoded images exceed memory_gib; they are mapped from a file in %s", directory)
+    log.info("train: images and feature maps exceed memory_gib; they are mapped from files in %s", directory)
     return directory
 
 

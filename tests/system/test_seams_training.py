@@ -12,11 +12,9 @@ from click.testing import CliRunner
 from PIL import Image
 from tiny import gray_photograph, make_dataset
 
-from pipeline.config.schema import Embedding
 from pipeline.core import plugins
 from pipeline.embedding import registry
 from pipeline.networks import heads, inputs
-from pipeline.storage.store import Store
 from stages.__main__ import main
 
 RUN = "mine_lr1e-3_bs4"
@@ -94,13 +92,9 @@ def call(keras, tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path):
-    from pipeline.embedding.embed import embed
-
-    dataset = make_dataset(tmp_path / "data" / "tiny")
-    plugins.load()
-    outputs = ("embedding", "map")
-    store = Store(dataset.embeddings.path, registry.ENTRIES["toy"].layout(outputs))
-    embed(dataset.images, store, Embedding(network="toy", weights="random"), outputs=outputs, replace=True)
+    make_dataset(tmp_path / "data" / "tiny")
+    call("embed", "--replace")
+    call("features", "map")
     call("baselines")
     call("train", RUN)
     with (tmp_path / "models" / RUN / "history.csv").open() as file:

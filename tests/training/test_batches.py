@@ -14,8 +14,8 @@ def test_images_that_exceed_the_memory_are_mapped_from_disk(keras, prepared, tmp
     from pipeline.training import batches
 
     rows = {name: prepared.rows(name) for name in ("train", "validation")}
-    little = batches.load(prepared.images, prepared.embeddings, rows, ["embedding"], tmp_path)
-    much = batches.load(prepared.images, prepared.embeddings, rows, ["embedding"])
+    little = batches.load(prepared.images, {"embedding": prepared.embeddings}, rows, tmp_path)
+    much = batches.load(prepared.images, {"embedding": prepared.embeddings}, rows)
     assert list(little) == list(much) == list(rows)
     for name in rows:
         assert isinstance(little[name].lightness, np.memmap) and isinstance(little[name].ab, np.memmap)
@@ -42,10 +42,10 @@ def test_each_shard_is_read_once_for_all_partitions(keras, prepared, monkeypatch
 
     monkeypatch.setattr(Store, "read", counted)
     rows = {name: prepared.rows(name) for name in ("train", "validation")}
-    batches.load(prepared.images, prepared.embeddings, rows, ["embedding"])
+    batches.load(prepared.images, {"embedding": prepared.embeddings}, rows)
     assert len(read) == len(set(read)) == 2 * prepared.images.shard_count() + prepared.embeddings.shard_count()
     read.clear()
-    batches.load(prepared.images, prepared.embeddings, rows, [])
+    batches.load(prepared.images, {}, rows)
     assert {name for name, _ in read} == {"L", "ab"}
 
 
