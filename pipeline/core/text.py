@@ -1,4 +1,9 @@
-"""Making text from outside printable."""
+"""Text for messages."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return, for example, "1 shard" or "2 shards"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def escaped(path: str) -> str:

@@ -9,6 +9,7 @@ from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
+from pipeline.core.text import counted
 from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, image_digest, merge_duplicates
 from pipeline.dataset.sources.base import Source
 from pipeline.dataset.sources.open import open_source
@@ -83,9 +84,9 @@ def ingest(
     )
     source.close()
     log.info(
-        "ingest: %d images in %d shards (%d written, %d unchanged); %d files left out, %d duplicates; see %s",
-        source.n, len(written), sum(written), len(written) - sum(written), len(remarks), len(duplicates),
-        beside.report,
+        "ingest: %s in %s (%d written, %d unchanged); %s left out, %s; see %s",
+        counted(source.n, "image"), counted(len(written), "shard"), sum(written), len(written) - sum(written),
+        counted(len(remarks), "file"), counted(len(duplicates), "duplicate"), beside.report,
     )  # fmt: skip
     return sum(written)
 

@@ -19,6 +19,7 @@ from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import ending, run_tasks
+from pipeline.core.text import counted
 from pipeline.embedding import recipe, registry
 from pipeline.embedding.spread import MOSTLY_CONSTANT, spread
 from pipeline.networks import backend
@@ -139,8 +140,8 @@ def embed(
         records = [store.record(shard) or {} for shard in range(store.shard_count())]
         facts["maps"] = {name: files.fingerprint([record["files"][name] for record in records]) for name in names}
         log.info(
-            "features: %s of %d images in %d shards (%d written)",
-            ", ".join(names), store.rows(), store.shard_count(), len(arguments),
+            "features: %s of %s in %s (%d written)", ", ".join(names), counted(store.rows(), "image"),
+            counted(store.shard_count(), "shard"), len(arguments),
         )  # fmt: skip
     store.complete(facts)
     return len(arguments)
@@ -166,10 +167,10 @@ def _measure_spread(store: Store, written: int) -> dict[str, float]:
     rows = np.linspace(0, store.rows() - 1, min(store.rows(), SPREAD_ROWS)).round().astype(int)
     measured = spread(np.asarray(store.array(VECTOR).oindex[rows]))
     log.info(
-        "embed: %d embeddings in %d shards (%d written); they differ between images by %.3g (%.0f %% of their size), "
+        "embed: %s in %s (%d written); the embeddings differ between images by %.3g (%.0f %% of their size), "
         "effective rank %.1f",
-        store.rows(), store.shard_count(), written, measured["std"], 100 * measured["relative"],
-        measured["effective_rank"],
+        counted(store.rows(), "embedding"), counted(store.shard_count(), "shard"), written, measured["std"],
+        100 * measured["relative"], measured["effective_rank"],
     )  # fmt: skip
     if measured["relative"] < MOSTLY_CONSTANT and store.rows() > 1:
         log.warning(
