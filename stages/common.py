@@ -198,9 +198,9 @@ class Work:
         Raises:
             InputError: one of them is unfinished, which is thus refused before slow work starts.
         """
-        from pipeline.networks.notation import maps_of
+        from pipeline.planning.settings import maps_of_run
 
-        features = self.features if maps_of(self.run, self.config.architectures) else None
+        features = self.features if maps_of_run(self.config, self.run.name) else None
         for store in filter(None, (self.images, self.embeddings, features)):
             store.manifest()
         return self.images, self.embeddings, features

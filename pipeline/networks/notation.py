@@ -11,13 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from pipeline.config.runs import Run
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import heads, inputs
-from pipeline.storage.layouts import VECTOR
 
 _ENCODER_BASE = "64/2 128 128/2 256 256/2 512 512 256"
 _DECODER_BASE = "128 ^ 64 ^ 32 16 2 ^"
@@ -112,12 +110,6 @@ def parse(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
 def input_names(architecture: Architecture, *, embedding: bool) -> tuple[str, ...]:
     """Return the names of the network's inputs; without `embedding`, only those that need no embedding network."""
     return tuple(name for name in architecture.inputs if embedding or not inputs.INPUTS[name].stored)
-
-
-def maps_of(run: Run, more: Mapping[str, Architecture] | None = None) -> tuple[str, ...]:
-    """Return the feature maps that a run's network reads; for `more` and errors see `resolve`."""
-    names = input_names(resolve(run.architecture, more), embedding=run.embedding)
-    return tuple(output for output in inputs.stored(names) if output != VECTOR)
 
 
 def _widths(names: Sequence[str], outputs: inputs.Outputs | None) -> tuple[int, int]:

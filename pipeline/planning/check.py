@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pipeline.dataset import ingest
 from pipeline.dataset.sources.base import files_below
 from pipeline.networks import notation
 from pipeline.planning.estimate import count_images, epochs_done
-from pipeline.planning.settings import stage_settings
+from pipeline.planning.settings import maps_of_run, stage_settings
 from pipeline.results import record
 from pipeline.storage.store import Store
 
@@ -98,7 +99,7 @@ def check_data(config: Config) -> None:
         with about(f"experiments.{name}.architecture"):
             notation.resolve(experiment.architecture, config.architectures)
     paths = Paths(config)
-    for store in (paths.images, paths.embeddings):
+    for store in (paths.images, paths.embeddings, paths.features):
         _note_losses(store)
     _note_changes(config, paths.images)
     if config.replace:
@@ -140,8 +141,10 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
         embeddings=stage_settings(config, "embed"),
         split=stage_settings(config, "split"),
     )
-    paths, epochs = Paths(config), config.training.epochs
+    paths, epochs, maps = Paths(config), config.training.epochs, maps_of_run(config, name)
     if not config.replace:
+        if maps and (old := paths.features.attributes().get("settings")):
+            refuse_other(paths.features.path, {**old, "outputs": maps}, {**new["embeddings"], "outputs": maps})
         record.refuse_other(paths.results / name, new, config.evaluation.model_dump(), epochs)
         if old := files.read_if_whole(RunFiles(paths.model(name)).settings):
             trained_on = old.pop("fingerprints", {})
@@ -149,15 +152,19 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
             fewer = [f"epochs: {trained}, now {epochs}"] if trained > epochs else []
             refuse_other(paths.model(name), old, new, more=fewer)
             if not _is_outdated(config, paths.images):
-                refuse_other(paths.model(name), trained_on, {**trained_on, **_fingerprints(paths)}, prefix="data.")
+                refuse_other(
+                    paths.model(name), trained_on, {**trained_on, **_fingerprints(paths, maps)}, prefix="data."
+                )
     return {**new, "epochs": epochs}
 
 
-def _fingerprints(paths: Paths) -> dict[str, str]:
-    """Return the fingerprints of the existing data that a run would be trained on."""
+def _fingerprints(paths: Paths, maps: Iterable[str]) -> dict[str, str]:
+    """Return the fingerprints of the existing data that a run would be trained on, which reads these feature maps."""
+    features = files.read_if_whole(paths.features.manifest_path).get("maps", {})
     fingerprints = {
         "images": files.read_if_whole(paths.images.manifest_path).get("fingerprint"),
         "embeddings": files.read_if_whole(paths.embeddings.manifest_path).get("fingerprint"),
         "split": files.read_if_whole(manifest_of(paths.splits)).get("files", {}).get(paths.splits.name),
+        **{f"features.{name}": features.get(name) for name in maps},
     }
     return {name: fingerprint for name, fingerprint in fingerprints.items() if fingerprint}

@@ -21,7 +21,7 @@ from pipeline.dataset.sources.open import open_source
 from pipeline.embedding import recipe, registry
 from pipeline.images.formats import SIZE
 from pipeline.networks import notation
-from pipeline.planning.settings import stage_settings
+from pipeline.planning.settings import maps_of_run, maps_to_store, stage_settings
 
 EFFICIENCY = 0.75  # rate of networks relative to matrix products, measured on two CPU types
 BYTES = 3 * SIZE**2  # per image, of L and ab
@@ -29,18 +29,25 @@ BYTES = 3 * SIZE**2  # per image, of L and ab
 
 @dataclass
 class _Cost:
-    """Seconds, floating-point operations and bytes of disk that jobs need in total, and peak bytes of memory."""
+    """What jobs need: seconds, floating-point operations and bytes of disk in total; peak bytes of memory and scratch.
+
+    Scratch is disk that a job frees when it ends.
+    """
 
     seconds: float = 0.0
     flops: float = 0.0
     disk: float = 0.0
     memory: float = 0.6e9
+    scratch: float = 0.0
 
-    def add(self, seconds: float, flops: float = 0.0, disk: float = 0.0, memory: float = 0.0) -> None:
+    def add(
+        self, seconds: float, flops: float = 0.0, disk: float = 0.0, memory: float = 0.0, scratch: float = 0.0
+    ) -> None:
         self.seconds += seconds
         self.flops += flops
         self.disk += disk
         self.memory = max(self.memory, memory)
+        self.scratch = max(self.scratch, scratch)
 
 
 def matrix_rate(size: int = 1024, seconds: float = 0.2) -> float:
@@ -84,19 +91,23 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     cost = _Cost()
     for rule, name in jobs:
         _add(cost, config, rule, name, images)
+    if "features" in rules:
+        asked = [each for _, name in jobs if name for each in maps_of_run(config, name)]
+        _add_features(cost, config, maps_to_store(config, asked), images)
+    disk = cost.disk + cost.scratch
     rate = EFFICIENCY * matrix_rate() * min(1.0, config.threads / (os.cpu_count() or 1))
     data = Path(config.data).absolute()
     free = shutil.disk_usage(next(path for path in (data, *data.parents) if path.exists())).free
-    if cost.disk > free:
+    if disk > free:
         raise InputError(
-            f"{config.data}: this work needs about {cost.disk / 1e9:.1f} GB of disk, but only {free / 1e9:.1f} GB are "
+            f"{config.data}: this work needs about {disk / 1e9:.1f} GB of disk, but only {free / 1e9:.1f} GB are "
             "free; free some space, or set data and root to another disk"
         )
     counts = ", ".join(f"{count} {rule}" for rule, count in Counter(rules).items())
     duration = _duration(cost.seconds + cost.flops / rate)
     lines = [
         f"{images} images; {len(jobs)} jobs ({counts})",
-        f"about {duration} on this machine's CPU (a GPU is faster), {cost.disk / 1e9:.1f} GB of disk "
+        f"about {duration} on this machine's CPU (a GPU is faster), {disk / 1e9:.1f} GB of disk "
         f"({free / 1e9:.0f} GB free), {cost.memory / 1e9:.1f} GB of memory",
     ]
     if cost.memory > psutil.virtual_memory().total:
@@ -127,9 +138,18 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
             cost.add(10 + 0.15 * images, flops + 3 * images * recognition)
             return
         epochs = max(training.epochs - epochs_done(config, name), 0)
-        decoded = BYTES * images * (split.train + split.validation)
-        memory = 2e9 + min(decoded, training.memory_gib * 2**30)
-        cost.add(10, epochs * flops * (3 * split.train + split.validation), 0.35e9, memory)
+        maps = network.bytes_per_image(maps_of_run(config, name))
+        decoded = (BYTES + maps) * images * (split.train + split.validation)
+        most = training.memory_gib * 2**30
+        scratch = decoded if decoded > most else 0.0
+        memory = 2e9 + min(decoded, most)
+        cost.add(10, epochs * flops * (3 * split.train + split.validation), 0.35e9, memory, scratch)
+
+
+def _add_features(cost: _Cost, config: Config, maps: Sequence[str], images: int) -> None:
+    """Add the cost of computing feature maps."""
+    network = registry.ENTRIES[config.embedding.network]
+    cost.add(25, images * network.flops, network.bytes_per_image(maps) * images, 2.5e9)
 
 
 def epochs_done(config: Config, name: str) -> int:

@@ -1,11 +1,41 @@
 """The settings that determine the output of each stage."""
 
+from collections.abc import Collection
 from typing import Any
 
+from pipeline.config.paths import Paths
+from pipeline.config.runs import find
 from pipeline.config.schema import Config
 from pipeline.dataset import ingest
 from pipeline.embedding import recipe
 from pipeline.evaluation import baselines
+from pipeline.networks import inputs, notation
+from pipeline.storage.layouts import VECTOR
+
+
+def maps_of_run(config: Config, name: str) -> tuple[str, ...]:
+    """Return the feature maps that a run's network reads.
+
+    Raises:
+        InputError: there is no such run, or embedding.network has no such maps.
+    """
+    run = find(config, name)
+    architecture = notation.resolve(run.architecture, config.architectures)
+    stored = inputs.stored(notation.input_names(architecture, embedding=run.embedding))
+    maps = [output for output in stored if output != VECTOR]
+    return recipe.maps(config.embedding, maps, {}) if maps else ()
+
+
+def maps_to_store(config: Config, asked: Collection[str]) -> tuple[str, ...]:
+    """Return the feature maps that the stage features stores: those asked for and those that the store already has.
+
+    Args:
+        asked: names of maps; none for all maps of embedding.network.
+
+    Raises:
+        InputError: embedding.network has no such maps.
+    """
+    return recipe.maps(config.embedding, asked, Paths(config).features.attributes().get("settings", {}))
 
 
 def stage_settings(config: Config, stage: str) -> dict[str, Any]:

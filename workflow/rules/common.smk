@@ -18,8 +18,9 @@ from pipeline.config.paths import (
 from pipeline.core import lost, plugins
 from pipeline.core.errors import InputError
 from pipeline.core.files import canonical_json
+from pipeline.embedding import recipe
 from pipeline.planning import check, estimate
-from pipeline.planning.settings import stage_settings
+from pipeline.planning.settings import maps_of_run, maps_to_store, stage_settings
 from snakemake.persistence import FileBackupMixin
 
 # Snakemake copies an output marked `update` before its job and restores it if the job fails. `evaluate`, the only such
@@ -61,6 +62,37 @@ def settings_of(stage):
 def settings_of_run(wildcards):
     """Return those of the training of one run; stop if the name is no run or belongs to a run with other settings."""
     return canonical_json(or_stop(check.check_run, CONFIG, wildcards.run))
+
+
+MAPS = (
+    set()
+)  # feature maps that the requested runs read, collected while Snakemake asks for their inputs
+
+
+def features_of(wildcards):
+    """Return the manifest of the feature maps if the run's network reads any."""
+    maps = or_stop(maps_of_run, CONFIG, wildcards.run)
+    MAPS.update(maps)
+    return [PATHS.features.manifest_path] if maps else []
+
+
+def maps_of_runs(wildcards):
+    """Return the feature maps that the requested runs read and those that the store already has; all without any run.
+
+    A cluster's job is another process, which knows only its rule. It gets the maps in the environment.
+    """
+    if MAPS:
+        os.environ["DEEPCOLOR_MAPS"] = " ".join(sorted(MAPS))
+    asked = os.environ.get("DEEPCOLOR_MAPS", "").split()
+    return list(or_stop(maps_to_store, CONFIG, asked))
+
+
+def settings_of_features(wildcards):
+    """Return the settings that determine the feature maps, as text."""
+    outputs = maps_of_runs(wildcards)
+    return canonical_json(
+        or_stop(recipe.settings, CONFIG.embedding, CONFIG.images_per_shard, outputs)
+    )
 
 
 def lost_of(folder):

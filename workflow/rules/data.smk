@@ -44,6 +44,29 @@ rule embed:
         "python -m stages embed 2>&1 | tee -i {log}"
 
 
+# Only for runs whose networks read feature maps. After embed, because both write the embedding network's weights.
+rule features:
+    input:
+        rules.embed.output,
+        lost.notes(PATHS.features.path),
+    output:
+        manifest=PATHS.features.manifest_path,
+    log:
+        PATHS.log("features", CONFIG.dataset),
+    benchmark:
+        PATHS.benchmark("features", CONFIG.dataset)
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=1,
+    params:
+        maps=maps_of_runs,
+        settings=settings_of_features,
+    shell:
+        "python -m stages features {params.maps} 2>&1 | tee -i {log}"
+
+
 rule split:
     input:
         rules.ingest.output,

@@ -6,6 +6,7 @@ rule train:
     input:
         rules.embed.output,
         rules.split.output,
+        features_of,
         lost_of(MODELS),
     output:
         RunFiles(Path(MODELS)).summary,
