@@ -12,6 +12,8 @@ from pipeline.evaluation import baselines
 from pipeline.networks import inputs, notation
 from pipeline.storage.layouts import VECTOR
 
+MAPS_VARIABLE = "DEEPCOLOR_MAPS"  # environment variable with the maps that the runs of a workflow read
+
 
 def maps_of_run(config: Config, name: str) -> tuple[str, ...]:
     """Return the feature maps that a run's network reads.

@@ -20,7 +20,12 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import canonical_json
 from pipeline.embedding import recipe
 from pipeline.planning import check, estimate
-from pipeline.planning.settings import maps_of_run, maps_to_store, stage_settings
+from pipeline.planning.settings import (
+    MAPS_VARIABLE,
+    maps_of_run,
+    maps_to_store,
+    stage_settings,
+)
 from snakemake.persistence import FileBackupMixin
 
 # Snakemake copies an output marked `update` before its job and restores it if the job fails. `evaluate`, the only such
@@ -66,7 +71,7 @@ def settings_of_run(wildcards):
 
 MAPS = (
     set()
-)  # feature maps that the requested runs read, collected while Snakemake asks for their inputs
+)  # that the requested runs read, collected while Snakemake asks for their inputs
 
 
 def features_of(wildcards):
@@ -82,8 +87,8 @@ def maps_of_runs(wildcards):
     A cluster's job is another process, which knows only its rule. It gets the maps in the environment.
     """
     if MAPS:
-        os.environ["DEEPCOLOR_MAPS"] = " ".join(sorted(MAPS))
-    asked = os.environ.get("DEEPCOLOR_MAPS", "").split()
+        os.environ[MAPS_VARIABLE] = " ".join(sorted(MAPS))
+    asked = os.environ.get(MAPS_VARIABLE, "").split()
     return list(or_stop(maps_to_store, CONFIG, asked))
 
 
