@@ -85,7 +85,7 @@ def epoch_of(name: str, precision: Precision, placed: Examples, batch: int) -> C
     """Return a function that trains a network of ours for an epoch, on examples that `on_device.place` placed."""
     network = ours(name, precision)
     model = on_device.Network(network.inputs, network.outputs)
-    builder.compile_to_train(model, HEADS["regression"], 1e-4)
+    builder.compile_to_train(model, HEADS["regression"], keras.optimizers.Adam(1e-4))
     batches = on_device.Batches(placed, names_of(model), batch, shuffle_seed=0)
 
     def train() -> None:

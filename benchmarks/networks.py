@@ -69,5 +69,5 @@ def tiled(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _compiled(model: keras.Model) -> keras.Model:
-    builder.compile_to_train(model, HEADS["regression"], 1e-4)
+    builder.compile_to_train(model, HEADS["regression"], keras.optimizers.Adam(1e-4))
     return model

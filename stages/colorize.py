@@ -29,6 +29,7 @@ SHOWN = 20  # failures that are printed; the report lists all
     type=common.POSITIVE,
     help="Refuse larger photographs.",
 )
+@common.temperature_option
 @common.weights_option
 @common.threads_option
 def command(
@@ -41,6 +42,7 @@ def command(
     ab_only: bool,
     overwrite: bool,
     max_megapixels: float,
+    temperature: float | None,
     embedding_weights: Path | None,
     threads: int,
 ) -> None:
@@ -54,7 +56,8 @@ def command(
     from pipeline.colorize.membership import Membership
     from pipeline.colorize.report import REPORT
 
-    load = partial(Colorizer.load, run, embedding_weights, threads=threads, size=size, saturation=saturation)
+    seen = {"size": size, "saturation": saturation, "temperature": temperature}
+    load = partial(Colorizer.load, run, embedding_weights, threads=threads, **seen)
     options = Options(compare, ab_only, overwrite, max_megapixels)
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.core.errors import InputError, about
+from pipeline.core.errors import InputError
 from pipeline.core.progress import for_stderr
 from stages.command import Stage
 
@@ -64,6 +64,11 @@ progress = for_stderr
 # Options of stages that use a finished run.
 threads_option = click.option(
     "--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Number of CPU threads."
+)
+temperature_option = click.option(
+    "--temperature",
+    type=float,
+    help="Vividness of a run that predicts classes: low is vivid, 1 cautious. Default: as evaluated.",
 )
 weights_option = click.option(
     "--embedding-weights", type=PATH, help="Weights of the embedding network. Default: those of the run's dataset."
@@ -158,11 +163,10 @@ class Work:
     def run(self) -> "Run":
         """The run; an unknown name or architecture is refused here, before slow work starts."""
         from pipeline.config.runs import find
-        from pipeline.networks.notation import resolve
+        from pipeline.networks.notation import of_run
 
         run = find(self.config, self.options["run"])
-        with about(run.experiment and f"experiments.{run.experiment}.architecture"):
-            resolve(run.architecture, self.config.architectures)
+        of_run(run, self.config.architectures)
         return run
 
     @property

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     type=click.Choice(["inside", "input"]),
     help="Include the embedding network, or take the embedding as a second input.",
 )
+@common.temperature_option
 @common.weights_option
 @click.option("--replace", is_flag=True, help="Replace an existing export.")
 @common.threads_option
@@ -43,6 +44,7 @@ def command(
     out: Path | None,
     precision: "Precision",
     embedding: str,
+    temperature: float | None,
     embedding_weights: Path | None,
     replace: bool,
     threads: int,
@@ -55,7 +57,7 @@ def command(
     from pipeline.colorize import export
     from pipeline.core.errors import InputError
 
-    form = export.Form(target, precision, embedding_is_input=embedding == "input")
+    form = export.Form(target, precision, embedding_is_input=embedding == "input", temperature=temperature)
     path = out or form.default_path(run)
     if not path.name:
         raise InputError(f"--out: expected the name of a file or folder, received {path}")

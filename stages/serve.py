@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     type=common.POSITIVE,
     help="Refuse larger files.",
 )
+@common.temperature_option
 @common.weights_option
 @common.threads_option
 def command(
@@ -50,6 +51,7 @@ def command(
     port: int,
     max_megapixels: float | None,
     max_megabytes: float,
+    temperature: float | None,
     embedding_weights: Path | None,
     threads: int,
 ) -> None:
@@ -82,6 +84,7 @@ def command(
             port,
             Limits(upload_bytes=round(max_megabytes * 1e6), max_megapixels=max_megapixels),
             embedding_weights=embedding_weights,
+            temperature=temperature,
             threads=threads,
             skip_unusable=not folders,
             ready=_ready,

@@ -68,6 +68,7 @@ class Colorizer:
         embedding_weights: Path | None = None,
         *,
         threads: int = 2,
+        temperature: float | None = None,
         **options: Any,
     ) -> "Colorizer":
         """Load the run in ``results/<run>/``, and start Keras with `threads` unless it is running.
@@ -76,18 +77,21 @@ class Colorizer:
             run: the folder.
             embedding_weights: the embedding network's weights, if they are not where the run's configuration says.
             threads: see the class.
+            temperature: at which predicted classes become colours, low for vivid ones; None: as evaluated.
             options: `size` and `saturation`, see the class.
 
         Raises:
-            InputError: the folder is not a run's or is damaged, or the embedding network is not the run's own.
+            InputError: the folder is not a run's or is damaged, the embedding network is not the run's own, or the
+                network has no temperature.
         """
         plugins.load()
         folder = Path(run)
         record = read_record(folder)
         with complete(folder):
             precision = record["embedding"].get("precision", "float32")
-            network, embed = load_networks(folder, record, embedding_weights, threads, precision)
+            network, embed = load_networks(folder, record, embedding_weights, threads, precision, temperature)
             digest = files.digest_file(ResultFiles(folder).model)
+            digest += "" if temperature is None else f" at temperature {temperature}"
             return cls(network, embed, run=record["run"], digest=digest, threads=threads, **options)
 
     @property
@@ -137,26 +141,32 @@ class Colorizer:
             square = small if shown == (SIZE, SIZE) else prepare.lightness(seen, (SIZE, SIZE))
             embedded = self.embed(square[None])
         padded = prepare.padded(small)
-        (ab,) = predict(self.network, ImageBatch(padded[None], embedded))
+        network, step = self._smallest
+        (ab,) = predict(network, ImageBatch(padded[None], embedded))
         ab = np.clip(np.nan_to_num(ab, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL), 0, 255) - np.float32(NEUTRAL)
         guide = padded.astype(np.float32) / np.float32(2.55)
-        step = 2 if self._repeats else 1
-        if self._repeats:
+        if step > 1:
             rows, columns = guide.shape
-            guide = guide.reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3))
-        values = ab[::step, ::step] * np.float32(self.saturation)
+            guide = guide.reshape(rows // step, step, columns // step, step).mean(axis=(1, 3))
+            ab = ab[:: len(ab) // len(guide), :: len(ab) // len(guide)]
+        values = ab * np.float32(self.saturation)
         return Upsampling(values, guide, (height, width), extent=(shown[0] / step, shown[1] / step))
 
     @cached_property
-    def _repeats(self) -> bool:
-        """Whether each predicted value is repeated in a square of 2 x 2 pixels."""
-        from pipeline.networks.builder import repeats
+    def _smallest(self) -> tuple[Any, int]:
+        """The network, without a bilinear upsampling at its end, and the side in pixels of L of a predicted value."""
+        from pipeline.networks.builder import before_upsampling, repeats
 
-        return repeats(self.network)
+        return before_upsampling(self.network) or (self.network, 2 if repeats(self.network) else 1)
 
 
 def load_networks(
-    run: Path, record: Mapping[str, Any], embedding_weights: Path | None, threads: int, precision: Precision
+    run: Path,
+    record: Mapping[str, Any],
+    embedding_weights: Path | None,
+    threads: int,
+    precision: Precision,
+    temperature: float | None = None,
 ) -> tuple[Any, Any]:
     """Load a run's network, and its `EmbeddingNetwork` or None; start Keras unless it is running."""
     from pipeline.networks import backend
@@ -166,10 +176,10 @@ def load_networks(
     if "keras" not in sys.modules:
         backend.start(threads, precision)
     from pipeline.embedding import of_run
-    from pipeline.networks import saving
+    from pipeline.networks import builder, saving
 
     with backend.policy(precision):
-        network = saving.load(model)
+        network = builder.with_temperature(saving.load(model), temperature, "--temperature")
         return network, of_run.load(run, record, embedding_weights, stored(names_of(network)))
 
 

@@ -53,17 +53,20 @@ class Form:
         target: the format.
         precision: of the weights; TFLite only, see `pipeline.colorize.runtimes.write_tflite`.
         embedding_is_input: make the embedding (batch, n) a second input, instead of including its network.
+        temperature: at which predicted classes become colours; None: as evaluated.
     """
 
     target: Target
     precision: Precision = "float32"
     embedding_is_input: bool = False
+    temperature: float | None = None
 
     def default_path(self, run: Path) -> Path:
         """Return the default place for an export of ``results/<run>/``."""
         parts = [run.resolve().name]
         parts += ["embedding-input"] if self.embedding_is_input else []
         parts += [self.precision] if self.precision != "float32" else []
+        parts += [f"temperature-{self.temperature:g}"] if self.temperature is not None else []
         return Path("exports") / ("_".join(parts) + SUFFIXES[self.target])
 
 
@@ -107,7 +110,7 @@ def export(
     if "keras" not in sys.modules:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPUs round factors to TF32
     with complete(run):
-        network, embed = load_networks(run, record, embedding_weights, threads, "float32")
+        network, embed = load_networks(run, record, embedding_weights, threads, "float32", form.temperature)
         outputs = {name: tensor.shape[1:] for name, tensor in embed.model.output.items()} if embed else {}
         description = _described(run, record, form, outputs)
     from pipeline.colorize import runtimes
@@ -251,6 +254,7 @@ def _described(
         "run": record["run"],
         "target": form.target,
         "precision": form.precision,
+        **({} if form.temperature is None else {"temperature": form.temperature}),
         "embedding": "none" if none else "input" if form.embedding_is_input else "inside",
         "inputs": inputs,
         "outputs": {"ab": "(batch, H, W, 2) float32: a and b in 8-bit units, 128 is neutral; 0 or more, not clipped"},

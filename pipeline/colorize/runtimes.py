@@ -21,7 +21,7 @@ import tensorflow as tf
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import inputs
 from pipeline.networks.backend import policy, quiet
-from pipeline.networks.layers import UpsamplingConvolution
+from pipeline.networks.layers import BilinearUpsampling, UpsamplingConvolution
 
 Answer = Callable[..., npt.NDArray[np.float32]]
 
@@ -54,8 +54,20 @@ class DoubledConvolution(UpsamplingConvolution):
         return keras.ops.conv(_doubled(inputs), kernel, padding="same")
 
 
+class Resized(BilinearUpsampling):
+    """Bilinear upsampling as a resize."""
+
+    def call(self, picture: Any) -> Any:
+        """See the class."""
+        return tf.image.resize(picture, tf.shape(picture)[1:3] * self.factor)
+
+
 # Layers that converters do not support, and their replacements.
-REPLACED: dict[type, Any] = {keras.layers.UpSampling2D: Doubled, UpsamplingConvolution: DoubledConvolution}
+REPLACED: dict[type, Any] = {
+    keras.layers.UpSampling2D: Doubled,
+    UpsamplingConvolution: DoubledConvolution,
+    BilinearUpsampling: Resized,
+}
 
 
 def in_float32(network: keras.Model) -> keras.Model:

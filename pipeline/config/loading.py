@@ -1,13 +1,13 @@
 """Reading the configuration from files and assignments."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from pipeline.config.schema import Config, shown
+from pipeline.config.schema import Config, Section, shown
 from pipeline.core.errors import InputError
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable with the workflow's configuration, as JSON
@@ -39,6 +39,8 @@ EXPECTED = {
     "union_tag_not_found": "a value",
 }
 
+S = TypeVar("S", bound=Section)
+
 
 def parse_config(values: Mapping[str, Any], origin: str = "") -> Config:
     """Check a mapping and fill in defaults.
@@ -50,10 +52,19 @@ def parse_config(values: Mapping[str, Any], origin: str = "") -> Config:
     Raises:
         InputError: a value is invalid; names its key.
     """
+    return _checked(Config, values, origin)
+
+
+def check_values(section: type[S], values: Mapping[str, Any], key: str) -> S:
+    """Check the values at a key of the configuration that its schema does not know; raises as `parse_config`."""
+    return _checked(section, values, "", key.split("."))
+
+
+def _checked(section: type[S], values: Mapping[str, Any], origin: str, key: Sequence[str] = ()) -> S:
     try:
-        return Config.model_validate(dict(values))
+        return section.model_validate(dict(values))
     except ValidationError as error:
-        problems = [_explain(problem) for problem in error.errors()[:MOST_PROBLEMS]]
+        problems = [_explain({**problem, "loc": (*key, *problem["loc"])}) for problem in error.errors()[:MOST_PROBLEMS]]
         if error.error_count() > MOST_PROBLEMS:
             problems.append(f"and {error.error_count() - MOST_PROBLEMS} more")
         raise InputError(": ".join(filter(None, (origin, "; ".join(problems))))) from None

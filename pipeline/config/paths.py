@@ -117,6 +117,7 @@ class RunFiles:
     checkpoint = Under("checkpoint.npz")  # the newest
     history = Under("history.csv")  # one row per epoch
     times = Under("times.csv")  # seconds per epoch; the only file that differs between equal runs
+    head = Under("head.npz")  # bins, prior and weights of a head that was fitted to the training images
     summary = Under("training.json")  # how training ended; written last
     tensorboard = Under("tensorboard")
     evaluation = Under("evaluation")  # scores and figures written by version 0.1.0
@@ -138,6 +139,7 @@ class ResultFiles:
     differences = Under("differences.csv")  # to the baselines
     history = Under(RunFiles.history.name)
     model = Under("model.keras")
+    head = Under(RunFiles.head.name)
     card = Under("model-card.md")
     pictures = Under("pictures")  # of the test images
     listing = Under(files.LISTING)  # digests of the other files; written last

@@ -10,7 +10,7 @@ The configuration names an experiment; ``<experiment>_s<seed>`` is the same expe
 
 import re
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ class Run:
     Attributes:
         experiment: the experiment's name in the configuration; empty for a point of the grid.
         unnamed_seed: the seed that the name omits.
+        head: the head of an experiment that replaces its architecture's, as the configuration chooses it.
     """
 
     architecture: str
@@ -76,6 +77,7 @@ class Run:
     embedding: bool = True
     experiment: str = ""
     unnamed_seed: int | None = DEFAULT_SEED
+    head: Any = field(default=None, hash=False)
 
     @property
     def name(self) -> str:
@@ -125,7 +127,7 @@ class Run:
     def as_experiment(self) -> dict[str, Any]:
         """Return the values that an experiment's name does not contain, as JSON values."""
         values = asdict(self)
-        del values["unnamed_seed"]
+        del values["unnamed_seed"], values["head"]  # settings have the head in their architecture
         return {"name": values.pop("experiment"), **values}
 
     @classmethod
@@ -171,6 +173,7 @@ def find(config: "Config", name: str) -> Run:
         embedding=values.embedding,
         experiment=experiment,
         unnamed_seed=values.seed,
+        head=values.head,
     )
     return _checked(run, name)
 
@@ -192,7 +195,9 @@ def run_settings(
     embeddings: Mapping[str, Any],
     split: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the settings that determine a run's numbers, as JSON values, except the number of epochs.
+    """Return the settings that determine a run's numbers, as JSON values.
+
+    The number of epochs is not one of them unless the learning rate depends on it.
 
     `images`, `embeddings` and `split` are the settings that these were made with.
     """
@@ -200,7 +205,7 @@ def run_settings(
         "run": run.name,
         **({"experiment": run.as_experiment()} if run.experiment else {}),
         "architecture": architecture.model_dump(),
-        "training": training.model_dump(include={"precision", "start_at", "patience"}),
+        "training": training.decisive(),
         "dataset": dataset,
         "limit": limit,
         "images": dict(images),

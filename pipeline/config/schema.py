@@ -53,6 +53,13 @@ def _precision(value: Any) -> Any:
     return fastest_precision() if value == "auto" else value
 
 
+def _head(value: Any) -> Any:
+    # `pipeline.networks.heads.choose` checks the rest; modules of one's own may add heads.
+    if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("name"), str)):
+        raise ValueError(f"expected the name of a head, or a mapping of name and options, received {shown(value)}")
+    return value
+
+
 Place = Annotated[str, AfterValidator(_path)]
 Real = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
@@ -62,6 +69,10 @@ PrecisionOrAuto = Annotated[Precision, BeforeValidator(_precision)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Workers = Annotated[int, Field(ge=1, le=4096)]
+TEMPERATURES = (0.01, 100.0)
+Temperature = Annotated[Real, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
+HeadChoice = str | dict[str, Any]
+Head = Annotated[Any, AfterValidator(_head)]
 
 
 class Section(BaseModel):
@@ -152,13 +163,16 @@ class Architecture(Section):
     encoder: str
     fusion: str
     decoder: str
-    head: str = "regression"
+    head: Head = "regression"
     inputs: list[str] = ["L", "embedding"]
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Omitted as in older records, so that the settings of the same run compare as equal.
         return {key: value for key, value in serialize(self).items() if value != type(self).model_fields[key].default}
+
+
+_ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm", "mirror")  # to `Training`, after 0.1
 
 
 class Training(Section):
@@ -172,6 +186,27 @@ class Training(Section):
     checkpoint_seconds: Annotated[Real, Field(ge=0)] = 60.0
     checkpoint_epochs: Count | None = None
     memory_gib: Annotated[Real, Field(ge=0)] = 8.0
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: Annotated[Real, Field(ge=0, lt=1)] = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: Annotated[Real, Field(ge=0)] = 0.0
+    clip_norm: Annotated[Real, Field(gt=0)] | None = None
+    mirror: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Records that were written before these settings existed stay equal to those of the same runs today.
+        defaults = {key: type(self).model_fields[key].default for key in _ADDED}
+        return {key: value for key, value in serialize(self).items() if key not in _ADDED or value != defaults[key]}
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the settings that decide a run's numbers; the epochs only if the learning rate depends on them."""
+        decisive = {"precision", "start_at", "patience", *_ADDED}
+        if self.optimizer == "adam":
+            decisive.remove("weight_decay")
+        if self.schedule == "cosine":
+            decisive.add("epochs")
+        return self.model_dump(include=decisive)
 
 
 class Experiment(Section):
@@ -183,11 +218,13 @@ class Experiment(Section):
     batch_size: Annotated[int, Field(ge=1, le=runs.LARGEST_BATCH)] = runs.DEFAULT_BATCH_SIZE
     seed: Seed = runs.DEFAULT_SEED
     embedding: bool = True
+    head: Annotated[Head, Field(exclude_if=lambda head: head is None)] = None
     training: Training = Training()
 
     @field_serializer("training")
     def _changes(self, training: Training) -> dict[str, Any]:
-        return training.model_dump(exclude_unset=True)  # other settings stay those of the configuration
+        # Other settings stay those of the configuration, so that even defaults are written if they were set.
+        return {key: getattr(training, key) for key in Training.model_fields if key in training.model_fields_set}
 
 
 class Evaluation(Section):
@@ -198,6 +235,7 @@ class Evaluation(Section):
     pictures: Annotated[int, Field(ge=1, le=50)] = 8
     seed: Seed = 0
     recognition: _NetworkName | None = "efficientnet_lite0"
+    temperature: Annotated[Temperature | None, Field(exclude_if=lambda value: value is None)] = None  # new since 0.1
 
 
 class Config(Section):

@@ -37,7 +37,13 @@ class Registry(dict[str, T]):
             raise InputError(f"{self._kind} {entry.name}: another {self._kind} has this name; choose a different one")
 
     def __missing__(self, name: str) -> T:
+        return self.find(name, self._key)
+
+    def find(self, name: str, key: str) -> T:
+        """Return an entry; `key` is where the user chose it, for the InputError about an unknown name."""
+        if name in self:
+            return self[name]
         raise InputError(
-            f"{self._key}: expected one of {', '.join(self)}, received {name!r}; if it is your own, name its module in "
+            f"{key}: expected one of {', '.join(self)}, received {name!r}; if it is your own, name its module in "
             "DEEPCOLOR_PLUGINS"
         )

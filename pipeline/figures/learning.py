@@ -33,6 +33,7 @@ def curves(
     paper: PaperRun | None = None,
     note: str = "",
     ended: str = "",
+    loss: str = "squared error of a, b",
 ) -> None:
     """Draw loss and accuracy by epoch.
 
@@ -45,11 +46,12 @@ def curves(
         note: below the heading, for example "random embedding weights".
         ended: where and why the run ended early, for example "diverged in epoch 1, by step 11"; drawn at the last
             epoch.
+        loss: the loss in words, without the penalty.
     """
     with style.style():
         figure = style.page(12, 5.6, title, note)
         left, right = figure.subplots(1, 2)
-        _loss_panel(left, history)
+        _loss_panel(left, history, f"{loss} + L2 penalty")
         _accuracy_panel(right, history, majority, paper)
         for axes in (left, right):
             if ended:
@@ -61,9 +63,9 @@ def curves(
         style.save(figure, path)
 
 
-def _loss_panel(axes: Axes, history: History) -> None:
+def _loss_panel(axes: Axes, history: History, label: str) -> None:
     axes.set_title("Loss")
-    axes.set_ylabel("squared error of a, b + L2 penalty")
+    axes.set_ylabel(label)
     drawn = _lines(axes, history, "loss")
     if drawn.size and drawn.min() > 0 and drawn.max() > 10 * drawn.min():
         axes.set_yscale("log")

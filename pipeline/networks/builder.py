@@ -10,11 +10,20 @@ import keras
 import numpy as np
 
 from pipeline.config.runs import Run
-from pipeline.config.schema import Architecture
+from pipeline.config.schema import TEMPERATURES, Architecture
+from pipeline.core.errors import InputError
 from pipeline.networks import backend, inputs
-from pipeline.networks.heads import HEADS, Head
-from pipeline.networks.layers import DecodedMetric, Fusion, UpsamplingConvolution, apply, regularizer
-from pipeline.networks.notation import Layer, input_names, parse, resolve
+from pipeline.networks.heads import NO_TEMPERATURE, Head, choose
+from pipeline.networks.layers import (
+    AnnealedMean,
+    BilinearUpsampling,
+    DecodedMetric,
+    Fusion,
+    UpsamplingConvolution,
+    apply,
+    regularizer,
+)
+from pipeline.networks.notation import Layer, input_names, of_run, parse, resolve
 
 
 def build(
@@ -26,6 +35,7 @@ def build(
     embedding: bool = True,
     architectures: Mapping[str, Architecture] | None = None,
     outputs: inputs.Outputs | None = None,
+    head: Head | None = None,
 ) -> keras.Model:
     """Build a network for training, which returns its head's prediction; `with_decoding` adds the decoding to ab.
 
@@ -44,13 +54,14 @@ def build(
             fusion layer is a convolution of the encoder's output alone.
         architectures: additional architectures, by name.
         outputs: of the embedding network; None: as the inputs are registered.
+        head: replaces the architecture's.
 
     Raises:
         InputError: see `resolve`.
 
     Source: the DeepColor paper, section 3.1, figures 4 to 11.
     """
-    architecture = resolve(name, architectures)
+    architecture = resolve(name, architectures, head.choice if head else None)
     encoder, fusion, decoder = parse(name, architecture)
     shapes = inputs.shapes(input_names(architecture, embedding=embedding), outputs)
     tensors = [keras.Input(shape, dtype=inputs.INPUTS[each].dtype, name=each) for each, shape in shapes.items()]
@@ -65,7 +76,7 @@ def build(
         x = convolutions(fusion[0], "fusion_1")(x)
     for index, layer in enumerate(fusion[1:], 2):
         x = convolutions(layer, f"fusion_{index}")(x)
-    head = HEADS[architecture.head]
+    head = head or choose(architecture.head)
     bias = head.start(start_at) if head.start and start_at else [0.0] * head.filters
     return keras.Model(tensors, _decoded(x, decoder, convolutions, head, bias), name=name)
 
@@ -91,9 +102,19 @@ def repeats(model: keras.Model) -> bool:
     for layer in reversed(model.layers):
         if isinstance(layer, keras.layers.Conv2D):
             break
+        if isinstance(layer, BilinearUpsampling):
+            break
         if isinstance(layer, keras.layers.UpSampling2D):
             return bool(layer.interpolation == "nearest")
     return False
+
+
+def before_upsampling(model: keras.Model) -> tuple[keras.Model, int] | None:
+    """Return a network that returns ab without the bilinear upsampling at its end, and the factor; None without one."""
+    last = model.layers[-1]
+    if not isinstance(last, BilinearUpsampling):
+        return None
+    return keras.Model(model.inputs, last.input, name=model.name), last.factor
 
 
 def trained(
@@ -101,13 +122,36 @@ def trained(
     weights: Path,
     architectures: Mapping[str, Architecture] | None = None,
     outputs: inputs.Outputs | None = None,
+    temperature: float | None = None,
 ) -> keras.Model:
-    """Build a run's network with its trained weights, which returns ab; for the last arguments see `build`."""
-    model = build(
-        run.architecture, l2=float(run.l2), embedding=run.embedding, architectures=architectures, outputs=outputs
-    )
+    """Build a run's network with its trained weights, which returns ab.
+
+    For the other arguments see `build`; `temperature` replaces the head's.
+    """
+    head = choose(of_run(run, architectures).head)
+    options: dict[str, Any] = {"architectures": architectures, "outputs": outputs, "head": head}
+    model = build(run.architecture, l2=float(run.l2), embedding=run.embedding, **options)
     model.load_weights(weights)
-    return with_decoding(model, HEADS[resolve(run.architecture, architectures).head])
+    return with_temperature(with_decoding(model, head), temperature, "evaluation.temperature")
+
+
+def with_temperature(model: keras.Model, temperature: float | None, key: str) -> keras.Model:
+    """Set the temperature at which a network that was not used yet decodes its classes; None changes nothing.
+
+    Raises:
+        InputError: the network predicts no classes, or the temperature is out of range; `key` names the setting.
+    """
+    if temperature is None:
+        return model
+    low, high = TEMPERATURES
+    if not low <= temperature <= high:
+        raise InputError(f"{key}: expected a number in {low:g}..{high:g}, received {temperature}")
+    decoding = [layer for layer in model.layers if isinstance(layer, AnnealedMean)]
+    if not decoding:
+        raise InputError(f"{key}: {NO_TEMPERATURE}")
+    for layer in decoding:
+        layer.temperature = temperature
+    return model
 
 
 def _concatenated(tensors: Sequence[Any], label: str) -> Any:
@@ -172,15 +216,15 @@ def _decoded(x: Any, layers: Sequence[Layer], convolutions: _Convolutions, head:
     return x
 
 
-def compile_to_train(model: keras.Model, head: Head, learning_rate: float) -> None:
-    """Compile a network from `build` with Adam and its head's loss, and make all variables.
+def compile_to_train(model: keras.Model, head: Head, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compile a network from `build` with its head's loss, and make all variables.
 
     The metrics `mse` and `accuracy` measure ab for every head.
     """
     metrics = [keras.metrics.MeanSquaredError("mse"), keras.metrics.CategoricalAccuracy("accuracy")]
     if head.decode:
         metrics = [DecodedMetric(metric, decoding(head)) for metric in metrics]
-    model.compile(keras.optimizers.Adam(learning_rate), head.loss, metrics=metrics)
+    model.compile(optimizer, head.loss, metrics=metrics)
     model.optimizer.build(model.trainable_variables)
     prediction = keras.ops.zeros((1, 1, 1, head.filters))
     ab = apply(decoding(head), prediction)

@@ -5,6 +5,10 @@ from functools import partial, reduce
 from typing import Any
 
 import keras
+import numpy as np
+
+from pipeline.images import ab_bins
+from pipeline.images.lab import NEUTRAL
 
 
 @keras.saving.register_keras_serializable(package="deepcolor")
@@ -75,6 +79,65 @@ class UpsamplingConvolution(keras.layers.Conv2D):
         """See the class."""
         batch, height, width, _ = shape
         return batch, height and 2 * height, width and 2 * width, self.filters
+
+
+@keras.saving.register_keras_serializable(package="deepcolor")
+class AnnealedMean(keras.layers.Layer):
+    """The mean colour of predicted classes, after a temperature sharpened or flattened their distribution.
+
+    Input: logits (batch, h, w, 313). Output: ab (batch, h, w, 2) in 8-bit units. See `ab_bins.annealed_mean`.
+    """
+
+    def __init__(self, temperature: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.temperature = temperature
+
+    def call(self, logits: Any) -> Any:
+        """See the class."""
+        shares = keras.ops.softmax(logits / self.temperature, axis=-1)
+        return keras.ops.matmul(shares, ab_bins.centres() + NEUTRAL)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """(batch, h, w, 2)."""
+        return (*shape[:-1], 2)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "temperature": self.temperature}
+
+
+@keras.saving.register_keras_serializable(package="deepcolor")
+class BilinearUpsampling(keras.layers.Layer):
+    """Bilinear upsampling by an even factor as a transposed convolution with a pyramid, its edges repeated.
+
+    Keras' own layer needs to know height and width when it builds a graph.
+
+    Input: (batch, h, w, c). Output: (batch, factor * h, factor * w, c).
+    """
+
+    def __init__(self, factor: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, picture: Any) -> Any:
+        """See the class."""
+        factor = self.factor
+        picture = keras.ops.concatenate([picture[:, :1], picture, picture[:, -1:]], axis=1)
+        picture = keras.ops.concatenate([picture[:, :, :1], picture, picture[:, :, -1:]], axis=2)
+        ramp = 1 - np.abs(np.arange(2 * factor) - factor + 0.5) / factor
+        kernel = np.multiply.outer(np.multiply.outer(ramp, ramp), np.eye(picture.shape[-1]))
+        kernel = keras.ops.cast(kernel, picture.dtype)
+        larger = keras.ops.conv_transpose(picture, kernel, strides=factor, padding="same")
+        return larger[:, factor:-factor, factor:-factor]
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """(batch, factor * h, factor * w, c)."""
+        batch, height, width, channels = shape
+        return batch, height and self.factor * height, width and self.factor * width, channels
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "factor": self.factor}
 
 
 class DecodedMetric(keras.metrics.Metric):

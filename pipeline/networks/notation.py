@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from pipeline.config.schema import Architecture
-from pipeline.core.errors import InputError
+from pipeline.config.runs import Run
+from pipeline.config.schema import Architecture, HeadChoice
+from pipeline.core.errors import InputError, about
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import heads, inputs
@@ -52,20 +53,39 @@ def _layers(text: str, where: str) -> list[Layer]:
     return layers
 
 
-def resolve(name: str, more: Mapping[str, Architecture] | None = None) -> Architecture:
+def of_run(run: Run, more: Mapping[str, Architecture] | None = None) -> Architecture:
+    """Return the architecture of a run, with the run's own head if it has one; raises as `resolve`."""
+    return resolve(run.architecture, more, run.head, run.experiment and f"experiments.{run.experiment}")
+
+
+def resolve(
+    name: str, more: Mapping[str, Architecture] | None = None, head: HeadChoice | None = None, experiment: str = ""
+) -> Architecture:
     """Return the architecture with that name, one of the paper's or of `more`.
 
+    Args:
+        name: of the architecture.
+        more: additional architectures, by name.
+        head: replaces the architecture's head.
+        experiment: where the configuration has the name and the head, for error messages.
+
     Raises:
-        InputError: no architecture has that name, `more` redefines one of the paper's, or its layers do not fit.
+        InputError: no architecture has that name, `more` redefines one of the paper's, the head is unknown, or the
+            layers do not fit.
     """
-    clash = sorted(set(more or {}) & set(ARCHITECTURES))
-    if clash:
-        raise InputError(f"architectures.{clash[0]}: this name is the paper's; choose another name for yours")
     known = {**ARCHITECTURES, **(more or {})}
-    if name not in known:
-        raise InputError(f"architecture {name!r}: expected one of {', '.join(known)}; add yours under 'architectures:'")
-    parse(name, known[name])
-    return known[name]
+    with about(experiment and f"{experiment}.architecture"):
+        if clash := sorted(set(more or {}) & set(ARCHITECTURES)):
+            raise InputError(f"architectures.{clash[0]}: this name is the paper's; choose another name for yours")
+        if name not in known:
+            raise InputError(
+                f"architecture {name!r}: expected one of {', '.join(known)}; add yours under 'architectures:'"
+            )
+    chosen = heads.choose(head or known[name].head, f"{experiment}.head" if head else f"architectures.{name}.head")
+    architecture = known[name].model_copy(update={"head": chosen.choice})
+    with about(experiment and f"{experiment}.architecture"):
+        parse(name, architecture)
+    return architecture
 
 
 def parse(name: str, architecture: Architecture) -> tuple[list[Layer], list[Layer], list[Layer]]:
@@ -89,17 +109,19 @@ def parse(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
             f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}"
         )
     convolutions = [layer for layer in decoder if layer.filters]
-    filters = heads.HEADS[architecture.head].filters
-    if not convolutions or convolutions[-1].filters != filters or any(layer.stride != 1 for layer in decoder):
+    head = heads.choose(architecture.head)
+    if not convolutions or convolutions[-1].filters != head.filters or any(layer.stride != 1 for layer in decoder):
         raise InputError(
-            f"{where}, decoder: expected stride 1 and {filters} filters at the end, received {architecture.decoder!r}"
+            f"{where}, decoder: expected stride 1 and {head.filters} filters at the end, received "
+            f"{architecture.decoder!r}; the head is {head.name}"
         )
     down = math.prod(layer.stride for layer in encoder)
     up = 2 ** (len(decoder) - len(convolutions))
-    if down != up:
-        raise InputError(
-            f"{where}: the encoder divides the size by {down}, the decoder multiplies it by {up}; make them equal"
-        )
+    if down != up * head.scale:
+        fits = "make them equal"
+        if head.scale > 1:
+            fits = f"the head {head.name} predicts at 1/{head.scale} of the size, so make it 1/{head.scale} of that"
+        raise InputError(f"{where}: the encoder divides the size by {down}, the decoder multiplies it by {up}; {fits}")
     if down > MULTIPLE:
         raise InputError(
             f"{where}: the encoder divides the size by {down}; expected at most {MULTIPLE}, so that it divides {SIZE}"
@@ -155,9 +177,10 @@ def forward_flops(
     size: int,
     architectures: Mapping[str, Architecture] | None = None,
     outputs: inputs.Outputs | None = None,
+    head: HeadChoice | None = None,
 ) -> float:
     """Count the floating-point operations of the forward pass, two per multiply-add, for one image of size x size."""
-    architecture = resolve(name, architectures)
+    architecture = resolve(name, architectures, head)
     encoder, fusion, decoder = parse(name, architecture)
     channels, vectors = _widths(architecture.inputs, outputs)
     convolutions = _convolutions(chain(encoder, fusion, decoder), channels, size)

@@ -17,11 +17,10 @@ from pipeline.config.runs import find, layered, run_settings
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
 from pipeline.core.conflicts import refuse_other
-from pipeline.core.errors import about
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest
 from pipeline.dataset.sources.base import files_below
-from pipeline.networks import notation
+from pipeline.networks import heads, notation
 from pipeline.planning.estimate import count_images, epochs_done
 from pipeline.planning.settings import maps_of_run, stage_settings
 from pipeline.results import record
@@ -96,8 +95,7 @@ def check_data(config: Config) -> None:
     for name in config.architectures:
         notation.resolve(name, config.architectures)
     for name, experiment in config.experiments.items():
-        with about(f"experiments.{name}.architecture"):
-            notation.resolve(experiment.architecture, config.architectures)
+        notation.resolve(experiment.architecture, config.architectures, experiment.head, f"experiments.{name}")
     paths = Paths(config)
     for store in (paths.images, paths.embeddings, paths.features):
         _note_losses(store)
@@ -131,10 +129,12 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     """
     run = find(config, name)
     config = layered(config, run)
+    architecture = notation.of_run(run, config.architectures)
+    heads.refuse_temperature(architecture.head, config.evaluation.temperature, "evaluation.temperature")
     new = run_settings(
         run,
         config.training,
-        notation.resolve(run.architecture, config.architectures),
+        architecture,
         dataset=config.dataset,
         limit=config.limit,
         images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),

@@ -133,7 +133,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)
         training, split = layered(config, run).training, config.split
-        flops = images * notation.forward_flops(run.architecture, SIZE, config.architectures, network.outputs)
+        flops = images * notation.forward_flops(run.architecture, SIZE, config.architectures, network.outputs, run.head)
         if rule == "evaluate":
             cost.add(10 + 0.15 * images, flops + 3 * images * recognition)
             return

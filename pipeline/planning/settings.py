@@ -22,7 +22,7 @@ def maps_of_run(config: Config, name: str) -> tuple[str, ...]:
         InputError: there is no such run, or embedding.network has no such maps.
     """
     run = find(config, name)
-    architecture = notation.resolve(run.architecture, config.architectures)
+    architecture = notation.of_run(run, config.architectures)
     stored = inputs.stored(notation.input_names(architecture, embedding=run.embedding))
     maps = [output for output in stored if output != VECTOR]
     return recipe.maps(config.embedding, maps, {}) if maps else ()

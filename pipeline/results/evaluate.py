@@ -27,7 +27,7 @@ from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.recognition import Recognition
 from pipeline.evaluation.scoring import Dataset, score
 from pipeline.images import jpeg, lab
-from pipeline.networks import builder, inputs, notation, saving
+from pipeline.networks import builder, heads, inputs, notation, saving
 from pipeline.results import model_card, run_figures
 from pipeline.results.record import refuse_other
 from pipeline.results.summary import write_summary
@@ -73,14 +73,15 @@ def evaluate(
     if not replace:
         refuse_other(target, trained["settings"], evaluation.model_dump(), trained["epochs"])
     table = splits.read(split, images.manifest()["fingerprint"])
-    names = notation.input_names(notation.resolve(run.architecture, more_architectures), embedding=run.embedding)
+    architecture = notation.of_run(run, more_architectures)
+    names = notation.input_names(architecture, embedding=run.embedding)
     outputs = outputs_of(inputs.stored(names), images, embeddings, features)
     _check_run(trained, where, fingerprints(images, embeddings, split, outputs))
     baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
     data = Dataset(images, table, baselines.rarity, outputs)
     weights = where.weights(evaluation.weights)
     shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
-    model = builder.trained(run, weights, more_architectures, shapes)
+    model = builder.trained(run, weights, more_architectures, shapes, evaluation.temperature)
     network = Network(model, data, evaluation.seed)
     recognised = Recognition.of(recognising, data.partitions, baselines.true)
     label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"
@@ -100,8 +101,9 @@ def evaluate(
             each=partial(_show, data, new.pictures, colours),
             progress=progress,
         )
-        for columns in found.values():
-            columns["loss"] = columns["mse"] + network.penalty
+        if heads.choose(architecture.head).loss == "mse":  # other losses are not of ab, or not of every pixel alike
+            for columns in found.values():
+                columns["loss"] = columns["mse"] + network.penalty
         settings = f"embedding weights: {label}; {evaluation.weights} weights of {trained['epochs']} epochs; {status}"
         rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
         findings = paired.findings(status, rows, against, _only(colours["predicted"]))
@@ -110,11 +112,13 @@ def evaluate(
         files.write_csv(new.differences, paired.COLUMNS, against)
         per_image.write(new.per_image, run.name, data.name, table, found)
         shutil.copyfile(where.history, new.history)
+        if where.head.name in trained["files"]:
+            shutil.copyfile(where.head, new.head)
         note = f"embedding weights: {label}" + ("" if status == "finished" else f"; {status}")
         measured = found[scores.MODEL]
         run_figures.draw_pictures(run.name, network, data, measured, evaluation.pictures, new, note)
         run_figures.draw_colours(run.name, colours, new, note)
-        run_figures.draw_curves(run.name, where, rows, status, new, note)
+        run_figures.draw_curves(run.name, where, rows, trained, new, note)
         saving.save(model, new.model)
         embedded = embeddings.manifest() if outputs else {"settings": {"weights": "none"}}
         record = _record(run, trained, data.name, embedded, split, weights, findings, evaluation, resolved)
@@ -205,7 +209,7 @@ def _record(
             "evaluation": evaluation.seed,
         },
         "fingerprints": trained["settings"]["fingerprints"],
-        **{name: trained[name] for name in ("mean_ab", "versions", "backend", "settings")},
+        **{name: trained[name] for name in ("loss", "mean_ab", "versions", "backend", "settings") if name in trained},
         "configuration": dict(resolved),
     }
 

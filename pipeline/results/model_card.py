@@ -17,7 +17,7 @@ from pipeline.embedding import of_run, recipe, registry
 from pipeline.evaluation import bootstrap, paired, vocabulary
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import MODEL, PAPER
-from pipeline.networks import notation
+from pipeline.networks import heads, notation
 from pipeline.results.markdown import environment
 from pipeline.results.read import RunResults, read_run
 from pipeline.results.tables import cell
@@ -60,6 +60,7 @@ def _view(run: RunResults) -> dict[str, Any]:
         raise KeyError("settings")
     settings, made = info["settings"], info["embedding"]
     architecture = schema.Architecture.model_validate(settings["architecture"])
+    head = heads.choose(architecture.head)
     source = settings["images"]["source"]
     diverged = run.status.startswith("diverged")
     network = None if made["weights"] == "none" else registry.of_record(made)
@@ -77,6 +78,9 @@ def _view(run: RunResults) -> dict[str, Any]:
         "embedding_network": network,
         "weights_digest": of_run.digest(info["embedding_weights"] or {}) if network else None,
         "architecture": architecture,
+        "head": head,
+        "temperature": info.get("configuration", {}).get("evaluation", {}).get("temperature") or head.temperature,
+        "optimiser": _optimiser(settings["training"]),
         "parameters": notation.parameters(
             named.architecture, architecture, embedding=named.embedding, outputs=network.outputs if network else None
         ),
@@ -90,6 +94,17 @@ def _view(run: RunResults) -> dict[str, Any]:
         "limits": _limits(run, weights),
         "worst": _worst(run),
     }
+
+
+def _optimiser(training: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name of a run's optimiser, and what a reader must know of its schedule and of augmentation."""
+    given = schema.Training(**{"epochs": 1, **training})
+    name = "Adam" if given.optimizer == "adam" else f"AdamW (weight decay {given.weight_decay:g})"
+    more = [f"rising in the first {given.warmup_epochs:g} epochs"] * (given.warmup_epochs > 0)
+    more += ["falling to 0 along a cosine"] * (given.schedule == "cosine")
+    more += [f"gradients clipped to a norm of {given.clip_norm}"] * (given.clip_norm is not None)
+    more += ["half of the images mirrored"] * given.mirror
+    return name, "".join(f", {each}" for each in more)
 
 
 def _front_matter(run: RunResults, diverged: bool) -> str:

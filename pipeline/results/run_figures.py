@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,9 +60,16 @@ def draw_colours(run: str, colours: Mapping[str, statistics.Counts], new: Result
 
 
 def draw_curves(
-    run: str, where: RunFiles, rows: Sequence[scores.Row], status: str, new: ResultFiles, note: str
+    run: str,
+    where: RunFiles,
+    rows: Sequence[scores.Row],
+    trained: Mapping[str, Any],
+    new: ResultFiles,
+    note: str,
 ) -> None:
-    """Draw curves.png, the run's history."""
+    """Draw curves.png, the run's history; `trained` is the summary of training."""
+    status = trained["status"]
+    loss = {"loss": trained["loss"]} if "loss" in trained else {}
     columns = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
     history = [{name: float(row[name]) for name in columns} for row in files.read_csv(where.history, columns)]
     baseline = predictors.MAJORITY, "validation"
@@ -74,4 +82,5 @@ def draw_curves(
         paper.RUNS.get(run),
         note,
         ended="" if status == "finished" else status,
+        **loss,
     )

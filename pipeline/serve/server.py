@@ -30,6 +30,7 @@ def serve(
     limits: Limits,
     *,
     embedding_weights: Path | None = None,
+    temperature: float | None = None,
     threads: int = 2,
     skip_unusable: bool = False,
     ready: Callable[[str, list[ServedRun]], None] = lambda url, runs: None,
@@ -42,6 +43,7 @@ def serve(
         port: 0 for any free port.
         limits: what the page accepts.
         embedding_weights: see `pipeline.colorize.colorizer.Colorizer.load`.
+        temperature: see there.
         threads: number of CPU threads; the coloured bytes depend on it.
         skip_unusable: skip a first run whose networks cannot be loaded, with a warning, if there is another run.
         ready: receives the page's address, and the runs that the page offers.
@@ -58,6 +60,7 @@ def serve(
                 Path(scratch),
                 max_megapixels=limits.max_megapixels,
                 embedding_weights=embedding_weights,
+                temperature=temperature,
                 threads=threads,
             )
         ) as worker,

@@ -61,10 +61,17 @@ class Worker:
     """
 
     def __init__(
-        self, scratch: Path, *, max_megapixels: float, embedding_weights: Path | None = None, threads: int = 2
+        self,
+        scratch: Path,
+        *,
+        max_megapixels: float,
+        embedding_weights: Path | None = None,
+        temperature: float | None = None,
+        threads: int = 2,
     ) -> None:
         """Set the folder of all jobs, and options of `stages colorize`; the first request starts the process."""
-        self._arguments = (scratch, max_megapixels, embedding_weights, threads)
+        options = {"embedding_weights": embedding_weights, "temperature": temperature, "threads": threads}
+        self._arguments = (scratch, max_megapixels, options)
         self._process: Any = None
         self._connection: Any = None
         self._closed = False
@@ -133,7 +140,7 @@ class Worker:
         theirs.close()
 
 
-def _main(connection: Any, scratch: Path, max_megapixels: float, weights: Path | None, threads: int) -> None:
+def _main(connection: Any, scratch: Path, max_megapixels: float, options: dict[str, Any]) -> None:
     for number in _TERMINAL_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # when memory runs out, Linux should kill this process and not the server
@@ -146,7 +153,7 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, weights: Path |
         from pipeline.colorize.membership import Membership
 
         connection.send(("step", "loading the network"))
-        return Colorizer.load(run, embedding_weights=weights, threads=threads), Membership(run)
+        return Colorizer.load(run, **options), Membership(run)
 
     with contextlib.suppress(EOFError, ConnectionError):  # the server has ended
         while True:

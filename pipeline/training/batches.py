@@ -42,10 +42,14 @@ class Examples:
         """Bytes of all arrays."""
         return sum(array.nbytes for array in (self.lightness, self.ab, *self.embedded.values()))
 
-    def batch(self, rows: Any) -> ImageBatch:
-        """Some rows as a batch, from which the inputs of a network are computed."""
-        embedded = {name: array[rows] for name, array in self.embedded.items()}
-        return ImageBatch(self.lightness[rows], embedded, self.ab[rows])
+    def batch(self, rows: Any, mirrored: npt.NDArray[np.bool_] | None = None) -> ImageBatch:
+        """Some rows as a batch, from which the inputs of a network are computed; the `mirrored` ones left to right."""
+        chosen = [array[rows] for array in (self.lightness, self.ab, *self.embedded.values())]
+        for array in chosen:
+            if mirrored is not None and array.ndim > 2:  # vectors stay
+                array[mirrored] = array[mirrored][:, :, ::-1]
+        lightness, ab, *embedded = chosen
+        return ImageBatch(lightness, dict(zip(self.embedded, embedded, strict=True)), ab)
 
 
 def load(
@@ -95,7 +99,8 @@ class Batches(keras.utils.PyDataset):
     """Batches ``({input: array}, ab)`` of examples, in storage order or shuffled, without the `first` ones.
 
     L and ab (batch, H, W, 2) stay uint8: the network and the loss cast them. `Shuffling` draws the order of epoch `e`
-    with ``numpy.random.default_rng((seed, e))``, whatever ran before.
+    with ``numpy.random.default_rng((seed, e))``, whatever ran before. With `mirror`, it also mirrors each image with
+    probability 1/2, by ``default_rng((seed, e, 1))``.
 
     Attributes:
         calls: the steps of an epoch that each item contains, as (first, end). An item ends after a multiple of
@@ -110,12 +115,15 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         shuffle_seed: int | None = None,
         first: int = 0,
+        mirror: bool = False,
     ) -> None:
         super().__init__(workers=1)
         self._inputs = inputs
         self._examples = examples
         self._batch_size = batch_size
         self._seed = shuffle_seed
+        self._mirror = mirror
+        self._mirrored: npt.NDArray[np.bool_] | None = None  # which examples are, in this epoch
         self._order = np.arange(len(examples.lightness))
         steps = -(-len(self._order) // batch_size)
         ends = [end for end in sorted({*range(0, steps, self.steps_per_call), steps - 1, steps}) if end > first]
@@ -133,12 +141,15 @@ class Batches(keras.utils.PyDataset):
         """Draw the order of an epoch."""
         if self._seed is not None:
             self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._order))
+            if self._mirror:
+                self._mirrored = np.random.default_rng((self._seed, epoch, 1)).random(len(self._order)) < 0.5
 
     def __len__(self) -> int:
         return len(self.calls)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], Any]:
-        batch = self._examples.batch(self._rows(*self.calls[index]))
+        rows = self._rows(*self.calls[index])
+        batch = self._examples.batch(rows, None if self._mirrored is None else self._mirrored[rows])
         return arrays(self._inputs, batch), batch.ab
 
 

@@ -1,6 +1,7 @@
 """Training on examples in the device's memory, many steps per call: for Keras on JAX, whose steps are functions."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -25,7 +26,7 @@ def place(examples: batches.Examples) -> batches.Examples:
 
 
 class Batches(batches.Batches):
-    """Items for `Network`: all examples, and the rows of each step, (steps, batch) int32."""
+    """Items for `Network`: all examples, and each step's rows, (steps, batch) int32, and which of them are mirrored."""
 
     @property
     def steps_per_call(self) -> int:
@@ -36,7 +37,8 @@ class Batches(batches.Batches):
         first, end = self.calls[index]
         rows = self._rows(first, end).reshape(end - first, -1).astype("int32")
         examples = self._examples
-        return {"lightness": examples.lightness, "embedded": dict(examples.embedded), "rows": rows}, examples.ab
+        steps = {"rows": rows} if self._mirrored is None else {"rows": rows, "mirrored": self._mirrored[rows]}
+        return {"lightness": examples.lightness, "embedded": dict(examples.embedded), "steps": steps}, examples.ab
 
 
 class Network(keras.Model):
@@ -58,10 +60,19 @@ def _in_turn(step: Any, names: Sequence[str], state: Any, data: Any) -> tuple[An
     call, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
 
     def one(state: Any, rows: Any) -> tuple[Any, Any]:
-        taken = {"lightness": call["lightness"], "embedded": call["embedded"], "ab": ab}
-        batch = ImageBatch(**keras.tree.map_structure(lambda array: keras.ops.take(array, rows, axis=0), taken))
+        examples = {"lightness": call["lightness"], "embedded": call["embedded"], "ab": ab}
+        batch = ImageBatch(**keras.tree.map_structure(partial(_taken, **rows), examples))
         logs, state = step(state, (arrays(names, batch), batch.ab))
         return state, logs
 
-    state, logs = keras.ops.scan(one, state, call["rows"])
+    state, logs = keras.ops.scan(one, state, call["steps"])
     return {name: values[-1] for name, values in logs.items()}, state
+
+
+def _taken(array: Any, rows: Any, mirrored: Any = None) -> Any:
+    """Rows of an array; of pictures and maps, the `mirrored` ones left to right."""
+    chosen = keras.ops.take(array, rows, axis=0)
+    if mirrored is None or chosen.ndim < 3:
+        return chosen
+    mirrored = keras.ops.reshape(mirrored, (-1, *[1] * (chosen.ndim - 1)))
+    return keras.ops.where(mirrored, keras.ops.flip(chosen, axis=2), chosen)

@@ -41,14 +41,21 @@ class Recorder(keras.callbacks.Callback):
         checkpoint: checkpoints.Checkpoint | None,
         settings: str,
         steps: int,
+        judged_by: str = "mse",
     ) -> None:
-        """Restore the compiled model from a checkpoint; `settings` is the run's fingerprint, `steps` are per epoch."""
+        """Restore the compiled model from a checkpoint.
+
+        Args:
+            settings: the run's fingerprint.
+            steps: per epoch.
+            judged_by: the measure of the validation images that is smallest at the best epoch: mse or loss.
+        """
         super().__init__()
         self.asked_to_stop: Sequence[int] = ()
         self.advance: Advance = lambda *units: None
         self.calls: Sequence[tuple[int, int]] = ()
         self._where, self._network, self._training = where, model, training
-        self._settings, self._steps = settings, steps
+        self._settings, self._steps, self._judge = settings, steps, f"val_{judged_by}"
         self._first, self._metrics = 0, checkpoints.Arrays()  # where the current epoch continues; its metrics so far
         self._history: list[dict[str, float]] = []
         self._best, self._best_epoch = checkpoints.Arrays(), 0
@@ -149,12 +156,12 @@ class Recorder(keras.callbacks.Callback):
 
     def _record(self, epoch: int, logs: Any) -> None:
         row = {"epoch": float(epoch), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
-        best = self._history[self._best_epoch - 1]["val_mse"] if self._best_epoch else math.inf
+        best = self._history[self._best_epoch - 1][self._judge] if self._best_epoch else math.inf
         self._history.append(row)
-        if row["val_mse"] < best:
+        if row[self._judge] < best:
             self._best_epoch = epoch
             self._best = _values(self._network.variables)
-        if not math.isfinite(row["loss"]) or not math.isfinite(row["val_mse"]):
+        if not math.isfinite(row["loss"]) or not math.isfinite(row[self._judge]):
             self._status = f"diverged in epoch {epoch}" + (f", by step {self._bad_step}" if self._bad_step else "")
         self._first, self._metrics = 0, []
         self._write_history(time.monotonic() - self._began)
@@ -163,7 +170,8 @@ class Recorder(keras.callbacks.Callback):
             epoch, self._training.epochs, *(row[k] for k in ("loss", "mse", "accuracy", "val_mse", "val_accuracy")),
         )  # fmt: skip
         if self.ended:
-            reason = f"no better validation MSE for {self._training.patience} epochs"
+            judge = {"val_mse": "MSE", "val_loss": "loss"}[self._judge]
+            reason = f"no better validation {judge} for {self._training.patience} epochs"
             if self._status != "finished":
                 reason = f"{self._status}; the loss is not a finite number"
             log.warning("training ends after epoch %d: %s", epoch, reason)
@@ -199,7 +207,8 @@ class Recorder(keras.callbacks.Callback):
         if self._best:
             _assign(self._network.variables, self._best)
         _save_weights(self._network, self._where.weights("best"))
-        written = (self._where.history, self._where.weights("last"), self._where.weights("best"))
+        written = [self._where.history, self._where.weights("last"), self._where.weights("best")]
+        written += [self._where.head] if self._where.head.exists() else []
         summary = {
             "status": self._status,
             "epochs": self.epochs,

@@ -1,7 +1,7 @@
 """Training of one run: Adam and mean squared error, resumable to the bit."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,17 @@ from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import Outputs, fingerprints, outputs_of
+from pipeline.images.lab import UInt8
 from pipeline.networks import backend, builder, heads, inputs
-from pipeline.networks.notation import input_names, resolve
+from pipeline.networks.notation import input_names, of_run
 from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints, on_device
 from pipeline.training.batches import Batches, Rows, Shuffling, load
+from pipeline.training.optimizers import optimizer
 from pipeline.training.recorder import Recorder
+
+PAPERS_HEAD = schema.Architecture.model_fields["head"].default
 
 log = logging.getLogger("deepcolor")
 
@@ -59,7 +63,7 @@ def train(
         InputError: the data do not fit together, or another run with this name exists.
     """
     where = RunFiles(directory)
-    architecture = resolve(run.architecture, more_architectures)
+    architecture = of_run(run, more_architectures)
     partitions = np.array([row["partition"] for row in splits.read(split, images.manifest()["fingerprint"])])
     names = input_names(architecture, embedding=run.embedding)
     outputs = outputs_of(inputs.stored(names), images, embeddings, features)
@@ -69,6 +73,7 @@ def train(
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
     examples = load(images, outputs, rows, _scratch(directory, images, outputs, rows, training))
     mean_ab = statistics.mean_ab_of_images(examples["train"].ab)
+    head = _fitted(heads.choose(architecture.head), examples["train"].ab, where)
     model = builder.build(
         run.architecture,
         l2=float(run.l2),
@@ -77,18 +82,19 @@ def train(
         embedding=run.embedding,
         architectures=more_architectures,
         outputs={name: array.shape[1:] for name, array in examples["train"].embedded.items()},
+        head=head,
     )
     batches_of: type[Batches] = Batches
     if on_device.fits(examples.values()):
         model = on_device.Network(model.inputs, model.outputs)
         examples = {name: on_device.place(each) for name, each in examples.items()}
         batches_of = on_device.Batches
-    builder.compile_to_train(model, heads.HEADS[architecture.head], float(run.learning_rate))
-    batches = partial(batches_of, examples["train"], names, run.batch_size, run.seed)
+    steps = -(-len(rows["train"]) // run.batch_size)
+    builder.compile_to_train(model, head, optimizer(model, float(run.learning_rate), training, steps))
+    batches = partial(batches_of, examples["train"], names, run.batch_size, run.seed, mirror=training.mirror)
     validated = batches_of(examples["validation"], names, run.batch_size)
 
-    steps = -(-len(rows["train"]) // run.batch_size)
-    recorder = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps)
+    recorder = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps, head.judged_by)
     if recorder.epochs or recorder.step:
         log.info("train %s: resuming after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
     if recorder.goes_on:
@@ -98,7 +104,20 @@ def train(
             more = [keras.callbacks.TensorBoard(where.tensorboard)] if training.tensorboard else []
             _fit(model, batches, backend.stream(validated), recorder, training.epochs, more)
     facts = {"settings": made_with, "mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
-    return recorder.finish(facts)
+    return recorder.finish(facts if architecture.head == PAPERS_HEAD else {**facts, "loss": head.words})
+
+
+def _fitted(head: heads.Head, ab: Iterable[UInt8], where: RunFiles) -> heads.Head:
+    """Return the head to train with; where it depends on the training images' colours, keep what it took from them."""
+    if head.fit is None:
+        return head
+    counts = statistics.no_colours()
+    for image in ab:
+        statistics.add_colours(counts, image)
+    head, arrays = head.fit(counts)
+    with files.written_whole(where.head) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    return head
 
 
 def _made_with(

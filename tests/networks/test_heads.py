@@ -59,7 +59,7 @@ def test_a_head_trains_on_its_own_loss_and_is_measured_on_ab(keras):
     decoded = builder.with_decoding(model, HEADS["scaled"])
     predicted = predict(decoded, batch)
     np.testing.assert_allclose(predicted, 128 + 100 * raw, rtol=1e-6)
-    builder.compile_to_train(model, HEADS["scaled"], 1e-3)
+    builder.compile_to_train(model, HEADS["scaled"], keras.optimizers.Adam(1e-3))
     logs = model.test_on_batch(arrays(names_of(model), batch), ab, return_dict=True)
     assert logs["loss"] == pytest.approx(np.abs((ab - 128.0) / 100 - raw).mean(), rel=1e-5)
     assert logs["mse"] == pytest.approx(np.square(predicted - ab.astype(float)).mean(), rel=1e-5)
@@ -80,7 +80,8 @@ def test_a_trained_network_is_saved_with_its_decoding(keras, tmp_path, monkeypat
     assert sum(map(float, decoded.losses)) == pytest.approx(sum(map(float, model.losses)))
     saving.save(decoded, tmp_path / "model.keras")
     np.testing.assert_array_equal(predict(saving.load(tmp_path / "model.keras"), batch), predict(decoded, batch))
-    monkeypatch.delitem(HEADS, "scaled")
+    for name in ("scaled", "tanh"):
+        monkeypatch.delitem(HEADS, name)
     with pytest.raises(InputError, match=r"keras\.layers\.Rescaling"):
         saving.load(tmp_path / "model.keras")
 
@@ -100,7 +101,7 @@ def test_the_papers_head_adds_no_layers(keras):
 
     model = builder.build("mine", architectures=more("regression"))
     assert builder.with_decoding(model, HEADS["regression"]) is model
-    builder.compile_to_train(model, HEADS["regression"], 1e-3)
+    builder.compile_to_train(model, HEADS["regression"], keras.optimizers.Adam(1e-3))
     assert [len(metric.variables) for metric in model.metrics] == [2, 4]  # no layers, whose names would be counted
 
 

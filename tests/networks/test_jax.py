@@ -13,6 +13,8 @@ from tiny_training import DOT_RUN, PARAMETERS, assert_same, history
 
 BACKENDS = ("tensorflow", "jax")
 TRAIN = """
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from pipeline.embedding import network as networks
 from pipeline.training import train
 from pipeline.config.runs import Run
 
+QUARTER = {"quarter": schema.Architecture(encoder="4/2 4/2 4/2", fusion="1x1:4", decoder="^ 1x1:313", head="classes")}
 build = builder.build
 
 
@@ -49,8 +52,9 @@ for call in sys.argv[3:]:
     directory = Path(sys.argv[2]) / place
     directory.mkdir(parents=True, exist_ok=True)
     keras.utils.clear_session()
-    settings = schema.Training(epochs=int(epochs), checkpoint_seconds=0.0 if stop else 1e6)
-    options = {"more_architectures": DOT, "progress": StopsAfter(int(stop[0])) if stop else None}
+    given = json.loads(os.environ.get("TRAINING", "{}"))
+    settings = schema.Training(epochs=int(epochs), checkpoint_seconds=0.0 if stop else 1e6, **given)
+    options = {"more_architectures": DOT | QUARTER, "progress": StopsAfter(int(stop[0])) if stop else None}
     try:
         train.train(Run.parse(name), *dataset.sources, directory, settings, **options)
     except Interrupted:
@@ -139,6 +143,15 @@ def test_jax_trains_like_tensorflow_with_one_or_more_steps_per_call(prepared, tm
         assert (summary["backend"]["keras"], summary["steps_per_call"]) == ("jax", at_once)
         assert_alike(updates(tmp_path / place), updates(tmp_path / "expected"), 1e-5)
         assert_same_history(tmp_path / place, tmp_path / "expected", 1e-6)
+
+
+@pytest.mark.long
+def test_jax_trains_classes_with_a_schedule_and_mirrored_images_like_tensorflow(prepared, tmp_path, monkeypatch):
+    options = {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5, "clip_norm": 1.0, "mirror": True}
+    monkeypatch.setenv("TRAINING", json.dumps(options))
+    for place, worker, keras_backend in (("expected", TRAIN, "tensorflow"), ("calls", RESIDENT, "jax")):
+        run_on(keras_backend, worker, prepared.folder, tmp_path, f"{place} quarter_lr1e-3_bs2 2")
+    assert_same_history(tmp_path / "calls", tmp_path / "expected", 1e-5)
 
 
 @pytest.mark.long

@@ -44,7 +44,7 @@ def build(weights, activation):
     return keras.Model(picture, {"embedding": keras.layers.Dense(6)(pooled), "map": grid})
 
 
-heads.register(heads.Head("tanh", 2, "tanh", loss, decode))
+heads.register(heads.Head("softer", 2, "tanh", loss, decode))
 inputs.register(inputs.Input("level", (1,), "float32", lambda given: given.lightness[:, :1, 0] / 255.0))
 inputs.register(inputs.Input("centre", (3,), "float32", lambda given: given.embedded["map"][:, 2, 2], stored=("map",)))
 registry.register(registry.Entry(
@@ -61,7 +61,7 @@ CONFIG = {
     "evaluation": {"pictures": 2},
     "architectures": {
         "mine": {
-            "encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^", "head": "tanh",
+            "encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^", "head": "softer",
             "inputs": ["L", "level", "centre", "embedding"],
         }
     },
@@ -99,7 +99,7 @@ def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path
     call("train", RUN)
     with (tmp_path / "models" / RUN / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert all(float(row["loss"]) < 5 < float(row["mse"]) for row in rows)  # of tanh, and of ab
+    assert all(float(row["loss"]) < 5 < float(row["mse"]) for row in rows)  # of what it predicts, and of ab
     settings = json.loads((tmp_path / "models" / RUN / "settings.json").read_text())
     assert settings["architecture"] == CONFIG["architectures"]["mine"]
 

@@ -1,0 +1,158 @@
+"""Optimisers, schedules, clipping and mirroring against arithmetic written out; runs with them resume to the bit."""
+
+import math
+
+import numpy as np
+import pytest
+from tiny import make_dataset
+from tiny_training import Interrupted, StopsAfter, assert_same, history, run_training
+
+from pipeline.config.schema import Training
+from pipeline.core import files
+from pipeline.core.errors import InputError
+
+ALL = {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5, "clip_norm": 1.0, "mirror": True}
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("warmup", [0, 0.3, 2])
+def test_the_rate_warms_up_and_then_stays_or_falls(keras, schedule, warmup):
+    from pipeline.training.optimizers import optimizer
+
+    steps, epochs, highest = 10, 5, 0.02
+    training = Training(epochs=epochs, schedule=schedule, warmup_epochs=warmup)
+    made = optimizer(keras.Sequential(), highest, training, steps)
+    if schedule == "constant" and not warmup:
+        plain = keras.optimizers.Adam(highest)
+        assert type(made) is type(plain)
+        assert {**made.get_config(), "name": ""} == {**plain.get_config(), "name": ""}
+        return
+    begin = round(warmup * steps)
+    for step in range(epochs * steps):
+        made.iterations.assign(step)
+        expected = highest * (step + 1) / begin if step < begin else highest
+        if schedule == "cosine" and step >= begin:
+            expected *= (1 + math.cos(math.pi * (step - begin) / (epochs * steps - begin))) / 2
+        assert float(made.learning_rate) == pytest.approx(expected, rel=1e-5, abs=1e-6 * highest), step
+
+
+def one_step(keras, gradient_scale=1.0, **options):
+    """Two kernels and a bias after one step with a known gradient; what they were; and the gradients."""
+    from pipeline.training.optimizers import optimizer
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1, use_bias=False)])
+    model.layers[0].bias.assign([0.5, -0.5])
+    variables = model.trainable_variables
+    before = [np.array(variable) for variable in variables]
+    made = optimizer(model, 0.01, Training(**options), 10)
+    draws = np.random.default_rng(0)
+    gradients = [gradient_scale * draws.normal(size=value.shape).astype(np.float32) for value in before]
+    made.build(variables)
+    made.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
+    return before, gradients, [np.array(variable) for variable in variables], made
+
+
+def test_adamw_lets_kernels_decay_and_leaves_biases(keras):
+    before, gradients, decayed, _ = one_step(keras, optimizer="adamw", weight_decay=0.1)
+    for old, gradient, new in zip(before, gradients, decayed, strict=True):
+        kept = old * (1 - 0.01 * 0.1) if old.ndim > 1 else old
+        np.testing.assert_allclose(new, kept - 0.01 * gradient / (np.abs(gradient) + 1e-7), rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_are_clipped_by_their_norm_together(keras):
+    for scale, clipped in ((1e-3, False), (100.0, True)):
+        _, gradients, _, made = one_step(keras, scale, clip_norm=2.0)
+        norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
+        assert (norm > 2) == clipped
+        moments = [np.array(v) for v in made.variables if "momentum" in v.path]
+        assert len(moments) == len(gradients)
+        for moment, gradient in zip(moments, gradients, strict=True):
+            np.testing.assert_allclose(moment, 0.1 * gradient * min(1, 2 / norm), rtol=1e-4)
+
+
+def test_settings_are_recorded_unless_they_are_defaults():
+    usual = {"precision": "float32", "start_at": "mean", "patience": None}
+    assert Training(epochs=7).decisive() == usual
+    assert Training(weight_decay=0.5).decisive() == usual  # Adam has none
+    assert Training(epochs=7, schedule="cosine").decisive() == {**usual, "schedule": "cosine", "epochs": 7}
+    assert Training(**ALL, weight_decay=0.5).decisive() == {**usual, **ALL, "weight_decay": 0.5, "epochs": 2}
+    assert not set(Training().model_dump()) & {*ALL, "weight_decay"}
+
+
+@pytest.fixture(scope="module")
+def asymmetric(tmp_path_factory):
+    """Images that differ from their mirror images."""
+    return make_dataset(tmp_path_factory.mktemp("asymmetric") / "tiny")
+
+
+def test_each_image_of_each_epoch_is_mirrored_or_not(keras):
+    from pipeline.training.batches import Batches, Examples
+
+    draws = np.random.default_rng(0)
+    shapes = {"L": (40, 4, 6), "ab": (40, 4, 6, 2), "map": (40, 2, 3, 5), "vector": (40, 7)}
+    arrays = {name: draws.integers(0, 256, shape).astype(np.uint8) for name, shape in shapes.items()}
+    before = {name: array.copy() for name, array in arrays.items()}
+    examples = Examples(arrays["L"], arrays["ab"], {"map": arrays["map"], "vector": arrays["vector"]})
+    batches = Batches(examples, ["L"], 7, shuffle_seed=3, mirror=True)
+    seen = []
+    for epoch in (1, 2, 1):
+        batches.shuffle(epoch)
+        order = np.random.default_rng((3, epoch)).permutation(40)
+        mirrored = np.random.default_rng((3, epoch, 1)).random(40) < 0.5
+        assert 8 < mirrored.sum() < 32
+        rows = np.concatenate([batches._rows(*call) for call in batches.calls])
+        np.testing.assert_array_equal(rows, order)
+        batch = examples.batch(order, mirrored[order])
+        for array, whole in ((batch.lightness, "L"), (batch.ab, "ab"), (batch.embedded["map"], "map")):
+            for place, row in enumerate(order.tolist()):
+                expected = before[whole][row][:, ::-1] if mirrored[row] else before[whole][row]
+                np.testing.assert_array_equal(array[place], expected)
+        np.testing.assert_array_equal(batch.embedded["vector"], before["vector"][order])
+        parts = [batches[number] for number in range(len(batches))]
+        np.testing.assert_array_equal(np.concatenate([inputs["L"][..., 0] for inputs, _ in parts]), batch.lightness)
+        np.testing.assert_array_equal(np.concatenate([ab for _, ab in parts]), batch.ab)
+        seen.append(mirrored)
+    assert (seen[0] == seen[2]).all() and (seen[0] != seen[1]).any()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, before[name])  # copies were mirrored
+
+
+def test_validation_images_are_not_mirrored(keras):
+    from pipeline.training.batches import Batches, Examples
+
+    image = np.arange(24, dtype=np.uint8).reshape(1, 4, 6)
+    batches = Batches(Examples(image, np.stack([image, image], -1), {}), ["L"], 1)
+    batches.shuffle(1)
+    np.testing.assert_array_equal(batches[0][0]["L"][..., 0], image)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 7])
+def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, tmp_path, steps):
+    whole = run_training(asymmetric, tmp_path / "whole", epochs=3, **ALL)
+    with pytest.raises(Interrupted):
+        run_training(
+            asymmetric, tmp_path / "parts", epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps), **ALL
+        )
+    assert_same(run_training(asymmetric, tmp_path / "parts", epochs=3, **ALL), whole)
+    settings = files.read_json(whole / "training.json")["settings"]["training"]
+    assert {key: settings[key] for key in (*ALL, "epochs")} == {**ALL, "epochs": 3}
+
+
+@pytest.mark.parametrize(
+    "change", [{"schedule": "cosine"}, {"mirror": True}, {"clip_norm": 0.01}, {"optimizer": "adamw"}]
+)
+def test_each_setting_changes_the_run_and_is_never_mixed_with_another(keras, prepared, tmp_path, change):
+    plain = run_training(prepared, tmp_path / "plain", epochs=2)
+    changed = run_training(prepared, tmp_path / "changed", epochs=2, **change)
+    assert history(plain) != history(changed)
+    (key,) = change
+    with pytest.raises(InputError, match=rf"training\.{key}: "):
+        run_training(prepared, tmp_path / "plain", epochs=2, **change)
+
+
+def test_more_epochs_of_a_falling_rate_are_another_run(keras, prepared, tmp_path):
+    run_training(prepared, tmp_path / "run", epochs=1, schedule="cosine")
+    with pytest.raises(InputError, match=r"training\.epochs: 1, now 2"):
+        run_training(prepared, tmp_path / "run", epochs=2, schedule="cosine")
+    run_training(prepared, tmp_path / "run", epochs=2, schedule="cosine", replace=True)
+    assert len(history(tmp_path / "run")) == 2
