@@ -47,17 +47,17 @@ def build(weights: str | None, activation: str) -> keras.Model:
         InputError: the package's file is missing or another one.
     """
     image = keras.Input((_ENTRY.side, _ENTRY.side, 3), name="image")
-    x = _convolution(image, "_conv_stem", "_bn0", 32, kernel=3, stride=2)
+    x = _convolution(image, "conv_stem", "bn0", 32, kernel=3, stride=2)
     maps, number = {}, count()
     for blocks, kernel, stride, expansion, filters, output in _STAGES:
         for index in range(blocks):
-            x = _block(x, f"_blocks.{next(number)}", kernel, 1 if index else stride, expansion, filters)
+            x = _block(x, f"blocks.{next(number)}", kernel, 1 if index else stride, expansion, filters)
         if output:
             maps[output] = x
-    x = _convolution(x, "_conv_head", "_bn1", 1280)
+    x = _convolution(x, "conv_head", "bn1", 1280)
     features = keras.layers.GlobalAveragePooling2D(name="features")(x)
     head = None if activation == "logits" else activation
-    embedding = keras.layers.Dense(1000, activation=head, name="_fc")(features)
+    embedding = keras.layers.Dense(1000, activation=head, name="fc")(features)
     network = keras.Model(image, {"embedding": embedding, **maps}, name="efficientnet_lite0")
     if weights is not None:
         _assign(network, torch_checkpoint.read(_checkpoint(), _ENTRY.weights_file))
@@ -112,13 +112,14 @@ def _checkpoint() -> bytes:
 
 
 def _assign(network: keras.Model, tensors: Tensors) -> None:
+    """Set the weights. A tensor is named after its layer, with a leading underscore that TensorFlow's scopes refuse."""
     for layer in network.layers:
         if isinstance(layer, keras.layers.DepthwiseConv2D):
-            layer.set_weights([tensors[f"{layer.name}.weight"].transpose(2, 3, 0, 1)])
+            layer.set_weights([tensors[f"_{layer.name}.weight"].transpose(2, 3, 0, 1)])
         elif isinstance(layer, keras.layers.Conv2D):
-            layer.set_weights([tensors[f"{layer.name}.weight"].transpose(2, 3, 1, 0)])
+            layer.set_weights([tensors[f"_{layer.name}.weight"].transpose(2, 3, 1, 0)])
         elif isinstance(layer, keras.layers.BatchNormalization):
             names = ("weight", "bias", "running_mean", "running_var")
-            layer.set_weights([tensors[f"{layer.name}.{name}"] for name in names])
+            layer.set_weights([tensors[f"_{layer.name}.{name}"] for name in names])
         elif isinstance(layer, keras.layers.Dense):
-            layer.set_weights([np.transpose(tensors[f"{layer.name}.weight"]), tensors[f"{layer.name}.bias"]])
+            layer.set_weights([np.transpose(tensors[f"_{layer.name}.weight"]), tensors[f"_{layer.name}.bias"]])
