@@ -27,7 +27,7 @@ def printed(name: str, l2: float = 0.01) -> keras.Model:
 
     It has the same weights as `ours`, in the same order.
     """
-    encoder, fusion, decoder = parse(name, resolve(name))
+    parts = parse(name, resolve(name))
 
     def applied(layer: Layer, x: keras.KerasTensor, penalty: float = l2) -> keras.KerasTensor:
         if not layer.filters:
@@ -40,19 +40,19 @@ def printed(name: str, l2: float = 0.01) -> keras.Model:
     with backend.policy("float32"):
         inputs = keras.Input((SIZE, SIZE, 1)), keras.Input((PLACES, PLACES, EMBEDDING_SIZE))
         x = inputs[0]
-        for layer in encoder[:-1]:
+        for layer in parts.encoder[:-1]:
             x = applied(layer, x)
-        x = keras.layers.Concatenate()([applied(encoder[-1], x, 0.0), inputs[1]])
-        for layer in [*fusion, *decoder]:
+        x = keras.layers.Concatenate()([applied(parts.encoder[-1], x, 0.0), inputs[1]])
+        for layer in [*parts.fusion, *parts.decoder]:
             x = applied(layer, x)
         return _compiled(keras.Model(inputs, x))
 
 
 def computed_flops(name: str) -> float:
     """Return the forward operations of `ours` for one image: `forward_flops` less what joined upsamplings save."""
-    _, fusion, decoder = parse(name, resolve(name))
-    channels, side, upsampled, saved = fusion[-1].filters, PLACES, False, 0
-    for layer in decoder:
+    parts = parse(name, resolve(name))
+    channels, side, upsampled, saved = parts.fusion[-1].filters, PLACES, False, 0
+    for layer in parts.decoder:
         if not layer.filters:
             side, upsampled = 2 * side, True
             continue

@@ -23,7 +23,7 @@ from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE, NEUTRAL, UInt8
 from pipeline.images.light import Levels
 from pipeline.images.photographs import Photograph
-from pipeline.networks.inputs import ImageBatch, names_of, predict, stored
+from pipeline.networks.inputs import ImageBatch, fixed_size, names_of, predict, stored
 from pipeline.results.record import read_record
 
 
@@ -133,7 +133,7 @@ class Colorizer:
         _check(photograph)
         height, width = photograph.shape[:2]
         seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
-        shown = prepare.network_shape(height, width, self.size)
+        shown = fixed_size(self.network) or prepare.network_shape(height, width, self.size)
         small = prepare.lightness(seen, shown)
         embedded = {}
         if self.embed is not None:

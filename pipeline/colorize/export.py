@@ -22,7 +22,7 @@ from pipeline.dataset.sources.open import open_source
 from pipeline.evaluation import metrics
 from pipeline.images import lab, prepare
 from pipeline.images.lab import UInt8
-from pipeline.networks.inputs import ImageBatch, predict
+from pipeline.networks.inputs import ImageBatch, fixed_size, predict
 from pipeline.results.record import read_record
 from pipeline.storage.layouts import VECTOR
 
@@ -112,7 +112,7 @@ def export(
     with complete(run):
         network, embed = load_networks(run, record, embedding_weights, threads, "float32", form.temperature)
         outputs = {name: tensor.shape[1:] for name, tensor in embed.model.output.items()} if embed else {}
-        description = _described(run, record, form, outputs)
+        description = _described(run, record, form, outputs, fixed_size(network))
     from pipeline.colorize import runtimes
 
     network = runtimes.in_float32(network)
@@ -196,10 +196,11 @@ def sample() -> tuple[list[str], UInt8]:
 
 
 def _cases(network: Any, embed: Any, lightness: UInt8) -> Iterator[_Case]:
-    """Yield the photographs in pairs, then a part of each whose size is not a multiple of 8."""
+    """Yield the photographs in pairs, then, if the network takes any size, a part of each that is no multiple of 8."""
     pairs = [lightness[start : start + 2] for start in range(0, len(lightness), 2)]
     height, width = CUT
-    for batch in (*pairs, *(each[None, -height:, :width] for each in lightness)):
+    parts = [] if fixed_size(network) else [each[None, -height:, :width] for each in lightness]
+    for batch in (*pairs, *parts):
         embedded = {} if embed is None else embed(batch)
         rows, columns = batch.shape[1:]
         yield _Case(batch, embedded, predict(network, ImageBatch(prepare.padded(batch), embedded))[:, :rows, :columns])
@@ -240,10 +241,16 @@ def _refuse_different(path: Path, check: Mapping[str, Any]) -> None:
 
 
 def _described(
-    run: Path, record: Mapping[str, Any], form: Form, outputs: Mapping[str, tuple[int, ...]]
+    run: Path,
+    record: Mapping[str, Any],
+    form: Form,
+    outputs: Mapping[str, tuple[int, ...]],
+    size: tuple[int, int] | None,
 ) -> dict[str, Any]:
     none = record["embedding"]["weights"] == "none"
-    inputs = {"lightness": "(batch, H, W) uint8: L in 8-bit units, 0..255, of any height and width"}
+    area = "{}, {}".format(*size or ("H", "W"))
+    any_size = "" if size else ", of any height and width"
+    inputs = {"lightness": f"(batch, {area}) uint8: L in 8-bit units, 0..255{any_size}"}
     if form.embedding_is_input:
         for name, shape in outputs.items():
             kind = record["embedding"]["activation"] if name == VECTOR else name
@@ -257,7 +264,9 @@ def _described(
         **({} if form.temperature is None else {"temperature": form.temperature}),
         "embedding": "none" if none else "input" if form.embedding_is_input else "inside",
         "inputs": inputs,
-        "outputs": {"ab": "(batch, H, W, 2) float32: a and b in 8-bit units, 128 is neutral; 0 or more, not clipped"},
+        "outputs": {
+            "ab": f"(batch, {area}, 2) float32: a and b in 8-bit units, 128 is neutral; 0 or more, not clipped"
+        },
         "made_from": {
             "fingerprints": record.get("fingerprints", {}),
             "network": {model.name: files.digest_file(model)},

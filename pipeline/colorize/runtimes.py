@@ -39,11 +39,11 @@ def _doubled(inputs: Any) -> Any:
 
 
 class Doubled(keras.layers.UpSampling2D):
-    """`_doubled` as a layer."""
+    """`_doubled` as a layer; a bilinear upsampling, which networks of a fixed size have, stays Keras' own."""
 
     def call(self, inputs: Any) -> Any:
         """See the class."""
-        return _doubled(inputs)
+        return _doubled(inputs) if self.interpolation == "nearest" else super().call(inputs)
 
 
 class DoubledConvolution(UpsamplingConvolution):
@@ -86,7 +86,7 @@ def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
 
 
 def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[str, tuple[int, ...]]) -> tf.Module:
-    """Return a module whose `colour` predicts ab from L of any height and width.
+    """Return a module whose `colour` predicts ab from L of any height and width, unless the network has a fixed size.
 
     `colour` takes `lightness` (batch, H, W) uint8, L in 8-bit units, and, if `embed` is None, the embedding network's
     outputs by name, for example `embedding` (batch, 1000) float32. It returns ``{"ab": (batch, H, W, 2) float32}``. The
@@ -107,7 +107,8 @@ def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[
         arrays = inputs.arrays(names, inputs.ImageBatch(seen, by_name))
         return {"ab": inner(arrays, training=False)[:, : shape[1], : shape[2]]}
 
-    signature = [tf.TensorSpec((None, None, None), tf.uint8, name="lightness")]
+    size = inputs.fixed_size(network) or (None, None)
+    signature = [tf.TensorSpec((None, *size), tf.uint8, name="lightness")]
     if embed is None:
         signature += [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in outputs.items()]
     # The export's inputs are named after the arguments.

@@ -165,6 +165,8 @@ class Architecture(Section):
     decoder: str
     head: Head = "regression"
     inputs: list[str] = ["L", "embedding"]
+    normalisation: Literal["none", "batch"] = "none"
+    upsampling: Literal["nearest", "bilinear"] = "nearest"
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Building colouring networks from the architectures of `pipeline.networks.notation`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.config.runs import Run
 from pipeline.config.schema import TEMPERATURES, Architecture
 from pipeline.core.errors import InputError
+from pipeline.images.formats import SIZE
 from pipeline.networks import backend, inputs
 from pipeline.networks.heads import NO_TEMPERATURE, Head, choose
 from pipeline.networks.layers import (
@@ -23,7 +24,9 @@ from pipeline.networks.layers import (
     apply,
     regularizer,
 )
-from pipeline.networks.notation import Layer, input_names, of_run, parse, resolve
+from pipeline.networks.notation import Dropout, Item, Join, Layer, input_names, of_run, parse, resolve
+
+MOMENTUM = 0.97  # of batch normalisations' statistics: they cover some 30 batches, because small datasets have few
 
 
 def build(
@@ -62,23 +65,28 @@ def build(
     Source: the DeepColor paper, section 3.1, figures 4 to 11.
     """
     architecture = resolve(name, architectures, head.choice if head else None)
-    encoder, fusion, decoder = parse(name, architecture)
+    parts = parse(name, architecture)
     shapes = inputs.shapes(input_names(architecture, embedding=embedding), outputs)
-    tensors = [keras.Input(shape, dtype=inputs.INPUTS[each].dtype, name=each) for each, shape in shapes.items()]
-    pictures, vectors = ([tensor for tensor in tensors if len(tensor.shape) == rank] for rank in (4, 2))
-    convolutions = _Convolutions(l2, np.random.default_rng(seed))
+    if parts.start or parts.joined:
+        shapes["L"] = (SIZE, SIZE, 1)
+    tensors = {each: keras.Input(shape, dtype=inputs.INPUTS[each].dtype, name=each) for each, shape in shapes.items()}
+    vectors = [tensor for tensor in tensors.values() if len(tensor.shape) == 2]
+    pictures = [tensor for each, tensor in tensors.items() if len(tensor.shape) == 4 and each not in parts.joined]
+    normalised = architecture.normalisation == "batch"
+    convolutions = _Convolutions(l2, np.random.default_rng(seed), normalised=normalised)
     x = _concatenated(pictures, "pictures")
-    for index, layer in enumerate(encoder, 1):
-        x = convolutions(layer, f"encoder_{index}", penalised=index < len(encoder))(x)
+    for index, layer in enumerate(parts.encoder, 1):
+        x = convolutions(layer, f"encoder_{index}", penalised=index < len(parts.encoder))(x)
     if vectors:
-        x = convolutions.fusion(fusion[0], "fusion_1")([x, _concatenated(vectors, "vectors")])
+        x = convolutions.fusion(parts.fusion[0], "fusion_1")([x, _concatenated(vectors, "vectors")])
     else:
-        x = convolutions(fusion[0], "fusion_1")(x)
-    for index, layer in enumerate(fusion[1:], 2):
+        x = convolutions(parts.fusion[0], "fusion_1")(x)
+    for index, layer in enumerate(parts.fusion[1:], 2):
         x = convolutions(layer, f"fusion_{index}")(x)
     head = head or choose(architecture.head)
     bias = head.start(start_at) if head.start and start_at else [0.0] * head.filters
-    return keras.Model(tensors, _decoded(x, decoder, convolutions, head, bias), name=name)
+    decoder = _Decoder(convolutions, tensors, architecture.upsampling)
+    return keras.Model([*tensors.values()], decoder(x, parts.decoder, head, bias), name=name)
 
 
 def decoding(head: Head) -> list[keras.layers.Layer]:
@@ -164,6 +172,7 @@ class _Convolutions:
 
     l2: float
     seeds: np.random.Generator
+    normalised: bool = False
 
     def __call__(
         self,
@@ -173,47 +182,88 @@ class _Convolutions:
         penalised: bool = True,
         activation: str = "relu",
         kind: type[keras.layers.Conv2D] = keras.layers.Conv2D,
+        last: bool = False,
         **options: Any,
-    ) -> keras.layers.Conv2D:
-        return kind(
+    ) -> Callable[[Any], Any]:
+        normalised = self.normalised and not last
+        convolution = kind(
             layer.filters,
             layer.kernel,
             strides=layer.stride,
             padding="same",
-            activation=activation,
+            activation="linear" if normalised else activation,
+            use_bias=not normalised,
             kernel_initializer=self._initializer(),
             kernel_regularizer=regularizer(self.l2 if penalised else 0.0),
             name=label,
             **options,
         )
+        layers = (
+            [convolution]
+            if not normalised
+            else [
+                convolution,
+                keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{label}_normalisation"),
+                keras.layers.Activation(activation, name=f"{label}_{activation}"),
+            ]
+        )
+        return lambda x: apply(layers, x)
+
+    def seed(self) -> int:
+        """Draw the seed of a layer."""
+        return int(self.seeds.integers(2**31))
 
     def fusion(self, layer: Layer, label: str) -> Fusion:
         return Fusion(layer.filters, self._initializer(), self.l2, name=label)
 
     def _initializer(self) -> keras.initializers.Initializer:
-        return keras.initializers.GlorotUniform(seed=int(self.seeds.integers(2**31)))
+        return keras.initializers.GlorotUniform(seed=self.seed())
 
 
-def _decoded(x: Any, layers: Sequence[Layer], convolutions: _Convolutions, head: Head, bias: Sequence[float]) -> Any:
-    last = max(index for index, layer in enumerate(layers) if layer.filters)
-    # Whether a layer is an upsampling that the next convolution includes.
-    included = [
-        not layer.filters and following.filters > 0 and following.kernel % 2 == 1
-        for layer, following in pairwise([*layers, Layer()])
-    ]
-    for index, layer in enumerate(layers):
-        if included[index]:
-            continue
-        kind = UpsamplingConvolution if index and included[index - 1] else keras.layers.Conv2D
-        if not layer.filters:
-            x = keras.layers.UpSampling2D(2, name=f"decoder_{index + 1}_upsampling", dtype=x.dtype)(x)
-        elif index < last:
-            x = convolutions(layer, f"decoder_{index + 1}", kind=kind)(x)
-        else:
-            initializer = keras.initializers.Constant(np.asarray(bias, np.float32).tolist())
-            options = {"activation": head.activation, "bias_initializer": initializer, "dtype": "float32"}
-            x = convolutions(layer, "raw" if head.decode else "ab", kind=kind, **options)(x)
-    return x
+@dataclass
+class _Decoder:
+    """Makes the decoder's layers."""
+
+    convolutions: _Convolutions
+    tensors: Mapping[str, Any]
+    upsampling: str
+
+    def __call__(self, x: Any, items: Sequence[Item], head: Head, bias: Sequence[float]) -> Any:
+        last = max(index for index, item in enumerate(items) if isinstance(item, Layer) and item.filters)
+        included = [self._includes(*pair) for pair in pairwise([*items, Layer()])]
+        for index, item in enumerate(items):
+            label = f"decoder_{index + 1}"
+            kind = UpsamplingConvolution if index and included[index - 1] else keras.layers.Conv2D
+            if included[index]:
+                continue
+            if isinstance(item, Join):
+                x = keras.layers.Concatenate(name=f"{label}_join")([x, self._joined(item, x)])
+            elif isinstance(item, Dropout):
+                x = keras.layers.SpatialDropout2D(item.rate, seed=self.convolutions.seed(), name=label)(x)
+            elif not item.filters:
+                options = {"interpolation": self.upsampling, "name": f"{label}_upsampling", "dtype": x.dtype}
+                x = keras.layers.UpSampling2D(2, **options)(x)
+            elif index < last:
+                x = self.convolutions(item, label, kind=kind)(x)
+            else:
+                initializer = keras.initializers.Constant(np.asarray(bias, np.float32).tolist())
+                options = {"activation": head.activation, "bias_initializer": initializer, "dtype": "float32"}
+                x = self.convolutions(item, "raw" if head.decode else "ab", kind=kind, last=True, **options)(x)
+        return x
+
+    def _includes(self, item: Item, following: Item) -> bool:
+        """Whether a layer is a nearest-neighbour upsampling that the next convolution includes."""
+        upsampling = isinstance(item, Layer) and not item.filters and self.upsampling == "nearest"
+        return upsampling and isinstance(following, Layer) and following.filters > 0 and following.kernel % 2 == 1
+
+    def _joined(self, item: Join, x: Any) -> Any:
+        """Return an input as it joins `x`."""
+        joined = self.tensors[item.name]
+        if item.name == "L":
+            joined = keras.layers.Rescaling(1 / 127.5, -1.0, name="L_scaled", dtype="float32")(joined)
+        if (factor := joined.shape[1] // x.shape[1]) > 1:
+            joined = keras.layers.AveragePooling2D(factor, name=f"{item.name}_reduced", dtype="float32")(joined)
+        return self.convolutions(Layer(item.filters, 1), f"{item.name}_joined")(joined) if item.filters else joined
 
 
 def compile_to_train(model: keras.Model, head: Head, optimizer: keras.optimizers.Optimizer) -> None:

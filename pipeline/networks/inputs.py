@@ -6,6 +6,7 @@ To add an input, call `register` in a module named in DEEPCOLOR_PLUGINS; an arch
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,14 @@ def as_picture(plane: Any) -> Any:
     return keras.ops.expand_dims(plane, -1)  # TFLite supports this, but not indexing with None
 
 
+def _stored(output: str, batch: ImageBatch) -> Any:
+    return batch.embedded[output]
+
+
 register(Input("L", (None, None, 1), "float32", lambda batch: as_picture(batch.lightness)))
+for _side, _channels in ((56, 24), (28, 40), (14, 112), (7, 320)):  # EfficientNet-Lite0's; others have other channels
+    _map = f"map_{_side}"
+    register(Input(_map, (_side, _side, _channels), "float32", partial(_stored, _map), stored=(_map,)))
 register(Input("embedding", (1000,), "float32", lambda batch: batch.embedded["embedding"], stored=("embedding",)))
 
 
@@ -94,6 +102,12 @@ def stored(names: Iterable[str]) -> tuple[str, ...]:
 def names_of(model: Any) -> tuple[str, ...]:
     """Return the names of a Keras model's inputs."""
     return tuple(tensor.name for tensor in model.inputs)
+
+
+def fixed_size(model: Any) -> tuple[int, int] | None:
+    """Return the height and width of the only L that a Keras model takes; None if it takes any."""
+    height, width = next(tensor.shape for tensor in model.inputs if tensor.name == "L")[1:3]
+    return (height, width) if height and width else None
 
 
 def predict(model: Any, batch: ImageBatch) -> npt.NDArray[np.float32]:

@@ -1,15 +1,19 @@
-"""The notation of architectures, and the paper's four.
+"""The notation of architectures, the paper's four, and `color`.
 
 As in the paper's tables, an architecture is three lines of text with layers separated by spaces. A layer is a
-convolution, ``[KxK:]filters[/stride]`` with kernel 3x3 and stride 1 by default, or ``^``, a nearest-neighbour
-upsampling by two.
+convolution, ``[KxK:]filters[/stride]`` with kernel 3x3 and stride 1 by default, or ``^``, an upsampling by two. In the
+decoder, ``+name[:filters]`` concatenates an input, after a 1x1 convolution if filters are given, and ``~rate`` drops
+whole channels during training.
+
+An architecture can decode feature maps of the embedding network instead of encoding L: its encoder is empty, and the
+one map that the decoder does not join enters the fusion. L is then 224x224, and where it joins, it is reduced to the
+size there.
 """
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from pipeline.config.runs import Run
 from pipeline.config.schema import Architecture, HeadChoice
@@ -26,8 +30,19 @@ ARCHITECTURES: dict[str, Architecture] = {
     "arch1": Architecture(encoder="64/2 128/2 128/2 256 256 512 256", fusion="1x1:256 1x1:256", decoder=_DECODER_BASE),
     "arch2": Architecture(encoder="64/2 64/2 64/2 128 256", fusion="1x1:256 1x1:256", decoder=_DECODER_BASE),
     "arch3": Architecture(encoder="64/2 64/2 32/2 64 64", fusion="1x1:64 3x3:64", decoder="^ 32 ^ 32 16 2 ^"),
+    "color": Architecture(
+        encoder="",
+        fusion="1x1:128 128",
+        decoder="~.2 ^ +map_14:64 128 ~.2 ^ +map_28:40 96 ^ +map_56:24 +L 64 64 1x1:313",
+        head="classes",
+        inputs=["L", "map_7", "map_14", "map_28", "map_56", "embedding"],
+        normalisation="batch",
+        upsampling="bilinear",
+    ),
 }
 
+_JOIN = re.compile(r"\+(?P<name>[A-Za-z][A-Za-z0-9_]*)(?::(?P<filters>[1-9][0-9]{0,4}))?", re.ASCII)
+_DROPOUT = re.compile(r"~(?P<rate>0?\.[0-9]{1,4})", re.ASCII)
 _LAYER = re.compile(r"(?:(?P<kernel>[1-9])x(?P=kernel):)?(?P<filters>[1-9][0-9]{0,4})(?:/(?P<stride>[12]))?", re.ASCII)
 
 
@@ -40,28 +55,80 @@ class Layer:
     stride: int = 1
 
 
+@dataclass(frozen=True)
+class Join:
+    """The concatenation of an input, after a 1x1 convolution unless `filters` is 0."""
+
+    name: str
+    filters: int = 0
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """The dropout of whole channels."""
+
+    rate: float
+
+
+Item = Layer | Join | Dropout
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An architecture, parsed.
+
+    Attributes:
+        encoder: convolutions of L and other pictures; empty if the network decodes feature maps.
+        fusion: convolutions; the first one also takes the vectors.
+        decoder: the remaining layers.
+        start: the feature map that enters the fusion if there is no encoder; otherwise empty.
+        side: of the fusion's pictures, for L of `SIZE` x `SIZE`.
+    """
+
+    encoder: list[Layer]
+    fusion: list[Layer]
+    decoder: list[Item]
+    start: str
+    side: int
+
+    @property
+    def joined(self) -> list[str]:
+        """The inputs that join in the decoder."""
+        return [item.name for item in self.decoder if isinstance(item, Join)]
+
+
 def _layers(text: str, where: str) -> list[Layer]:
-    layers = []
+    return [item for item in _items(text, where, joins=False) if isinstance(item, Layer)]
+
+
+def _items(text: str, where: str, *, joins: bool = True) -> list[Item]:
+    items: list[Item] = []
     for item in text.split():
-        match = _LAYER.fullmatch(item)
         if item == "^":
-            layers.append(Layer())
-        elif match:
-            layers.append(Layer(int(match["filters"]), int(match["kernel"] or 3), int(match["stride"] or 1)))
+            items.append(Layer())
+        elif match := _LAYER.fullmatch(item):
+            items.append(Layer(int(match["filters"]), int(match["kernel"] or 3), int(match["stride"] or 1)))
+        elif joins and (match := _JOIN.fullmatch(item)):
+            items.append(Join(match["name"], int(match["filters"] or 0)))
+        elif joins and (match := _DROPOUT.fullmatch(item)):
+            items.append(Dropout(float(match["rate"])))
         else:
-            raise InputError(f"{where}: expected layers like 64, 128/2, 1x1:256 or ^, received {item!r}")
-    return layers
+            more = ", +map_14:64 or ~0.2" if joins else ""
+            raise InputError(f"{where}: expected layers like 64, 128/2, 1x1:256, ^{more}, received {item!r}")
+    return items
 
 
 def of_run(run: Run, more: Mapping[str, Architecture] | None = None) -> Architecture:
     """Return the architecture of a run, with the run's own head if it has one; raises as `resolve`."""
-    return resolve(run.architecture, more, run.head, run.experiment and f"experiments.{run.experiment}")
+    architecture = resolve(run.architecture, more, run.head, run.experiment and f"experiments.{run.experiment}")
+    input_names(architecture, embedding=run.embedding)
+    return architecture
 
 
 def resolve(
     name: str, more: Mapping[str, Architecture] | None = None, head: HeadChoice | None = None, experiment: str = ""
 ) -> Architecture:
-    """Return the architecture with that name, one of the paper's or of `more`.
+    """Return the architecture with that name, built-in or one of `more`.
 
     Args:
         name: of the architecture.
@@ -70,13 +137,13 @@ def resolve(
         experiment: where the configuration has the name and the head, for error messages.
 
     Raises:
-        InputError: no architecture has that name, `more` redefines one of the paper's, the head is unknown, or the
+        InputError: no architecture has that name, `more` redefines a built-in one, the head is unknown, or the
             layers do not fit.
     """
     known = {**ARCHITECTURES, **(more or {})}
     with about(experiment and f"{experiment}.architecture"):
         if clash := sorted(set(more or {}) & set(ARCHITECTURES)):
-            raise InputError(f"architectures.{clash[0]}: this name is the paper's; choose another name for yours")
+            raise InputError(f"architectures.{clash[0]}: this name is taken; choose another name for yours")
         if name not in known:
             raise InputError(
                 f"architecture {name!r}: expected one of {', '.join(known)}; add yours under 'architectures:'"
@@ -88,7 +155,7 @@ def resolve(
     return architecture
 
 
-def parse(name: str, architecture: Architecture) -> tuple[list[Layer], list[Layer], list[Layer]]:
+def parse(name: str, architecture: Architecture) -> Parts:
     """Return the layers of encoder, fusion and decoder.
 
     Raises:
@@ -101,59 +168,122 @@ def parse(name: str, architecture: Architecture) -> tuple[list[Layer], list[Laye
         inputs.INPUTS[each]  # raises InputError for an unknown name
     encoder = _layers(architecture.encoder, f"{where}, encoder")
     fusion = _layers(architecture.fusion, f"{where}, fusion")
-    decoder = _layers(architecture.decoder, f"{where}, decoder")
-    if not encoder or not all(layer.filters for layer in encoder):
+    decoder = _items(architecture.decoder, f"{where}, decoder")
+    if not all(layer.filters for layer in encoder) or not (encoder or any(map(_side, architecture.inputs))):
         raise InputError(f"{where}, encoder: expected only convolutions, received {architecture.encoder!r}")
     if not fusion or fusion[0].kernel != 1 or any(layer.stride != 1 or not layer.filters for layer in fusion):
         raise InputError(
             f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}"
         )
-    convolutions = [layer for layer in decoder if layer.filters]
+    layers = [item for item in decoder if isinstance(item, Layer)]
+    convolutions = [layer for layer in layers if layer.filters]
     head = heads.choose(architecture.head)
-    if not convolutions or convolutions[-1].filters != head.filters or any(layer.stride != 1 for layer in decoder):
+    if not convolutions or convolutions[-1].filters != head.filters or any(layer.stride != 1 for layer in layers):
         raise InputError(
             f"{where}, decoder: expected stride 1 and {head.filters} filters at the end, received "
             f"{architecture.decoder!r}; the head is {head.name}"
         )
+    start = _start(where, architecture, encoder, decoder)
     down = math.prod(layer.stride for layer in encoder)
-    up = 2 ** (len(decoder) - len(convolutions))
-    if down != up * head.scale:
-        fits = "make them equal"
+    side = _side(start) if start else SIZE // down
+    up = 2 ** (len(layers) - len(convolutions))
+    if side * up * head.scale != SIZE:
+        fits = f"expected {SIZE // head.scale}x{SIZE // head.scale}"
         if head.scale > 1:
-            fits = f"the head {head.name} predicts at 1/{head.scale} of the size, so make it 1/{head.scale} of that"
-        raise InputError(f"{where}: the encoder divides the size by {down}, the decoder multiplies it by {up}; {fits}")
+            fits += f", because the head {head.name} predicts at 1/{head.scale} of the size"
+        origin = f"the encoder divides {SIZE}x{SIZE} by {down}" if encoder else f"{start} has {side}x{side}"
+        raise InputError(f"{where}: {origin}, the decoder multiplies that by {up}; {fits}")
     if down > MULTIPLE:
         raise InputError(
             f"{where}: the encoder divides the size by {down}; expected at most {MULTIPLE}, so that it divides {SIZE}"
         )
-    return encoder, fusion, decoder
+    _check_joins(where, decoder, side)
+    return Parts(encoder, fusion, decoder, start, side)
+
+
+def _side(name: str) -> int:
+    """Return the side of an input that is a picture of a fixed size, or 0."""
+    shape = inputs.INPUTS[name].shape
+    return (shape[0] or 0) if len(shape) == 3 else 0
+
+
+def _start(where: str, architecture: Architecture, encoder: Sequence[Layer], decoder: Sequence[Item]) -> str:
+    """Return the feature map that enters the fusion; empty if the encoder does."""
+    joined = [item.name for item in decoder if isinstance(item, Join)]
+    if others := sorted(set(joined) - set(architecture.inputs)) or len(set(joined)) < len(joined):
+        raise InputError(
+            f"{where}, decoder: expected joins of its inputs ({', '.join(architecture.inputs)}), each once, received "
+            f"{', '.join(others) if isinstance(others, list) else architecture.decoder!r}"
+        )
+    maps = [name for name in architecture.inputs if _side(name) and name not in joined]
+    if encoder and not maps:
+        return ""
+    if not encoder and len(maps) == 1 and "L" in joined:
+        return maps[0]
+    raise InputError(
+        f"{where}: expected an encoder and a join of each feature map, or no encoder, a join of L and of all feature "
+        f"maps but one; not joined: {', '.join(maps) or 'none'}"
+    )
+
+
+def _check_joins(where: str, decoder: Sequence[Item], side: int) -> None:
+    for item in decoder:
+        if isinstance(item, Layer):
+            side *= 1 if item.filters else 2
+        elif isinstance(item, Join) and item.name != "L" and _side(item.name) != side:
+            raise InputError(
+                f"{where}, decoder: {item.name} joins at {side}x{side}; expected where the size is its own, "
+                f"{_side(item.name)}x{_side(item.name)}"
+            )
 
 
 def input_names(architecture: Architecture, *, embedding: bool) -> tuple[str, ...]:
-    """Return the names of the network's inputs; without `embedding`, only those that need no embedding network."""
+    """Return the names of the network's inputs; without `embedding`, only those that need no embedding network.
+
+    Raises:
+        InputError: the network decodes feature maps, which it cannot do without the embedding network.
+    """
+    if not embedding and (maps := [name for name in architecture.inputs if _side(name)]):
+        raise InputError(
+            "a run without the embedding network: expected an architecture without feature maps, received one with "
+            f"{', '.join(maps)}; leave out _noembed, or embedding: false"
+        )
     return tuple(name for name in architecture.inputs if embedding or not inputs.INPUTS[name].stored)
 
 
-def _widths(names: Sequence[str], outputs: inputs.Outputs | None) -> tuple[int, int]:
-    """Return the number of channels that enter the encoder, and of numbers that join in the fusion."""
-    shapes = inputs.shapes(names, outputs).values()
-    pictures, vectors = (sum(shape[-1] or 0 for shape in shapes if len(shape) == rank) for rank in (3, 1))
-    return pictures, vectors
+def _cost(
+    parts: Parts, shapes: Mapping[str, inputs.Shape], *, normalised: bool = False, size: int = SIZE
+) -> Iterator[tuple[float, float]]:
+    """Yield the weights of each layer, and its operations for L of size x size; maps have sizes of their own."""
 
+    def convolution(filters: int, kernel: int, channels: int, side: float, *, plain: bool) -> tuple[float, float]:
+        extra = 1 if plain or not normalised else 4  # a bias, or the four vectors of a batch normalisation
+        return filters * (kernel**2 * channels + extra), 2 * side * side * kernel**2 * channels * filters
 
-def _convolutions(layers: Iterable[Layer], channels: int, side: float = 1.0) -> Iterator[tuple[Layer, int, float]]:
-    """Yield each convolution with the number of its input channels and the side of its output."""
-    for layer in layers:
-        if not layer.filters:
+    widths = {name: shape[-1] or 0 for name, shape in shapes.items()}
+    pictures = [name for name, shape in shapes.items() if len(shape) == 3 and name not in parts.joined]
+    channels = widths[parts.start] if parts.start else sum(widths[name] for name in pictures)
+    vectors = sum(widths[name] for name, shape in shapes.items() if len(shape) == 1)
+    side = float(parts.side if parts.start else size)
+    yield parts.fusion[0].filters * vectors, 2.0 * vectors * parts.fusion[0].filters
+    items: list[Item] = [*parts.encoder, *parts.fusion, *parts.decoder]
+    last = max(index for index, item in enumerate(items) if isinstance(item, Layer) and item.filters)
+    for index, item in enumerate(items):
+        if isinstance(item, Join):
+            if item.filters:
+                yield convolution(item.filters, 1, widths[item.name], side, plain=False)
+            channels += item.filters or widths[item.name]
+        elif isinstance(item, Layer) and item.filters:
+            side /= item.stride
+            fused = index == len(parts.encoder) and vectors > 0
+            yield convolution(item.filters, item.kernel, channels, side, plain=fused or index == last)
+            channels = item.filters
+        elif isinstance(item, Layer):
             side *= 2
-            continue
-        side /= layer.stride
-        yield layer, channels, side
-        channels = layer.filters
 
 
 def parameters(name: str, architecture: Architecture, *, embedding: bool, outputs: inputs.Outputs | None = None) -> int:
-    """Count the weights, kernels and biases, of the network that `builder.build` makes.
+    """Count the weights of the network that `builder.build` makes: kernels, biases and normalisations.
 
     Args:
         name: of the architecture, for error messages.
@@ -164,12 +294,9 @@ def parameters(name: str, architecture: Architecture, *, embedding: bool, output
     Raises:
         InputError: see `parse`.
     """
-    encoder, fusion, decoder = parse(name, architecture)
-    channels, vectors = _widths(input_names(architecture, embedding=embedding), outputs)
-    convolutions = _convolutions(chain(encoder, fusion, decoder), channels)
-    return fusion[0].filters * vectors + sum(
-        layer.filters * (layer.kernel**2 * channels + 1) for layer, channels, _ in convolutions
-    )
+    shapes = inputs.shapes(input_names(architecture, embedding=embedding), outputs)
+    normalised = architecture.normalisation == "batch"
+    return int(sum(weights for weights, _ in _cost(parse(name, architecture), shapes, normalised=normalised)))
 
 
 def forward_flops(
@@ -181,9 +308,5 @@ def forward_flops(
 ) -> float:
     """Count the floating-point operations of the forward pass, two per multiply-add, for one image of size x size."""
     architecture = resolve(name, architectures, head)
-    encoder, fusion, decoder = parse(name, architecture)
-    channels, vectors = _widths(architecture.inputs, outputs)
-    convolutions = _convolutions(chain(encoder, fusion, decoder), channels, size)
-    return 2.0 * vectors * fusion[0].filters + sum(
-        2 * side * side * layer.kernel**2 * channels * layer.filters for layer, channels, side in convolutions
-    )
+    cost = _cost(parse(name, architecture), inputs.shapes(architecture.inputs, outputs), size=size)
+    return sum(operations for _, operations in cost)

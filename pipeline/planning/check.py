@@ -127,7 +127,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     Raises:
         InputError: gives the canonical name, or what differs.
     """
-    run = find(config, name)
+    run, maps = find(config, name), maps_of_run(config, name)
     config = layered(config, run)
     architecture = notation.of_run(run, config.architectures)
     heads.refuse_temperature(architecture.head, config.evaluation.temperature, "evaluation.temperature")
@@ -141,7 +141,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
         embeddings=stage_settings(config, "embed"),
         split=stage_settings(config, "split"),
     )
-    paths, epochs, maps = Paths(config), config.training.epochs, maps_of_run(config, name)
+    paths, epochs = Paths(config), config.training.epochs
     if not config.replace:
         if maps and (old := paths.features.attributes().get("settings")):
             refuse_other(paths.features.path, {**old, "outputs": maps}, {**new["embeddings"], "outputs": maps})

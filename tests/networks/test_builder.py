@@ -45,7 +45,7 @@ def test_parameters_are_counted_without_building_the_network(build, name, embedd
 
 
 def test_the_layers_are_those_of_the_papers_tables(build):
-    assert set(ARCHITECTURES) == set(PARAMETERS)
+    assert [*ARCHITECTURES] == [*PARAMETERS, "color"]
     layers = [
         (layer.filters, layer.kernel_size[0], layer.strides[0])
         for layer in build("arch3").layers
@@ -253,7 +253,7 @@ def test_the_embeddings_length_comes_from_its_network(build):
 
 
 def test_unknown_and_taken_names_are_refused():
-    with pytest.raises(InputError, match=r"'arch9'.* base, arch1, arch2, arch3, mine\b"):
+    with pytest.raises(InputError, match=r"'arch9'.* base, arch1, arch2, arch3, color, mine\b"):
         resolve("arch9", MINE)
     with pytest.raises(InputError, match=r"architectures\.arch1\b"):
         resolve("base", {"arch1": MINE["mine"]})

@@ -1,0 +1,80 @@
+"""The network `color` on feature maps of EfficientNet-Lite0: from photographs to exported files, by the commands."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from PIL import Image
+from tiny import gray_photograph, make_dataset, refused
+
+from pipeline.storage.layouts import FEATURES
+from pipeline.storage.store import Store
+from stages.__main__ import main
+
+RUN = "color"
+EXPERIMENT = {
+    "architecture": "color", "learning_rate": 2e-3, "l2": 0, "batch_size": 4,
+    "training": {"epochs": 2, "mirror": True, "optimizer": "adamw"},
+}  # fmt: skip
+CONFIG = {
+    "dataset": "tiny",
+    "datasets": {"tiny": {"kind": "kaggle", "path": "data/tiny-archive"}},
+    "images_per_shard": 8,
+    "evaluation": {"pictures": 2, "recognition": None},
+    "experiments": {RUN: EXPERIMENT},
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
+
+
+@pytest.fixture
+def call(keras, tmp_path, monkeypatch):
+    make_dataset(tmp_path / "data" / "tiny")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)
+
+    def call(*arguments, config=True):
+        given = [*map(str, arguments), *(("--config", "mine.yaml") if config else ())]
+        return CliRunner().invoke(main, given, prog_name="python -m stages")
+
+    return call
+
+
+def test_color_is_trained_on_maps_used_and_exported(call, tmp_path):
+    for stage in (["features"], ["baselines"], ["train", RUN], ["evaluate", RUN]):
+        result = call(*stage)
+        assert result.exit_code == 0, result.output
+    store = Store(tmp_path / "data" / "tiny" / "features.zarr", FEATURES)
+    assert {array.name: array.dtype for array in store.arrays} == dict.fromkeys(
+        ("map_56", "map_28", "map_14", "map_7"), "float16"
+    )
+    history = np.genfromtxt(tmp_path / "models" / RUN / "history.csv", delimiter=",", names=True)
+    assert history["loss"][-1] < history["loss"][0]
+    run = tmp_path / "results" / RUN
+    assert "EfficientNet-Lite0, ImageNet" in (run / "model-card.md").read_text()
+
+    Image.fromarray(gray_photograph(150, 300)).save("gray.png")
+    outputs = {}
+    for temperature in ("0.2", "3"):
+        result = call(
+            "colorize", "gray.png", "--run", run, "--out", temperature, "--temperature", temperature, config=False
+        )
+        assert result.exit_code == 0, result.output
+        with Image.open(f"{temperature}/gray.png") as coloured:
+            outputs[temperature] = np.asarray(coloured.convert("RGB"), int)
+    assert outputs["3"].shape == (150, 300, 3)
+    chroma = {temperature: np.ptp(rgb, axis=-1).mean() for temperature, rgb in outputs.items()}
+    assert not np.array_equal(outputs["0.2"], outputs["3"]) and chroma["0.2"] > 0
+
+    result = call("export", run, "--to", "onnx", config=False)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "exports" / f"{RUN}.onnx.json").read_text())
+    assert record["inputs"] == {"lightness": "(batch, 224, 224) uint8: L in 8-bit units, 0..255"}
+    assert record["check"]["largest_difference"] < 0.01
+
+
+def test_color_without_the_embedding_network_is_refused(call):
+    refused(call("train", "color_lr1e-3_noembed"), "map_7", "_noembed")
