@@ -2,11 +2,13 @@
 
 import logging
 import shutil
+from unittest import mock
 
 import fake_results
 import numpy as np
 import pytest
 import tiny
+import toy_maps
 from click.testing import CliRunner
 
 from stages.__main__ import main
@@ -67,6 +69,19 @@ def referenced(tmp_path_factory):
 def dataset(prepared, tmp_path):
     """A copy of `prepared` that the test may change."""
     return tiny.Dataset(shutil.copytree(prepared.folder, tmp_path / "data" / "tiny"))
+
+
+@pytest.fixture
+def mapped(keras, dataset):
+    """A copy of `prepared` with embeddings of a toy network that has feature maps, see `toy_maps`."""
+    from pipeline.embedding import registry
+    from pipeline.embedding.embed import embed
+    from pipeline.networks import inputs
+
+    with mock.patch.dict(registry.ENTRIES), mock.patch.dict(inputs.INPUTS):
+        toy_maps.register()
+        embed(dataset.images, dataset.embeddings, toy_maps.EMBEDDING, replace=True)
+        yield dataset
 
 
 @pytest.fixture(scope="session")

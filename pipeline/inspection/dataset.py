@@ -66,10 +66,14 @@ def open_dataset(path: Path | str) -> Dataset:
         InputError: there is no store at `path`, or the stores do not belong together.
     """
     store = open_store(path)
-    other = EMBEDDINGS if store.layout is IMAGES else IMAGES
-    beside = DatasetFiles.beside(store).store(other).path
-    stores = {store.layout.kind: store, other.kind: open_store(beside) if beside.exists() else None}
-    images, embeddings = stores[IMAGES.kind], stores[EMBEDDINGS.kind]
+    beside = DatasetFiles.beside(store)
+
+    def find(expected: Store) -> Store | None:
+        if store.layout == expected.layout:
+            return store
+        return open_store(expected.path) if expected.path.exists() else None
+
+    images, embeddings = find(beside.images), find(beside.embeddings)
     if images and embeddings:
         rows = images.rows(), embeddings.rows()
         made_from, fingerprint = _manifest(embeddings).get("images"), _manifest(images).get("fingerprint")

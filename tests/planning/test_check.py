@@ -15,8 +15,10 @@ from pipeline.config.runs import Run, run_settings
 from pipeline.core import files, lost
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
-from pipeline.networks import notation
-from pipeline.planning import check, estimate
+from pipeline.embedding import registry
+from pipeline.networks import inputs, notation
+from pipeline.planning import check, estimate, settings
+from pipeline.storage.store import Store
 
 
 @pytest.fixture
@@ -240,3 +242,62 @@ def test_a_disk_that_is_too_small_stops_the_work(planned, monkeypatch):
     monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     with pytest.raises(InputError, match=r"needs about .* GB of disk, but only 0\.0 GB are free; .*data and root"):
         estimate.plan(planned, JOBS)
+
+
+@pytest.fixture
+def on_maps(planned, monkeypatch):
+    """A configuration whose run `dot-on-maps` reads two feature maps of EfficientNet-Lite0."""
+    monkeypatch.setitem(inputs.INPUTS, "maps", inputs.Input("maps", (24,), "float32", _of_maps, ("map_7", "map_56")))
+    layers = {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}
+    return changed(planned, architectures={"dot-on-maps": {**layers, "inputs": ["L", "maps"]}})
+
+
+def _of_maps(batch):
+    return batch.embedded["map_56"][:, 0, 0] + batch.embedded["map_7"][:, 0, 0, :24]
+
+
+ON_MAPS = "dot-on-maps_lr1e-3"
+
+
+def test_the_maps_of_a_run_are_those_that_its_inputs_read(on_maps):
+    assert settings.maps_of_run(on_maps, ON_MAPS) == ("map_56", "map_7")
+    assert settings.maps_of_run(on_maps, f"{ON_MAPS}_noembed") == settings.maps_of_run(on_maps, "dot_lr1e-3") == ()
+    assert settings.maps_to_store(on_maps, ["map_7"]) == ("map_7",)
+    assert settings.maps_to_store(on_maps, []) == ("map_56", "map_28", "map_14", "map_7")
+    other = changed(on_maps, embedding={"network": "inception_resnet_v2"})
+    with pytest.raises(InputError, match=r"Inception-ResNet-v2: expected a network with feature maps.*map_7, map_56"):
+        check.check_run(other, ON_MAPS)
+    check.check_run(other, "dot_lr1e-3")
+
+
+def test_maps_of_other_settings_are_refused_only_for_runs_that_read_maps(on_maps):
+    store = Store(Paths(on_maps).features.path, registry.ENTRIES["efficientnet_lite0"].layout(["map_7"]))
+    made_with = {**check.stage_settings(on_maps, "embed"), "outputs": ["map_7"]}
+    store.create(12, 8, {"settings": made_with})
+    assert settings.maps_to_store(on_maps, ["map_56"]) == ("map_56", "map_7")
+    check.check_run(on_maps, ON_MAPS)
+    other = changed(on_maps, embedding={"batch_size": 2})
+    with pytest.raises(InputError, match=r"features\.zarr .*\(batch_size: 16, now 2\).*replace=true"):
+        check.check_run(other, ON_MAPS)
+    check.check_run(changed(other, replace=True), ON_MAPS)
+    check.check_data(other)
+    check.check_run(other, "dot_lr1e-3")
+
+
+def test_the_plan_includes_the_disk_of_feature_maps_and_of_their_mapped_copy(on_maps, monkeypatch):
+    monkeypatch.setattr(estimate, "matrix_rate", lambda: 1e11)
+    monkeypatch.setattr(estimate, "count_images", lambda config: 100_000)
+
+    def disk(config, *rules):
+        jobs = [(rule, ON_MAPS if rule == "train" else None) for rule in rules]
+        (line,) = [line for line in estimate.plan(config, jobs) if "GB of disk" in line]
+        return float(line.split(" GB of disk")[0].split()[-1])
+
+    monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**15, 0, 10**15))
+    maps = 2 * (56 * 56 * 24 + 7 * 7 * 320) / 1e4  # of 100,000 images, in GB
+    mapped = 0.8 * (maps + 3 * 224**2 / 1e4)
+    much, little = (changed(on_maps, training={"memory_gib": gib}) for gib in (1000, 8))
+    assert disk(much, "features", "train") == pytest.approx(maps + 0.35, abs=0.1)
+    assert disk(little, "features", "train") == pytest.approx(maps + mapped + 0.35, abs=0.1)
+    assert disk(much, "features") == pytest.approx(maps + 2 * (28 * 28 * 40 + 14 * 14 * 112) / 1e4, abs=0.1)
+    assert disk(much, "train") == pytest.approx(0.35, abs=0.1)

@@ -300,12 +300,15 @@ def test_embeddings_are_the_same_bytes_from_here_and_from_workers(cluster, tmp_p
 
     call("ingest", "here")
     call("embed", "here")
+    call("features", "here")
     there = shutil.copytree(tmp_path / "here", tmp_path / "there") / "sample"
-    shutil.rmtree(there / "embeddings.zarr")
-    shutil.rmtree(there / "embeddings.shards")
-    (there / "embeddings.json").unlink()
+    for kind in ("embeddings", "features"):
+        shutil.rmtree(there / f"{kind}.zarr")
+        shutil.rmtree(there / f"{kind}.shards")
+        (there / f"{kind}.json").unlink()
     workers = [cluster.worker("--no-nanny") for _ in range(2)]
-    assert "(2 written)" in call("embed", "there", "--scheduler", cluster.address)
+    for stage in ("embed", "features"):
+        assert "(2 written)" in call(stage, "there", "--scheduler", cluster.address)
     for worker in workers:  # each has had its share
         assert any("libtensorflow" in mapped.path for mapped in psutil.Process(worker.pid).memory_maps())
     assert tree(tmp_path / "there") == tree(tmp_path / "here")

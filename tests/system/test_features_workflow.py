@@ -1,50 +1,27 @@
 """The workflow computes feature maps for the runs that read them, and for no others."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 from flow import RUN, Workflow
 from tiny import python, tree
+from toy_maps import ARCHITECTURES
 
 from pipeline.storage.layouts import FEATURES
 from pipeline.storage.store import Store
 
 FINE, COARSE = "fine-dot_lr1e-3_bs4", "coarse-dot_lr1e-3_bs4"
-PLUGIN = """
-from pipeline.embedding import registry
-from pipeline.networks import inputs
-
-
-def build(weights, activation):
-    import keras
-
-    photograph = keras.Input((32, 32, 3))
-    fine = keras.layers.Conv2D(5, 3, strides=2, padding="same", activation="relu")(photograph)
-    coarse = keras.layers.Conv2D(7, 3, strides=2, padding="same")(fine)
-    vector = keras.layers.Dense(6)(keras.layers.GlobalAveragePooling2D()(coarse))
-    return keras.Model(photograph, {"embedding": vector, "fine": fine, "coarse": coarse})
-
-
-registry.register(registry.Entry(
-    name="toy", label="Toy", build=build, preprocess=lambda levels: levels / 255.0, preprocessing="x / 255", side=32,
-    outputs={"embedding": (6,), "fine": (16, 16, 5), "coarse": (8, 8, 7)}, flops=1e5, parameters=600,
-))
-inputs.register(inputs.Input("corner", (5,), "float32", lambda batch: batch.embedded["fine"][:, 0, 0], ("fine",)))
-inputs.register(inputs.Input("centre", (7,), "float32", lambda batch: batch.embedded["coarse"][:, 4, 4], ("coarse",)))
-"""
 
 
 @pytest.fixture
 def workflow(tmp_path, monkeypatch):
-    (tmp_path / "deepcolor_maps.py").write_text(PLUGIN)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("DEEPCOLOR_PLUGINS", "deepcolor_maps")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("DEEPCOLOR_PLUGINS", "toy_maps_plugin")
     flow = Workflow(tmp_path)
     values = yaml.safe_load(flow.configfile.read_text())
-    dot = values["architectures"]["dot"]
-    for name, more in (("fine-dot", "corner"), ("coarse-dot", "centre")):
-        values["architectures"][name] = {**dot, "inputs": ["L", more, "embedding"]}
+    values["architectures"] |= {name: each.model_dump() for name, each in ARCHITECTURES.items()}
     values |= {"embedding": {"network": "toy", "weights": "random"}, "training": {"epochs": 1}}
     flow.configfile.write_text(yaml.safe_dump(values))
     return flow

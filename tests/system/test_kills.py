@@ -16,10 +16,11 @@ from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "split", "embed", "baselines", "train", "evaluate", "summary", "report")
+STAGES = ("ingest", "split", "embed", "features", "baselines", "train", "evaluate", "summary", "report")
 WRITES = {  # whose lock shows that a stage is at work
     "ingest": "data/tiny/images.zarr", "embed": "data/tiny/embeddings.zarr", "split": "data/tiny/splits.csv",
-    "baselines": "data/tiny/baselines.csv", "train": f"models/{RUN}", "evaluate": f"results/{RUN}",
+    "features": "data/tiny/features.zarr", "baselines": "data/tiny/baselines.csv",
+    "train": f"models/{RUN}", "evaluate": f"results/{RUN}",
 }  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # The stages, with numbers of their own in the place of the network's answers.
@@ -30,12 +31,19 @@ from pipeline.embedding import embed
 from pipeline.embedding import network as networks
 from pipeline.embedding import recipe
 
-def answers(lightness):
-    for _ in lightness:
-        sum(i * i for i in range(100_000))  # takes its time
-    return {"embedding": lightness.reshape(len(lightness), -1)[:, ::50][:, :1000].astype(np.float32)}
+ROWS = {"embedding": (1000,), "map_14": (14, 14, 112), "map_7": (7, 7, 320)}
 
-embed._network = lambda *_: answers
+def network(embedding, saved, outputs):
+    def answers(lightness):
+        for _ in lightness:
+            sum(i * i for i in range(100_000))  # takes its time
+        pixels = lightness.reshape(len(lightness), -1)
+        return {
+            name: pixels[:, : np.prod(ROWS[name])].reshape(-1, *ROWS[name]).astype(np.float32) for name in outputs
+        }
+    return answers
+
+embed._network = network
 networks.weights_known = lambda *_: True
 networks.weights_facts = lambda *_: {"weights": "random"}
 sys.argv[0] = "stages"
@@ -67,10 +75,10 @@ class Chain:
         (self.states / "nothing").mkdir(parents=True)
 
     def start(self, stage):
-        run = [RUN] if stage in ("train", "evaluate") else []
+        run = {"train": [RUN], "evaluate": [RUN], "features": ["map_14", "map_7"]}.get(stage, [])
+        how = ["-c", WITHOUT_NETWORK] if stage in ("embed", "features") else ["-m", "stages"]
         return subprocess.Popen(
-            [sys.executable, *(["-c", WITHOUT_NETWORK] if stage == "embed" else ["-m", "stages"]), stage, *run]
-            + ["--config", self.config],
+            [sys.executable, *how, stage, *run, "--config", self.config],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
             # A job in the background would ignore Ctrl-C, and so would its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -142,6 +150,7 @@ def chain(tmp_path_factory):
 def moments():
     """Return stages, fractions of their duration and signals: three for every run of the tests, and 24 seeded ones."""
     yield "ingest", 0.5, signal.SIGKILL
+    yield "features", 0.5, signal.SIGKILL
     rng = np.random.default_rng(2026)
     for number in range(24):
         stage = STAGES[number % len(STAGES)]

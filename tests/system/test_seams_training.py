@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from PIL import Image
-from tiny import gray_photograph, make_dataset
+from tiny import gray_photograph, make_dataset, refused
 
 from pipeline.core import plugins
 from pipeline.embedding import registry
@@ -80,10 +80,13 @@ def call(keras, tmp_path, monkeypatch):
     monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)
     keras.utils.clear_session()
 
-    def call(*arguments, config=True):
+    def call(*arguments, config=True, refusal=""):
         given = [*map(str, arguments), *(("--config", "mine.yaml") if config else ())]
         result = CliRunner().invoke(main, given, prog_name="python -m stages")
-        assert result.exit_code == 0, result.stderr or result.exception
+        if refusal:
+            refused(result, refusal)
+        else:
+            assert result.exit_code == 0, result.stderr or result.exception
         return result
 
     with mock.patch.dict(heads.HEADS), mock.patch.dict(inputs.INPUTS), mock.patch.dict(registry.ENTRIES):
@@ -94,6 +97,8 @@ def call(keras, tmp_path, monkeypatch):
 def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path):
     make_dataset(tmp_path / "data" / "tiny")
     call("embed", "--replace")
+    call("train", RUN, refusal="features.json")
+    call("features", "grid", refusal="expected one of the maps map, received grid")
     call("features", "map")
     call("baselines")
     call("train", RUN)
