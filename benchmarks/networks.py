@@ -8,9 +8,10 @@ from pipeline.core.machine import Precision
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import backend, builder
+from pipeline.networks.cost import forward_flops
 from pipeline.networks.heads import HEADS
 from pipeline.networks.inputs import INPUTS
-from pipeline.networks.notation import Layer, forward_flops, parse, resolve
+from pipeline.networks.notation import Layer, parse, resolve
 
 EMBEDDING_SIZE = INPUTS["embedding"].shape[-1]
 PLACES = SIZE // MULTIPLE  # of the encoder's output, along height and width

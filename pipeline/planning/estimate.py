@@ -20,7 +20,7 @@ from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
 from pipeline.embedding import recipe, registry
 from pipeline.images.formats import SIZE
-from pipeline.networks import notation
+from pipeline.networks.cost import forward_flops
 from pipeline.planning.settings import maps_of_run, maps_to_store, stage_settings
 
 EFFICIENCY = 0.75  # rate of networks relative to matrix products, measured on two CPU types
@@ -133,7 +133,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)
         training, split = layered(config, run).training, config.split
-        flops = images * notation.forward_flops(run.architecture, SIZE, config.architectures, network.outputs, run.head)
+        flops = images * forward_flops(run.architecture, SIZE, config.architectures, network.outputs, run.head)
         if rule == "evaluate":
             cost.add(10 + 0.15 * images, flops + 3 * images * recognition)
             return

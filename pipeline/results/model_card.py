@@ -17,7 +17,7 @@ from pipeline.embedding import of_run, recipe, registry
 from pipeline.evaluation import bootstrap, paired, vocabulary
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import MODEL, PAPER
-from pipeline.networks import heads, notation
+from pipeline.networks import cost, heads
 from pipeline.results.markdown import environment
 from pipeline.results.read import RunResults, read_run
 from pipeline.results.tables import cell
@@ -81,7 +81,7 @@ def _view(run: RunResults) -> dict[str, Any]:
         "head": head,
         "temperature": info.get("configuration", {}).get("evaluation", {}).get("temperature") or head.temperature,
         "optimiser": _optimiser(settings["training"]),
-        "parameters": notation.parameters(
+        "parameters": cost.parameters(
             named.architecture, architecture, embedding=named.embedding, outputs=network.outputs if network else None
         ),
         "source": source,

@@ -7,7 +7,8 @@ from tiny_training import PARAMETERS
 
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
-from pipeline.networks.notation import ARCHITECTURES, forward_flops, parameters, resolve
+from pipeline.networks.cost import forward_flops, parameters
+from pipeline.networks.notation import ARCHITECTURES, resolve
 
 MINE = {"mine": Architecture(encoder="4/2 1x1:6", fusion="1x1:5 3x3:4", decoder="^ 4 5x5:2")}
 

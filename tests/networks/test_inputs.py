@@ -8,8 +8,9 @@ import pytest
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 from pipeline.networks import inputs
+from pipeline.networks.cost import parameters
 from pipeline.networks.inputs import ImageBatch, Input, arrays, as_picture, names_of, predict
-from pipeline.networks.notation import input_names, parameters, resolve
+from pipeline.networks.notation import input_names, resolve
 
 LAYERS = {"encoder": "4/2 1x1:6", "fusion": "1x1:5 3x3:4", "decoder": "^ 4 5x5:2"}
 FIVE = ["vector", "edges", "L", "embedding", "level"]

@@ -6,7 +6,7 @@ import pytest
 from pipeline.config.runs import Run
 from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
-from pipeline.networks import heads, notation
+from pipeline.networks import cost, heads, notation
 from pipeline.networks.inputs import ImageBatch, predict
 
 SMALL = {
@@ -33,7 +33,7 @@ def test_weights_are_counted_as_they_are(keras, changes):
 
     architectures = small(**changes)
     model = builder.build("small", architectures=architectures)
-    assert model.count_params() == notation.parameters("small", architectures["small"], embedding=True)
+    assert model.count_params() == cost.parameters("small", architectures["small"], embedding=True)
     assert model.output.shape == (None, 224, 224, 2)
 
 
@@ -46,7 +46,7 @@ def test_color_is_small_and_predicts_classes(keras):
     from pipeline.networks import builder
 
     model = builder.build("color", l2=0.0)
-    assert model.count_params() == notation.parameters("color", notation.resolve("color"), embedding=True)
+    assert model.count_params() == cost.parameters("color", notation.resolve("color"), embedding=True)
     assert model.count_params() < 1.5e6
     assert model.output.shape == (None, 56, 56, 313)
     ab = predict(builder.with_decoding(model, heads.choose("classes")), batch(2))
@@ -62,7 +62,7 @@ def test_operations_are_those_of_the_layers(keras):
         if isinstance(layer, keras.layers.Conv2D):
             operations += 2 * np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
     operations += 2 * 7 * 7 * 320 * 128  # the fusion's part of the map
-    assert notation.forward_flops("color", 224) == pytest.approx(operations, rel=1e-9)
+    assert cost.forward_flops("color", 224) == pytest.approx(operations, rel=1e-9)
 
 
 def test_inputs_join_where_the_notation_says(keras):

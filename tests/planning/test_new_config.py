@@ -10,7 +10,7 @@ from tiny import INCEPTION, ROOT, refused
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths
 from pipeline.config.runs import Run
-from pipeline.networks import notation
+from pipeline.networks.cost import forward_flops
 from pipeline.planning import new_config
 from stages.__main__ import main
 from stages.colorize import command as colorize
@@ -70,7 +70,7 @@ def test_the_commands_fit_the_configuration(call, tmp_path):
 def test_what_the_comments_say_of_the_networks_is_true():
     run = Run.parse(new_config.RUN)
     for name, flops in ((run.architecture, "0.9 GFLOP"), ("base", "14.7")):
-        assert f"{notation.forward_flops(name, 224, {}) / 1e9:.1f}" in flops
+        assert f"{forward_flops(name, 224, {}) / 1e9:.1f}" in flops
         assert flops in " ".join(new_config.TEMPLATE.split())
         row = next(line for line in (ROOT / "docs/networks.md").read_text().splitlines() if f"`{name}`" in line[:12])
         assert row.split("|")[5].strip() in new_config.TEMPLATE

@@ -83,7 +83,7 @@ def test_a_measurement_that_fails_is_no_result(monkeypatch):
 
 def test_joined_upsamplings_save_operations(keras):
     from benchmarks.networks import computed_flops
-    from pipeline.networks.notation import forward_flops
+    from pipeline.networks.cost import forward_flops
 
     # Of the decoder, by hand: a 3x3 convolution of what was upsampled takes 4 products at a place instead of 9.
     saved = 2 * 5 * (56**2 * 128 * 64 + 112**2 * 64 * 32)
