@@ -212,7 +212,7 @@ def _embed_shard(
             return
         values = _network(embedding, saved, tuple(array.name for array in store.arrays))(lightness)
     for name, rows in values.items():
-        if name != VECTOR and not np.abs(rows).max() <= LARGEST:  # nor if it is NaN
+        if name != VECTOR and not -LARGEST <= rows.min() <= rows.max() <= LARGEST:  # NaN fails too
             raise InputError(
                 f"{store.path}: expected values of {name} between -{LARGEST:g} and {LARGEST:g}, received others for "
                 f"images {start} to {stop - 1}; choose other weights or another embedding.network"
