@@ -166,7 +166,7 @@ class Recorder(keras.callbacks.Callback):
         self._first, self._metrics = 0, []
         self._write_history(time.monotonic() - self._began)
         log.info(
-            "epoch %d of %d: loss %.2f, mse %.2f, accuracy %.4f; validation mse %.2f, accuracy %.4f",
+            "epoch %d of %d: loss %.4g, mse %.2f, accuracy %.4f; validation mse %.2f, accuracy %.4f",
             epoch, self._training.epochs, *(row[k] for k in ("loss", "mse", "accuracy", "val_mse", "val_accuracy")),
         )  # fmt: skip
         if self.ended:

@@ -38,6 +38,12 @@ def test_a_killed_process_fails_one_photograph_and_is_replaced(tmp_path, monkeyp
         os.kill(pid, 0)
 
 
+def test_a_temperature_reaches_the_network(made_run, tmp_path):
+    worker = Worker(tmp_path / "scratch", max_megapixels=1, temperature=0.5)
+    with closing(worker), pytest.raises(InputError, match=r"^--temperature: .*classes"):
+        worker.load(made_run)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_photographs_are_deleted_when_the_server_is_killed_or_its_terminal_closed(tmp_path, number):
     scratch = tmp_path / "scratch"
