@@ -35,7 +35,7 @@ def embed() -> list[Line]:
         plain = networks.build_network(schema.Embedding(network="inception_resnet_v2", weights="random"), None)
         weights = folder / "network.weights.h5"
         plain.save_weights(weights)
-        settings = schema.Embedding(weights=str(weights), precision=fast)
+        settings = schema.Embedding(network="inception_resnet_v2", weights=str(weights), precision=fast)
         gray = images.read("L", 0, IMAGES_EMBEDDED)
         rgb = np.asarray(networks.GrayPhotograph(registry.ENTRIES[settings.network])(gray))
         keras.config.set_dtype_policy(fast)
