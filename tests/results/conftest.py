@@ -1,6 +1,7 @@
 """Fixtures of the tests of results."""
 
 import shutil
+from unittest import mock
 
 import fake_results
 import numpy as np
@@ -20,16 +21,19 @@ def drawn(monkeypatch):
     return found
 
 
-@pytest.fixture(scope="package")
+def in_the_paper():
+    """A context in which the paper has a number for `RUN`."""
+    return mock.patch.dict(paper.RUNS, {RUN: paper.PaperRun((1,), None, 0.5394033)})
+
+
+@pytest.fixture(autouse=True)
 def _in_the_paper():
-    """The paper has a number for `RUN`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(paper.RUNS, RUN, paper.PaperRun((1,), None, 0.5394033))
+    with in_the_paper():
         yield
 
 
 @pytest.fixture(scope="package")
-def evaluated(_started, _in_the_paper, referenced, tmp_path_factory):
+def evaluated(_started, referenced, tmp_path_factory):
     """A dataset with baselines and an evaluated run, whose answers vary and depend on the embedding: read only."""
     from pipeline.networks import builder
 
@@ -40,7 +44,8 @@ def evaluated(_started, _in_the_paper, referenced, tmp_path_factory):
     kernel = model.get_layer("fusion_1").kernel
     kernel.assign(np.concatenate([kernel[:, :, :-1000], 20 * kernel[:, :, -1000:]], axis=2))
     plant(root / "models" / RUN, model)
-    evaluate(dataset, root / "models" / RUN)
+    with in_the_paper():
+        evaluate(dataset, root / "models" / RUN)
     return dataset, root / "models" / RUN
 
 
