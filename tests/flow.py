@@ -31,7 +31,7 @@ class Workflow:
                 "plain": {"architecture": "dot", "learning_rate": 1e-3, "embedding": False, "training": {"epochs": 1}}
             },
             "training": {"epochs": 2, "checkpoint_seconds": 0},
-            "evaluation": {"pictures": 2},
+            "evaluation": {"pictures": 2, "recognition": None},
         }
         self.configfile = folder / "tiny.yaml"
         self.configfile.write_text(yaml.safe_dump(values))

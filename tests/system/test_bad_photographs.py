@@ -198,7 +198,7 @@ def test_odd_photographs_are_simply_read(call, tmp_path, content):
     photographs(**{"a.jpg": content})(tmp_path)
     result = call(FOLDER)
     assert result.exit_code == 0, result.stderr
-    assert "ingest: 1 images" in result.stderr and not reported(tmp_path)
+    assert "ingest: 1 image in" in result.stderr and not reported(tmp_path)
 
 
 def reported(root):

@@ -27,6 +27,7 @@ def workflow(tmp_path, monkeypatch):
     return flow
 
 
+@pytest.mark.long
 def test_maps_follow_the_requested_runs(workflow):
     def train(*runs, more=()):
         targets = [workflow.result(run).parents[1] / "models" / run / "training.json" for run in runs]

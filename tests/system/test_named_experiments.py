@@ -25,7 +25,7 @@ def call(tmp_path, monkeypatch, keras, referenced):
             "data": str(referenced.folder.parent),
             "architectures": {name: each.model_dump() for name, each in DOT.items()},
             "experiments": {"plain": {**EXPERIMENT, "training": {"epochs": 1, "start_at": "zeros"}, **experiment}},
-            "evaluation": {"pictures": 2},
+            "evaluation": {"pictures": 2, "recognition": None},
         }
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
         return CliRunner().invoke(main, [*map(str, arguments), "--config", "mine.yaml"])

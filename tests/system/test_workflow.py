@@ -207,8 +207,8 @@ def test_more_epochs_continue_the_run(workflow):
     [
         ("base_lr0.0001", "'base_lr1e-4'"),
         ("base_lr1e-4_bs5", "'base_lr1e-4'"),
-        ("base", "expected one of plain, or <architecture>_lr<learning rate>"),
-        ("bose_lr1e-4", "expected one of base, arch1, arch2, arch3, dot"),
+        ("base", "experiments plain, or <architecture>_lr<learning rate>"),
+        ("bose_lr1e-4", "expected one of base, arch1, arch2, arch3, color, dot"),
     ],
 )
 def test_a_misspelt_run_gets_one_line(workflow, name, message):
