@@ -122,6 +122,7 @@ class FolderSource(Section):
     path: Place
     gray_below: Annotated[Real, Field(ge=0)] = 2.0
     max_megapixels: Annotated[Real, Field(gt=0)] = MAX_MEGAPIXELS
+    table: Annotated[Place | None, Field(exclude_if=lambda table: table is None)] = None  # new since 0.1
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]

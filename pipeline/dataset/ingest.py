@@ -13,6 +13,7 @@ from pipeline.core.text import counted
 from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, image_digest, merge_duplicates
 from pipeline.dataset.sources.base import Source
 from pipeline.dataset.sources.open import open_source
+from pipeline.dataset.sources.table import table_digest
 from pipeline.images import lab
 from pipeline.storage.store import Store
 
@@ -20,8 +21,15 @@ log = logging.getLogger("deepcolor")
 
 
 def settings(source: schema.Section, images_per_shard: int) -> dict[str, Any]:
-    """Return the settings that decide the store's bytes, as JSON values."""
-    return {"source": source.model_dump(), "encoding": lab.ENCODING, "images_per_shard": images_per_shard}
+    """Return the settings that decide the store's bytes and the groups of the images, as JSON values.
+
+    Raises:
+        InputError: the table of a folder's photographs cannot be read.
+    """
+    made_with = {"source": source.model_dump(), "encoding": lab.ENCODING, "images_per_shard": images_per_shard}
+    if isinstance(source, schema.FolderSource) and source.table is not None:
+        made_with["table"] = table_digest(source)
+    return made_with
 
 
 def ingest(

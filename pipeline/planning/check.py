@@ -20,6 +20,7 @@ from pipeline.core.conflicts import refuse_other
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest
 from pipeline.dataset.sources.base import files_below
+from pipeline.dataset.sources.table import read_table
 from pipeline.networks import heads, notation
 from pipeline.planning.estimate import count_images, epochs_done
 from pipeline.planning.settings import maps_of_run, stage_settings
@@ -53,8 +54,9 @@ def _note_changes(config: Config, store: Store) -> None:
     if source.kind != "folder" or not manifest.exists() or _is_outdated(config, store):
         return
     root, ingested, now = Path(source.path), manifest.stat().st_mtime, time.time()
-    folders = (Path(folder) for folder, _, _ in os.walk(root))
-    photographs = (root / name for name in files_below(root)[0])
+    groups = read_table(source)
+    folders = (Path(folder) for folder, _, _ in os.walk(root)) if groups is None else ()
+    photographs = (root / name for name in (files_below(root)[0] if groups is None else groups))
     for path in itertools.chain(folders, photographs):
         with contextlib.suppress(OSError):
             if ingested < path.stat().st_mtime <= now:

@@ -18,6 +18,7 @@ from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
+from pipeline.dataset.sources.table import read_table
 from pipeline.embedding import recipe, registry
 from pipeline.images.formats import SIZE
 from pipeline.networks.cost import forward_flops
@@ -70,7 +71,8 @@ def count_images(config: Config) -> int:
         return open_source(source, limit=config.limit, scratch=scratch_of(images)).n
     if config.limit is None and (rows := files.read_if_whole(images.manifest_path).get("rows")):
         return int(rows)
-    count = sum(path.is_file() for path in Path(source.path).rglob("*"))
+    groups = read_table(source)
+    count = sum(path.is_file() for path in Path(source.path).rglob("*")) if groups is None else len(groups)
     return min(count, config.limit or count)
 
 

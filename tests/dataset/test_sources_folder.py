@@ -127,6 +127,46 @@ def test_a_folder_without_usable_photographs_is_refused_with_counts(tmp_path, ro
         opened(tmp_path)
 
 
+def test_a_table_chooses_and_groups_photographs(tmp_path, root):
+    put(root, "a.png", "sub/b.png", "c.png", "unlisted.png", ".hidden.png")
+    (root / "notes.txt").touch()
+    table = tmp_path / "table.csv"
+    table.write_text("group,file,author\npair,sub/b.png,B\n,c.png,C\npair,a.png,A\n")
+    source = opened(tmp_path, table=str(table))
+    infos = source.info(0, source.n)
+    assert [(info.id, info.group) for info in infos] == [("a.png", "pair"), ("c.png", "c.png"), ("sub/b.png", "pair")]
+    assert source.remarks == ()
+    np.testing.assert_array_equal(source.read(2, 3)[0][0], square(1)[0])
+    assert ids(opened(tmp_path, table=str(table), limit=2)) == ["a.png", "c.png"]
+
+
+def test_settings_without_a_table_are_those_of_older_records():
+    assert set(FolderSource(path="p").model_dump()) == {"kind", "path", "gray_below", "max_megapixels"}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("file\na.png\nc.png\nb.png\n", "2 are missing; the first is b.png"),
+        ("photograph\na.png\n", "column"),
+        ("file\na.png\na.png\n", "a.png again in row 3"),
+        ("file\n../a.png\n", "row 2"),
+        ("file\n/etc/a.png\n", "row 2"),
+        ("file\nsub//a.png\n", "row 2"),
+        ("file,group\n,x\n", "row 2"),
+        ("file\n", "without rows"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(tmp_path, root, text, named):
+    put(root, "a.png")
+    table = tmp_path / "table.csv"
+    table.write_text(text)
+    with pytest.raises(InputError, match=r"table\.csv.*") as caught:
+        opened(tmp_path, table=str(table))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_path_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"photographs: .*`path`"):
         opened(tmp_path)

@@ -146,6 +146,10 @@ def test_a_deleted_store_is_noted_and_a_note_that_was_followed_stays(planned):
     assert lost.path_of(store.path).stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
 
 
+def photo_source(tmp_path):
+    return {"kind": "folder", "path": str(tmp_path / "photos")}
+
+
 @pytest.fixture
 def folder(planned, tmp_path):
     """A configuration with four ingested photographs in two folders, all an hour old."""
@@ -154,8 +158,7 @@ def folder(planned, tmp_path):
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (240, 240, 3), np.uint8)).save(path)
-    source = {"kind": "folder", "path": str(tmp_path / "photos")}
-    chosen = changed(planned, dataset="photos", datasets={"photos": source})
+    chosen = changed(planned, dataset="photos", datasets={"photos": photo_source(tmp_path)})
     ingest(chosen.datasets["photos"], Paths(chosen).images, images_per_shard=8)
     then = time.time() - 3600
     for path in (*paths, tmp_path / "photos" / "year", tmp_path / "photos", Paths(chosen).images.manifest_path):
@@ -184,6 +187,38 @@ def test_photographs_that_changed_in_their_folder_are_noted_once(folder, tmp_pat
     ingest(folder.datasets["photos"], store, images_per_shard=8, replace=True)
     check.check_data(folder)
     assert note.read_bytes() == noted and note.stat().st_mtime_ns < store.manifest_path.stat().st_mtime_ns
+
+
+def test_only_photographs_of_the_table_can_change(folder, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("file\na.png\nyear/c.png\nyear/d.png\n")
+    chosen = changed(folder, dataset="some", datasets={"some": {**photo_source(tmp_path), "table": str(table)}})
+    store = Paths(chosen).images
+    assert estimate.count_images(chosen) == 3
+    ingest(chosen.datasets["some"], store, images_per_shard=8)
+    os.utime(store.manifest_path, (time.time() - 60,) * 2)
+    (tmp_path / "photos" / "b.png").touch()
+    check.check_data(chosen)
+    assert lost.notes(store.path) == []
+    (tmp_path / "photos" / "year" / "c.png").touch()
+    check.check_data(chosen)
+    assert "year/c.png" in lost.path_of(store.path).read_text()
+
+
+def test_another_table_is_refused(folder, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("file,author\na.png,A\nb.png,B\nyear/c.png,C\n")
+    chosen = changed(folder, dataset="some", datasets={"some": {**photo_source(tmp_path), "table": str(table)}})
+    ingest(chosen.datasets["some"], Paths(chosen).images, images_per_shard=8)
+    table.write_text("author,file\nX,b.png\nY,year/c.png\nZ,a.png\n")  # the same photographs
+    check.check_data(chosen)
+    for other in ("file\na.png\nb.png\n", "file,group\na.png,x\nb.png,x\nyear/c.png,\n"):
+        table.write_text(other)
+        with pytest.raises(InputError, match=r"images\.zarr.*table"):
+            check.check_data(chosen)
+    table.unlink()
+    with pytest.raises(InputError, match=r"table\.csv.*no such file"):
+        check.check_data(chosen)
 
 
 def test_a_photograph_of_tomorrow_is_not_new_for_ever(folder, tmp_path):

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.core.tasks import run_tasks
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_folder, files_below, parts_of
 from pipeline.dataset.sources.scratch import Scratch, Verdict
+from pipeline.dataset.sources.table import existing_files, read_table
 from pipeline.images import prepare
 from pipeline.images.formats import EXTENSIONS, SIZE, UnreadablePhotograph
 from pipeline.images.lab import ENCODING, UInt8, mean_chroma
@@ -35,6 +36,7 @@ class PhotographFolder(Source):
     counts: list[int]
     limit: int | None
     passed_over: list[Remark]
+    groups: Mapping[str, str]  # by path; a photograph without one is a group of its own
 
     def __post_init__(self) -> None:
         self.n = sum(self.counts) if self.limit is None else min(sum(self.counts), self.limit)
@@ -60,9 +62,10 @@ class PhotographFolder(Source):
         return {**settings, "images": self.n, "left_out": dict(sorted(left_out.items()))}
 
     def info(self, start: int, stop: int) -> list[ImageInfo]:
-        """Return the names of the images start..stop: the relative path."""
-        names = [escaped(verdict.path) for _, _, verdict in self._rows(start, stop)]
-        return [ImageInfo(id=name, group=name, source=name) for name in names]
+        """Return the names of the images start..stop: the relative path; their groups are those of the table."""
+        paths = [verdict.path for _, _, verdict in self._rows(start, stop)]
+        names = [(escaped(path), escaped(self.groups.get(path, path))) for path in paths]
+        return [ImageInfo(id=name, group=group, source=name) for name, group in names]
 
     def input_digest(self, start: int, stop: int) -> str:
         """See the function `input_digest`."""
@@ -108,13 +111,14 @@ def open_folder(
     """List, decode and judge the photographs; see `pipeline.dataset.sources.open.open_source`.
 
     Raises:
-        InputError: the folder does not exist, or no photograph in it can be used.
+        InputError: the folder does not exist, no photograph in it can be used, or its table cannot be used.
     """
     store = Scratch(scratch, settings)
     extensions = ", ".join(EXTENSIONS)
     root = existing_folder(Path(settings.path), f"photographs ({extensions})")
+    groups = read_table(settings)
+    files, passed_over = files_below(root) if groups is None else (existing_files(root, groups, settings), [])
     photographs = []
-    files, passed_over = files_below(root)
     for name in files:
         if Path(name).suffix.lower() in EXTENSIONS:
             photographs.append(name)
@@ -129,7 +133,7 @@ def open_folder(
             _scan, [(root, store, number, chunks[number]) for number in numbers],
             what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress,
         )  # fmt: skip
-    source = PhotographFolder(root, store, settings, counts, limit, passed_over)
+    source = PhotographFolder(root, store, settings, counts, limit, passed_over, groups or {})
     if source.n == 0:
         remarks = source.remarks
         reasons = Counter(remark.reason for remark in remarks)

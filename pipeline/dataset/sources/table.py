@@ -1,0 +1,56 @@
+"""The table of a folder's dataset: the photographs to use, and their groups."""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from pipeline.config.schema import FolderSource
+from pipeline.core.errors import InputError
+from pipeline.core.files import fingerprint, read_csv
+from pipeline.core.text import escaped
+
+FILE, GROUP = "file", "group"
+
+
+def read_table(settings: FolderSource) -> dict[str, str] | None:
+    """Return the group of each listed file, by its path below the folder, sorted; None if there is no table.
+
+    A file without a group is a group of its own.
+
+    Raises:
+        InputError: the table is missing or empty, or lists a file twice or outside of the folder.
+    """
+    if settings.table is None:
+        return None
+    where = f"{escaped(settings.table)} (the dataset's `table`)"
+    if not Path(settings.table).is_file():
+        raise InputError(f"{where}: expected a CSV file with the column {FILE}, received no such file")
+    groups: dict[str, str] = {}
+    for line, row in enumerate(read_csv(Path(settings.table), [FILE]), start=2):
+        name = row[FILE] or ""
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or str(path) != name or "\0" in name:
+            raise InputError(
+                f"{where}: expected paths below the dataset's `path`, such as sub/photo.jpg, received "
+                f"{escaped(name)!r} in row {line}"
+            )
+        if name in groups:
+            raise InputError(f"{where}: expected each file once, received {escaped(name)} again in row {line}")
+        groups[name] = row.get(GROUP) or name
+    if not groups:
+        raise InputError(f"{where}: expected photographs, received a table without rows")
+    return dict(sorted(groups.items()))
+
+
+def table_digest(settings: FolderSource) -> str:
+    """Return the SHA-256 of the files and groups of a table, whatever other columns it has; raises as `read_table`."""
+    return fingerprint(read_table(settings))
+
+
+def existing_files(root: Path, groups: Mapping[str, str], settings: FolderSource) -> list[str]:
+    """Return the listed files, or raise an InputError if some are not in the folder."""
+    if missing := [name for name in groups if not (root / name).is_file()]:
+        raise InputError(
+            f"{escaped(str(settings.table))}: expected its {len(groups)} photographs below {escaped(str(root))}, but "
+            f"{len(missing)} are missing; the first is {escaped(missing[0])}; set the dataset's `path` or `table`"
+        )
+    return list(groups)
