@@ -2,12 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
+PHOTOGRAPHS = $(if $(PHOTOS),--config datasets='{photographs: {path: "$(PHOTOS)"}}')
 
-.PHONY: demo test test-all bench fuzz check lock clean
+.PHONY: demo weights test test-all bench fuzz check lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores 4 $(RUN)
 	@$(BIN)/python -m stages show $(RUN)
+
+# Trains the weights of config/color.yaml on the photographs in the folder PHOTOS.
+weights: .venv/installed
+	$(BIN)/snakemake --cores 2 results/color --configfile config/color.yaml $(PHOTOGRAPHS)
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from tiny import ROOT
 
 from pipeline.config.loading import load_config, merge, parse_assignment, parse_config, read_yaml
+from pipeline.config.runs import find
 from pipeline.config.schema import Config
 from pipeline.core.errors import InputError
+from pipeline.networks import notation
 
 DEFAULT = ROOT / "config" / "config.yaml"
 
@@ -50,6 +52,13 @@ def test_the_papers_file_asks_for_the_papers_experiment():
     assert paper.training.epochs == 2500
     assert paper.limit is None
     assert paper.split == Config().split
+
+
+def test_the_shipped_weights_are_trained_on_the_photographs_of_their_table():
+    color = load_config([DEFAULT, ROOT / "config" / "color.yaml"])
+    photographs = color.datasets[color.dataset]
+    assert (ROOT / photographs.table).is_file()
+    assert notation.of_run(find(color, "color"), color.architectures).head["power"] == 0.5
 
 
 @pytest.mark.parametrize(
