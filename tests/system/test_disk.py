@@ -17,6 +17,7 @@ import pytest
 import tiny
 from click.testing import CliRunner
 from image_files import put
+from small_disk import Disk
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -34,39 +35,11 @@ OF_A_RUN = STAGES[4:6]
 LEFTOVERS = re.compile(r"\.tmp|\.partial$|\.new$|\.old$|\.holder$")
 
 
-class Disk:
-    """A file system in memory whose size can be changed."""
-
-    def __init__(self, path):
-        self.path = path
-        path.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", path], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"a small disk cannot be made here: {done.stderr.strip() or 'mount failed'}")
-
-    def remount(self, option):
-        subprocess.run(["mount", "-o", f"remount,{option}", self.path], check=True)
-
-    def used(self):
-        """Used space in KiB."""
-        status = os.statvfs(self.path)
-        return (status.f_blocks - status.f_bfree) * status.f_frsize // 1024
-
-    def leave(self, kib):
-        """Leave that many KiB free; a tmpfs of size 0 would have no limit."""
-        self.remount(f"size={max(self.used() + kib, 4)}k")
-
-    def fill(self, folder):
-        for path in self.path.iterdir():
-            files.remove(path)
-        shutil.copytree(folder, self.path, dirs_exist_ok=True, symlinks=True)
-
-
 @pytest.fixture
 def disk(tmp_path):
     made = Disk(tmp_path / "disk")
     yield made
-    subprocess.run(["umount", "-l", made.path], check=True)
+    made.unmount()
 
 
 def stub_network(embedding, saved, outputs):
