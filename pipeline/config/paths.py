@@ -12,6 +12,8 @@ from pipeline.storage.layouts import EMBEDDINGS, FEATURES, IMAGES, StoreLayout
 if TYPE_CHECKING:
     from pipeline.storage.store import Store
 
+SHIPPED = Path(__file__).parents[1] / "weights"  # the published network that comes with DeepColor
+
 
 class _Folder(Protocol):
     @property
@@ -118,6 +120,7 @@ class RunFiles:
     history = Under("history.csv")  # one row per epoch
     times = Under("times.csv")  # seconds per epoch; the only file that differs between equal runs
     head = Under("head.npz")  # bins, prior and weights of a head that was fitted to the training images
+    start = Under("start.keras")  # the saved network whose weights training started from, if any
     summary = Under("training.json")  # how training ended; written last
     tensorboard = Under("tensorboard")
     evaluation = Under("evaluation")  # scores and figures written by version 0.1.0

@@ -175,7 +175,8 @@ class Architecture(Section):
         return {key: value for key, value in serialize(self).items() if value != type(self).model_fields[key].default}
 
 
-_ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm", "mirror")  # to `Training`, after 0.1
+# Settings that `Training` did not have in version 0.1.
+_ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm", "mirror", "start_from")
 
 
 class Training(Section):
@@ -195,6 +196,7 @@ class Training(Section):
     warmup_epochs: Annotated[Real, Field(ge=0)] = 0.0
     clip_norm: Annotated[Real, Field(gt=0)] | None = None
     mirror: bool = False
+    start_from: Annotated[Place, Field(min_length=1)] | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -203,12 +205,17 @@ class Training(Section):
         return {key: value for key, value in serialize(self).items() if key not in _ADDED or value != defaults[key]}
 
     def decisive(self) -> dict[str, Any]:
-        """Return the settings that decide a run's numbers; the epochs only if the learning rate depends on them."""
+        """Return the settings that decide a run's numbers; the epochs only if the learning rate depends on them.
+
+        With `start_from`, `start_at` decides nothing. See `pipeline.config.start.with_digest`.
+        """
         decisive = {"precision", "start_at", "patience", *_ADDED}
         if self.optimizer == "adam":
             decisive.remove("weight_decay")
         if self.schedule == "cosine":
             decisive.add("epochs")
+        if self.start_from:
+            decisive.remove("start_at")
         return self.model_dump(include=decisive)
 
 

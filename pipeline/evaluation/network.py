@@ -1,11 +1,14 @@
-"""A trained network as a predictor: its answers with an image's own, another image's and the mean embedding."""
+"""A trained network as a predictor: its answers with an image's own, another image's and the mean embedding.
+
+If its training started from a saved network's weights, there is an answer with those weights too.
+"""
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.evaluation.predictors import Batch, partners
-from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL
+from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL, START
 from pipeline.evaluation.scoring import Dataset
 from pipeline.networks.halves import Halves
 from pipeline.networks.inputs import ImageBatch, predict
@@ -16,29 +19,40 @@ Answers = dict[str, npt.NDArray[np.float32]]
 class Network:
     """A predictor: a network's answers and, if it takes an embedding, its answers with a wrong embedding."""
 
-    def __init__(self, model: keras.Model, dataset: Dataset, seed: int) -> None:
-        """Prepare for the images of a dataset; `seed` decides which other image's embedding each one gets."""
-        self._model = model
+    def __init__(self, model: keras.Model, dataset: Dataset, seed: int, start: keras.Model | None = None) -> None:
+        """Prepare for the images of a dataset.
+
+        Args:
+            model: the network.
+            dataset: the images.
+            seed: decides which other image's embedding each image gets.
+            start: the network with the weights that its training started from, if they were a saved network's.
+        """
+        self._models = {MODEL: model, **({START: start} if start else {})}
         self._dataset = dataset
         if dataset.outputs:
-            self._halves = Halves(model)
+            self._halves = {answer: Halves(network) for answer, network in self._models.items()}
             self._partners = partners(dataset.groups, seed)
             self._means = dataset.mean_embedded()
 
     def __call__(self, batch: Batch) -> Answers:
-        """Predict ab (k, H, W, 2) by answer; all answers share the encoder's work."""
+        """Predict ab (k, H, W, 2) by answer; those of the same weights share the encoder's work."""
         if not self._dataset.outputs:
-            return {MODEL: self.own(batch)}
+            return {answer: self._predict(answer, batch) for answer in self._models}
+        images = ImageBatch(batch.truth.lightness)
+        start = self._halves[START](images, {START: batch.embedded}) if START in self._halves else {}
         other = self._dataset.embedded(self._partners[batch.rows])
         means = {name: np.broadcast_to(mean, batch.embedded[name].shape) for name, mean in self._means.items()}
         embedded = {MODEL: batch.embedded, EMBEDDING_SHUFFLED: other, EMBEDDING_MEAN: means}
-        return self._halves(ImageBatch(batch.truth.lightness), embedded)
+        return {**self._halves[MODEL](images, embedded), **start}
 
-    @property
-    def penalty(self) -> float:
-        """The l2 penalty: the loss minus the mean squared error."""
-        return float(sum(map(float, self._model.losses)))
+    def penalty(self, answer: str) -> float:
+        """Return the l2 penalty of the weights behind an answer: the loss minus the mean squared error."""
+        return float(sum(map(float, self._models.get(answer, self._models[MODEL]).losses)))
 
     def own(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Predict ab (k, H, W, 2) with each image's own embedding by the complete model."""
-        return predict(self._model, ImageBatch(batch.truth.lightness, batch.embedded))
+        return self._predict(MODEL, batch)
+
+    def _predict(self, answer: str, batch: Batch) -> npt.NDArray[np.float32]:
+        return predict(self._models[answer], ImageBatch(batch.truth.lightness, batch.embedded))

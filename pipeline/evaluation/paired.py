@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.evaluation import bootstrap, scores
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import BASELINES, GRAY, MAJORITY, MEAN, SHUFFLED
-from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL
+from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, START
 from pipeline.evaluation.vocabulary import heading, signed, term
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "against", "metric", "value", "low", "high", "verdict")
@@ -75,6 +75,9 @@ def findings(
         if row := against.get((metric, baseline)):
             numbers = _numbers(metric, value[MODEL, metric], value[baseline, metric])
             sentences.append(f"{numbers} for {BASELINES[baseline].meaning}: {_judged(row)}.")
+    if row := against.get(("ciede2000", START)):
+        numbers = _numbers("ciede2000", value[MODEL, "ciede2000"], value[START, "ciede2000"])
+        sentences.append(f"What did these photographs add? {numbers} with the starting weights: {_judged(row)}.")
     ratio = value.get((MODEL, "chroma_ratio"), math.nan)
     if ratio < ALL_BUT_GRAY:
         sentences.append(f"The colours are all but gray: {ratio:.0%} of the true pictures' chroma.")

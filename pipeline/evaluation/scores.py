@@ -16,6 +16,7 @@ from pipeline.evaluation.metrics import Values
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
 
 MODEL = "model"  # the run's network
+START = "start"  # the run's network with the weights that its training started from, see `training.start_from`
 EMBEDDING_SHUFFLED = "embedding-shuffled"  # the run's network, given another image's embedding
 EMBEDDING_MEAN = "embedding-mean"  # the run's network, given the training images' mean embedding
 PAPER = "paper"  # the figures that the paper prints

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import WORKFLOW
+from pipeline.config import start
 from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of
 from pipeline.config.runs import find, layered, run_settings
@@ -135,7 +136,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     heads.refuse_temperature(architecture.head, config.evaluation.temperature, "evaluation.temperature")
     new = run_settings(
         run,
-        config.training,
+        start.with_digest(config.training),
         architecture,
         dataset=config.dataset,
         limit=config.limit,

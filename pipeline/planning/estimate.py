@@ -137,7 +137,8 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         training, split = layered(config, run).training, config.split
         flops = images * forward_flops(run.architecture, SIZE, config.architectures, network.outputs, run.head)
         if rule == "evaluate":
-            cost.add(10 + 0.15 * images, flops + 3 * images * recognition)
+            more = training.start_from is not None  # the network before training is scored too
+            cost.add(10 + 0.15 * images, (1 + more) * flops + (3 + more) * images * recognition)
             return
         epochs = max(training.epochs - epochs_done(config, name), 0)
         maps = network.bytes_per_image(maps_of_run(config, name))

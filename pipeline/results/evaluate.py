@@ -27,7 +27,7 @@ from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.recognition import Recognition
 from pipeline.evaluation.scoring import Dataset, score
 from pipeline.images import jpeg, lab
-from pipeline.networks import builder, heads, inputs, notation, saving
+from pipeline.networks import builder, heads, inputs, notation, saving, transfer
 from pipeline.results import model_card, run_figures
 from pipeline.results.record import refuse_other
 from pipeline.results.summary import write_summary
@@ -81,8 +81,10 @@ def evaluate(
     data = Dataset(images, table, baselines.rarity, outputs)
     weights = where.weights(evaluation.weights)
     shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
-    model = builder.trained(run, weights, more_architectures, shapes, evaluation.temperature)
-    network = Network(model, data, evaluation.seed)
+    built = partial(builder.trained, run, weights, more_architectures, shapes, evaluation.temperature)
+    model = built()
+    before = transfer.restored(built(), where.start) if where.start.name in trained["files"] else None
+    network = Network(model, data, evaluation.seed, before)
     recognised = Recognition.of(recognising, data.partitions, baselines.true)
     label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"
     status = trained["status"]
@@ -102,8 +104,8 @@ def evaluate(
             progress=progress,
         )
         if heads.choose(architecture.head).loss == "mse":  # other losses are not of ab, or not of every pixel alike
-            for columns in found.values():
-                columns["loss"] = columns["mse"] + network.penalty
+            for answer, columns in found.items():
+                columns["loss"] = columns["mse"] + network.penalty(answer)
         settings = f"embedding weights: {label}; {evaluation.weights} weights of {trained['epochs']} epochs; {status}"
         rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
         findings = paired.findings(status, rows, against, _only(colours["predicted"]))

@@ -16,14 +16,14 @@ from pipeline.core.errors import InputError
 from pipeline.embedding import of_run, recipe, registry
 from pipeline.evaluation import bootstrap, paired, vocabulary
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
-from pipeline.evaluation.scores import MODEL, PAPER
+from pipeline.evaluation.scores import MODEL, PAPER, START
 from pipeline.networks import cost, heads
 from pipeline.results.markdown import environment
 from pipeline.results.read import RunResults, read_run
 from pipeline.results.tables import cell
 
 METRICS = ("rmse", "ciede2000", "psnr", "ssim", "accuracy", "chroma_ratio")
-ANSWERS = (MODEL, GRAY, MEAN, MAJORITY, PAPER)
+ANSWERS = (MODEL, START, GRAY, MEAN, MAJORITY, PAPER)
 FEW_IMAGES = 1000  # fewer training images are a limitation; the paper had 15,000
 WORST = 5  # number of test images listed as the worst
 

@@ -1,5 +1,6 @@
 """All runs side by side: results/summary.csv, results/summary.md and results/sweep.png."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.config.paths import SummaryFiles
@@ -8,14 +9,14 @@ from pipeline.core.files import digest_file, write_csv, write_json, write_text
 from pipeline.evaluation import paired, scores, vocabulary
 from pipeline.evaluation.bootstrap import FEWEST_GROUPS
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
-from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, PAPER
+from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, PAPER, START
 from pipeline.results import groups, sweep
 from pipeline.results.markdown import environment, table
 from pipeline.results.read import RunResults, read_runs
 from pipeline.results.tables import MISSING, Cell, cell, heading, tables
 
 MINUS_PAPER = "minus paper"  # the run's value minus the paper's
-# Columns of summary.md: answer, partition, metric.
+# Columns of summary.md: answer, partition, metric. START's only if a run has it.
 COLUMNS = tuple(
     (answer, partition, metric)
     for partition, metric, answers in (
@@ -25,7 +26,7 @@ COLUMNS = tuple(
         ("test", "rmse", (MODEL, GRAY, MEAN)),
         ("test", "psnr", (MODEL, GRAY)),
         ("test", "ssim", (MODEL,)),
-        ("test", "ciede2000", (MODEL, GRAY)),
+        ("test", "ciede2000", (MODEL, START, GRAY)),
         ("test", "rmse", (EMBEDDING_SHUFFLED,)),
     )
     for answer in answers
@@ -48,13 +49,16 @@ def _write(where: SummaryFiles) -> None:
     runs, left_out = read_runs(results, images=False)
     ranked = tables(run for run in runs if run.scores)
     shown = [run for part in ranked for run in part.runs]
-    headings = ["run", "embedding weights", "epochs", "status", *(heading(*column) for column in COLUMNS), "remark"]
-    alignments = [":--", ":--", "--:", ":--", *("--:" for _ in COLUMNS), ":--"]
+    started = any(answer == START for run in shown for _, answer, _ in run.scores)
+    columns = [column for column in COLUMNS if started or column[0] != START]
+    headings = ["run", "embedding weights", "epochs", "status", *(heading(*column) for column in columns), "remark"]
+    alignments = [":--", ":--", "--:", ":--", *("--:" for _ in columns), ":--"]
     over_seeds = ["run, any seed", "dataset", "seeds", *(heading(MODEL, *column) for column in groups.OVER_SEEDS)]
     contrast = ["run", "without", "metric", "difference", "95 % interval", "verdict"]
     text = environment().get_template("summary.md").render(
-        tables=[(part, table(headings, alignments, map(_row, part.runs))) for part in ranked],
-        explained=[vocabulary.term(metric) for metric in dict.fromkeys(metric for _, _, metric in COLUMNS)],
+        tables=[(part, table(headings, alignments, (_row(run, columns) for run in part.runs))) for part in ranked],
+        explained=[vocabulary.term(metric) for metric in dict.fromkeys(metric for _, _, metric in columns)],
+        start=vocabulary.heading(START) if started else "",
         fewest_groups=FEWEST_GROUPS,
         seeds=table(over_seeds, [":--"] * 2 + ["--:"] * (len(over_seeds) - 2), groups.over_seeds(ranked)),
         embedding=table(contrast, [":--"] * 3 + ["--:"] + [":--"] * 2, groups.without_embedding(results, shown)),
@@ -70,14 +74,14 @@ def _write(where: SummaryFiles) -> None:
     write_json(where.manifest, {"files": {path.name: digest_file(path) for path in written}})
 
 
-def _row(run: RunResults) -> list[str]:
+def _row(run: RunResults, columns: Iterable[tuple[str, str, str]]) -> list[str]:
     weights = run.record.get("weights_evaluated")
     return [
         run.name,
         run.embedding.replace("RANDOM", "**RANDOM**"),
         str(run.record.get("epochs", MISSING)),
         f"{run.status}, {weights} weights" if weights else run.status,
-        *(_cell(run, *column).line for column in COLUMNS),
+        *(_cell(run, *column).line for column in columns),
         "; ".join(filter(None, ("one colour everywhere" * run.one_colour, paired.remark(run.compared)))),
     ]
 

@@ -208,7 +208,7 @@ class Recorder(keras.callbacks.Callback):
             _assign(self._network.variables, self._best)
         _save_weights(self._network, self._where.weights("best"))
         written = [self._where.history, self._where.weights("last"), self._where.weights("best")]
-        written += [self._where.head] if self._where.head.exists() else []
+        written += [path for path in (self._where.head, self._where.start) if path.exists()]
         summary = {
             "status": self._status,
             "epochs": self.epochs,

@@ -1,6 +1,7 @@
-"""Training of one run: Adam and mean squared error, resumable to the bit."""
+"""Training of one run, resumable to the bit."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline.config import schema
+from pipeline.config import schema, start
 from pipeline.config.paths import RunFiles
 from pipeline.config.runs import Run, run_settings
 from pipeline.core import files
@@ -19,7 +20,7 @@ from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import Outputs, fingerprints, outputs_of
 from pipeline.images.lab import UInt8
-from pipeline.networks import backend, builder, heads, inputs
+from pipeline.networks import backend, builder, heads, inputs, transfer
 from pipeline.networks.notation import input_names, of_run
 from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
@@ -60,7 +61,8 @@ def train(
         The contents of `RunFiles.summary`: status ("finished" or "diverged …"), epochs, best epoch, settings, versions.
 
     Raises:
-        InputError: the data do not fit together, or another run with this name exists.
+        InputError: the data do not fit together, another run with this name exists, or the network of
+            `training.start_from` is another one.
     """
     where = RunFiles(directory)
     architecture = of_run(run, more_architectures)
@@ -68,22 +70,30 @@ def train(
     names = input_names(architecture, embedding=run.embedding)
     outputs = outputs_of(inputs.stored(names), images, embeddings, features)
     made_with = _made_with(run, training, architecture, images, embeddings, split, outputs)
+    build = partial(
+        builder.build,
+        run.architecture,
+        l2=float(run.l2),
+        seed=run.seed,
+        embedding=run.embedding,
+        architectures=more_architectures,
+        outputs={name: store.array(name).shape[1:] for name, store in outputs.items()},
+    )
+    saved = None
+    if training.start_from:  # refused before the run has a folder
+        embedding = embeddings.manifest()["settings"] if outputs else {}
+        saved = transfer.load(training.start_from, build(), heads.choose(architecture.head), embedding)
     checkpoint = _claim(where, made_with, training.epochs, replace)
 
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
     examples = load(images, outputs, rows, _scratch(directory, images, outputs, rows, training))
     mean_ab = statistics.mean_ab_of_images(examples["train"].ab)
     head = _fitted(heads.choose(architecture.head), examples["train"].ab, where)
-    model = builder.build(
-        run.architecture,
-        l2=float(run.l2),
-        seed=run.seed,
-        start_at=mean_ab if training.start_at == "mean" else None,
-        embedding=run.embedding,
-        architectures=more_architectures,
-        outputs={name: array.shape[1:] for name, array in examples["train"].embedded.items()},
-        head=head,
-    )
+    model = build(start_at=mean_ab if training.start_at == "mean" else None, head=head)
+    if saved and training.start_from:
+        transfer.assign(model, saved)
+        with files.written_whole(where.start) as temporary:
+            shutil.copyfile(start.model_file(training.start_from), temporary)
     batches_of: type[Batches] = Batches
     if on_device.fits(examples.values()):
         model = on_device.Network(model.inputs, model.outputs)
@@ -132,7 +142,7 @@ def _made_with(
     """Everything that determines the run's numbers, except the number of epochs."""
     settings = run_settings(
         run,
-        training,
+        start.with_digest(training),
         architecture,
         dataset=images.path.parent.name,
         limit=images.manifest().get("limit"),

@@ -87,6 +87,19 @@ def test_a_model_that_sees_colours_is_called_better(truth, baselines, tmp_path):
     assert paired.remark(read) == ""
 
 
+@pytest.mark.parametrize(("before", "verdict"), [(9.0, "better"), (3.0, "no clear difference"), (1.0, "worse")])
+def test_the_findings_say_what_training_added_to_the_starting_weights(truth, baselines, before, verdict):
+    after = better_than_chance(truth)
+    rows, numbers = judge(truth, baselines, after, **{scores.START: better_than_chance(truth, before)})
+    difference = row_of(rows, scores.START, "ciede2000")
+    assert difference["verdict"] == verdict
+    (sentence,) = (each for each in paired.findings("finished", numbers, rows) if "starting weights" in each)
+    own = next(row["value"] for row in numbers if (row["answer"], row["metric"]) == ("model", "ciede2000"))
+    assert f"CIEDE2000 {own:.2f} against {own - difference['value']:.2f} " in sentence
+    assert f": {verdict} (difference " in sentence
+    assert "starting weights" not in " ".join(paired.findings("finished", numbers, judge(truth, baselines, after)[0]))
+
+
 def test_differences_are_paired(truth, baselines):
     """The interval is that of the same resamples of both answers, which is narrower than two apart."""
     answer = better_than_chance(truth)
