@@ -17,11 +17,28 @@ from pipeline.dataset.sources.base import existing_folder, files_below
 from pipeline.images.formats import EXTENSIONS, MAX_MEGAPIXELS
 from pipeline.planning import estimate
 
-RUN = "arch3_lr1e-4"
-SEEN = 60_000  # photographs shown in training, counted once per epoch
-FEWEST_EPOCHS, MOST_EPOCHS = 5, 200
+RUN = "own"
+PAPERS_RUN = "arch3_lr1e-4"
 MOST_THREADS = 16
-RULES = ("ingest", "embed", "split", "baselines", "train", "evaluate")
+RULES = ("ingest", "embed", "features", "split", "baselines", "train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """How long to train: until `seen` photographs were shown, counted once per epoch, within `fewest` to `most`."""
+
+    seen: int
+    fewest: int
+    most: int
+
+    def of(self, photographs: int) -> int:
+        """Return the number of epochs for a number of photographs, before they are split."""
+        per_epoch = schema.Split().train * photographs
+        return min(max(round(self.seen / per_epoch), self.fewest), self.most)
+
+
+FROM_SHIPPED = Epochs(6_000, 3, 30)
+FROM_NOTHING = Epochs(60_000, 5, 200)
 
 TEMPLATE = """\
 # Your own photographs: {count} files in {folder_comment}
@@ -47,8 +64,9 @@ data: data                      # stores are created in data/{name}/
 
 threads: {threads:<22} # TensorFlow threads: the processors of this machine, at most {most_threads}
 
-# The embedding network recognises what is in a picture. EfficientNet-Lite0 is installed with DeepColor; the paper's
-# network is larger, and Keras downloads its weights (225 MB) once.
+# The embedding network recognises what is in a picture. EfficientNet-Lite0 is installed with DeepColor, and the run
+# {run} needs it. For the paper's runs you can use the paper's network, which is larger and whose weights (225 MB) Keras
+# downloads once.
 embedding:
   network: efficientnet_lite0
   # network: inception_resnet_v2
@@ -60,20 +78,39 @@ split:                          # fractions of the photographs; they add up to 1
   test: 0.2                     # scored and shown in results/
   seed: 4                       # another seed gives another draw
 
-# {run} is the smallest of the paper's four networks (249,170 parameters, 0.9 GFLOP per picture; base has 6,606,994
-# and 14.7), so it finishes first. With this learning rate, base reached the paper's best test accuracy. To train
-# another run, use its name, for example {name}/results/base_lr1e-4; docs/networks.md lists the networks.
+# The run {run} goes on training the network that comes with DeepColor on your photographs. Its results score the
+# network before ("start") and after on the same photographs, and so show what yours added.
 #
 # Epochs: one epoch shows {train} photographs, all epochs together {seen}. The aim is {aim} in total, within
-# {fewest} to {most} epochs, because networks memorise a few photographs that they see very often. To continue a
-# finished run, increase the number of epochs.
+# {fewest} to {most} epochs, because networks memorise a few photographs that they see very often. Another number
+# of epochs is another run: give it a name of its own beside {run}, or replace the run (--config replace=true).
+#
+# To train the same network from nothing, remove start_from, and set learning_rate: 1e-3 and epochs: {epochs_alone}.
+# To train one of the paper's networks, use its name as the run, for example {name}/results/{papers_run}, with the
+# same number of epochs. That is the smallest (249,170 parameters, 0.9 GFLOP per picture; base has 6,606,994 and 14.7).
+# docs/networks.md lists all networks.
+experiments:
+  {run}:
+    architecture: color
+    head: {{name: classes, power: 0.5, temperature: 0.6}} # a lower temperature gives more vivid colours
+    learning_rate: 3.0e-4
+    l2: 0
+    batch_size: 16
+    training:
+      start_from: shipped       # or the folder of another run of this network
+      optimizer: adamw
+      weight_decay: 1.0e-3
+      schedule: cosine          # the learning rate falls to 0 at the last epoch
+      warmup_epochs: 0.5
+      mirror: true              # show photographs mirrored half of the time
+
 training:
   epochs: {epochs:<21} # at most
-  patience: {patience:<19} # stop after this many epochs without a better validation MSE; null disables this
+  patience: {patience:<19} # stop after this many epochs that are no better on the validation photographs
   precision: float32            # auto uses mixed_bfloat16 where it is faster
 
 evaluation:
-  weights: best                 # best (lowest validation MSE) or last
+  weights: best                 # of the best epoch on the validation photographs, or of the last
   pictures: 8                   # rows of predictions.png
 """
 
@@ -95,12 +132,6 @@ class NewConfig:
     epochs: int
     plan: str
     commands: tuple[str, str]
-
-
-def epochs_for(photographs: int) -> int:
-    """Return the epochs in which training sees `SEEN` photographs, from `FEWEST_EPOCHS` to `MOST_EPOCHS`."""
-    per_epoch = schema.Split().train * photographs
-    return min(max(round(SEEN / per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
 
 
 def new_config(name: str, folder: Path, place: Path) -> NewConfig:
@@ -128,7 +159,7 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
             f"{escaped(str(folder))}: expected at least {len(PARTITIONS)} photographs ({', '.join(EXTENSIONS)}), one "
             f"for each of {', '.join(PARTITIONS)}, found {count}; choose another folder"
         )
-    epochs, train = epochs_for(count), round(schema.Split().train * count)
+    epochs, train = FROM_SHIPPED.of(count), round(schema.Split().train * count)
     workflow = f"snakemake --cores 4 {name}/results/{RUN} --configfile {name}.yaml"
     colorize = f"python -m stages colorize PHOTOGRAPHS --run {name}/results/{RUN} --out coloured/"
     values = {
@@ -145,10 +176,12 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
         "seen": f"{epochs * train:,}",
         "train": f"{train:,}",
         "epochs": epochs,
-        "aim": f"{SEEN:,}",
-        "fewest": FEWEST_EPOCHS,
-        "most": MOST_EPOCHS,
-        "patience": max(5, epochs // 5),
+        "aim": f"{FROM_SHIPPED.seen:,}",
+        "fewest": FROM_SHIPPED.fewest,
+        "most": FROM_SHIPPED.most,
+        "epochs_alone": FROM_NOTHING.of(count),
+        "papers_run": PAPERS_RUN,
+        "patience": max(5, epochs // 3),
     }
     parsed = _parsed(TEMPLATE.format(**values, plan=""), folder)
     plan = _plan(parsed.model_copy(update={"limit": count}))

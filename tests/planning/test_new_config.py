@@ -1,5 +1,6 @@
 """A new configuration: its comments and counts are true, and nothing is overwritten."""
 
+import re
 import shlex
 
 import pytest
@@ -9,9 +10,11 @@ from tiny import INCEPTION, ROOT, refused
 
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths
-from pipeline.config.runs import Run
+from pipeline.config.runs import Run, find, layered
+from pipeline.networks import heads, notation
 from pipeline.networks.cost import forward_flops
 from pipeline.planning import new_config
+from pipeline.planning.settings import maps_of_run
 from stages.__main__ import main
 from stages.colorize import command as colorize
 
@@ -43,14 +46,15 @@ def test_the_configuration_names_the_folder_and_trains_as_its_comments_say(call,
     )
     source = read.datasets[read.dataset]
     assert (read.dataset, source.kind, source.path) == ("my-photos", "folder", str(folder))
-    assert read.training.epochs == new_config.epochs_for(40) == 200
+    assert read.training.epochs == new_config.FROM_SHIPPED.of(40) == 30
     assert read.embedding.weights == "imagenet"
     assert f"# {result.stderr.splitlines()[1].removeprefix('new: ')}" in text.splitlines()
-    assert "24 photographs, all epochs together 4,800." in text
+    assert "24 photographs, all epochs together 720." in text
+    assert f"epochs: {new_config.FROM_NOTHING.of(40)}." in text
     # What is not in the file, or says the same as the default, is the default's.
     defaults = schema.Config().model_dump()
-    changed = {key for key, value in read.model_dump().items() if value != defaults[key]}
-    assert changed - {"threads"} == {"dataset", "datasets", "root", "training"}
+    changed = {key for key, value in read.model_dump().items() if value != defaults.get(key)}
+    assert changed - {"threads"} == {"dataset", "datasets", "root", "training", "experiments"}
 
 
 def test_the_commands_fit_the_configuration(call, tmp_path):
@@ -58,7 +62,7 @@ def test_the_commands_fit_the_configuration(call, tmp_path):
     read = loading.load_config([tmp_path / "work" / "my-photos.yaml"])
     workflow, coloured = map(shlex.split, result.stdout.splitlines())
     assert workflow[:3] == ["snakemake", "--cores", "4"] and workflow[4:] == ["--configfile", "my-photos.yaml"]
-    run = Run.parse(workflow[3].rpartition("/")[2])
+    run = find(read, workflow[3].rpartition("/")[2])
     assert workflow[3] == str(Paths(read).results / run.name)
     assert coloured[:4] == ["python", "-m", "stages", "colorize"]
     values = colorize.make_context("colorize", coloured[4:]).params
@@ -67,8 +71,32 @@ def test_the_commands_fit_the_configuration(call, tmp_path):
         assert line in (tmp_path / "work" / "my-photos.yaml").read_text()
 
 
+def test_the_run_starts_from_the_shipped_weights_and_fits_its_network(call, tmp_path):
+    call("my-photos", "--from", photographs(tmp_path / "p", 3))
+    read = loading.load_config([tmp_path / "work" / "my-photos.yaml"])
+    run = find(read, new_config.RUN)
+    training = layered(read, run).training
+    assert training.start_from == "shipped" and "shipped" in (ROOT / "config/config.yaml").read_text()
+    assert (training.optimizer, training.schedule, training.mirror) == ("adamw", "cosine", True)
+    assert (training.epochs, training.patience) == (read.training.epochs, read.training.patience)
+    architecture = notation.of_run(run, {})
+    assert run.architecture == "color" and notation.parse(run.architecture, architecture)
+    assert heads.choose(architecture.head).temperature == 0.6
+    assert maps_of_run(read, run.name) == ("map_56", "map_28", "map_14", "map_7")
+
+
+def test_the_comments_say_how_to_train_from_nothing(call, tmp_path):
+    call("my-photos", "--from", photographs(tmp_path / "p", 3))
+    text = (tmp_path / "work" / "my-photos.yaml").read_text()
+    line = next(line for line in text.splitlines() if line.strip().startswith("start_from:"))
+    read = loading.parse_config(yaml.safe_load(text.replace(line + "\n", "")))
+    assert layered(read, find(read, new_config.RUN)).training.start_from is None
+    name = re.search(r"for example my-photos/results/(\S+),", text)[1]
+    assert find(read, name) == Run.parse(new_config.PAPERS_RUN)
+
+
 def test_what_the_comments_say_of_the_networks_is_true():
-    run = Run.parse(new_config.RUN)
+    run = Run.parse(new_config.PAPERS_RUN)
     for name, flops in ((run.architecture, "0.9 GFLOP"), ("base", "14.7")):
         assert f"{forward_flops(name, 224, {}) / 1e9:.1f}" in flops
         assert flops in " ".join(new_config.TEMPLATE.split())
@@ -85,9 +113,9 @@ def test_the_papers_network_is_a_line_to_uncomment(call, tmp_path):
 
 
 def test_epochs_fall_with_the_number_of_photographs_within_bounds():
-    numbers = [3, 100, 500, 1000, 5000, 20_000, 10**6]
-    epochs = [new_config.epochs_for(number) for number in numbers]
-    assert epochs == [200, 200, 200, 100, 20, 5, 5]
+    numbers = [3, 60, 500, 1000, 5000, 20_000, 10**6]
+    assert [new_config.FROM_SHIPPED.of(number) for number in numbers] == [30, 30, 20, 10, 3, 3, 3]
+    assert [new_config.FROM_NOTHING.of(number) for number in numbers] == [200, 200, 200, 100, 20, 5, 5]
 
 
 def test_a_configuration_is_replaced_only_if_asked_for(call, tmp_path):
