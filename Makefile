@@ -2,9 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
-PHOTOGRAPHS = $(if $(PHOTOS),--config datasets='{photographs: {path: "$(PHOTOS)"}}')
+PHOTOGRAPHS = $(if $(PHOTOS),datasets='{photographs: {path: "$(PHOTOS)"}}')
+ON_LITE0 := mse l1 unbalanced classes rebalanced classes-500 classes-1000 classes-2000 arch3-none arch3-lite0 base-none base-lite0
+ON_RANDOM := arch3-random base-random
+TRAIN := $(BIN)/snakemake --cores 2 --configfile config/evidence.yaml --config
 
-.PHONY: demo weights test test-all bench fuzz check lock clean
+.PHONY: demo weights evidence test test-all bench fuzz check lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores 4 $(RUN)
@@ -12,7 +15,13 @@ demo: .venv/installed
 
 # Trains the weights of config/color.yaml on the photographs in the folder PHOTOS.
 weights: .venv/installed
-	$(BIN)/snakemake --cores 2 results/color --configfile config/color.yaml $(PHOTOGRAPHS)
+	$(BIN)/snakemake --cores 2 results/color --configfile config/color.yaml --config dataset=photographs $(PHOTOGRAPHS)
+
+# Trains the networks of config/evidence.yaml on the same photographs, scores them and writes the tables of docs/color.md.
+evidence: .venv/installed
+	$(TRAIN) dataset=photographs $(PHOTOGRAPHS) -- $(ON_LITE0:%=data/evidence/models/%/training.json)
+	$(TRAIN) data=data/random embedding='{weights: random}' $(PHOTOGRAPHS) -- $(ON_RANDOM:%=data/evidence/models/%/training.json)
+	$(BIN)/python -m docs.color
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

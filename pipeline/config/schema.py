@@ -176,7 +176,7 @@ class Architecture(Section):
 
 
 # Settings that `Training` did not have in version 0.1.
-_ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm", "mirror", "start_from")
+_ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm", "mirror", "start_from", "images")
 
 
 class Training(Section):
@@ -197,6 +197,7 @@ class Training(Section):
     clip_norm: Annotated[Real, Field(gt=0)] | None = None
     mirror: bool = False
     start_from: Annotated[Place, Field(min_length=1)] | None = None
+    images: Count | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -146,7 +146,8 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         most = training.memory_gib * 2**30
         scratch = decoded if decoded > most else 0.0
         memory = 2e9 + min(decoded, most)
-        cost.add(10, epochs * flops * (3 * split.train + split.validation), 0.35e9, memory, scratch)
+        trained_on = split.train if training.images is None else min(split.train, training.images / images)
+        cost.add(10, epochs * flops * (3 * trained_on + split.validation), 0.35e9, memory, scratch)
 
 
 def _add_features(cost: _Cost, config: Config, maps: Sequence[str], images: int) -> None:

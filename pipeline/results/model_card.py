@@ -103,6 +103,7 @@ def _optimiser(training: Mapping[str, Any]) -> tuple[str, str]:
     more = [f"rising in the first {given.warmup_epochs:g} epochs"] * (given.warmup_epochs > 0)
     more += ["falling to 0 along a cosine"] * (given.schedule == "cosine")
     more += [f"gradients clipped to a norm of {given.clip_norm}"] * (given.clip_norm is not None)
+    more += [f"on {given.images} of the training images"] * (given.images is not None)
     more += ["each image mirrored with probability 1/2 in each epoch"] * given.mirror
     return name, "".join(f", {each}" for each in more)
 

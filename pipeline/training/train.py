@@ -9,12 +9,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.config import schema, start
 from pipeline.config.paths import RunFiles
 from pipeline.config.runs import Run, run_settings
 from pipeline.core import files
 from pipeline.core.conflicts import differing, refuse_other
+from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
@@ -86,6 +88,7 @@ def train(
     checkpoint = _claim(where, made_with, training.epochs, replace)
 
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
+    rows["train"] = _chosen(rows["train"], training.images, run.seed)
     examples = load(images, outputs, rows, _scratch(directory, images, outputs, rows, training))
     mean_ab = statistics.mean_ab_of_images(examples["train"].ab)
     head = _fitted(heads.choose(architecture.head), examples["train"].ab, where)
@@ -115,6 +118,22 @@ def train(
             _fit(model, batches, backend.stream(validated), recorder, training.epochs, more)
     facts = {"settings": made_with, "mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
     return recorder.finish(facts if architecture.head == PAPERS_HEAD else {**facts, "loss": head.words})
+
+
+def _chosen(rows: npt.NDArray[np.intp], images: int | None, seed: int) -> npt.NDArray[np.intp]:
+    """Draw `images` of the training images' rows, or take all; fewer images of the same seed are among more.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    if images is None:
+        return rows
+    if images > len(rows):
+        raise InputError(
+            f"training.images: expected at most the {len(rows)} images of the partition train, received {images}; "
+            "null uses all"
+        )
+    return np.sort(np.random.default_rng((seed, 0)).permutation(rows)[:images])
 
 
 def _fitted(head: heads.Head, ab: Iterable[UInt8], where: RunFiles) -> heads.Head:

@@ -258,6 +258,19 @@ def test_the_seed_of_the_run_changes_the_run(train, three_epochs):
     assert history(other)[0] != history(three_epochs)[0]
 
 
+def test_a_run_on_fewer_images_sees_only_those(train, dataset):
+    means = dataset.arrays("train")[1].mean(axis=(1, 2))
+    of = {n: np.array(files.read_json(train(folder=f"{n}", images=n) / "training.json")["mean_ab"]) for n in (1, 2)}
+    (first,) = np.flatnonzero(np.isclose(means, of[1]).all(axis=1))
+    (other,) = [place for place in range(len(means)) if np.allclose(means[[first, place]].mean(axis=0), of[2])]
+    assert other != first
+    every = train(folder="all", images=len(means))
+    assert files.read_json(every / "training.json")["settings"]["training"]["images"] == len(means)
+    assert bytes_of(every) == bytes_of(train(folder="null"))
+    with pytest.raises(InputError, match=f"training.images: .*{len(means)} .*{len(means) + 1}"):
+        train(folder="more", images=len(means) + 1)
+
+
 def test_a_run_without_embedding_does_not_depend_on_the_embeddings(train, dataset):
     from pipeline.networks import builder
 

@@ -1,0 +1,152 @@
+"""Write the tables and the picture of color.md: how networks and baselines colour the test photographs.
+
+Usage: python -m docs.color
+
+`make evidence` trains the networks of config/evidence.yaml first. Scores are kept in data/evidence/scores/ and measured
+again only if network, photographs or the network that measures recognition are others.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from docs.evidence import TRUTH, Evidence, Row
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.evaluation import bootstrap, vocabulary
+from pipeline.evaluation.metrics import Values
+from pipeline.evaluation.predictors import GRAY, MEAN
+from pipeline.images import jpeg, lab
+from pipeline.networks import backend
+from pipeline.results.markdown import table
+from pipeline.results.read import Score
+from pipeline.results.tables import cell
+
+PAGE, PICTURE = Path("docs/color.md"), Path("docs/color.jpg")
+BEGIN, END = "<!-- made by `make evidence` -->", "<!-- end of what `make evidence` makes -->"
+TEMPERATURES = (0.38, 0.6, 1.0)
+DEFAULT = 0.6  # the temperature of config/color.yaml
+METRICS = ("rmse", "ciede2000", "auc", "auc_rebalanced", "chroma_ratio", "delta_cf_set")
+PHOTOGRAPHS = 12  # in the picture
+
+Over = Mapping[Row, Mapping[str, Values]]
+
+
+def classes(run: str, words: str) -> list[Row]:
+    """Return the rows of a network that predicts classes, one per temperature."""
+    return [Row(f"{words}temperature {each:g}", run, each) for each in TEMPERATURES]
+
+
+EMBEDDINGS = {"none": "no embedding", "random": "random embedding", "lite0": "EfficientNet-Lite0"}
+ROWS = [
+    Row("gray", GRAY),
+    Row("mean colour", MEAN),
+    Row("the truth", TRUTH),
+    *(Row(f"`{each}`, {words}", f"{each}-{name}") for each in ("arch3", "base") for name, words in EMBEDDINGS.items()),
+    Row("`color`, squared error", "mse"),
+    Row("`color`, absolute error", "l1"),
+    *classes("unbalanced", "`color`, classes, no rebalancing, "),
+    *classes("classes", "`color`, classes, half the rebalancing, "),
+    *classes("rebalanced", "`color`, classes, rebalanced, "),
+]
+CURVE = [
+    *(Row(f"{images:,}", f"classes-{images}", DEFAULT) for images in (500, 1000, 2000)),
+    Row("all", "classes", DEFAULT),
+]
+COLOURED = [Row("squared error", "mse"), *classes("classes", "")]  # columns of the picture
+
+
+def scores_table(evidence: Evidence, heading: str, over: Over, rows: Sequence[Row]) -> str:
+    """Return a table of rows in Markdown; a cell is a value and its 95 % interval."""
+    names = (*METRICS, evidence.recognised, evidence.distance)
+    headings = [heading, "epochs", *(vocabulary.term(name).label for name in names)]
+    lines = [
+        [
+            row.label,
+            evidence.training(row)["epochs"] if row.trained else "",
+            *(cell(Score(*bootstrap.interval(over[row][name])), name).line for name in names),
+        ]
+        for row in rows
+    ]
+    return str(table(headings, [":--", *["--:"] * (len(headings) - 1)], lines))
+
+
+def targets_table(evidence: Evidence, over: Over) -> str:
+    """Return a table of the targets and what was reached: differences between rows of the same resamples."""
+    of = {row.key: values for row, values in over.items()}
+    ours, mse, gray, mean = of[f"classes-{DEFAULT:g}"], of["mse"], of[GRAY], of[MEAN]
+    recognised = evidence.recognised
+    way = (ours[recognised] - gray[recognised]) / (1 - gray[recognised])
+    rarely = ours["auc_rebalanced"] - gray["auc_rebalanced"]
+    no, most = -np.inf, np.inf
+    wanted = (
+        ("classes: rebalanced AuC above gray's, points", 100 * rarely, 4, most, "≥ 4"),
+        ("classes: chroma ratio", ours["chroma_ratio"], 0.7, 1.1, "0.7 to 1.1"),
+        ("classes: ΔCF of the set", ours["delta_cf_set"], no, 10, "< 10"),
+        ("classes: way from gray's recognisability to the truth's, %", 100 * way, 100 / 3, most, "≥ 33.3"),
+        ("classes: RMSE above gray's, %", 100 * (ours["rmse"] / gray["rmse"] - 1), no, 5, "≤ 5"),
+        ("squared error: RMSE under the mean colour's, %", 100 * (1 - mse["rmse"] / mean["rmse"]), 5, most, "≥ 5"),
+        ("squared error: AuC above gray's, points", 100 * (mse["auc"] - gray["auc"]), 0, most, "> 0"),
+        ("squared error: AuC above the mean colour's, points", 100 * (mse["auc"] - mean["auc"]), 0, most, "> 0"),
+    )
+    lines = []
+    for words, values, least, largest, target in wanted:
+        value, low, high = bootstrap.interval(values)
+        between = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+        lines.append([words, target, f"{value:.2f}{between}", "met" if least <= value <= largest else "missed"])
+    return str(table(["", "target", "reached", ""], [":--", "--:", "--:", ":--"], lines))
+
+
+def picture(evidence: Evidence) -> list[str]:
+    """Write the picture and return a line about each of its photographs, which are chosen by quantiles of the error."""
+    error = evidence.measured(next(row for row in COLOURED if row.temperature == DEFAULT))["mse"]
+    places = np.argsort(error, kind="stable")[np.linspace(0, len(error) - 1, PHOTOGRAPHS).round().astype(int)]
+    rows = evidence.rows[places]
+    truth = evidence.data.batch(rows).truth
+    gray = lab.gray_levels()[truth.lightness][..., None].repeat(3, axis=-1)
+    coloured = [lab.to_rgb(truth.lightness, evidence.predicted(row, rows)) for row in COLOURED]
+    tiles = np.stack([gray, truth.rgb, *coloured], axis=1)
+    framed = np.pad(tiles, ((0, 0), (0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
+    down, across, height, width, _ = framed.shape
+    with files.written_whole(PICTURE) as temporary:
+        jpeg.write_jpeg(temporary, framed.transpose(0, 2, 1, 3, 4).reshape(down * height, across * width, 3))
+    listed = Path(evidence.config.datasets[evidence.config.dataset].table)
+    known = {row["file"]: row for row in files.read_csv(listed, ("file", "author", "licence"))}
+    named = [known[evidence.split[row]["id"]] for row in rows]
+    return [
+        f"{number}. {row['file']}: {row['author']}, {row['licence']}; RMSE {value:.1f}"
+        for number, (row, value) in enumerate(zip(named, np.sqrt(error[places]), strict=True), 1)
+    ]
+
+
+def main() -> None:
+    """Write the tables and the picture."""
+    evidence = Evidence()
+    backend.start(evidence.config.threads, "float32")
+    over = evidence.resampled(list(dict.fromkeys([*ROWS, *CURVE])))
+    columns = ", ".join(["gray", "truth", *(row.label for row in COLOURED)])
+    parts = [
+        f"{len(evidence.rows)} test photographs in {len(set(evidence.groups))} groups; in brackets 95 % intervals.",
+        scores_table(evidence, "", over, ROWS),
+        "### Targets",
+        targets_table(evidence, over),
+        "### Learning curve",
+        scores_table(evidence, "training photographs", over, CURVE),
+        "### Pictures",
+        f"Columns: {columns}. Rows: evenly over the quantiles of the error at temperature {DEFAULT:g}.",
+        f"![{columns}]({PICTURE.name})",
+        "\n".join(picture(evidence)),
+    ]
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else f"# Colour, measured\n\n{BEGIN}\n{END}\n"
+    before, _, rest = text.partition(BEGIN)
+    files.write_text(PAGE, f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
