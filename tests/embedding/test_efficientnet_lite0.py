@@ -32,6 +32,11 @@ def features(_started):
 
 
 @pytest.fixture(scope="module")
+def pretrained(_started):
+    return ENTRY.build("imagenet", "logits")
+
+
+@pytest.fixture(scope="module")
 def embed(_started, tmp_path_factory):
     """The network as embed has it, with all its maps."""
     from pipeline.embedding import network
@@ -67,10 +72,10 @@ def test_photographs_are_recognised_in_gray(embed, rgb):
      lambda x: (x[:, ::-1] - 127.0) / 128.0, lambda x: x - 127.0],
     ids=["0..1", "0..2", "negative", "BGR", "upside down", "not scaled"],
 )  # fmt: skip
-def test_other_preprocessing_gives_other_probabilities(keras, rgb, wrong):
+def test_other_preprocessing_gives_other_probabilities(keras, pretrained, rgb, wrong):
     from pipeline.embedding.network import FeatureNetwork
 
-    network = FeatureNetwork(replace(ENTRY, preprocess=wrong), ENTRY.build("imagenet", "logits"), 9)
+    network = FeatureNetwork(replace(ENTRY, preprocess=wrong), pretrained, 9)
     assert np.abs(np.subtract(judged(network(rgb)[1])[1], IN_COLOUR)).max() > 0.05
 
 

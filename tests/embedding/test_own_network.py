@@ -57,7 +57,7 @@ def call(keras, tmp_path, monkeypatch):
         "dataset": "tiny", "datasets": {"tiny": source.model_dump()}, "images_per_shard": 8,
         "embedding": {"network": "toy", "weights": "random", "batch_size": 4},
         "architectures": {name: architecture.model_dump() for name, architecture in DOT.items()},
-        "training": {"epochs": 1}, "evaluation": {"pictures": 1},
+        "training": {"epochs": 1}, "evaluation": {"pictures": 1, "recognition": None},
     }  # fmt: skip
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
 

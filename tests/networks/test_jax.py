@@ -48,6 +48,12 @@ def build_with_weights_of_numpy(*arguments, **options):
 builder.build = build_with_weights_of_numpy
 dataset = Dataset(Path(sys.argv[1]))
 for call in sys.argv[3:]:
+    if call == "resident":  # as on a GPU: examples on the device, and calls of two steps with two examples each
+        from pipeline.training import on_device
+
+        backend.device_room = lambda: 2**40
+        on_device.IMAGES_PER_CALL = 4
+        continue
     place, name, epochs, *stop = call.split()
     directory = Path(sys.argv[2]) / place
     directory.mkdir(parents=True, exist_ok=True)
@@ -61,15 +67,6 @@ for call in sys.argv[3:]:
         assert stop
     else:
         assert not stop
-"""
-# As on a GPU: examples on the device, and calls of two steps with two examples each.
-RESIDENT = f"""
-from pipeline.networks import backend
-from pipeline.training import on_device
-
-backend.device_room = lambda: 2**40
-on_device.IMAGES_PER_CALL = 4
-{TRAIN}
 """
 FIVE_STEPS = "dot_lr1e-3_l2-1e-3_bs2"  # 9 training images, the last one alone in its batch; 3 to validate
 EMBED = """
@@ -137,8 +134,8 @@ def assert_same_history(found, expected, tolerance):
 
 def test_jax_trains_like_tensorflow_with_one_or_more_steps_per_call(prepared, tmp_path):
     run_on("tensorflow", TRAIN, prepared.folder, tmp_path, f"expected {FIVE_STEPS} 2")
-    for place, worker, at_once in (("steps", TRAIN, 1), ("calls", RESIDENT, 2)):
-        run_on("jax", worker, prepared.folder, tmp_path, f"{place} {FIVE_STEPS} 2")
+    run_on("jax", TRAIN, prepared.folder, tmp_path, f"steps {FIVE_STEPS} 2", "resident", f"calls {FIVE_STEPS} 2")
+    for place, at_once in (("steps", 1), ("calls", 2)):
         summary = json.loads((tmp_path / place / "training.json").read_text())
         assert (summary["backend"]["keras"], summary["steps_per_call"]) == ("jax", at_once)
         assert_alike(updates(tmp_path / place), updates(tmp_path / "expected"), 1e-5)
@@ -149,15 +146,16 @@ def test_jax_trains_like_tensorflow_with_one_or_more_steps_per_call(prepared, tm
 def test_jax_trains_classes_with_a_schedule_and_mirrored_images_like_tensorflow(prepared, tmp_path, monkeypatch):
     options = {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5, "clip_norm": 1.0, "mirror": True}
     monkeypatch.setenv("TRAINING", json.dumps(options))
-    for place, worker, keras_backend in (("expected", TRAIN, "tensorflow"), ("calls", RESIDENT, "jax")):
-        run_on(keras_backend, worker, prepared.folder, tmp_path, f"{place} quarter_lr1e-3_bs2 2")
+    run_on("tensorflow", TRAIN, prepared.folder, tmp_path, "expected quarter_lr1e-3_bs2 2")
+    run_on("jax", TRAIN, prepared.folder, tmp_path, "resident", "calls quarter_lr1e-3_bs2 2")
     assert_same_history(tmp_path / "calls", tmp_path / "expected", 1e-5)
 
 
 @pytest.mark.long
 def test_a_run_resumes_to_the_same_bits_on_jax_after_any_call(prepared, tmp_path):
     parts = [f"parts {FIVE_STEPS} 2 {steps}" for steps in (1, 2, 1, 2)]
-    run_on("jax", RESIDENT, prepared.folder, tmp_path, f"whole {FIVE_STEPS} 2", *parts, f"parts {FIVE_STEPS} 2")
+    calls = ("resident", f"whole {FIVE_STEPS} 2", *parts, f"parts {FIVE_STEPS} 2")
+    run_on("jax", TRAIN, prepared.folder, tmp_path, *calls)
     assert_same(tmp_path / "parts", tmp_path / "whole")
 
 
@@ -213,13 +211,13 @@ def test_the_printed_network_is_ours_with_the_embedding_tiled(keras, name):
 def test_without_a_gpu_nothing_is_measured():
     done = python("-m", "benchmarks.gpu", env={**os.environ, "JAX_PLATFORMS": "cpu"})
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("no GPU: nothing measured\n")
+    assert done.stderr.count("\n") == 1 and "GPU" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("row", "lines"),
     [
-        ("training-arch3", 2),
+        pytest.param("training-arch3", 2, marks=pytest.mark.long),
         pytest.param("epoch", 1, marks=pytest.mark.long),
         pytest.param("embedding", 3, marks=pytest.mark.long),
     ],

@@ -57,17 +57,11 @@ def test_color_is_trained_on_maps_used_and_exported(call, tmp_path):
     assert "EfficientNet-Lite0, ImageNet" in (run / "model-card.md").read_text()
 
     Image.fromarray(gray_photograph(150, 300)).save("gray.png")
-    outputs = {}
-    for temperature in ("0.2", "3"):
-        result = call(
-            "colorize", "gray.png", "--run", run, "--out", temperature, "--temperature", temperature, config=False
-        )
-        assert result.exit_code == 0, result.output
-        with Image.open(f"{temperature}/gray.png") as coloured:
-            outputs[temperature] = np.asarray(coloured.convert("RGB"), int)
-    assert outputs["3"].shape == (150, 300, 3)
-    chroma = {temperature: np.ptp(rgb, axis=-1).mean() for temperature, rgb in outputs.items()}
-    assert not np.array_equal(outputs["0.2"], outputs["3"]) and chroma["0.2"] > 0
+    result = call("colorize", "gray.png", "--run", run, "--out", "coloured", "--temperature", "0.2", config=False)
+    assert result.exit_code == 0, result.output
+    with Image.open("coloured/gray.png") as coloured:
+        rgb = np.asarray(coloured.convert("RGB"), int)
+    assert rgb.shape == (150, 300, 3) and np.ptp(rgb, axis=-1).mean() > 0
 
     result = call("export", run, "--to", "onnx", config=False)
     assert result.exit_code == 0, result.output

@@ -81,7 +81,7 @@ class Run:
         (start / "config" / "config.yaml").write_text(
             f"dataset: kaggle\nimages_per_shard: 8\ndatasets: {{kaggle: {{kind: kaggle, path: '{archive}'}}, "
             f"photos: {{kind: folder, path: '{folder / 'photos'}'}}}}\n"
-            "training: {epochs: 2}\nevaluation: {pictures: 2}\n"
+            "training: {epochs: 2}\nevaluation: {pictures: 2, recognition: null}\n"
             "architectures: {dot: {encoder: 4/2 4/2 4/2, fusion: '1x1:4', decoder: 4 ^ 4 ^ 2 ^}}\n"
         )
 

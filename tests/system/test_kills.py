@@ -69,7 +69,7 @@ class Chain:
             "images_per_shard": 8,
             "architectures": {name: value.model_dump() for name, value in DOT.items()},
             "training": {"epochs": 6, "checkpoint_seconds": 0.2},
-            "evaluation": {"pictures": 2},
+            "evaluation": {"pictures": 2, "recognition": None},
         }
         self.config.write_text(yaml.safe_dump(values))
         (self.states / "nothing").mkdir(parents=True)

@@ -58,7 +58,7 @@ CONFIG = {
     "images_per_shard": 8,
     "embedding": {"network": "toy", "weights": "random"},
     "training": {"epochs": 2},
-    "evaluation": {"pictures": 2},
+    "evaluation": {"pictures": 2, "recognition": None},
     "architectures": {
         "mine": {
             "encoder": "4/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^", "head": "softer",

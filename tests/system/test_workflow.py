@@ -37,6 +37,14 @@ def test_one_call_makes_the_results(workflow):
 
 
 def test_a_named_experiment_is_a_target_as_any_run_is(workflow):
+    asked = workflow.run("-n", "-p", target=workflow.result("plain_s3"))
+    assert workflow.jobs(asked) == {"train", "evaluate"}
+    for stage in ("train", "evaluate"):
+        assert f"python -m stages {stage} plain_s3 " in asked
+
+
+@pytest.mark.long
+def test_a_named_experiment_is_made_as_any_run_is(workflow):
     printed = workflow.run(target=workflow.result("plain_s3"))
     assert "epoch 1 of 1" in printed and workflow.jobs(printed) == {"train", "evaluate"}
     assert (workflow.folder / "results" / "plain_s3" / "metrics.csv").exists()
@@ -68,7 +76,7 @@ def test_old_results_stay_until_the_new_ones_are_whole(workflow):
     before, whole = tree(result), weights.read_bytes()
     weights.write_bytes(whole[:-1])
     printed = workflow.run("-R", "evaluate", status=1)
-    assert "best.weights.h5 is damaged" in printed and tree(result) == before
+    assert "best.weights.h5" in printed and tree(result) == before
     weights.write_bytes(whole)
     workflow.run("-R", "evaluate")
     assert tree(result) == before
@@ -157,7 +165,7 @@ def test_the_page_shows_every_run_and_is_renewed_with_the_results(workflow):
 
 def test_another_seed_of_the_evaluation_is_refused_before_any_job(workflow):
     printed = workflow.run("--config", "evaluation={seed: 7}", status=2)
-    assert "baselines.csv was made with other settings (seed: 0, now 7)" in printed
+    assert "baselines.csv" in printed and "seed: 0, now 7" in printed
 
 
 @pytest.mark.long

@@ -43,13 +43,13 @@ def one_step(keras, gradient_scale=1.0, **options):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1, use_bias=False)])
     model.layers[0].bias.assign([0.5, -0.5])
     variables = model.trainable_variables
-    before = [np.array(variable) for variable in variables]
+    before = [keras.ops.convert_to_numpy(variable) for variable in variables]
     made = optimizer(model, 0.01, Training(**options), 10)
     draws = np.random.default_rng(0)
     gradients = [gradient_scale * draws.normal(size=value.shape).astype(np.float32) for value in before]
     made.build(variables)
     made.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
-    return before, gradients, [np.array(variable) for variable in variables], made
+    return before, gradients, [keras.ops.convert_to_numpy(variable) for variable in variables], made
 
 
 def test_adamw_lets_kernels_decay_and_leaves_biases(keras):
@@ -64,7 +64,7 @@ def test_gradients_are_clipped_by_their_norm_together(keras):
         _, gradients, _, made = one_step(keras, scale, clip_norm=2.0)
         norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
         assert (norm > 2) == clipped
-        moments = [np.array(v) for v in made.variables if "momentum" in v.path]
+        moments = [keras.ops.convert_to_numpy(v) for v in made.variables if "momentum" in v.path]
         assert len(moments) == len(gradients)
         for moment, gradient in zip(moments, gradients, strict=True):
             np.testing.assert_allclose(moment, 0.1 * gradient * min(1, 2 / norm), rtol=1e-4)
@@ -126,9 +126,14 @@ def test_validation_images_are_not_mirrored(keras):
     np.testing.assert_array_equal(batches[0][0]["L"][..., 0], image)
 
 
+@pytest.fixture(scope="module")
+def whole(_started, asymmetric, tmp_path_factory):
+    """A run with all of it, not interrupted: read only."""
+    return run_training(asymmetric, tmp_path_factory.mktemp("whole") / "run", epochs=3, **ALL)
+
+
 @pytest.mark.parametrize("steps", [1, 4, 7])
-def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, tmp_path, steps):
-    whole = run_training(asymmetric, tmp_path / "whole", epochs=3, **ALL)
+def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, whole, tmp_path, steps):
     with pytest.raises(Interrupted):
         run_training(
             asymmetric, tmp_path / "parts", epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps), **ALL
@@ -138,16 +143,21 @@ def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, tmp_path, st
     assert {key: settings[key] for key in (*ALL, "epochs")} == {**ALL, "epochs": 3}
 
 
+@pytest.fixture(scope="module")
+def plain(_started, prepared, tmp_path_factory):
+    """A run with the defaults."""
+    return run_training(prepared, tmp_path_factory.mktemp("plain") / "run", epochs=2)
+
+
 @pytest.mark.parametrize(
     "change", [{"schedule": "cosine"}, {"mirror": True}, {"clip_norm": 0.01}, {"optimizer": "adamw"}]
 )
-def test_each_setting_changes_the_run_and_is_never_mixed_with_another(keras, prepared, tmp_path, change):
-    plain = run_training(prepared, tmp_path / "plain", epochs=2)
+def test_each_setting_changes_the_run_and_is_never_mixed_with_another(keras, prepared, plain, tmp_path, change):
     changed = run_training(prepared, tmp_path / "changed", epochs=2, **change)
     assert history(plain) != history(changed)
     (key,) = change
     with pytest.raises(InputError, match=rf"training\.{key}: "):
-        run_training(prepared, tmp_path / "plain", epochs=2, **change)
+        run_training(prepared, plain, epochs=2, **change)
 
 
 def test_more_epochs_of_a_falling_rate_are_another_run(keras, prepared, tmp_path):
