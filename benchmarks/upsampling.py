@@ -8,8 +8,8 @@ better than bilinear interpolation. The photographs are the colourful ones of sc
 of 26 random JPEGs in it. Takes about two minutes on two cores.
 """
 
+import argparse
 import random
-import sys
 from pathlib import Path
 
 import cv2
@@ -53,9 +53,9 @@ def methods(low, guide_low, guide, factor):
             yield f"OpenCV joint bilateral, sigma {sigma:g}, 0.5 squares", np.dstack(filtered)
 
 
-def photographs(folders):
+def photographs(folder):
     paths = [path for path in sample_photographs() if path.stem not in ("motorcycle_right", "hubble_deep_field")]
-    more = sorted(path for folder in folders for path in Path(folder).glob("*.jpg"))
+    more = sorted(folder.glob("*.jpg")) if folder else []
     random.Random(0).shuffle(more)
     for number, path in enumerate(paths + more):
         rgb = prepare.srgb(decode(read_bytes(path)))[:512, :512]
@@ -67,7 +67,9 @@ def photographs(folders):
 
 
 def main():
-    pictures = list(photographs(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.upsampling", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="measure also 26 random JPEGs of this folder")
+    pictures = list(photographs(parser.parse_args().folder))
     print(f"{len(pictures)} photographs")
     for factor in FACTORS:
         differences = {}

@@ -210,10 +210,11 @@ def _side(name: str) -> int:
 def _start(where: str, architecture: Architecture, encoder: Sequence[Layer], decoder: Sequence[Item]) -> str:
     """Return the feature map that enters the fusion; empty if the encoder does."""
     joined = [item.name for item in decoder if isinstance(item, Join)]
-    if others := sorted(set(joined) - set(architecture.inputs)) or len(set(joined)) < len(joined):
+    unknown = sorted(set(joined) - set(architecture.inputs))
+    if unknown or len(set(joined)) < len(joined):
         raise InputError(
             f"{where}, decoder: expected joins of its inputs ({', '.join(architecture.inputs)}), each once, received "
-            f"{', '.join(others) if isinstance(others, list) else architecture.decoder!r}"
+            f"{', '.join(unknown) or repr(architecture.decoder)}"
         )
     maps = [name for name in architecture.inputs if _side(name) and name not in joined]
     if encoder and not maps:

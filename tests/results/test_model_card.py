@@ -77,7 +77,7 @@ def test_a_card_says_what_the_network_is_and_how_it_was_made(tmp_path):
         "Architecture base: encoder 64/2 128 128/2 256 256/2 512 512 256",
         "6,606,994 parameters",
         "divisible by 8. embedding (batch, 1000), see below",
-        "Embedding: the logits of InceptionResNetV2 for the gray photograph",
+        "Embedding: the logits of the embedding network for the gray photograph",
         f"Weights: Inception-ResNet-v2, ImageNet, digest {DIGEST}",
         'Dataset kaggle: the arrays of Kaggle\'s "image-colorization" (shravankumar9892), at 224×224 pixels',
         "Gray photographs were not looked for",
@@ -280,6 +280,6 @@ def test_results_that_lack_something_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"run\.yaml: .*'split'"):
         card(folder)
     (folder / "metrics.csv").unlink()
-    with pytest.raises(InputError, match=r"expected the results of a run, received: metrics\.csv"):
+    with pytest.raises(InputError, match=r"metrics\.csv"):
         card(folder)
     assert not (tmp_path / "results" / "card.md").exists()

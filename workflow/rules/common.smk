@@ -69,9 +69,8 @@ def settings_of_run(wildcards):
     return canonical_json(or_stop(check.check_run, CONFIG, wildcards.run))
 
 
-MAPS = (
-    set()
-)  # that the requested runs read, collected while Snakemake asks for their inputs
+# The feature maps that the requested runs read, collected while Snakemake asks for their inputs.
+MAPS = set()
 
 
 def features_of(wildcards):
