@@ -206,7 +206,7 @@ def test_a_dataset_with_other_embeddings_than_the_runs_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"fingerprint abc\b.*\bother\b"):
         of_run.load(tmp_path / "results" / "r", record)
     (tmp_path / "data/tiny/embeddings.json").unlink()
-    with pytest.raises(InputError, match=r"run\.yaml: expected the digest"):
+    with pytest.raises(InputError, match=r"run\.yaml: .*digest"):
         of_run.load(tmp_path / "results" / "r", record)
 
 

@@ -147,7 +147,7 @@ def test_an_empty_file_changes_nothing(tmp_path, text):
 )  # fmt: skip
 def test_what_is_not_plain_yaml_is_refused_with_the_files_name(tmp_path, text):
     path = written(tmp_path, text)
-    with pytest.raises(InputError, match=r"expected a YAML file, received: .") as caught:
+    with pytest.raises(InputError, match=r"YAML") as caught:
         read_yaml(path)
     assert str(caught.value).startswith(f"{path}: ") and "<unicode string>" not in str(caught.value)
 

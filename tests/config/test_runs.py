@@ -97,7 +97,7 @@ def test_another_spelling_is_refused_with_the_right_one(name, right):
      "base_lr1e-4_embed", "base_lr1e-4_NOEMBED", "base_lr1e-4noembed"],
 )  # fmt: skip
 def test_what_is_no_name_is_refused_with_the_form(name):
-    with pytest.raises(InputError, match=r"expected <architecture>_lr<learning rate>.*for example base_lr1e-4"):
+    with pytest.raises(InputError, match=r"<architecture>_lr<learning rate>.*base_lr1e-4"):
         Run.parse(name)
 
 

@@ -69,9 +69,9 @@ def test_other_settings_and_maps_are_refused(mapped):
     with pytest.raises(InputError, match=r"features\.zarr .*batch_size: 4, now 8.*--replace"):
         compute(mapped, "coarse", embedding=other)
     shutil.move(mapped.folder / "away", mapped.embeddings.path)
-    with pytest.raises(InputError, match=r"Toy: expected one of the maps fine, coarse, received embedding"):
+    with pytest.raises(InputError, match=r"Toy: .*fine, coarse, .*embedding"):
         compute(mapped, "embedding")
-    with pytest.raises(InputError, match=r"with feature maps, received inception_resnet_v2"):
+    with pytest.raises(InputError, match=r"inception_resnet_v2"):
         recipe.maps(schema.Embedding(network="inception_resnet_v2"), (), {})
     assert tree(mapped.folder) == before
 
@@ -98,7 +98,7 @@ def test_a_flipped_bit_is_named_never_read_and_repaired_by_the_same_command(mapp
     store = store_of(mapped)
     path = store.shard_file("fine", 1)
     flip(path)
-    with pytest.raises(InputError, match=r"fine of images 8 to 14\) is damaged"):
+    with pytest.raises(InputError, match=r"fine of images 8 to 14\)"):
         store_of(mapped).read("fine", 8, 15)
     _, damages = verify([mapped.folder])
     assert [str(damage) for damage in damages] == [f"{path} (images 8 to 14): damaged"]

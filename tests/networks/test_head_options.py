@@ -87,7 +87,7 @@ def test_an_experiment_replaces_the_head_of_its_architecture():
 def test_classes_are_predicted_at_a_quarter_of_the_size():
     notation.resolve("mine", mine("classes"))
     for decoder in ("^ ^ 1x1:313", "1x1:313"):
-        with pytest.raises(InputError, match=r"the head classes predicts at 1/4"):
+        with pytest.raises(InputError, match=r"classes.* 1/4"):
             notation.resolve("mine", {"mine": Architecture(**LAYERS, decoder=decoder, head="classes")})
 
 

@@ -275,7 +275,7 @@ def test_a_longer_experiment_is_planned_to_take_longer(planned, monkeypatch):
 
 def test_a_disk_that_is_too_small_stops_the_work(planned, monkeypatch):
     monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-    with pytest.raises(InputError, match=r"needs about .* GB of disk, but only 0\.0 GB are free; .*data and root"):
+    with pytest.raises(InputError, match=r" GB .* 0\.0 GB .*data and root"):
         estimate.plan(planned, JOBS)
 
 
@@ -300,7 +300,7 @@ def test_the_maps_of_a_run_are_those_that_its_inputs_read(on_maps):
     assert settings.maps_to_store(on_maps, ["map_7"]) == ("map_7",)
     assert settings.maps_to_store(on_maps, []) == ("map_56", "map_28", "map_14", "map_7")
     other = changed(on_maps, embedding={"network": "inception_resnet_v2"})
-    with pytest.raises(InputError, match=r"Inception-ResNet-v2: expected a network with feature maps.*map_7, map_56"):
+    with pytest.raises(InputError, match=r"Inception-ResNet-v2.*map_7, map_56"):
         check.check_run(other, ON_MAPS)
     check.check_run(other, "dot_lr1e-3")
 

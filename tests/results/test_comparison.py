@@ -100,21 +100,21 @@ def test_a_partition_can_be_named_and_a_missing_one_is_refused(tmp_path):
     folders = [put(tmp_path, run, measures(seed=s)) for s, run in enumerate((ONE, OTHER))]
     row = by_metric(compare_runs(*folders, partition="train"))["mse"]
     assert row["one"] == pytest.approx(measures(seed=0)["mse"][::3].mean(), rel=1e-12)
-    with pytest.raises(InputError, match="no images in the partition validation"):
+    with pytest.raises(InputError, match=r"\bvalidation\b"):
         compare_runs(*folders, partition="validation")
 
 
 @pytest.mark.parametrize("other", [{"images": "f2"}, {"split": "s2"}, {"images": None}])
 def test_other_images_or_another_split_are_refused(tmp_path, other):
     one = put(tmp_path, ONE, **({"images": None} if other == {"images": None} else {}))
-    with pytest.raises(InputError, match=r"were scored on different images or splits .*; compare runs of one dataset"):
+    with pytest.raises(InputError, match=r"\bimages\b.*\bsplits?\b"):
         compare_runs(one, put(tmp_path, OTHER, **other))
 
 
 @pytest.mark.parametrize("other", [{"n": 57}, {"answer": "gray"}])
 def test_per_image_files_that_do_not_fit_are_refused(tmp_path, other):
     other_measures = measures(other.get("n", 60))
-    with pytest.raises(InputError, match=r"per_image\.csv .*; evaluate both runs again"):
+    with pytest.raises(InputError, match=r"per_image\.csv\b.*\bevaluate\b"):
         compare_runs(put(tmp_path, ONE), put(tmp_path, OTHER, other_measures, **other))
 
 

@@ -34,9 +34,7 @@ def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
 
 def test_another_seed_needs_other_baselines(own):
     dataset, directory = own
-    with pytest.raises(
-        InputError, match=r"baselines\.csv was made from .* another split or seed.*; run baselines again"
-    ):
+    with pytest.raises(InputError, match=r"baselines\.csv .*\bsplit\b.*\bbaselines\b"):
         evaluate(dataset, directory, seed=1, replace=True)
 
 
@@ -54,7 +52,7 @@ def test_embeddings_of_other_images_are_refused(own):
     dataset, directory = own
     manifest = files.read_json(dataset.embeddings.manifest_path)
     files.write_json(dataset.embeddings.manifest_path, {**manifest, "images": "others"})
-    with pytest.raises(InputError, match=r"made from images with fingerprint others.*run embed again"):
+    with pytest.raises(InputError, match=r"\bothers\b.*\bembed\b"):
         evaluate(dataset, directory)
 
 
@@ -62,7 +60,7 @@ def test_a_run_trained_on_other_embeddings_is_refused(own):
     dataset, directory = own
     before = tree(directory)
     write_embeddings(dataset.images, dataset.embeddings.path, seed=5)
-    with pytest.raises(InputError, match=r"was trained on other data \(embeddings \w+, now \w+\); train it again"):
+    with pytest.raises(InputError, match=r"\(embeddings \w+, now \w+\)"):
         evaluate(dataset, directory)
     assert tree(directory) == before
 
@@ -88,7 +86,7 @@ def test_references_of_other_images_are_refused(own):
     with pytest.raises(InputError, match=r"images: 'others', now '\w+'\); run baselines again"):
         evaluate(dataset, directory)
     path.unlink()
-    with pytest.raises(InputError, match=r"baselines\.json does not exist"):
+    with pytest.raises(InputError, match=r"baselines\.json\b"):
         evaluate(dataset, directory)
 
 
@@ -120,14 +118,12 @@ def test_damaged_results_are_no_reason_to_refuse_other_settings(own, undrawn):
 
 
 def test_no_headline_without_results(tmp_path):
-    with pytest.raises(
-        InputError, match=r"base_lr1e-4: expected the results of a run, but there is no run\.yaml; name a"
-    ):
+    with pytest.raises(InputError, match=r"base_lr1e-4: .*run\.yaml"):
         headline(tmp_path / "base_lr1e-4")
 
 
 def test_a_run_that_was_not_trained_is_refused(own):
     dataset, directory = own
-    with pytest.raises(InputError, match=r"dot_lr1e-3.training\.json does not exist"):
+    with pytest.raises(InputError, match=r"dot_lr1e-3.training\.json\b"):
         evaluate(dataset, directory.with_name("dot_lr1e-3"), "dot_lr1e-3")
     assert not result_of(directory).with_name("dot_lr1e-3").exists()

@@ -24,7 +24,7 @@ def test_shards_are_read_back_as_written_and_the_last_is_shorter(store):
 
 
 def test_the_manifest_requires_every_shard_and_lists_digests(store, tmp_path):
-    with pytest.raises(InputError, match=r"expected a complete store, but .*\.json is missing"):
+    with pytest.raises(InputError, match=r"\.json\b"):
         store.manifest()
     store.complete({}, images="abc")
     manifest = store.manifest()
@@ -138,7 +138,7 @@ def test_other_files_are_refused_and_left_alone(tmp_path, kind, replace):
 
 
 def test_a_store_of_the_other_kind_is_refused(store):
-    with pytest.raises(InputError, match="expected a store of images, received one of embeddings"):
+    with pytest.raises(InputError, match=r"images,.* embeddings"):
         Store(store.path, IMAGES).create(5, 8, MADE, replace=True)
     assert store.finished(0)
     assert open_store(store.path).read("embedding", 0, ROWS).tobytes() == VALUES[:ROWS].tobytes()

@@ -264,5 +264,5 @@ def test_a_folder_that_may_not_be_read_is_named(call, monkeypatch, prepare):
         finally:
             os.seteuid(me)
             source.chmod(0o700)
-        assert_refused(result, source.name, "a folder without read permission; set the dataset's `path`")
+        assert_refused(result, source.name, "`path`")
         assert list(root.iterdir()) == [source]
