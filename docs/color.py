@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from docs.evidence import TRUTH, Evidence, Row
 from pipeline.core import files
@@ -18,7 +19,7 @@ from pipeline.core.errors import InputError
 from pipeline.evaluation import bootstrap, vocabulary
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import GRAY, MEAN
-from pipeline.images import jpeg, lab
+from pipeline.images import lab
 from pipeline.networks import backend
 from pipeline.results.markdown import table
 from pipeline.results.read import Score
@@ -29,7 +30,7 @@ BEGIN, END = "<!-- made by `make evidence` -->", "<!-- end of what `make evidenc
 TEMPERATURES = (0.38, 0.6, 1.0)
 DEFAULT = 0.6  # the temperature of config/color.yaml
 METRICS = ("rmse", "ciede2000", "auc", "auc_rebalanced", "chroma_ratio", "delta_cf_set")
-PHOTOGRAPHS = 12  # in the picture
+PHOTOGRAPHS, TILE = 12, 164  # in the picture; side of each, with its white frame, in pixels
 
 Over = Mapping[Row, Mapping[str, Values]]
 
@@ -95,14 +96,16 @@ def targets_table(evidence: Evidence, over: Over) -> str:
     for words, values, least, largest, target in wanted:
         value, low, high = bootstrap.interval(values)
         between = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
-        lines.append([words, target, f"{value:.2f}{between}", "met" if least <= value <= largest else "missed"])
+        reached = f"{value:.2f}{between}".replace("-", "−")
+        lines.append([words, target, reached, "met" if least <= value <= largest else "missed"])
     return str(table(["", "target", "reached", ""], [":--", "--:", "--:", ":--"], lines))
 
 
 def picture(evidence: Evidence) -> list[str]:
     """Write the picture and return a line about each of its photographs, which are chosen by quantiles of the error."""
     error = evidence.measured(next(row for row in COLOURED if row.temperature == DEFAULT))["mse"]
-    places = np.argsort(error, kind="stable")[np.linspace(0, len(error) - 1, PHOTOGRAPHS).round().astype(int)]
+    ranks = np.unique(np.linspace(0, len(error) - 1, PHOTOGRAPHS).round().astype(int))
+    places = np.argsort(error, kind="stable")[ranks]
     rows = evidence.rows[places]
     truth = evidence.data.batch(rows).truth
     gray = lab.gray_levels()[truth.lightness][..., None].repeat(3, axis=-1)
@@ -110,8 +113,9 @@ def picture(evidence: Evidence) -> list[str]:
     tiles = np.stack([gray, truth.rgb, *coloured], axis=1)
     framed = np.pad(tiles, ((0, 0), (0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
     down, across, height, width, _ = framed.shape
+    sheet = Image.fromarray(framed.transpose(0, 2, 1, 3, 4).reshape(down * height, across * width, 3))
     with files.written_whole(PICTURE) as temporary:
-        jpeg.write_jpeg(temporary, framed.transpose(0, 2, 1, 3, 4).reshape(down * height, across * width, 3))
+        sheet.resize((across * TILE, down * TILE), Image.Resampling.LANCZOS).save(temporary, quality=85)
     listed = Path(evidence.config.datasets[evidence.config.dataset].table)
     known = {row["file"]: row for row in files.read_csv(listed, ("file", "author", "licence"))}
     named = [known[evidence.split[row]["id"]] for row in rows]
