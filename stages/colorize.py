@@ -1,4 +1,4 @@
-"""Stage: colour photographs with a trained run."""
+"""Stage: colour photographs."""
 
 import sys
 from functools import partial
@@ -15,9 +15,17 @@ SHOWN = 20  # failures that are printed; the report lists all
 
 @click.command("colorize", cls=Stage)
 @click.argument("photographs", nargs=-1, required=True, type=common.PATH)
-@click.option("--run", required=True, type=common.PATH, help="The run's results: results/<run>.")
+@click.option(
+    "--run",
+    type=common.PATH,
+    help="A run's results, results/<run>, or a published network. Default: the network that comes with DeepColor.",
+)
 @click.option("--out", required=True, type=common.PATH, help="Folder for the coloured photographs.")
-@click.option("--size", default=SIZE, show_default=True, help="Shorter side, in pixels, of the network's input.")
+@click.option(
+    "--size",
+    type=int,
+    help=f"Shorter side, in pixels, of the picture that the network sees, if it takes any size. Default: {SIZE}.",
+)
 @click.option("--saturation", default=1.0, show_default=True, help="Factor on the strength of the colours.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
@@ -34,9 +42,9 @@ SHOWN = 20  # failures that are printed; the report lists all
 @common.threads_option
 def command(
     photographs: tuple[Path, ...],
-    run: Path,
+    run: Path | None,
     out: Path,
-    size: int,
+    size: int | None,
     saturation: float,
     compare: bool,
     ab_only: bool,
@@ -46,7 +54,7 @@ def command(
     embedding_weights: Path | None,
     threads: int,
 ) -> None:
-    """Colour photographs with a trained run.
+    """Colour photographs.
 
     PHOTOGRAPHS are files or folders. Photographs that are already in OUT are skipped. OUT/colorize.csv lists the
     outcome of each file. The exit status is 0 if none failed, otherwise 1.
@@ -55,7 +63,9 @@ def command(
     from pipeline.colorize.colorizer import Colorizer
     from pipeline.colorize.membership import Membership
     from pipeline.colorize.report import REPORT
+    from pipeline.config.paths import SHIPPED
 
+    run = run or SHIPPED
     seen = {"size": size, "saturation": saturation, "temperature": temperature}
     load = partial(Colorizer.load, run, embedding_weights, threads=threads, **seen)
     options = Options(compare, ab_only, overwrite, max_megapixels)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     "folders",
     multiple=True,
     type=common.PATH,
-    help="A run's results: results/<run>. May be repeated. Default: all finished runs of the configuration.",
+    help="A run's results, results/<run>, or a published network. May be repeated. Default: the network that comes "
+    "with DeepColor, and all finished runs of the configuration.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
 @click.option(
@@ -79,7 +80,7 @@ def command(
             source = work.config.datasets[work.config.dataset]
             max_megapixels = source.max_megapixels if isinstance(source, FolderSource) else MAX_MEGAPIXELS
         server.serve(
-            [runs.read(folder) for folder in folders] or runs.finished(work.path("results")),
+            [runs.read(folder) for folder in folders] or runs.offered(work.path("results")),
             host,
             port,
             Limits(upload_bytes=round(max_megabytes * 1e6), max_megapixels=max_megapixels),

@@ -168,7 +168,7 @@ class _Call:
     def _coloured(self, source: Path, name: str, row: Row, before: Row) -> Row:
         """Write the outputs for a photograph; return their columns of the report."""
         options = self.options
-        original = originals.read(source, options.max_megapixels, self.colorizer.size)
+        original = originals.read(source, options.max_megapixels, self.colorizer.shorter_side)
         output = self._output(name, original)
         self._claim(output)
         comparison = f"{output}.compare.jpg"

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.colorize.colorizer import complete, load_networks
+from pipeline.colorize.colorizer import complete
+from pipeline.colorize.predictors import load_networks
 from pipeline.config import schema
 from pipeline.config.paths import ResultFiles
 from pipeline.core import files, versions
@@ -105,7 +106,7 @@ def export(
     """
     record = read_record(run)
     _refuse_unfit(run, record, form)
-    _refuse_missing_packages(form.target)
+    refuse_missing_packages(form.target)
     _refuse_existing(path, form.target, replace)
     if "keras" not in sys.modules:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPUs round factors to TF32
@@ -154,7 +155,8 @@ def _refuse_unfit(run: Path, record: Mapping[str, Any], form: Form) -> None:
         )
 
 
-def _refuse_missing_packages(target: Target) -> None:
+def refuse_missing_packages(target: Target) -> None:
+    """Raise an InputError if a package that writes this format is missing."""
     if missing := [name for module, name in PACKAGES[target].items() if importlib.util.find_spec(module) is None]:
         raise InputError(
             f"--to {target}: expected the installed packages {', '.join(PACKAGES[target].values())}, but "

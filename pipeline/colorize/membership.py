@@ -1,11 +1,11 @@
 """Find the partition of a run's data that contains a photograph, by its file or its pixels."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.config import schema
 from pipeline.config.paths import ResultFiles, scratch_of
@@ -22,19 +22,29 @@ from pipeline.storage.store import Store
 
 NONE = "none"  # in no partition
 UNKNOWN = "unknown"
+LISTED = ("file", "sha256", "partition")  # columns of the photographs of a published network, before others
 
 log = logging.getLogger("deepcolor")
+
+
+class Listed(NamedTuple):
+    """An ingested photograph: its path below the dataset's folder, the SHA-256 of the file, and its partition."""
+
+    file: str
+    sha256: str
+    partition: str
 
 
 class Membership:
     """Returns the partition of a run's data that contains a photograph.
 
     A photograph belongs to the data if an ingested file has the same bytes, or if ingest would give it the same L, a
-    and b as an image. The data are read with the first photograph; only digests stay in memory.
+    and b as an image. Photographs of a published network are recognised by their bytes alone. The data are read with
+    the first photograph; only digests stay in memory.
     """
 
     def __init__(self, result: Path) -> None:
-        """Take the run in ``results/<run>/``."""
+        """Take the run in ``results/<run>/``, or the folder of a published network."""
         self._result = result
 
     def __call__(self, photograph: Path) -> str:
@@ -67,7 +77,7 @@ class Membership:
 class _Images:
     """The images of a run's data: their partitions by digest of the file, and by digest of L and ab."""
 
-    source: schema.FolderSource | schema.SampleSource
+    source: schema.FolderSource | schema.SampleSource | None  # None without the images themselves
     by_file: Mapping[str, str]
     by_picture: Mapping[str, str]
     comparable: bool  # whether the versions of `versions.DECODED_BY` are those of ingest
@@ -76,6 +86,8 @@ class _Images:
         """See `Membership`."""
         if self.by_file and (partition := self.by_file.get(files.digest_file(photograph))):
             return partition
+        if self.source is None:
+            return UNKNOWN
         if isinstance(self.source, schema.SampleSource):
             gray_below = float(schema.FolderSource.model_fields["gray_below"].default)
             picture = sample.first_cut(photograph)
@@ -100,31 +112,48 @@ def _read(result: Path) -> _Images:
         KeyError: run.yaml is incomplete.
     """
     record = read_record(result)
+    if ResultFiles(result).published.exists():
+        rows = files.read_csv(ResultFiles(result).photographs, LISTED)
+        return _Images(None, {row["sha256"]: row["partition"] for row in rows}, {}, False)
     described = record["settings"]["images"]["source"]
     if described["kind"] not in ("sample", "folder"):
         raise InputError(f"its images were read from arrays ({described['kind']}), not photographs")
     kind = schema.SampleSource if described["kind"] == "sample" else schema.FolderSource
     images, split = _stores(result, record)
-    table = splits.read(split, record["fingerprints"]["images"])
-    index = read_index(images)
-    partitions = [row["partition"] for row in table]
-    by_file: dict[str, str] = {}
-    if kind is schema.FolderSource:
-        known = known_files(scratch_of(images))
-        for shard in range(images.shard_count()):
-            shard_record = images.record(shard) or {}
-            start, stop = shard_record["rows"]
-            rows = [(row["id"], known.get(row["id"], "")) for row in index[start:stop]]
-            # The digests of the files may be from a later scan than the images.
-            if folder.input_digest(rows) == shard_record["input"]:
-                by_file |= {digest: partitions[start + place] for place, (_, digest) in enumerate(rows)}
+    partitions = [row["partition"] for row in splits.read(split, record["fingerprints"]["images"])]
+    by_picture = {row["digest"]: partition for row, partition in zip(read_index(images), partitions, strict=True)}
     then, now = images.manifest()["versions"], versions.versions()
     return _Images(
         kind.model_validate(described),
-        by_file,
-        {row["digest"]: partition for row, partition in zip(index, partitions, strict=True)},
+        {each.sha256: each.partition for each in _listed(images, partitions)},
+        by_picture,
         all(then.get(name) == now[name] for name in versions.DECODED_BY),
     )
+
+
+def listed(result: Path) -> list[Listed]:
+    """Return the photographs of a run's data whose files are known; none if they came from elsewhere than a folder.
+
+    Raises:
+        InputError: the run's data are missing, damaged or other ones.
+        KeyError: run.yaml is incomplete.
+    """
+    record = read_record(result)
+    images, split = _stores(result, record)
+    return _listed(images, [row["partition"] for row in splits.read(split, record["fingerprints"]["images"])])
+
+
+def _listed(images: Store, partitions: Sequence[str]) -> list[Listed]:
+    index, known = read_index(images), known_files(scratch_of(images))
+    found = []
+    for shard in range(images.shard_count()):
+        record = images.record(shard) or {}
+        start, stop = record["rows"]
+        rows = [(row["id"], known.get(row["id"], "")) for row in index[start:stop]]
+        # The digests of the files may be from a later scan than the images.
+        if folder.input_digest(rows) == record["input"]:
+            found += [Listed(*row, partitions[start + place]) for place, row in enumerate(rows)]
+    return found
 
 
 def _stores(result: Path, record: Mapping[str, Any]) -> tuple[Store, Path]:

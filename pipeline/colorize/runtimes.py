@@ -7,6 +7,7 @@ import contextlib
 import errno
 import gc
 import inspect
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from pipeline.colorize.predictors import onnx_session
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import inputs
 from pipeline.networks.backend import policy, quiet
@@ -27,6 +29,7 @@ Answer = Callable[..., npt.NDArray[np.float32]]
 
 SIGNATURE = "serving_default"
 OPSET = 15  # of ONNX; newer ones add nothing that is used here
+LARGE = 1024  # numbers in a weight that `halve_onnx` stores in float16
 DIMENSIONS = ("batch", "height", "width")
 
 
@@ -85,7 +88,9 @@ def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
     return copy
 
 
-def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[str, tuple[int, ...]]) -> tf.Module:
+def colouring(
+    network: keras.Model, embed: keras.Model | None, outputs: Mapping[str, tuple[int, ...]], answer: str = "ab"
+) -> tf.Module:
     """Return a module whose `colour` predicts ab from L of any height and width, unless the network has a fixed size.
 
     `colour` takes `lightness` (batch, H, W) uint8, L in 8-bit units, and, if `embed` is None, the embedding network's
@@ -96,6 +101,7 @@ def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[
         network: see `builder.build`.
         embed: computes these outputs, a dict of float32, from L (batch, H, W) uint8; None to make them inputs.
         outputs: shapes of the embedding network's outputs that the network needs.
+        answer: name of the output.
     """
     inner = _copy(network, REPLACED)
     names = inputs.names_of(inner)
@@ -105,7 +111,7 @@ def colouring(network: keras.Model, embed: keras.Model | None, outputs: Mapping[
         seen = tf.cast(_with_edges_repeated(lightness), tf.float32)
         by_name = embed(lightness, training=False) if embed else dict(zip(outputs, embedded, strict=True))
         arrays = inputs.arrays(names, inputs.ImageBatch(seen, by_name))
-        return {"ab": inner(arrays, training=False)[:, : shape[1], : shape[2]]}
+        return {answer: inner(arrays, training=False)[:, : shape[1], : shape[2]]}
 
     size = inputs.fixed_size(network) or (None, None)
     signature = [tf.TensorSpec((None, *size), tf.uint8, name="lightness")]
@@ -154,6 +160,25 @@ def write_onnx(module: tf.Module, path: Path) -> None:
         for dimension, name in zip(tensor.type.tensor_type.shape.dim, DIMENSIONS, strict=False):
             if not dimension.dim_value:
                 dimension.dim_param = name
+    onnx.save(model, str(path))
+
+
+def halve_onnx(path: Path) -> None:
+    """Store the large weights of an ONNX file in float16; they are cast to float32 when it is opened."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(path))
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) >= LARGE:
+            name, values = tensor.name, numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/float16"))
+            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
     onnx.save(model, str(path))
 
 
@@ -207,11 +232,7 @@ def open_saved_model(path: Path, threads: int) -> Answer:
 
 def open_onnx(path: Path, threads: int) -> Answer:
     """Do the same with ONNX Runtime."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnx_session(path, threads)
     return lambda **arrays: np.asarray(session.run(["ab"], arrays)[0])
 
 

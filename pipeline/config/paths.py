@@ -145,6 +145,8 @@ class ResultFiles:
     head = Under(RunFiles.head.name)
     card = Under("model-card.md")
     pictures = Under("pictures")  # of the test images
+    published = Under("network.onnx")  # only in the folder of a published network; see `pipeline.colorize.publish`
+    photographs = Under("photographs.csv")  # likewise: those that it was trained and tested on
     listing = Under(files.LISTING)  # digests of the other files; written last
 
     def figure(self, name: str, kind: str = "png") -> Path:

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from pipeline.config.runs import Run
-from pipeline.config.schema import TEMPERATURES, Architecture
+from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 from pipeline.images.formats import SIZE
 from pipeline.networks import backend, inputs
-from pipeline.networks.heads import NO_TEMPERATURE, Head, choose
+from pipeline.networks.heads import NO_TEMPERATURE, Head, check_temperature, choose
 from pipeline.networks.layers import (
     AnnealedMean,
     BilinearUpsampling,
@@ -151,9 +151,7 @@ def with_temperature(model: keras.Model, temperature: float | None, key: str) ->
     """
     if temperature is None:
         return model
-    low, high = TEMPERATURES
-    if not low <= temperature <= high:
-        raise InputError(f"{key}: expected a number in {low:g}..{high:g}, received {temperature}")
+    check_temperature(temperature, key)
     decoding = [layer for layer in model.layers if isinstance(layer, AnnealedMean)]
     if not decoding:
         raise InputError(f"{key}: {NO_TEMPERATURE}")

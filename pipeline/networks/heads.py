@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from pipeline.config.loading import check_values
-from pipeline.config.schema import HeadChoice, Real, Section, Temperature
+from pipeline.config.schema import TEMPERATURES, HeadChoice, Real, Section, Temperature
 from pipeline.core.errors import InputError
 from pipeline.core.registry import Registry
 from pipeline.images import ab_bins
@@ -107,6 +107,13 @@ def refuse_temperature(choice: HeadChoice, temperature: float | None, key: str) 
     """Raise an InputError if a temperature is set, but the head has none."""
     if temperature is not None and choose(choice).temperature is None:
         raise InputError(f"{key}: {NO_TEMPERATURE}")
+
+
+def check_temperature(temperature: float | None, key: str) -> None:
+    """Raise an InputError if a temperature is set, but out of range."""
+    low, high = TEMPERATURES
+    if temperature is not None and not low <= temperature <= high:
+        raise InputError(f"{key}: expected a number in {low:g}..{high:g}, received {temperature}")
 
 
 class _Error(Options):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config.paths import ResultFiles
+from pipeline.config.paths import SHIPPED, ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
@@ -20,7 +20,7 @@ class ServedRun:
 
     Attributes:
         name: the run's name.
-        folder: ``results/<run>/``.
+        folder: ``results/<run>/``, or that of a published network.
         weights: a short description of the embedding network's weights.
         random: whether these weights are random.
         findings: sentences about its scores on the test images; may be empty.
@@ -48,7 +48,7 @@ def read(folder: Path) -> ServedRun:
     if not isinstance(embedding, Mapping) or "weights" not in embedding:
         raise InputError(f"{folder / 'run.yaml'}: expected embedding.weights, received none; evaluate the run again")
     return ServedRun(
-        name=str(record.get("run", folder.name)),
+        name=str(record.get("run", folder.name)) + " (comes with DeepColor)" * (folder == SHIPPED),
         folder=folder,
         weights="none, it takes no embedding" if embedding["weights"] == "none" else recipe.label(dict(embedding)),
         random=embedding["weights"] == "random",
@@ -56,21 +56,19 @@ def read(folder: Path) -> ServedRun:
     )
 
 
-def finished(folder: Path) -> list[ServedRun]:
-    """Return the finished runs in a folder of results, by name; skip damaged ones with a warning.
+def offered(folder: Path) -> list[ServedRun]:
+    """Return the network that comes with DeepColor and the finished runs in a folder of results, by name.
+
+    Damaged runs are skipped with a warning.
 
     Raises:
-        InputError: there is no finished run.
+        InputError: the network that comes with DeepColor is damaged.
     """
-    runs = []
+    runs = [read(SHIPPED)]
     for entry in sorted(folder.glob("[!.]*")):
         if ResultFiles(entry).record.is_file():
             try:
                 runs.append(read(entry))
             except InputError as error:
                 log.warning("skipped: %s", error)
-    if not runs:
-        raise InputError(
-            f"{folder}: expected at least one finished run, received none; train one, or name one with --run"
-        )
     return runs

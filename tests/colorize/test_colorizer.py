@@ -122,6 +122,7 @@ def test_saturation_scales_the_colours(keras, made_run):
 
 def test_the_network_sees_white_through_transparency(keras, made_run):
     from pipeline.colorize.colorizer import Colorizer
+    from pipeline.colorize.predictors import KerasPredictor
 
     seen = []
 
@@ -132,17 +133,18 @@ def test_the_network_sees_white_through_transparency(keras, made_run):
     own = Colorizer.load(made_run)
     levels, alpha = np.zeros((30, 30), np.uint8), np.zeros((30, 30), np.uint8)
     alpha[:, :15] = 255
-    Colorizer(own.network, embed)(levels, alpha)
+    Colorizer(KerasPredictor(own.predictor.network, embed))(levels, alpha)
     assert seen[0].shape == (1, 224, 224) and seen[0][0, 100, 10] == 0 and seen[0][0, 100, 213] == 255
 
 
 def test_answers_that_are_no_numbers_give_gray(keras, made_run):
     from pipeline.colorize.colorizer import Colorizer
+    from pipeline.colorize.predictors import KerasPredictor
     from pipeline.networks import saving
 
     model = saving.load(made_run / "model.keras")
     model.set_weights([weights * np.nan for weights in model.get_weights()])
-    assert np.ptp(Colorizer(model, None)(gray_photograph(40, 40)).astype(int), axis=-1).max() <= 1
+    assert np.ptp(Colorizer(KerasPredictor(model, None))(gray_photograph(40, 40)).astype(int), axis=-1).max() <= 1
 
 
 @pytest.mark.parametrize("array", [

@@ -11,8 +11,8 @@ from tiny import make_run
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
+from pipeline.config.paths import SHIPPED
 from pipeline.core import files
-from pipeline.core.errors import InputError
 from pipeline.serve import runs
 
 FINDING = "RMSE 12.00, 15.00 for gray: better."
@@ -28,7 +28,8 @@ def results(_started, tmp_path_factory):
 
 
 def test_runs_are_read_without_their_networks(results, tmp_path):
-    one, two = runs.finished(results)
+    shipped, one, two = runs.offered(results)
+    assert shipped.folder == SHIPPED and not shipped.random and shipped.findings
     assert (one.name, one.random, one.findings) == ("dot_lr1e-2_noembed", False, (FINDING,))
     assert two.findings == ()
     copy = shutil.copytree(results, tmp_path / "results")
@@ -38,10 +39,9 @@ def test_runs_are_read_without_their_networks(results, tmp_path):
     files.write_listing(copy / two.name)
     assert runs.read(copy / two.name).random and "RANDOM (seed 3" in runs.read(copy / two.name).weights
     (copy / one.name / "model.keras").write_bytes(b"x")
-    assert [run.name for run in runs.finished(copy)] == [two.name]
+    assert [run.name for run in runs.offered(copy)] == [shipped.name, two.name]
     (copy / two.name / "model.keras").unlink()
-    with pytest.raises(InputError, match="expected at least one finished run"):
-        runs.finished(copy)
+    assert [run.name for run in runs.offered(copy)] == [shipped.name]
 
 
 @pytest.fixture
@@ -65,7 +65,6 @@ def test_bad_options_are_refused_in_one_line(call, results, tmp_path):
         assert f"--port: expected a free port of 127.0.0.1, received {port}" in call("--run", run, "--port", port)
     for host in ("0.0.0.0", "192.168.0.1", "example.org", "::"):
         assert "--host: expected" in call("--run", run, "--host", host)
-    assert "expected at least one finished run" in call()
     assert "expected the results of a run, but there is no run.yaml" in call("--run", tmp_path)
 
 

@@ -1,13 +1,16 @@
 """The network `color` on feature maps of EfficientNet-Lite0: from photographs to exported files, by the commands."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
 from PIL import Image
-from tiny import gray_photograph, make_dataset, refused
+from tiny import ROOT, gray_photograph, make_dataset, refused
 
 from pipeline.storage.layouts import FEATURES
 from pipeline.storage.store import Store
@@ -68,6 +71,35 @@ def test_color_is_trained_on_maps_used_and_exported(call, tmp_path):
     record = json.loads((tmp_path / "exports" / f"{RUN}.onnx.json").read_text())
     assert record["inputs"] == {"lightness": "(batch, 224, 224) uint8: L in 8-bit units, 0..255"}
     assert record["check"]["largest_difference"] < 0.01
+
+    result = call("publish", run, "--out", "published", config=False)
+    assert result.exit_code == 0, result.output
+    refused(call("publish", run, "--out", "published", config=False), "published", "--replace")
+    refused(call("publish", run, "--out", "0.2", "--replace", config=False), "0.2", "--out")
+    assert (tmp_path / "published" / "network.onnx").stat().st_size <= 12e6
+    without = "import sys; sys.modules.update(keras=None, tensorflow=None, onnx=None)"
+    command = [
+        sys.executable,
+        "-c",
+        f"{without}; from stages.__main__ import main; main()",
+        "colorize",
+        "gray.png",
+        "--run",
+        "published",
+    ]
+    for temperature in ("0.2", "3"):
+        options = ["--out", f"without-{temperature}", "--temperature", temperature]
+        done = subprocess.run(
+            [*command, *options], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        assert done.returncode == 0, done.stderr
+        with Image.open(f"without-{temperature}/gray.png") as coloured:
+            assert np.abs(np.asarray(coloured.convert("RGB"), int) - outputs[temperature]).max() <= 6
+    for wrong in (["--temperature", "0"], ["--size", "256"]):
+        refused(call("colorize", "gray.png", "--run", "published", "--out", "x", *wrong, config=False), wrong[0])
+    network = tmp_path / "published" / "network.onnx"
+    network.write_bytes(network.read_bytes()[:-1])
+    refused(call("colorize", "gray.png", "--run", "published", "--out", "x", config=False), "network.onnx")
 
 
 def test_color_without_the_embedding_network_is_refused(call):

@@ -1,0 +1,136 @@
+"""Publish a trained run: a folder with which photographs are coloured without Keras, for example `paths.SHIPPED`.
+
+It contains the embedding network and the run's network as one ONNX file with weights in float16, which predicts logits
+of classes of colour; the run's own network, from which further training can start; its record and model card; and the
+photographs that it was trained and tested on.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from skimage.color import rgb2lab
+
+from pipeline.colorize import membership, predictors
+from pipeline.colorize.colorizer import Colorizer, complete
+from pipeline.colorize.export import PACKAGES, refuse_missing_packages, sample
+from pipeline.config.paths import ResultFiles
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.core.text import escaped
+from pipeline.evaluation import metrics
+from pipeline.images import lab
+from pipeline.networks.inputs import fixed_size
+from pipeline.results.record import read_record
+
+OUTPUT = "logits"
+LARGEST_LOSS = 0.5  # mean CIEDE2000 of any sample photograph coloured with and without Keras
+
+log = logging.getLogger("deepcolor")
+
+
+def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2) -> dict[str, Any]:
+    """Publish a run, and keep the folder only if it colours sample photographs as Keras does. Starts Keras.
+
+    Args:
+        run: ``results/<run>/`` of a network of one size that predicts classes, such as `color`.
+        folder: the folder to write; see `ResultFiles.published`.
+        replace: replace an existing folder of a published network.
+        threads: number of threads to compute with.
+
+    Returns:
+        The key `published` of the folder's record: temperature, bytes, differences from Keras, versions.
+
+    Raises:
+        InputError: the folder is not a run's or is damaged, the network cannot be published, a package is missing,
+            `folder` exists, or the colours differ by more than `LARGEST_LOSS`.
+    """
+    record = read_record(run)
+    refuse_missing_packages("onnx")
+    if folder.exists() and not (replace and ResultFiles(folder).published.exists()):
+        if replace:
+            raise InputError(
+                f"{folder}: expected a published network to replace, received something else; change --out"
+            )
+        raise InputError(f"{folder} exists; add --replace, or change --out")
+    if "keras" not in sys.modules:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPUs round factors to TF32
+    with complete(run):
+        in_float32 = {**record, "embedding": {**record["embedding"], "precision": "float32"}}
+        keras = predictors.load(run, in_float32, None, threads, None)
+        facts: dict[str, Any] = {"temperature": _temperature(run, record, keras.network)}
+        log.info("publish: writing %s, and comparing it with Keras", record["run"])
+        with files.new_folder(folder) as temporary:
+            old, new = ResultFiles(run), ResultFiles(temporary)
+            _write_onnx(keras, new.published)
+            onnx = predictors.OnnxPredictor(predictors.onnx_session(new.published, threads), facts["temperature"], "")
+            facts["bytes"] = new.published.stat().st_size
+            facts["ciede2000"] = _difference(folder, keras, onnx)
+            facts["versions"] = {name: version(name) for name in PACKAGES["onnx"].values()}
+            shutil.copyfile(old.model, new.model)
+            shutil.copyfile(old.card, new.card)
+            _write_photographs(run, record, new.photographs)
+            text = yaml.safe_dump({**record, "published": facts}, sort_keys=False, allow_unicode=True, width=1000)
+            files.write_text(new.record, text)
+            files.write_listing(temporary)
+    return facts
+
+
+def _temperature(run: Path, record: Mapping[str, Any], network: Any) -> float:
+    """Return the temperature at which the run was evaluated."""
+    from pipeline.networks.layers import AnnealedMean
+
+    own = [layer.temperature for layer in network.layers if isinstance(layer, AnnealedMean)]
+    if not own or not fixed_size(network):
+        raise InputError(
+            f"{run}: expected a run that predicts classes for pictures of one size, such as one of the architecture "
+            "color, received another; use export"
+        )
+    return float(record["configuration"]["evaluation"].get("temperature") or own[0])
+
+
+def _write_onnx(predictor: predictors.KerasPredictor, path: Path) -> None:
+    import keras
+
+    from pipeline.colorize import runtimes
+    from pipeline.networks.layers import AnnealedMean
+
+    network: Any = runtimes.in_float32(predictor.network)
+    embed: Any = predictor.embed
+    decoding = next(layer for layer in network.layers if isinstance(layer, AnnealedMean))
+    outputs = {name: tensor.shape[1:] for name, tensor in embed.model.output.items()} if embed else {}
+    logits = keras.Model(network.inputs, decoding.input)
+    runtimes.write_onnx(runtimes.colouring(logits, embed.model if embed else None, outputs, OUTPUT), path)
+    runtimes.halve_onnx(path)
+
+
+def _difference(folder: Path, keras: predictors.Predictor, onnx: predictors.Predictor) -> list[float]:
+    """Return the mean CIEDE2000 between the colours of both, for each sample photograph."""
+    _, lightness = sample()
+    photographs = lab.gray_levels()[lightness]
+    with_keras, without = (np.array([Colorizer(each)(one) for one in photographs]) for each in (keras, onnx))
+    stars = [np.array([rgb2lab(each) for each in coloured]) for coloured in (with_keras, without)]
+    found = metrics.ciede2000_of_lab(*stars).tolist()
+    if not max(found) <= LARGEST_LOSS:  # NaN is refused too
+        raise InputError(
+            f"{folder}: expected colours within {LARGEST_LOSS:g} of Keras' (mean CIEDE2000), received {max(found):.3g}"
+            "; the folder was not written"
+        )
+    return [float(value) for value in found]
+
+
+def _write_photographs(run: Path, record: Mapping[str, Any], path: Path) -> None:
+    """List the photographs with the digest of the file, the partition, and what else the dataset's table says."""
+    photographs = membership.listed(run)
+    table = record["settings"]["images"]["source"].get("table")
+    more = {escaped(row["file"]): row for row in files.read_csv(Path(table), ["file"])} if table else {}
+    rows = [{**more.get(each.file, {}), **each._asdict()} for each in photographs]
+    others = [column for column in next(iter(more.values()), {}) if column not in membership.LISTED]
+    files.write_csv(path, [*membership.LISTED, *others], rows)
