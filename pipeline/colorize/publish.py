@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -75,8 +76,8 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
             facts["ciede2000"] = _difference(folder, keras, onnx)
             facts["versions"] = {name: version(name) for name in PACKAGES["onnx"].values()}
             shutil.copyfile(old.model, new.model)
-            shutil.copyfile(old.card, new.card)
-            _write_photographs(run, record, new.photographs)
+            photographs = _write_photographs(run, record, new.photographs)
+            files.write_text(new.card, old.card.read_text(encoding="utf-8") + _section(photographs))
             text = yaml.safe_dump({**record, "published": facts}, sort_keys=False, allow_unicode=True, width=1000)
             files.write_text(new.record, text)
             files.write_listing(temporary)
@@ -126,7 +127,7 @@ def _difference(folder: Path, keras: predictors.Predictor, onnx: predictors.Pred
     return [float(value) for value in found]
 
 
-def _write_photographs(run: Path, record: Mapping[str, Any], path: Path) -> None:
+def _write_photographs(run: Path, record: Mapping[str, Any], path: Path) -> list[dict[str, str]]:
     """List the photographs with the digest of the file, the partition, and what else the dataset's table says."""
     photographs = membership.listed(run)
     table = record["settings"]["images"]["source"].get("table")
@@ -134,3 +135,16 @@ def _write_photographs(run: Path, record: Mapping[str, Any], path: Path) -> None
     rows = [{**more.get(each.file, {}), **each._asdict()} for each in photographs]
     others = [column for column in next(iter(more.values()), {}) if column not in membership.LISTED]
     files.write_csv(path, [*membership.LISTED, *others], rows)
+    return rows
+
+
+def _section(photographs: list[dict[str, str]]) -> str:
+    """Return a section of the model card about the photographs, with their licences if the table has that column."""
+    licences = Counter(row["licence"].partition(" (")[0] for row in photographs if row.get("licence"))
+    named = ", ".join(f"{licence} ({count:,})" for licence, count in licences.most_common())
+    sentence = f" Their licences: {named}. Name their authors wherever a licence asks for it." if named else ""
+    return f"""
+## Photographs
+
+`photographs.csv` lists the {len(photographs):,} photographs with their partition.{sentence}
+"""

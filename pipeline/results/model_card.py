@@ -17,7 +17,7 @@ from pipeline.embedding import of_run, recipe, registry
 from pipeline.evaluation import bootstrap, paired, vocabulary
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import MODEL, PAPER, START
-from pipeline.networks import cost, heads
+from pipeline.networks import cost, heads, inputs, notation
 from pipeline.results.markdown import environment
 from pipeline.results.read import RunResults, read_run
 from pipeline.results.tables import cell
@@ -65,6 +65,10 @@ def _view(run: RunResults) -> dict[str, Any]:
     diverged = run.status.startswith("diverged")
     network = None if made["weights"] == "none" else registry.of_record(made)
     weights = recipe.label(made) if network else "no embedding"
+    names = [
+        name for name in notation.input_names(architecture, embedding=named.embedding) if inputs.INPUTS[name].stored
+    ]
+    stored = list(inputs.shapes(names, network.outputs if network else None).items())
     tables = [(name, *_table(run, name)) for name in ("test", "validation")]
     return {
         "run": run,
@@ -76,6 +80,8 @@ def _view(run: RunResults) -> dict[str, Any]:
         "diverged": diverged,
         "weights": weights,
         "embedding_network": network,
+        "inputs": stored,
+        "maps": any(len(shape) == 3 for _, shape in stored),
         "weights_digest": of_run.digest(info["embedding_weights"] or {}) if network else None,
         "architecture": architecture,
         "head": head,

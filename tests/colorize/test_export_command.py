@@ -102,7 +102,7 @@ def test_the_command_offers_what_the_library_has():
 
 
 def test_the_documented_code_sees_what_colorize_sees(keras, small_export, run, made, tmp_path, monkeypatch):
-    from pipeline.colorize import colorizer
+    from pipeline.colorize import colorizer, predictors
 
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
     assert len(blocks) == 6
@@ -115,7 +115,7 @@ def test_the_documented_code_sees_what_colorize_sees(keras, small_export, run, m
         "photograph.jpg", exif=exif
     )
     seen = []
-    monkeypatch.setattr(colorizer, "predict", lambda network, given: seen.append(given) or predict(network, given))
+    monkeypatch.setattr(predictors, "predict", lambda network, given: seen.append(given) or predict(network, given))
     Path("in").mkdir()
     shutil.copy("photograph.jpg", "in")
     colorize_files([Path("in")], Path("out"), lambda: colorizer.Colorizer.load(run))
