@@ -46,7 +46,7 @@ def call(keras, tmp_path, monkeypatch):
     return call
 
 
-def test_color_is_trained_on_maps_used_and_exported(call, tmp_path):
+def test_color_is_trained_on_maps_used_and_published(call, tmp_path):
     for stage in (["features"], ["baselines"], ["train", RUN], ["evaluate", RUN]):
         result = call(*stage)
         assert result.exit_code == 0, result.output
