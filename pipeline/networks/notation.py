@@ -32,8 +32,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "arch3": Architecture(encoder="64/2 64/2 32/2 64 64", fusion="1x1:64 3x3:64", decoder="^ 32 ^ 32 16 2 ^"),
     "color": Architecture(
         encoder="",
-        fusion="1x1:160 128",
-        decoder="~.3 ^ +map_14:64 96 ~.3 ^ +map_28:40 80 ~.2 ^ +map_56:24 +L 56 56 ~.1 1x1:313",
+        fusion="1x1:128",
+        decoder="~.3 ^ +map_14:64 96 ~.3 ^ +map_28:32 64 ~.2 ^ +map_56:16 +L 48 48 ~.1 1x1:313",
         head="classes",
         inputs=["L", "map_7", "map_14", "map_28", "map_56"],
         normalisation="batch",
