@@ -1,4 +1,5 @@
-# make demo: install, run the main job, list its results.   make test: install, check, test.
+# make demo: install, train a small run, colour photographs with it and with the network that comes with DeepColor.
+# make test: install, check, test.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
@@ -10,12 +11,16 @@ TRAIN := $(BIN)/snakemake --cores 2 --configfile config/evidence.yaml --config
 .PHONY: demo weights evidence test test-all bench fuzz check lock clean
 
 demo: .venv/installed
-	$(BIN)/snakemake --cores 4 $(RUN)
+	$(BIN)/snakemake --cores 4 $(RUN) results/shipped
+	$(BIN)/snakemake --cores 4 report
 	@$(BIN)/python -m stages show $(RUN)
+	@$(BIN)/python -m stages show results/shipped
+	@echo "Open results/index.html in a browser: both runs side by side, and every test picture."
 
-# Trains the weights of config/color.yaml on the photographs in the folder PHOTOS.
+# Trains the network of config/color.yaml on the photographs in the folder PHOTOS, and writes it to pipeline/weights.
 weights: .venv/installed
 	$(BIN)/snakemake --cores 2 results/color --configfile config/color.yaml --config dataset=photographs $(PHOTOGRAPHS)
+	$(BIN)/python -m stages publish results/color --out pipeline/weights --replace
 
 # Trains the networks of config/evidence.yaml on the same photographs, scores them and writes the tables of docs/color.md.
 evidence: .venv/installed

@@ -182,7 +182,7 @@ _ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm",
 class Training(Section):
     """Settings of training that run names do not contain."""
 
-    epochs: Count = 2
+    epochs: Annotated[int, Field(ge=0, lt=2**31)] = 2
     precision: PrecisionOrAuto = "float32"
     start_at: Literal["mean", "zeros"] = "mean"
     patience: Count | None = None
@@ -198,6 +198,14 @@ class Training(Section):
     mirror: bool = False
     start_from: Annotated[Place, Field(min_length=1)] | None = None
     images: Count | None = None
+
+    @model_validator(mode="after")
+    def _trained_somewhere(self) -> "Training":
+        if not (self.epochs or self.start_from):
+            raise ValueError(
+                "epochs: expected at least 1, or start_from: the network to be scored as it is, received 0"
+            )
+        return self
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

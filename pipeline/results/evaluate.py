@@ -83,7 +83,8 @@ def evaluate(
     shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
     built = partial(builder.trained, run, weights, more_architectures, shapes, evaluation.temperature)
     model = built()
-    before = transfer.restored(built(), where.start) if where.start.name in trained["files"] else None
+    changed = trained["epochs"] and where.start.name in trained["files"]
+    before = transfer.restored(built(), where.start) if changed else None
     network = Network(model, data, evaluation.seed, before)
     recognised = Recognition.of(recognising, data.partitions, baselines.true)
     label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"

@@ -167,7 +167,7 @@ def _limits(run: RunResults, weights: str) -> list[str]:
             f"Fewer than {bootstrap.FEWEST_GROUPS} groups of images ({counts}) are too few for intervals, so these "
             "scores say nothing about other photographs."
         )
-    if run.status == "finished" and run.record["best_epoch"] == run.record["epochs"]:
+    if run.status == "finished" and 0 < run.record["epochs"] == run.record["best_epoch"]:
         found.append("The last epoch was the best one, so longer training may help.")
     return found
 
