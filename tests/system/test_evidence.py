@@ -39,7 +39,7 @@ def test_a_target_is_judged_by_its_value_and_has_an_interval():
         "gray": {"rmse": [10, 10, 10, 10], "auc_rebalanced": [0.6, 0.6, 0.6, 0.6], RECOGNISED: [0.4] * 4},
         "mean": {"rmse": [20, 20, 20, 20]},
         "mse": {"rmse": [18, 17, 18, 19], "auc": [0.4] * 4},
-        "classes-0.6": {"rmse": [10.6] * 4, "auc_rebalanced": [0.65, 0.64, 0.65, 0.66], "chroma_ratio": [0.8] * 4,
+        "shipped-0.6": {"rmse": [10.6] * 4, "auc_rebalanced": [0.65, 0.64, 0.65, 0.66], "chroma_ratio": [0.8] * 4,
                         RECOGNISED: [0.7, 0.6, 0.7, 0.8]},
     })  # fmt: skip
     lines = color.targets_table(EVIDENCE, rows).splitlines()[2:]
