@@ -29,6 +29,7 @@ from pipeline.core.text import escaped
 from pipeline.evaluation import metrics
 from pipeline.images import lab
 from pipeline.networks.inputs import fixed_size
+from pipeline.results import model_card
 from pipeline.results.record import read_record
 
 OUTPUT = "logits"
@@ -77,7 +78,8 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
             facts["versions"] = {name: version(name) for name in PACKAGES["onnx"].values()}
             shutil.copyfile(old.model, new.model)
             photographs = _write_photographs(run, record, new.photographs)
-            files.write_text(new.card, old.card.read_text(encoding="utf-8") + _section(photographs))
+            model_card.write(run, record["run"], new.card)
+            files.write_text(new.card, new.card.read_text(encoding="utf-8") + _section(photographs))
             text = yaml.safe_dump({**record, "published": facts}, sort_keys=False, allow_unicode=True, width=1000)
             files.write_text(new.record, text)
             files.write_listing(temporary)
