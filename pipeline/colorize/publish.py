@@ -76,9 +76,10 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
             facts["bytes"] = new.published.stat().st_size
             facts["ciede2000"] = _difference(folder, keras, onnx)
             facts["versions"] = {name: version(name) for name in PACKAGES["onnx"].values()}
-            shutil.copyfile(old.model, new.model)
+            for name in (old.model.name, old.metrics.name, old.differences.name, old.history.name):
+                shutil.copyfile(run / name, temporary / name)
             photographs = _write_photographs(run, record, new.photographs)
-            model_card.write(run, record["run"], new.card)
+            model_card.write(run, record["run"], new.card, published=True)
             files.write_text(new.card, new.card.read_text(encoding="utf-8") + _section(photographs))
             text = yaml.safe_dump({**record, "published": facts}, sort_keys=False, allow_unicode=True, width=1000)
             files.write_text(new.record, text)

@@ -35,8 +35,10 @@ SOURCES = {
 }
 
 
-def write(folder: Path, name: str, path: Path) -> None:
+def write(folder: Path, name: str, path: Path, *, published: bool = False) -> None:
     """Write the card of a run to `path`, from run.yaml and the CSV files in `folder`: equal files give equal bytes.
+
+    If it is `published`, pictures and the scores of each image are not beside the card.
 
     Raises:
         InputError: one of the files is missing, damaged or incomplete.
@@ -45,7 +47,7 @@ def write(folder: Path, name: str, path: Path) -> None:
     if run.problems:
         raise InputError(f"{folder}: expected the results of a run, received: {next(iter(run.problems.values()))}")
     try:
-        text = environment().get_template("model-card.md").render(_view(run))
+        text = environment().get_template("model-card.md").render(_view(run), published=published)
     except (KeyError, UndefinedError) as error:
         raise InputError(
             f"{folder / 'run.yaml'}: expected a complete record, received a gap ({error}); evaluate the run again"
