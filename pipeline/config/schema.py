@@ -1,4 +1,4 @@
-"""The typed model of the configuration. Its defaults equal config/config.yaml."""
+"""The typed model of the configuration. Its defaults equal config/config.yaml, but for the experiment there."""
 
 import math
 import os
@@ -14,7 +14,9 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_serializer,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -182,6 +184,7 @@ _ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm",
 class Training(Section):
     """Settings of training that run names do not contain."""
 
+    start_from: Annotated[Place, Field(min_length=1)] | None = None
     epochs: Annotated[int, Field(ge=0, lt=2**31)] = 2
     precision: PrecisionOrAuto = "float32"
     start_at: Literal["mean", "zeros"] = "mean"
@@ -196,16 +199,14 @@ class Training(Section):
     warmup_epochs: Annotated[Real, Field(ge=0)] = 0.0
     clip_norm: Annotated[Real, Field(gt=0)] | None = None
     mirror: bool = False
-    start_from: Annotated[Place, Field(min_length=1)] | None = None
     images: Count | None = None
 
-    @model_validator(mode="after")
-    def _trained_somewhere(self) -> "Training":
-        if not (self.epochs or self.start_from):
-            raise ValueError(
-                "epochs: expected at least 1, or start_from: the network to be scored as it is, received 0"
-            )
-        return self
+    @field_validator("epochs")
+    @classmethod
+    def _some(cls, epochs: int, info: ValidationInfo) -> int:
+        if not (epochs or info.data.get("start_from")):
+            raise ValueError("expected at least 1, or start_from: the network to be scored as it is; received 0")
+        return epochs
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_the_photographs_that_the_sample_is_cut_from_are_known(tmp_path):
 class Gray:
     """A colorizer that needs no network."""
 
-    run, identity, size = "dot_lr1e-3", "gray", 224
+    run, identity, shorter_side = "dot_lr1e-3", "gray", 224
 
     def __call__(self, levels, alpha=None, reduced=None):
         return levels if levels.ndim == 3 else np.dstack([levels] * 3)

@@ -39,8 +39,9 @@ def written(tmp_path, text):
 
 def test_the_default_file_says_every_key_with_the_models_default():
     values = read_yaml(DEFAULT)
+    assert set(values.pop("experiments")) == {"shipped"}
     assert parse_config(values) == Config()
-    omitted = {"experiments", "embedding.network", "evaluation.temperature"}  # from records, if they are defaults
+    omitted = {"embedding.network", "evaluation.temperature"}  # from records, if they are defaults
     omitted |= {f"training.{key}" for key in ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm")}
     omitted |= {"training.mirror", "training.start_from", "training.images"}
     assert keys(values) == keys(Config().model_dump()) | omitted
@@ -232,9 +233,9 @@ def test_any_values_are_a_configuration_or_are_refused(values):
 
 def test_the_commented_experiment_of_the_default_file_can_be_uncommented():
     text = DEFAULT.read_text(encoding="utf-8")
-    before, example = text.split("experiments: {}", 1)
+    before, example = text.split("  # another, for example:\n", 1)
     example, after = example.split("\ntraining: ", 1)
-    lines = [line.replace("# ", "", 1) for line in example.splitlines()[1:]]
-    config = parse_config(yaml.safe_load("\n".join([f"{before}experiments:", *lines, f"training: {after}"])))
+    lines = [line.replace("# ", "", 1) for line in example.splitlines()]
+    config = parse_config(yaml.safe_load("\n".join([before, *lines, f"training: {after}"])))
     assert config.experiments["wide"].architecture == "base"
     assert config.experiments["wide"].training.model_dump(exclude_unset=True) == {"epochs": 20}
