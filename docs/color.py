@@ -2,8 +2,9 @@
 
 Usage: python -m docs.color
 
-`make evidence` trains the networks of config/evidence.yaml first. Scores are kept in data/evidence/scores/ and measured
-again only if network, photographs or the network that measures recognition are others.
+`make evidence` trains the networks of config/evidence.yaml first; the page names those that are missing. Scores are
+kept in data/evidence/scores/ and measured again only if network, photographs or the network that measures recognition
+are others.
 """
 
 import sys
@@ -77,7 +78,7 @@ def scores_table(evidence: Evidence, heading: str, over: Over, rows: Sequence[Ro
 def targets_table(evidence: Evidence, over: Over) -> str:
     """Return a table of the targets and what was reached: differences between rows of the same resamples."""
     of = {row.key: values for row, values in over.items()}
-    ours, mse, gray, mean = of[f"shipped-{DEFAULT:g}"], of["mse"], of[GRAY], of[MEAN]
+    ours, mse, gray, mean = of[f"shipped-{DEFAULT:g}"], of.get("mse"), of[GRAY], of[MEAN]
     recognised = evidence.recognised
     way = (ours[recognised] - gray[recognised]) / (1 - gray[recognised])
     rarely = ours["auc_rebalanced"] - gray["auc_rebalanced"]
@@ -88,9 +89,15 @@ def targets_table(evidence: Evidence, over: Over) -> str:
         ("classes: ΔCF of the set", ours["delta_cf_set"], no, 10, "< 10"),
         ("classes: way from gray's recognisability to the truth's, %", 100 * way, 100 / 3, most, "≥ 33.3"),
         ("classes: RMSE above gray's, %", 100 * (ours["rmse"] / gray["rmse"] - 1), no, 5, "≤ 5"),
-        ("squared error: RMSE under the mean colour's, %", 100 * (1 - mse["rmse"] / mean["rmse"]), 5, most, "≥ 5"),
-        ("squared error: AuC above gray's, points", 100 * (mse["auc"] - gray["auc"]), 0, most, "> 0"),
-        ("squared error: AuC above the mean colour's, points", 100 * (mse["auc"] - mean["auc"]), 0, most, "> 0"),
+    )
+    wanted += (
+        ()
+        if mse is None
+        else (
+            ("squared error: RMSE under the mean colour's, %", 100 * (1 - mse["rmse"] / mean["rmse"]), 5, most, "≥ 5"),
+            ("squared error: AuC above gray's, points", 100 * (mse["auc"] - gray["auc"]), 0, most, "> 0"),
+            ("squared error: AuC above the mean colour's, points", 100 * (mse["auc"] - mean["auc"]), 0, most, "> 0"),
+        )
     )
     lines = []
     for words, values, least, largest, target in wanted:
@@ -101,15 +108,15 @@ def targets_table(evidence: Evidence, over: Over) -> str:
     return str(table(["", "target", "reached", ""], [":--", "--:", "--:", ":--"], lines))
 
 
-def picture(evidence: Evidence) -> list[str]:
+def picture(evidence: Evidence, columns: Sequence[Row]) -> list[str]:
     """Write the picture and return a line about each of its photographs, which are chosen by quantiles of the error."""
-    error = evidence.measured(next(row for row in COLOURED if row.temperature == DEFAULT))["mse"]
+    error = evidence.measured(Row("", "shipped", DEFAULT))["mse"]
     ranks = np.unique(np.linspace(0, len(error) - 1, PHOTOGRAPHS).round().astype(int))
     places = np.argsort(error, kind="stable")[ranks]
     rows = evidence.rows[places]
     truth = evidence.data.batch(rows).truth
     gray = lab.gray_levels()[truth.lightness][..., None].repeat(3, axis=-1)
-    coloured = [lab.to_rgb(truth.lightness, evidence.predicted(row, rows)) for row in COLOURED]
+    coloured = [lab.to_rgb(truth.lightness, evidence.predicted(row, rows)) for row in columns]
     tiles = np.stack([gray, truth.rgb, *coloured], axis=1)
     framed = np.pad(tiles, ((0, 0), (0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
     down, across, height, width, _ = framed.shape
@@ -129,19 +136,22 @@ def main() -> None:
     """Write the tables and the picture."""
     evidence = Evidence()
     backend.start(evidence.config.threads, "float32")
-    over = evidence.resampled(list(dict.fromkeys([*ROWS, *CURVE])))
-    columns = ", ".join(["gray", "truth", *(row.label for row in COLOURED)])
+    rows, curve, coloured = ([row for row in each if evidence.has(row)] for each in (ROWS, CURVE, COLOURED))
+    missing = dict.fromkeys(row.run for row in (*ROWS, *CURVE) if not evidence.has(row))
+    over = evidence.resampled(list(dict.fromkeys([*rows, *curve])))
+    columns = ", ".join(["gray", "truth", *(row.label for row in coloured)])
     parts = [
         f"{len(evidence.rows)} test photographs in {len(set(evidence.groups))} groups; in brackets 95 % intervals.",
-        scores_table(evidence, "", over, ROWS),
+        *([f"Not trained yet, and therefore without a row: {', '.join(missing)}."] if missing else []),
+        scores_table(evidence, "", over, rows),
         "### Targets",
         targets_table(evidence, over),
         "### Learning curve",
-        scores_table(evidence, "training photographs", over, CURVE),
+        scores_table(evidence, "training photographs", over, curve),
         "### Pictures",
         f"Columns: {columns}. Rows: evenly over the quantiles of the error at temperature {DEFAULT:g}.",
         f"![{columns}]({PICTURE.name})",
-        "\n".join(picture(evidence)),
+        "\n".join(picture(evidence, coloured)),
     ]
     text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else f"# Colour, measured\n\n{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)

@@ -97,7 +97,11 @@ class Evidence:
 
     @property
     def _mean_colour(self) -> Sequence[float]:
-        return self.training(Row("", "mse"))["mean_ab"]
+        return self.training(Row("", "shipped"))["mean_ab"]
+
+    def has(self, row: Row) -> bool:
+        """Whether a row can be scored: it is no network, or a trained one."""
+        return not row.trained or RunFiles(self.paths.model(row.run)).summary.exists()
 
     def _outputs(self, row: Row) -> Outputs:
         """Return the stored outputs of the embedding network that a run was trained on; refuse a run of other data."""

@@ -18,8 +18,8 @@ from pipeline.evaluation import predictors, vocabulary
 from pipeline.evaluation.scores import MODEL
 from pipeline.images import jpeg
 from pipeline.results.markdown import TEMPLATES
-from pipeline.results.page_views import OVERVIEW, PARTITIONS, badges, overview, run_view, script_data
-from pipeline.results.read import RunResults, pictures, read_runs
+from pipeline.results.page_views import OVERVIEW, badges, overview, run_view, script_data
+from pipeline.results.read import RunResults, pictures, read_runs, why_no_interval
 from pipeline.results.tables import Table, heading, tables
 
 STRIP = 6  # number of test images in the overview
@@ -165,12 +165,12 @@ def _section(table: Table, complete: Mapping[str, frozenset[int]]) -> dict[str, 
 
 
 def _reasons(runs: Iterable[RunResults]) -> dict[str, str]:
-    """Return the reasons why scores have no interval, with the partitions."""
-    partitions: dict[str, list[str]] = {}
-    for partition in PARTITIONS:
-        for reason in dict.fromkeys(reason for run in runs for reason in run.no_interval.get(partition, ())):
-            partitions.setdefault(reason, []).append(partition)
-    return {reason: ", ".join(names) for reason, names in partitions.items()}
+    """Return the reasons why scores of the overview have no interval, with the partitions."""
+    partitions: dict[str, set[str]] = {}
+    for row in (row for run in runs for row in run.rows):
+        if (row["partition"], row["metric"]) in OVERVIEW and (reason := why_no_interval(row)):
+            partitions.setdefault(reason, set()).add(row["partition"])
+    return {reason: ", ".join(sorted(names)) for reason, names in partitions.items()}
 
 
 def _strip(rows: Sequence[int]) -> list[int]:

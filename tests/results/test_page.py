@@ -102,7 +102,7 @@ def test_scores_stand_with_intervals_and_the_papers_figure_with_the_difference(w
     assert ">12.00<small>11.40 to 12.60</small>" in text
     assert "<small>paper 0.5600</small><small>ours +0.0754</small>" in text
     assert ">18.75<small>17.81 to 19.69</small>" in text  # gray
-    assert "No interval (test, validation, train): 3 groups, fewer than 10." in text
+    assert "No interval (test, validation): 3 groups, fewer than 10." in text
     assert ">NaN<small>paper 0.5600</small><small>ours NaN</small>" in text
 
 
