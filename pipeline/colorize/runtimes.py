@@ -160,7 +160,27 @@ def write_onnx(module: tf.Module, path: Path) -> None:
         for dimension, name in zip(tensor.type.tensor_type.shape.dim, DIMENSIONS, strict=False):
             if not dimension.dim_value:
                 dimension.dim_param = name
+    _name_by_order(model.graph)
     onnx.save(model, str(path))
+
+
+def _name_by_order(graph: Any) -> None:
+    """Name nodes and tensors of an ONNX graph by their order, because tf2onnx' names depend on hashes of text."""
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    names: dict[str, str] = {}
+
+    def renamed(name: str) -> str:
+        return names.setdefault(name, f"tensor_{len(names)}") if name and name not in kept else name
+
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+        node.input[:] = [renamed(name) for name in node.input]
+        node.output[:] = [renamed(name) for name in node.output]
+    weights = sorted(graph.initializer, key=lambda tensor: int(renamed(tensor.name).rpartition("_")[2]))
+    for tensor in weights:
+        tensor.name = names[tensor.name]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(weights)
 
 
 def halve_onnx(path: Path) -> None:

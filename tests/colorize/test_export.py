@@ -168,3 +168,23 @@ def test_what_answers_otherwise_is_not_kept(keras, run, made, cases, tmp_path, m
     with pytest.raises(InputError, match=message):
         export.export(run, tmp_path / "new", form)
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(("one", "two"), [("a", "b"), ("Minimum__7", "Minimum_1__8")])
+def test_the_bytes_of_an_onnx_file_do_not_depend_on_the_converters_names(keras, one, two):
+    from onnx import helper, numpy_helper
+
+    from pipeline.colorize.runtimes import _name_by_order
+
+    def graph(first, second):
+        picture = [helper.make_tensor_value_info(name, 1, [2]) for name in ("lightness", "ab")]
+        weights = [numpy_helper.from_array(np.float32([value, 1]), name) for name, value in ((second, 2), (first, 3))]
+        nodes = [helper.make_node("Mul", ["lightness", first], ["x"]), helper.make_node("Add", ["x", second], ["ab"])]
+        made = helper.make_graph(nodes, "g", picture[:1], picture[1:], initializer=weights)
+        _name_by_order(made)
+        return made
+
+    made = graph(one, two)
+    assert made.SerializeToString() == graph(two, one).SerializeToString()
+    assert [numpy_helper.to_array(tensor)[0] for tensor in made.initializer] == [3, 2]
+    assert made.node[0].input[0] == "lightness" and made.node[1].output[0] == "ab"
