@@ -1,5 +1,6 @@
 """Predict a photograph's colours at a small size: a run's networks through Keras, or published ones without it."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -119,7 +120,8 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
 
 
 def onnx_session(path: Path, threads: int) -> Any:
-    """Open an ONNX file with ONNX Runtime, on the CPU."""
+    """Open an ONNX file with ONNX Runtime, on the CPU and without its telemetry."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import; else it reports each session to Microsoft
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -161,8 +161,7 @@ def test_a_visit(keras, browser, results, program, tmp_path):
     assert abs(float(slider.get_attribute("value")) - 25) <= 3
 
     first = downloaded(browser, card, tmp_path)
-    run = results / "dot_lr1e-2_noembed"
-    assert first == written_by_colorize(old, tmp_path / "first", "--run", run)
+    assert first == written_by_colorize(old, tmp_path / "first")
     browser.run("performance.clearResourceTimings()")
     Select(card.find_element("css selector", ".run")).select_by_visible_text("dot_lr1e-3_noembed")
     saturation = card.find_element("css selector", ".saturation")

@@ -33,7 +33,7 @@ WRONG_CONFIGURATIONS = {
     "not a number": ("split: {train: .nan}", "split.train: expected a finite number"),
     "nan as a word": ("split: {train: nan}", "received 'nan'"),
     "infinite": ("training: {checkpoint_seconds: .inf}", "training.checkpoint_seconds: "),
-    "negative epochs": ("training: {epochs: -1}", "training.epochs: expected at least 1"),
+    "negative epochs": ("training: {epochs: -1}", "training.epochs: "),
     "shares of more than 1": ("split: {train: 0.7}", "split: expected train + validation + test to be 1"),
     "a share of 0": ("split: {train: 0.8, test: 0}", "split.test: "),
     "400 digits": (f"limit: {'9' * 400}", "limit: expected less than 2147483648"),
