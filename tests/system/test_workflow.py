@@ -215,7 +215,7 @@ def test_more_epochs_continue_the_run(workflow):
     [
         ("base_lr0.0001", "'base_lr1e-4'"),
         ("base_lr1e-4_bs5", "'base_lr1e-4'"),
-        ("base", "plain, or <architecture>_lr<learning rate>"),
+        ("base", "experiments plain, shipped, or <architecture>_lr<learning rate>"),
         ("bose_lr1e-4", "expected one of base, arch1, arch2, arch3, color, dot"),
     ],
 )
