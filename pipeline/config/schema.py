@@ -128,8 +128,6 @@ class FolderSource(Section):
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
-
-
 _NetworkName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 
 
@@ -215,15 +213,12 @@ class Training(Section):
         return {key: value for key, value in serialize(self).items() if key not in _ADDED or value != defaults[key]}
 
     def decisive(self) -> dict[str, Any]:
-        """Return the settings that decide a run's numbers; the epochs only if the learning rate depends on them.
-
-        With `start_from`, `start_at` decides nothing. See `pipeline.config.start.with_digest`.
-        """
+        """Return the settings that decide a run's numbers; see also `pipeline.config.start.with_digest`."""
         decisive = {"precision", "start_at", "patience", *_ADDED}
         if self.optimizer == "adam":
             decisive.remove("weight_decay")
         if self.schedule == "cosine":
-            decisive.add("epochs")
+            decisive.add("epochs")  # the learning rate depends on them
         if self.start_from:
             decisive.remove("start_at")
         return self.model_dump(include=decisive)
