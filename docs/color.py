@@ -7,16 +7,14 @@ kept in data/evidence/scores/ and measured again only if network, photographs or
 are others.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from docs.evidence import TRUTH, Evidence, Row
+from docs.evidence import TRUTH, Evidence, Row, or_stop
 from pipeline.core import files
-from pipeline.core.errors import InputError
 from pipeline.evaluation import bootstrap, vocabulary
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import GRAY, MEAN
@@ -159,8 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    or_stop(main)

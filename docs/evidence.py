@@ -36,6 +36,15 @@ TRUTH = "truth"
 BATCH = 16
 
 
+def or_stop(main: Callable[[], None]) -> None:
+    """Call `main`, and end with one line and exit code 2 on bad input."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a table: a run of the configuration, or one of `GRAY`, `MEAN` and `TRUTH`."""

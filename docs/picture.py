@@ -6,14 +6,12 @@ The photographs are at the middles of eight equal parts of the test photographs,
 have run as far as the run `shipped`.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from docs.evidence import Evidence, Row
+from docs.evidence import Evidence, Row, or_stop
 from pipeline.core import files
-from pipeline.core.errors import InputError
 from pipeline.images import jpeg, lab
 from pipeline.networks import backend
 
@@ -44,8 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    or_stop(main)

@@ -125,6 +125,12 @@ class RunResults:
         return self.weights if self.weights in ("none", "unknown") else recipe.label(self.record["embedding"])
 
     @property
+    def started(self) -> bool:
+        """Whether training started from the weights of another network."""
+        settings = self.record.get("settings")
+        return isinstance(settings, Mapping) and bool(settings.get("training", {}).get("start_from"))
+
+    @property
     def compared(self) -> Sequence[Mapping[str, Any]]:
         """The rows of differences.csv; without them, the differences of the scores, which have no interval."""
         return self.differences or [

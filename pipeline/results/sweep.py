@@ -12,7 +12,7 @@ from pipeline.results.tables import Table
 def draw(results: Path, tables: Sequence[Table]) -> None:
     """Draw sweep.png, or with several tables sweep_<dataset>.png, sweep_<dataset>_2.png and so on.
 
-    Runs with unknown settings are left out.
+    Runs with unknown settings are left out, and networks that were only scored: their learning rate was never used.
     """
     for kind in ("png", "svg"):
         for old in results.glob(f"sweep*.{kind}"):
@@ -22,7 +22,7 @@ def draw(results: Path, tables: Sequence[Table]) -> None:
         points = [
             sweeps.SweepPoint(run.name, run.run, tuple(run.score("validation", metric) for metric in sweeps.METRICS))
             for run in sorted(table.runs, key=lambda run: run.name)
-            if run.run
+            if run.run and run.record.get("epochs") != 0
         ]
         if points:
             drawn[table.dataset] += 1

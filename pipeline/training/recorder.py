@@ -59,6 +59,7 @@ class Recorder(keras.callbacks.Callback):
         self._first, self._metrics = 0, checkpoints.Arrays()  # where the current epoch continues; its metrics so far
         self._history: list[dict[str, float]] = []
         self._best, self._best_epoch = checkpoints.Arrays(), 0
+        self._start = math.inf  # what the best epoch must be better than
         self._status, self._bad_step = "finished", 0
         self._saved, self._saved_at = (-1, 0), time.monotonic()  # steps and epochs in the last checkpoint, and its time
         self._began = time.monotonic()
@@ -68,6 +69,7 @@ class Recorder(keras.callbacks.Callback):
             _assign(model.optimizer.variables, checkpoint.optimizer)
             self._first, self._metrics = state["step"], checkpoint.metrics
             self._best, self._best_epoch = checkpoint.best, state["best_epoch"]
+            self._start = float(state.get("start", math.inf))
             self._history = [{k: float(v) for k, v in row.items()} for row in state["history"]]
             self._status = state["status"]
             self._saved = (self._done, self.epochs)
@@ -102,6 +104,12 @@ class Recorder(keras.callbacks.Callback):
     def validates_next(self) -> bool:
         """Whether all steps of the current epoch are done."""
         return self.step == self._steps
+
+    def judge_start(self, validation: Any) -> None:
+        """Validate the weights before the first epoch: if no epoch is better, they are the best."""
+        logs = self._network.evaluate(validation, return_dict=True, verbose=0)
+        self._start = float(logs[self._judge.removeprefix("val_")])
+        self._best = _values(self._network.variables)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock; restore what the first part of an interrupted epoch measured."""
@@ -156,7 +164,7 @@ class Recorder(keras.callbacks.Callback):
 
     def _record(self, epoch: int, logs: Any) -> None:
         row = {"epoch": float(epoch), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
-        best = self._history[self._best_epoch - 1][self._judge] if self._best_epoch else math.inf
+        best = self._history[self._best_epoch - 1][self._judge] if self._best_epoch else self._start
         self._history.append(row)
         if row[self._judge] < best:
             self._best_epoch = epoch
@@ -189,6 +197,7 @@ class Recorder(keras.callbacks.Callback):
             "epochs": self.epochs,
             "step": self.step,
             "best_epoch": self._best_epoch,
+            "start": repr(self._start),
             "status": self._status,
             "settings": self._settings,
             "history": [{key: repr(value) for key, value in row.items()} for row in self._history],

@@ -110,6 +110,8 @@ def train(
     recorder = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps, head.judged_by)
     if recorder.epochs or recorder.step:
         log.info("train %s: resuming after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
+    if saved and not (recorder.epochs or recorder.step):
+        recorder.judge_start(backend.stream(validated))
     if recorder.goes_on:
         where.summary.unlink(missing_ok=True)
         todo = (training.epochs - recorder.epochs) * steps - recorder.step

@@ -14,6 +14,7 @@ def test_the_sweep_is_of_the_validation_scores_of_all_named_runs(tmp_path, drawn
     put(tmp_path, "base_lr1e-4", 14.0)
     put(tmp_path, "arch1_lr1e-2_l2-0_bs3_s4_noembed", math.nan)
     put(tmp_path, "my own folder", 16.0)
+    put(tmp_path, "arch2_lr1e-3", 13.0, info={"epochs": 0})  # only scored: its learning rate was never used
     write_summary(tmp_path)
     ((path, points, lines),) = drawn
     assert path == tmp_path / "sweep.png"

@@ -7,13 +7,12 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
+from commands import invoke, prepared
 from PIL import Image
-from tiny import gray_photograph, make_dataset, refused
+from tiny import gray_photograph, refused
 
 from pipeline.core import files
 from pipeline.images import ab_bins, lab
-from stages.__main__ import main
 
 LAYERS = {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4"}
 # Absolute and robust differ only in their loss: the network is exported once.
@@ -46,12 +45,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 @pytest.fixture(scope="module")
 def place(_started, tmp_path_factory):
     """A folder with a dataset, its baselines and a configuration."""
-    folder = tmp_path_factory.mktemp("heads")
-    make_dataset(folder / "data" / "tiny")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("DEEPCOLOR_CONFIG", raising=False)
+    with prepared(tmp_path_factory.mktemp("heads"), CONFIG) as folder:
         assert invoke("baselines").exit_code == 0
     return folder
 
@@ -68,11 +62,6 @@ def call(keras, place, monkeypatch):
         return result
 
     return call
-
-
-def invoke(*arguments, config=True):
-    given = [*map(str, arguments), *(("--config", "mine.yaml") if config else ())]
-    return CliRunner().invoke(main, given, prog_name="python -m stages")
 
 
 def rows(path):

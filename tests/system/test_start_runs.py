@@ -5,14 +5,13 @@ import shutil
 
 import pytest
 import yaml
-from click.testing import CliRunner
-from tiny import make_dataset, refused
+from commands import invoke, prepared
+from tiny import refused
 
 from pipeline.core import files
 from pipeline.evaluation import paired
 from pipeline.evaluation.scores import MODEL, START
 from pipeline.evaluation.vocabulary import heading
-from stages.__main__ import main
 
 LAYERS = {"encoder": "4/2 4/2 4/2", "fusion": "1x1:4"}
 CLASSES = {"name": "classes", "temperature": 0.5}
@@ -25,7 +24,7 @@ CONFIG = {
     "datasets": {"tiny": {"kind": "kaggle", "path": "data/tiny-archive"}},
     "images_per_shard": 8,
     "training": {"epochs": 2},
-    "evaluation": {"pictures": 2, "recognition": None},
+    "evaluation": {"pictures": 2, "recognition": None, "weights": "last"},
     "architectures": {
         "toy": {**LAYERS, "decoder": "4 ^ 4 ^ 2 ^"}, "quarter": {**LAYERS, "decoder": "^ 1x1:313", "head": "classes"},
     },
@@ -34,6 +33,7 @@ CONFIG = {
         **{f"{name}-on": {**experiment, "training": {"start_from": f"results/{name}"}}
            for name, experiment in EXPERIMENTS.items()},
         "astray": {**EXPERIMENTS["classes"], "training": {"start_from": "results/numbers"}},
+        "as-it-is": {**EXPERIMENTS["classes"], "training": {"start_from": "results/classes", "epochs": 0}},
         "nowhere": {**EXPERIMENTS["classes"], "training": {"start_from": "results/nothing"}},
     },
 }  # fmt: skip
@@ -44,12 +44,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 @pytest.fixture(scope="module")
 def place(_started, tmp_path_factory):
     """A folder with a dataset and two runs to start from."""
-    folder = tmp_path_factory.mktemp("starts")
-    make_dataset(folder / "data" / "tiny")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("DEEPCOLOR_CONFIG", raising=False)
+    with prepared(tmp_path_factory.mktemp("starts"), CONFIG) as folder:
         for stage in (["baselines"], *([s, name] for name in EXPERIMENTS for s in ("train", "evaluate"))):
             result = invoke(*stage)
             assert result.exit_code == 0, result.output
@@ -68,11 +63,6 @@ def call(keras, place, monkeypatch):
         return result
 
     return call
-
-
-def invoke(*arguments, config=True):
-    given = [*map(str, arguments), *(("--config", "mine.yaml") if config else ())]
-    return CliRunner().invoke(main, given, prog_name="python -m stages")
 
 
 def scores(folder, answer):
@@ -113,6 +103,16 @@ def test_the_start_is_scored_beside_the_run_as_it_was_scored_itself(call, place,
     assert heading(START) not in (donor / "model-card.md").read_text()
     assert invoke("report").exit_code == 0
     assert heading(START) in (place / "results" / "report" / f"{run}.html").read_text()
+
+
+def test_a_run_of_no_epochs_is_scored_as_the_network_was(call, place):
+    call("train", "as-it-is")
+    call("evaluate", "as-it-is")
+    result = place / "results" / "as-it-is"
+    assert scores(result, MODEL) == scores(place / "results" / "classes", MODEL) and scores(result, START) == {}
+    call("report")
+    page = (place / "results" / "report" / "as-it-is.html").read_text()
+    assert "not trained here" in page and "0 epochs" not in page
 
 
 def test_the_start_has_the_temperature_of_the_evaluation(call, place):

@@ -45,11 +45,11 @@ def train(keras, dataset, tmp_path):
     return train
 
 
-def last(directory, **options):
+def last(directory, which="last", **options):
     from pipeline.networks import builder
 
     model = builder.build("dot", architectures=DOT, **options)
-    model.load_weights(directory / "last.weights.h5")
+    model.load_weights(directory / f"{which}.weights.h5")
     return model
 
 
@@ -63,6 +63,18 @@ def test_training_starts_from_all_weights_of_the_saved_network(train, saved):
         for mine, theirs in zip(layer.get_weights(), network.get_layer(layer.name).get_weights(), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-6, err_msg=layer.name)
     np.testing.assert_allclose(hardly.get_layer("ab").bias, (131, 142), atol=1e-4)
+
+
+def test_the_start_is_the_best_where_no_epoch_is_better(train, saved):
+    from pipeline.networks import saving
+
+    donor = saved()
+    directory = train(name="dot_lr1e0_l2-0", epochs=3, start_from=str(donor), patience=2)
+    told = files.read_json(directory / "training.json")
+    assert (told["best_epoch"], told["epochs"], told["status"]) == (0, 2, "finished")
+    best, network = last(directory, "best"), saving.load(donor / "model.keras")
+    for mine, theirs in zip(best.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_the_network_is_kept_and_its_digest_belongs_to_the_run(train, saved):
