@@ -1,5 +1,6 @@
 """`python -m stages`: all stages by name."""
 
+import signal
 from importlib import import_module
 
 import click
@@ -39,4 +40,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # outside of a stage, Ctrl-C ends without a traceback
     main(prog_name="python -m stages")

@@ -2,20 +2,19 @@
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import signal
 import sys
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from pipeline import WORKFLOW
-from pipeline.core import machine, plugins
+from pipeline.core import machine, plugins, signals
 from pipeline.core.errors import InputError
 
 # Settings that reduce a stage's memory.
@@ -27,10 +26,6 @@ LESS_MEMORY = {
     "evaluate": "evaluation.batch_size",
     "train": "training.memory_gib, or the run's batch size (_bs)",
 }
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGTERM was received, or the workflow ended."""
 
 
 @contextlib.contextmanager
@@ -59,14 +54,14 @@ class Stage(click.Command):
         _log_to_stderr()
         machine.keep_freed()
         try:
-            plugins.load()
-            with _stopping():
+            with signals.stopping(self._stopped, _orphaned()):
+                plugins.load()
                 return super().invoke(context)
         except InputError as error:
             _end(f"error: {error}", 2)
         except KeyboardInterrupt as error:
-            word, status = ("stopped", 143) if isinstance(error, Stopped) else ("interrupted", 130)
-            _end(f"{self.name}: {word}; finished work is kept, and the same command resumes from there", status)
+            number = signal.SIGTERM if isinstance(error, signals.Stopped) else signal.SIGINT
+            _end(self._stopped(number), 128 + number)
         except OSError as error:
             what = error.strerror or str(error)
             name = f"{error.filename}: " if error.filename else ""
@@ -79,6 +74,10 @@ class Stage(click.Command):
             what = (" ".join(str(error).split()) or kind)[:200]
             less = LESS_MEMORY.get(self.name or "", "limit")
             _end(f"error: {self.name}: out of memory ({what}); lower {less}, then run the same command again", 2)
+
+    def _stopped(self, number: int) -> str:
+        word = "interrupted" if number == signal.SIGINT else "stopped"
+        return f"{self.name}: {word}; finished work is kept, and the same command resumes from there"
 
 
 def _remedy(error: OSError, place: str) -> str:
@@ -95,30 +94,14 @@ def _remedy(error: OSError, place: str) -> str:
     return "fix that and "
 
 
-@contextlib.contextmanager
-def _stopping() -> Iterator[None]:
-    """Turn SIGTERM, and the end of the workflow, into `Stopped` for the block."""
-    before = signal.signal(signal.SIGTERM, _stop)
-    if workflow := os.environ.get(WORKFLOW):
-        threading.Thread(target=_watch, args=[workflow], daemon=True).start()
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _stop(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt saving
-    raise Stopped
-
-
-def _watch(workflow: str) -> None:
-    """Send this process SIGTERM once the workflow has ended."""
+def _orphaned() -> Callable[[], bool]:
+    """Return a function that says whether the workflow that called this command has ended."""
+    workflow = os.environ.get(WORKFLOW)
+    if not workflow:
+        return lambda: False
     from pipeline.core.locks import is_gone
 
-    while not is_gone(workflow):
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    return functools.partial(is_gone, workflow)
 
 
 def _end(message: str, status: int) -> NoReturn:

@@ -188,6 +188,7 @@ class Recorder(keras.callbacks.Callback):
         if self._is_time or (every and epoch % every == 0):
             self.save()
 
+    @held_back()
     def save(self) -> None:
         """Write the checkpoint, unless it is up to date."""
         backend.synchronize(self._network)
@@ -202,11 +203,10 @@ class Recorder(keras.callbacks.Callback):
             "settings": self._settings,
             "history": [{key: repr(value) for key, value in row.items()} for row in self._history],
         }
-        with held_back():
-            variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
-            metrics = self._measured() if self.step else []
-            checkpoint = checkpoints.Checkpoint(variables, optimizer, metrics, self._best, state)
-            checkpoints.save(self._where.checkpoint, checkpoint)
+        variables, optimizer = _values(self._network.variables), _values(self._network.optimizer.variables)
+        metrics = self._measured() if self.step else []
+        checkpoint = checkpoints.Checkpoint(variables, optimizer, metrics, self._best, state)
+        checkpoints.save(self._where.checkpoint, checkpoint)
         self._saved, self._saved_at = (self._done, self.epochs), time.monotonic()
 
     def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -121,6 +121,25 @@ def workflow():
     process.wait()
 
 
+@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.long)])
+def test_a_stage_that_is_stopped_while_it_starts_ends_soon(training, tmp_path, workflow, kills):
+    draws = np.random.default_rng(0)
+    undisturbed = time.monotonic()
+    process = start(*training, env=workflow[1])
+    wait_for(process, "epoch 1 of 2000")
+    starting = time.monotonic() - undisturbed
+    process.kill()
+    for _ in range(kills):
+        process = start(*training, env=workflow[1])
+        time.sleep(draws.uniform(0, starting))
+        number = draws.choice([signal.SIGTERM, signal.SIGINT])
+        process.send_signal(number)
+        began = time.monotonic()
+        printed = process.communicate(timeout=60)[0]
+        assert time.monotonic() - began < 10, printed
+        assert process.returncode in (-number, 128 + number) and "Traceback" not in printed, printed
+
+
 def test_a_clock_that_is_set_ends_no_workflow(monkeypatch, workflow):
     caller = workflow[1]["DEEPCOLOR_WORKFLOW"]
     assert (
