@@ -39,10 +39,10 @@ class Workflow:
         self.places = Paths(self.config.model_copy(update={"root": str(folder), "data": str(folder / "data")}))
         write_kaggle(folder / "archive", *photographs(15), [4, 9])
 
-    def __call__(self, *arguments, status=0):
+    def __call__(self, *arguments, status=0, cwd=ROOT):
         """Call snakemake; what it printed."""
         command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
         text = done.stdout + done.stderr
         assert done.returncode == status, text
         return text

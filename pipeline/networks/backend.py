@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.core import machine
+from pipeline.core.errors import InputError
 from pipeline.core.machine import Precision
 
+BACKENDS = ("tensorflow", "jax")  # of Keras
 _threads = 0
 
 
@@ -20,6 +22,9 @@ def start(threads: int, precision: Precision = "float32") -> None:
     Args:
         threads: TensorFlow's intra-op threads.
         precision: Keras' global dtype policy.
+
+    Raises:
+        InputError: Keras is set to another backend than those of `BACKENDS`, or to one that is not installed.
     """
     global _threads
     _threads = threads
@@ -34,9 +39,24 @@ def start(threads: int, precision: Precision = "float32") -> None:
                 tensorflow.config.experimental.set_memory_growth(device, True)
             tensorflow.constant(0)
         tensorflow.get_logger().setLevel("ERROR")
+    _check_backend()
     import keras
 
     keras.config.set_dtype_policy(precision)
+
+
+def _check_backend() -> None:
+    try:
+        import keras
+
+        received = keras.config.backend()
+    except (ImportError, ValueError) as error:
+        received = f"{os.environ.get('KERAS_BACKEND', 'that of ~/.keras/keras.json')}: {error}"
+    if received not in BACKENDS:
+        raise InputError(
+            f"KERAS_BACKEND: expected {' or '.join(BACKENDS)}, installed, received {received}; "
+            "set this environment variable to one that is installed, or unset it"
+        )
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pipeline
 from pipeline import WORKFLOW
 from pipeline.config import start
 from pipeline.config.loading import VARIABLE
@@ -18,6 +19,7 @@ from pipeline.config.runs import find, layered, run_settings
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
 from pipeline.core.conflicts import refuse_other
+from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest
 from pipeline.dataset.sources.base import files_below
@@ -29,12 +31,21 @@ from pipeline.results import record
 from pipeline.storage.store import Store
 
 log = logging.getLogger("deepcolor")
+CODE = Path(pipeline.__file__).parents[1]
 
 
 def stage_environment(config: Config) -> dict[str, str]:
     """Return the environment of stage commands: the configuration, the calling process, and Snakemake's Python."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {VARIABLE: config.model_dump_json(), WORKFLOW: locks.name_of(os.getpid()), "PATH": path}
+
+    def first(folder: Path, name: str) -> str:
+        return os.pathsep.join(filter(None, (str(folder), os.environ.get(name))))
+
+    return {
+        VARIABLE: config.model_dump_json(),
+        WORKFLOW: locks.name_of(os.getpid()),
+        "PATH": first(Path(sys.executable).parent, "PATH"),
+        "PYTHONPATH": first(CODE, "PYTHONPATH"),  # the workflow may have been called from any folder
+    }
 
 
 def source_files(config: Config) -> list[str]:
@@ -89,12 +100,20 @@ def _note_losses(store: Store) -> None:
         note.unlink()
 
 
+def _refuse_files(**folders: Path) -> None:
+    for key, folder in folders.items():
+        existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+        if existing.exists() and not existing.is_dir():
+            raise InputError(f"{key}: expected a folder, received {folder}, but {existing} is a file; name another")
+
+
 def check_data(config: Config) -> None:
     """Refuse stores, a split or baselines made with other settings or from more images; note lost shards.
 
     Raises:
-        InputError: names the file and what differs, or an architecture that cannot be built.
+        InputError: names the file and what differs, an architecture that cannot be built, or a file that is no folder.
     """
+    _refuse_files(data=Path(config.data), root=Path(config.root))
     for name in config.architectures:
         notation.resolve(name, config.architectures)
     for name, experiment in config.experiments.items():

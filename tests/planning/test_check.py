@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -242,6 +243,15 @@ def test_fewer_images_than_there_are_is_refused_before_ingest(planned):
     with pytest.raises(InputError, match=r"images\.zarr .*\(images: 12, now 9\)"):
         check.check_data(changed(planned, limit=9))
     check.check_data(changed(planned, limit=9, replace=True))
+
+
+@pytest.mark.parametrize("key", ["data", "root"])
+@pytest.mark.parametrize("below", ["", "new/folder"])
+def test_a_file_in_a_folders_place_is_refused(planned, tmp_path, key, below):
+    for file in (tmp_path / "file", Path("/dev/null")):
+        file.touch()
+        with pytest.raises(InputError, match=rf"^{key}: .*{file} is a file"):
+            check.check_data(changed(planned, **{key: str(file / below)}))
 
 
 def test_an_architecture_that_cannot_be_is_refused_before_any_run_asks_for_it(planned):

@@ -43,6 +43,14 @@ def test_a_named_experiment_is_a_target_as_any_run_is(workflow):
         assert f"python -m stages {stage} plain_s3 " in asked
 
 
+def test_the_workflow_is_called_from_another_folder_by_the_path_of_its_file(workflow, tmp_path):
+    """There, the defaults are those that come with DeepColor."""
+    flow = Workflow(tmp_path)
+    where = ("-s", ROOT / "workflow" / "Snakefile", "--configfile", flow.configfile, "--config", "root=.", "data=data")
+    printed = flow("--until", "ingest", *where, "--", f"results/{RUN}", cwd=tmp_path)
+    assert flow.places.images.manifest()["rows"] == 15, printed
+
+
 @pytest.mark.long
 def test_a_named_experiment_is_made_as_any_run_is(workflow):
     printed = workflow.run(target=workflow.result("plain_s3"))
