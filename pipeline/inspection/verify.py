@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from pipeline.config.paths import DatasetFiles, ResultFiles, RunFiles, SummaryFi
 from pipeline.core import files, locks, lost
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
+from pipeline.results.record import read_record
 from pipeline.storage.layouts import LAYOUTS
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints
@@ -80,6 +81,29 @@ class Part:
         return DatasetFiles(self.manifest.parent).store(LAYOUTS[kind]) if kind in LAYOUTS else None
 
 
+def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield folders that may hold outputs, with the names in them. Links are followed, each folder once."""
+    seen = set()
+    for folder, folders, names in os.walk(top, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        yield Path(folder), [*folders, *names]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in MANIFESTS]
+
+
+def _dangling(top: Path) -> list[Damage]:
+    """Return the links whose targets are missing."""
+    links = (folder / name for folder, names in _folders(top) for name in names)
+    return [Damage(link, f"a link to {link.readlink()}, which is missing") for link in links if _is_dangling(link)]
+
+
+def _is_dangling(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
 def parts(path: Path) -> list[Part]:
     """Return the finished and unfinished outputs at or below a path.
 
@@ -94,13 +118,14 @@ def parts(path: Path) -> list[Part]:
         if path.name in manifest_for:
             manifests.add(path.with_name(manifest_for[path.name]))
     else:
-        for folder, folders, names in os.walk(path):
-            for name in (*folders, *names):
-                if name == SummaryFiles.pages.name and not SummaryFiles(Path(folder)).has_pages:
+        for folder, names in _folders(path):
+            for name in names:
+                if name == SummaryFiles.pages.name and not SummaryFiles(folder).has_pages:
                     continue  # a folder of that name may have nothing to do with DeepColor
                 if name in manifest_for:
-                    manifests.add(Path(folder) / manifest_for[name])
-            folders[:] = [name for name in folders if not name.startswith(".") and name not in MANIFESTS]
+                    manifests.add(folder / manifest_for[name])
+            if DatasetFiles(folder).embeddings.manifest_path.exists():
+                manifests.add(DatasetFiles(folder).network_manifest)
     if not manifests:
         raise InputError(
             f"{path}: expected a store, a run or results of DeepColor, received none; name a folder such as data, "
@@ -127,7 +152,7 @@ def verify(paths: Iterable[Path], progress: Progress | None = None) -> tuple[int
     """
     chosen = {part: files.read_if_whole(part.manifest) for path in paths for part in parts(path)}
     total = sum(_count(part, manifest) for part, manifest in chosen.items())
-    damages: list[Damage] = []
+    damages = [damage for path in paths for damage in _dangling(path)]
     with (progress or Silent()).track("verify, files", total) as advance:
         for part, manifest in chosen.items():
             writable = os.access(part.locked.parent, os.W_OK)
@@ -136,8 +161,8 @@ def verify(paths: Iterable[Path], progress: Progress | None = None) -> tuple[int
                     new = list(_check(part, manifest, advance))
                     if new and writable:
                         for damage in new:
-                            if damage.discard:
-                                damage.discard.unlink(missing_ok=True)
+                            if damage.discard and damage.discard.is_file():
+                                damage.discard.unlink()
                         lost.note(part.target, [str(damage) for damage in new])
             except InputError as error:  # a stage holds the lock
                 new = [Damage(part.target, f"not verified: {error}")]
@@ -146,18 +171,21 @@ def verify(paths: Iterable[Path], progress: Progress | None = None) -> tuple[int
 
 
 def _count(part: Part, manifest: Mapping[str, Any]) -> int:
-    count = 1 + len(manifest.get("files", {})) + len(_sealed(part))
+    count = 1 + len(manifest.get("files", {})) + len(_sealed(part, manifest))
     if part.store:
         count += len(manifest.get("metadata", {})) + len(_shards(part.store, manifest))
     return count
 
 
-def _sealed(part: Part) -> list[Path]:
-    """Return the files of a run that contain their own checksums."""
+def _sealed(part: Part, manifest: Mapping[str, Any]) -> list[Path]:
+    """Return the files of a run that contain their own checksums, and where they should be if they are missing."""
     if part.manifest.name != RunFiles.summary.name:
         return []
-    patterns = ("checkpoint*.npz", "checkpoint.json", RunFiles.settings.name)
-    return sorted(path for pattern in patterns for path in part.manifest.parent.glob(pattern))
+    where = RunFiles(part.manifest.parent)
+    found = {path for pattern in ("checkpoint*.npz", "checkpoint.json") for path in where.directory.glob(pattern)}
+    if manifest.get("epochs"):
+        found |= {where.checkpoint, checkpoints.digests(where.checkpoint)}
+    return sorted({*found, where.settings})
 
 
 def _shards(store: Store, manifest: Mapping[str, Any]) -> list[int]:
@@ -178,10 +206,30 @@ def _check(part: Part, manifest: Mapping[str, Any], advance: Callable[[], object
     folder = part.manifest.parent
     for name, wrong in files.damaged(folder, manifest.get("files", {}), advance):
         yield Damage(folder / name, wrong)
-    for path in _sealed(part):
-        if not (checkpoints.whole(path) if path.suffix == ".npz" else files.read_if_whole(path)):
+    for path in _sealed(part, manifest):
+        if not path.exists():
+            yield Damage(path, "missing")
+        elif not (path.is_file() and (checkpoints.whole(path) if path.suffix == ".npz" else files.read_if_whole(path))):
             yield Damage(path, "damaged")
         advance()
+    yield from _foreign(part, manifest)
+
+
+def _foreign(part: Part, manifest: Mapping[str, Any]) -> Iterator[Damage]:
+    """Find output that is whole, but belongs elsewhere: to another run, or to other images than those beside it."""
+    folder = part.manifest.parent
+    images = DatasetFiles(folder).images
+    ingested = files.read_if_whole(images.manifest_path)
+    if ingested and manifest.get("images", ingested["fingerprint"]) != ingested["fingerprint"]:
+        yield Damage(part.target, f"made from other images than those in {images.path}")
+    named: Mapping[str, Any] = {}
+    if part.manifest.name == RunFiles.summary.name:
+        named = manifest.get("settings", {})
+    elif part.manifest.name == ResultFiles.listing.name and not ResultFiles(folder).published.exists():
+        with suppress(InputError, OSError):  # reported above
+            named = read_record(folder)
+    if named.get("run", folder.name) != folder.name:
+        yield Damage(folder, f"this is the run {named['run']} in the folder of another one")
 
 
 def _check_store(store: Store, manifest: Mapping[str, Any], advance: Callable[[], object]) -> Iterator[Damage]:

@@ -45,7 +45,7 @@ def intact(referenced, tmp_path):
     files.write_json(run / "settings.json", {"run": "dot_lr1e-3"})
     (run / "best.weights.h5").write_bytes(bytes(range(256)))
     digest = files.digest_file(run / "best.weights.h5")
-    files.write_json(run / "training.json", {"files": {"best.weights.h5": digest}})
+    files.write_json(run / "training.json", {"files": {"best.weights.h5": digest}, "epochs": 1})
     return tiny.Dataset(folder), run
 
 
@@ -183,6 +183,62 @@ with locks.held(Path({str(dataset.images.path)!r})):
         and f"not verified: {dataset.images.path} is in use by process {holder.pid}" in result.stdout
     )
     assert dataset.images.record(0) and not lost.notes(dataset.images.path)
+
+
+@pytest.mark.usefixtures("intact")
+def test_a_folder_in_the_place_of_any_file_is_found_and_the_rest_is_read(tmp_path):
+    total, _ = verify([tmp_path])
+    whole = written(tmp_path)
+    for path in whole:
+        path.unlink()
+        path.mkdir()
+        count, damages = verify([tmp_path])
+        assert any(str(path) in str(damage) for damage in damages), path
+        assert count == total or path.suffix == ".json" or ".shards" in str(path), path
+        path.rmdir()
+        restore(tmp_path, whole)
+    assert verify([tmp_path]) == (total, [])
+
+
+@pytest.mark.usefixtures("intact")
+def test_files_that_should_be_there_are_missed(tmp_path):
+    whole = written(tmp_path)
+    expected = [path for path in whole if "previous" not in path.name]
+    assert {"settings.json", "checkpoint.npz", "checkpoint.json", "embedding_network.json"} <= {
+        path.name for path in expected
+    }
+    for path in expected:
+        path.unlink()
+        damages = verify([tmp_path])[1]
+        assert any(str(path) in str(damage) for damage in damages), path
+        restore(tmp_path, whole)
+
+
+def test_links_are_followed_and_named_where_they_lead_nowhere(intact, tmp_path):
+    dataset, _ = intact
+    total, _ = verify([tmp_path])
+    elsewhere = dataset.folder.rename(tmp_path.parent / f"{tmp_path.name}-scratch")
+    dataset.folder.symlink_to(elsewhere)
+    (dataset.folder / "again").symlink_to(tmp_path)
+    assert verify([tmp_path]) == (total, [])
+    flip(dataset.images.shard_file("ab", 0), 999)
+    (damage,) = verify([tmp_path])[1]
+    assert damage.path == dataset.images.shard_file("ab", 0)
+    shutil.rmtree(elsewhere)
+    (damage,) = verify([tmp_path])[1]
+    assert damage.path == dataset.folder and str(elsewhere) in damage.wrong
+
+
+def test_whole_files_of_another_run_or_dataset_are_found(intact, tmp_path):
+    dataset, run = intact
+    training = files.read_json(run / "training.json")
+    files.write_json(run / "training.json", {**training, "settings": {"run": "dot_lr1e-3"}})
+    assert verify([tmp_path])[1] == []
+    other = run.rename(run.with_name("dot_lr1e-2"))
+    assert [damage.path for damage in verify([other])[1]] == [other]
+    manifest = files.read_json(dataset.embeddings.manifest_path)
+    files.write_json(dataset.embeddings.manifest_path, {**manifest, "images": "0" * 64})
+    assert dataset.embeddings.path in [damage.path for damage in verify([dataset.folder])[1]]
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
