@@ -37,6 +37,12 @@ directions = centred / np.linalg.norm(centred, axis=1, keepdims=True)
 nearest = np.argsort(1 - directions @ directions[3])[1:4]
 print("nearest to", index[3]["id"], "are", *(index[row]["id"] for row in nearest))
 
+with (folder / "splits.csv").open(newline="", encoding="utf-8") as file:
+    partitions = [row["partition"] for row in csv.DictReader(file)]
 with xarray.open_zarr(folder / "images.zarr", consolidated=False) as opened:
-    print(opened["ab"].dims, dict(opened.sizes))
-    print("mean a, b:", opened["ab"].mean(("image", "y", "x")).values.round(1) - 128)
+    names = {"image": [row["id"] for row in index], "partition": ("image", partitions)}
+    named = opened.assign_coords(names)
+    print(named["ab"].dims, dict(named.sizes))
+    print("mean L:", int(named["L"].sel(image=index[3]["id"]).mean()))
+    for name, each in named["ab"].groupby("partition"):
+        print(name, "mean a, b:", each.mean(("image", "y", "x")).values.round(1) - 128)
