@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
 PHOTOGRAPHS = $(if $(PHOTOS),datasets='{photographs: {path: "$(PHOTOS)"}}')
-ON_LITE0 := shipped mse rebalanced unbalanced l1 classes-500 classes-1000 classes-2000 arch3-none arch3-lite0 base-none base-lite0
+ON_LITE0 := shipped mse rebalanced unmirrored unbalanced l1 classes-500 classes-1000 classes-2000 arch3-none arch3-lite0 \
+	base-none base-lite0
 ON_RANDOM := arch3-random base-random
 TRAIN := $(BIN)/snakemake --cores 2 --configfile config/evidence.yaml --config
 

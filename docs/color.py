@@ -55,6 +55,10 @@ CURVE = [
     *(Row(f"{images:,}", f"classes-{images}", DEFAULT) for images in (500, 1000, 2000)),
     Row("all (as shipped)", "shipped", DEFAULT),
 ]
+MIRRORED = [
+    Row("with mirrored photographs", "rebalanced", DEFAULT),
+    Row("without", "unmirrored", DEFAULT),
+]
 COLOURED = [Row("squared error", "mse"), *classes("shipped", "")]  # columns of the picture
 
 
@@ -106,6 +110,15 @@ def targets_table(evidence: Evidence, over: Over) -> str:
     return str(table(["", "target", "reached", ""], [":--", "--:", "--:", ":--"], lines))
 
 
+def gain(over: Over, more: Row, less: Row) -> str:
+    """Return a sentence about the differences in error between two rows."""
+    words = []
+    for name in ("rmse", "ciede2000"):
+        value, low, high = bootstrap.interval(over[more][name] - over[less][name])
+        words.append(f"{vocabulary.term(name).label} {value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−"))
+    return f"Difference, {more.label} and {less.label}: {', '.join(words)}."
+
+
 def picture(evidence: Evidence, columns: Sequence[Row]) -> list[str]:
     """Write the picture and return a line about each of its photographs, which are chosen by quantiles of the error."""
     error = evidence.measured(Row("", "shipped", DEFAULT))["mse"]
@@ -134,9 +147,10 @@ def main() -> None:
     """Write the tables and the picture."""
     evidence = Evidence()
     backend.start(evidence.config.threads, "float32")
-    rows, curve, coloured = ([row for row in each if evidence.has(row)] for each in (ROWS, CURVE, COLOURED))
-    missing = dict.fromkeys(row.run for row in (*ROWS, *CURVE) if not evidence.has(row))
-    over = evidence.resampled(list(dict.fromkeys([*rows, *curve])))
+    tables = ROWS, CURVE, MIRRORED, COLOURED
+    rows, curve, mirrored, coloured = ([row for row in each if evidence.has(row)] for each in tables)
+    missing = dict.fromkeys(row.run for each in tables for row in each if not evidence.has(row))
+    over = evidence.resampled(list(dict.fromkeys([*rows, *curve, *mirrored])))
     columns = ", ".join(["gray", "truth", *(row.label for row in coloured)])
     parts = [
         f"{len(evidence.rows)} test photographs in {len(set(evidence.groups))} groups; in brackets 95 % intervals.",
@@ -146,6 +160,9 @@ def main() -> None:
         targets_table(evidence, over),
         "### Learning curve",
         scores_table(evidence, "training photographs", over, curve),
+        "### Mirrored maps",
+        scores_table(evidence, "training", over, mirrored),
+        *([gain(over, *mirrored)] if len(mirrored) == 2 else []),
         "### Pictures",
         f"Columns: {columns}. Rows: evenly over the quantiles of the error at temperature {DEFAULT:g}.",
         f"![{columns}]({PICTURE.name})",
