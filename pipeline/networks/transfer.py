@@ -66,6 +66,13 @@ def assign(model: keras.Model, saved: keras.Model) -> None:
             layer.set_weights(saved.get_layer(layer.name).get_weights())
 
 
+def keep_statistics(model: keras.Model) -> None:
+    """Let training leave batch normalisations as they are, because a few photographs have no statistics for them."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
 def restored(model: keras.Model, path: Path) -> keras.Model:
     """Give a network the weights of a saved one in a file, and return it."""
     assign(model, saving.load(path))

@@ -95,6 +95,7 @@ def train(
     model = build(start_at=mean_ab if training.start_at == "mean" else None, head=head)
     if saved and training.start_from:
         transfer.assign(model, saved)
+        transfer.keep_statistics(model)
         with files.written_whole(where.start) as temporary:
             shutil.copyfile(start.model_file(training.start_from), temporary)
     batches_of: type[Batches] = Batches

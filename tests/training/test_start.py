@@ -65,6 +65,25 @@ def test_training_starts_from_all_weights_of_the_saved_network(train, saved):
     np.testing.assert_allclose(hardly.get_layer("ab").bias, (131, 142), atol=1e-4)
 
 
+def test_batch_normalisations_stay_as_they_were(keras):
+    from pipeline.networks import builder, transfer
+
+    more = {"normal": DOT["dot"].model_copy(update={"normalisation": "batch"})}
+    model = builder.build("normal", embedding=False, architectures=more)
+    transfer.keep_statistics(model)
+    builder.compile_to_train(model, builder.choose(more["normal"].head), keras.optimizers.Adam(0.1))
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    draws = np.random.default_rng(0)
+    lightness, ab = (draws.integers(0, 256, (4, 224, 224, channels), np.uint8) for channels in (1, 2))
+    model.train_on_batch({"L": lightness}, ab)
+    changed = {
+        layer.name
+        for layer in model.layers
+        if any((one != other).any() for one, other in zip(layer.get_weights(), before[layer.name], strict=True))
+    }
+    assert "ab" in changed and not any("normalisation" in name for name in changed)
+
+
 def test_the_start_is_the_best_where_no_epoch_is_better(train, saved):
     from pipeline.networks import saving
 
