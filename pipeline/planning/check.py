@@ -6,27 +6,25 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pipeline
 from pipeline import WORKFLOW
-from pipeline.config import start
 from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of
-from pipeline.config.runs import find, layered, run_settings
+from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
 from pipeline.core.conflicts import refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
-from pipeline.dataset import ingest
 from pipeline.dataset.sources.base import files_below
 from pipeline.dataset.sources.table import read_table
 from pipeline.networks import heads, notation
+from pipeline.planning import due
 from pipeline.planning.estimate import count_images, epochs_done
-from pipeline.planning.settings import maps_of_run, stage_settings
+from pipeline.planning.settings import maps_of_run, settings_of_training, stage_settings
 from pipeline.results import record
 from pipeline.storage.store import Store
 
@@ -150,19 +148,9 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
         InputError: gives the canonical name, or what differs.
     """
     run, maps = find(config, name), maps_of_run(config, name)
-    config = layered(config, run)
+    new, config = settings_of_training(config, name), layered(config, run)
     architecture = notation.of_run(run, config.architectures)
     heads.refuse_temperature(architecture.head, config.evaluation.temperature, "evaluation.temperature")
-    new = run_settings(
-        run,
-        start.with_digest(config.training),
-        architecture,
-        dataset=config.dataset,
-        limit=config.limit,
-        images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),
-        embeddings=stage_settings(config, "embed"),
-        split=stage_settings(config, "split"),
-    )
     paths, epochs = Paths(config), config.training.epochs
     if not config.replace:
         if maps and (old := paths.features.attributes().get("settings")):
@@ -175,18 +163,6 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
             refuse_other(paths.model(name), old, new, more=fewer)
             if not _is_outdated(config, paths.images):
                 refuse_other(
-                    paths.model(name), trained_on, {**trained_on, **_fingerprints(paths, maps)}, prefix="data."
+                    paths.model(name), trained_on, {**trained_on, **due.fingerprints(paths, maps)}, prefix="data."
                 )
     return {**new, "epochs": epochs}
-
-
-def _fingerprints(paths: Paths, maps: Iterable[str]) -> dict[str, str]:
-    """Return the fingerprints of the existing data that a run would be trained on, which reads these feature maps."""
-    features = files.read_if_whole(paths.features.manifest_path).get("maps", {})
-    fingerprints = {
-        "images": files.read_if_whole(paths.images.manifest_path).get("fingerprint"),
-        "embeddings": files.read_if_whole(paths.embeddings.manifest_path).get("fingerprint"),
-        "split": files.read_if_whole(manifest_of(paths.splits)).get("files", {}).get(paths.splits.name),
-        **{f"features.{name}": features.get(name) for name in maps},
-    }
-    return {name: fingerprint for name, fingerprint in fingerprints.items() if fingerprint}

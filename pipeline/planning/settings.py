@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from typing import Any
 
+from pipeline.config import start
 from pipeline.config.paths import Paths
-from pipeline.config.runs import find
+from pipeline.config.runs import find, layered, run_settings
 from pipeline.config.schema import Config
 from pipeline.dataset import ingest
 from pipeline.embedding import recipe
@@ -54,3 +55,23 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
             config.evaluation.seed, recipe.recognising(config.embedding, config.evaluation.recognition)
         )
     return config.evaluation.model_dump()
+
+
+def settings_of_training(config: Config, name: str) -> dict[str, Any]:
+    """Return the settings that determine a run's numbers, as JSON values; see `pipeline.config.runs.run_settings`.
+
+    Raises:
+        InputError: there is no such run, or a file that its settings name cannot be read.
+    """
+    run = find(config, name)
+    config = layered(config, run)
+    return run_settings(
+        run,
+        start.with_digest(config.training),
+        notation.of_run(run, config.architectures),
+        dataset=config.dataset,
+        limit=config.limit,
+        images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),
+        embeddings=stage_settings(config, "embed"),
+        split=stage_settings(config, "split"),
+    )

@@ -1,6 +1,7 @@
 """The workflow, called through snakemake on a tiny dataset."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -207,6 +208,25 @@ def test_other_settings_are_refused_before_any_job(workflow):
     assert "training.start_at: 'mean', now 'zeros'" in printed
     assert "Traceback" not in printed
     assert tree(workflow.folder / "models") == before
+
+
+def test_settings_count_without_snakemakes_memory_and_however_the_path_is_spelt(workflow, tmp_path):
+    """Another clone has no `.snakemake` of this one; its folder is copied with other times."""
+    copied = shutil.copytree(workflow.folder, tmp_path / "copy", copy_function=shutil.copy2)
+
+    def asked(folder, *config):
+        places = (f"root={folder}", f"data={folder / 'data'}", *config)
+        target = ("-n", folder / "results" / RUN, "--configfile", workflow.configfile, "--config")
+        return workflow(*target, *places)
+
+    for folder in (workflow.folder, copied):
+        assert "Nothing to be done" in asked(folder)
+        split = workflow.jobs(asked(folder, "replace=true", "split={seed: 1}"))
+        assert split == {"split", "baselines", "train", "evaluate"}
+        more = asked(folder, "training={epochs: 3}")
+        assert workflow.jobs(more) == {"train", "evaluate"} and "epochs: 2, now 3" in more
+        last = asked(folder, "replace=true", "evaluation={weights: last, recognition: null}")
+        assert workflow.jobs(last) == {"evaluate"}
 
 
 @pytest.mark.long

@@ -17,15 +17,8 @@ from pipeline.config.paths import (
 )
 from pipeline.core import lost, plugins
 from pipeline.core.errors import InputError
-from pipeline.core.files import canonical_json
-from pipeline.embedding import recipe
-from pipeline.planning import check, estimate
-from pipeline.planning.settings import (
-    MAPS_VARIABLE,
-    maps_of_run,
-    maps_to_store,
-    stage_settings,
-)
+from pipeline.planning import check, due, estimate
+from pipeline.planning.settings import MAPS_VARIABLE, maps_of_run, maps_to_store
 from snakemake.persistence import FileBackupMixin
 
 # Snakemake copies an output marked `update` before its job and restores it if the job fails. `evaluate`, the only such
@@ -53,20 +46,43 @@ RESULTS = str(PATHS.results)
 SUMMARY = SummaryFiles(PATHS.results)
 MODELS = str(PATHS.model("{run}"))
 
-# Stages read the configuration from the environment; `params` only let Snakemake know when to rerun a rule.
+# Stages read the configuration from the environment.
 os.environ.update(check.stage_environment(CONFIG))
 
 or_stop(check.check_data, CONFIG)
 
 
-def settings_of(stage):
-    """Return the settings that determine a stage's output, as text."""
-    return canonical_json(or_stop(stage_settings, CONFIG, stage))
+# What is made again because its own record has other settings or data, each announced once.
+MADE_AGAIN = set()
 
 
-def settings_of_run(wildcards):
-    """Return those of the training of one run; stop if the name is no run or belongs to a run with other settings."""
-    return canonical_json(or_stop(check.check_run, CONFIG, wildcards.run))
+def make_again(stage, output, run="", maps=()):
+    """Force the job of an output that was made with other settings or data."""
+    found = or_stop(due.reasons, CONFIG, stage, run, maps)
+    if not found or workflow.dag is None:
+        return
+    workflow.dag.forcefiles.add(str(output))
+    if workflow.is_main_process and str(output) not in MADE_AGAIN:
+        print(f"{stage}: {output} is made again ({'; '.join(found)})", file=sys.stderr)
+    MADE_AGAIN.add(str(output))
+
+
+def renewed(stage, target, output):
+    """Return an input function: the note, if any, that the stage's output `target` was damaged or lost.
+
+    Snakemake decides by times and missing files only; whether settings or data changed is for the records to say.
+    `output` is an output of the rule.
+    """
+
+    def notes(wildcards):
+        run = getattr(wildcards, "run", "")
+        if stage == "train":
+            or_stop(check.check_run, CONFIG, run)
+        maps = maps_of_runs(wildcards) if stage == "features" else ()
+        make_again(stage, str(output).replace("{run}", run), run, maps)
+        return lost.notes(Path(str(target).replace("{run}", run)))
+
+    return notes
 
 
 # The feature maps that the requested runs read, collected while Snakemake asks for their inputs.
@@ -77,7 +93,10 @@ def features_of(wildcards):
     """Return the manifest of the feature maps if the run's network reads any."""
     maps = or_stop(maps_of_run, CONFIG, wildcards.run)
     MAPS.update(maps)
-    return [PATHS.features.manifest_path] if maps else []
+    if not maps:
+        return []
+    make_again("features", PATHS.features.manifest_path, maps=maps)
+    return [PATHS.features.manifest_path]
 
 
 def maps_of_runs(wildcards):
@@ -89,19 +108,6 @@ def maps_of_runs(wildcards):
         os.environ[MAPS_VARIABLE] = " ".join(sorted(MAPS))
     asked = os.environ.get(MAPS_VARIABLE, "").split()
     return list(or_stop(maps_to_store, CONFIG, asked))
-
-
-def settings_of_features(wildcards):
-    """Return the settings that determine the feature maps, as text."""
-    outputs = maps_of_runs(wildcards)
-    return canonical_json(
-        or_stop(recipe.settings, CONFIG.embedding, CONFIG.images_per_shard, outputs)
-    )
-
-
-def lost_of(folder):
-    """Return an input function: the note, if any, that a run's output at `folder` was damaged or lost."""
-    return lambda wildcards: lost.notes(Path(folder.format(run=wildcards.run)))
 
 
 def summary_marker():

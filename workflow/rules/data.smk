@@ -5,7 +5,7 @@
 rule ingest:
     input:
         check.source_files(CONFIG),
-        lost.notes(PATHS.images.path),
+        renewed("ingest", PATHS.images.path, PATHS.images.manifest_path),
     output:
         manifest=PATHS.images.manifest_path,
         index=PATHS.index,
@@ -17,8 +17,6 @@ rule ingest:
     conda:
         "../../environment.yml"
     threads: CONFIG.workers
-    params:
-        settings=settings_of("ingest"),
     shell:
         "python -m stages ingest 2>&1 | tee -i {log}"
 
@@ -26,7 +24,7 @@ rule ingest:
 rule embed:
     input:
         rules.ingest.output.manifest,
-        lost.notes(PATHS.embeddings.path),
+        renewed("embed", PATHS.embeddings.path, PATHS.embeddings.manifest_path),
     output:
         manifest=PATHS.embeddings.manifest_path,
     log:
@@ -38,8 +36,6 @@ rule embed:
     threads: CONFIG.threads
     resources:
         gpu=1,
-    params:
-        settings=settings_of("embed"),
     shell:
         "python -m stages embed 2>&1 | tee -i {log}"
 
@@ -48,7 +44,7 @@ rule embed:
 rule features:
     input:
         rules.embed.output,
-        lost.notes(PATHS.features.path),
+        renewed("features", PATHS.features.path, PATHS.features.manifest_path),
     output:
         manifest=PATHS.features.manifest_path,
     log:
@@ -62,7 +58,6 @@ rule features:
         gpu=1,
     params:
         maps=maps_of_runs,
-        settings=settings_of_features,
     shell:
         "python -m stages features {params.maps} 2>&1 | tee -i {log}"
 
@@ -70,7 +65,7 @@ rule features:
 rule split:
     input:
         rules.ingest.output,
-        lost.notes(PATHS.splits),
+        renewed("split", PATHS.splits, PATHS.splits),
     output:
         splits=PATHS.splits,
         manifest=manifest_of(PATHS.splits),
@@ -80,8 +75,6 @@ rule split:
         PATHS.benchmark("split", CONFIG.dataset)
     conda:
         "../../environment.yml"
-    params:
-        settings=settings_of("split"),
     shell:
         "python -m stages split 2>&1 | tee -i {log}"
 
@@ -90,7 +83,7 @@ rule baselines:
     input:
         rules.ingest.output,
         rules.split.output,
-        lost.notes(PATHS.baselines),
+        renewed("baselines", PATHS.baselines, BASELINES.scores),
     output:
         scores=BASELINES.scores,
         per_image=BASELINES.per_image,
@@ -103,7 +96,5 @@ rule baselines:
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
-    params:
-        settings=settings_of("baselines"),
     shell:
         "python -m stages baselines 2>&1 | tee -i {log}"

@@ -7,7 +7,7 @@ rule train:
         rules.embed.output,
         rules.split.output,
         features_of,
-        lost_of(MODELS),
+        renewed("train", MODELS, RunFiles(Path(MODELS)).summary),
     output:
         RunFiles(Path(MODELS)).summary,
     log:
@@ -19,8 +19,6 @@ rule train:
     threads: CONFIG.threads
     resources:
         gpu=1,
-    params:
-        settings=settings_of_run,
     shell:
         "python -m stages train {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
@@ -30,7 +28,7 @@ rule evaluate:
     input:
         rules.train.output,
         rules.baselines.output,
-        lost_of(f"{RESULTS}/{{run}}"),
+        renewed("evaluate", f"{RESULTS}/{{run}}", f"{RESULTS}/{{run}}"),
         ancient(summary_marker()),
     output:
         update(
@@ -49,8 +47,6 @@ rule evaluate:
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
-    params:
-        settings=settings_of("evaluate"),
     shell:
         "python -m stages evaluate {wildcards.run:q} 2>&1 | tee -i {log:q}"
 

@@ -1,0 +1,122 @@
+"""Whether the output of a stage was made with the present settings and data, by the records beside it.
+
+Snakemake remembers settings by the spelling of a path, and in one clone only.
+"""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from pipeline.config.paths import BaselineFiles, Paths, ResultFiles, RunFiles, manifest_of
+from pipeline.config.runs import find, layered
+from pipeline.config.schema import Config
+from pipeline.core import files
+from pipeline.core.conflicts import differing
+from pipeline.core.errors import InputError
+from pipeline.embedding import recipe
+from pipeline.planning.settings import maps_of_run, settings_of_training, stage_settings
+from pipeline.results import record
+
+
+def reasons(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> list[str]:
+    """Return why an existing output has to be made again, mostly as ``key: old, now new``; nothing if it is current.
+
+    Missing output gives no reason, because the workflow makes it in any case. Only small files are read.
+
+    Args:
+        config: the configuration.
+        stage: the stage that makes the output.
+        run: the name of the run, for train and evaluate.
+        maps: feature maps that runs read, for features.
+
+    Raises:
+        InputError: the run or the settings of the stage are invalid.
+    """
+    paths = Paths(config)
+    if stage == "train":
+        return _training(config, paths, run)
+    if stage == "evaluate":
+        return _results(config, paths, run)
+    path = manifest(paths, stage)
+    if not path.exists():
+        return []
+    if not (old := files.read_if_whole(path)):
+        return [f"{path.name}: damaged"]
+    made_with = dict(old["settings"])
+    if stage == "ingest":
+        made_with["limit"] = old.get("limit")
+    if stage == "features":
+        stored = recipe.maps(config.embedding, maps or made_with["outputs"], made_with)
+        new = recipe.settings(config.embedding, config.images_per_shard, stored)
+    else:
+        new = stage_settings(config, stage)
+    data = {key: old[key] for key in ("images", "split") if isinstance(old.get(key), str)}
+    return [*differing(made_with, new), *_other_data(data, fingerprints(paths))]
+
+
+def manifest(paths: Paths, stage: str, run: str = "") -> Path:
+    """Return the path of the file that a stage writes last."""
+    return {
+        "ingest": paths.images.manifest_path,
+        "embed": paths.embeddings.manifest_path,
+        "features": paths.features.manifest_path,
+        "split": manifest_of(paths.splits),
+        "baselines": BaselineFiles(paths.baselines).manifest,
+        "train": RunFiles(paths.model(run)).summary,
+        "evaluate": ResultFiles(paths.results / run).listing,
+    }[stage]
+
+
+def fingerprints(paths: Paths, maps: Iterable[str] = ()) -> dict[str, str]:
+    """Return the fingerprints of the existing data that a run would be trained on, which reads these feature maps."""
+    features = files.read_if_whole(paths.features.manifest_path).get("maps", {}) if maps else {}
+    found = {
+        "images": files.read_if_whole(paths.images.manifest_path).get("fingerprint"),
+        "embeddings": files.read_if_whole(paths.embeddings.manifest_path).get("fingerprint"),
+        "split": files.read_if_whole(manifest_of(paths.splits)).get("files", {}).get(paths.splits.name),
+        **{f"features.{name}": features.get(name) for name in maps},
+    }
+    return {name: fingerprint for name, fingerprint in found.items() if fingerprint}
+
+
+def _other_data(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    return [f"{name}: other content" for name in old if name in new and old[name] != new[name]]
+
+
+def _training(config: Config, paths: Paths, name: str) -> list[str]:
+    where = RunFiles(paths.model(name))
+    if not where.summary.exists():
+        return []
+    if not (old := files.read_if_whole(where.summary)):
+        return [f"{where.summary.name}: damaged"]
+    made_with = dict(old["settings"])
+    trained_on = made_with.pop("fingerprints", {})
+    training = layered(config, find(config, name)).training
+    differences = differing(made_with, settings_of_training(config, name))
+    differences += _other_data(trained_on, fingerprints(paths, maps_of_run(config, name)))
+    ended = old["status"] != "finished" or (
+        training.patience is not None and old["epochs"] - old["best_epoch"] >= training.patience
+    )
+    if old["epochs"] > training.epochs or (old["epochs"] < training.epochs and not ended):
+        differences.append(f"epochs: {old['epochs']}, now {training.epochs}")
+    return differences
+
+
+def _results(config: Config, paths: Paths, name: str) -> list[str]:
+    result = paths.results / name
+    if not result.exists():
+        return []
+    try:
+        old = record.read_record(result)
+    except InputError:
+        return [f"{ResultFiles.record.name}: missing or damaged"]
+    trained = files.read_if_whole(RunFiles(paths.model(name)).summary)
+    if not trained:
+        return []
+    weights = RunFiles(paths.model(name)).weights(config.evaluation.weights).name
+    differences = differing(old.get("settings", {}), trained["settings"])
+    differences += differing(
+        old.get("configuration", {}).get("evaluation", {}), config.evaluation.model_dump(), "evaluation."
+    )
+    if not differences and old.get("weights_sha256") != trained["files"].get(weights):
+        differences.append(f"{weights}: other content")
+    return differences

@@ -1,0 +1,141 @@
+"""What was made with other settings or data is known by its own record, wherever it lies and however it is spelt."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import DOT
+
+from pipeline.config import loading, schema
+from pipeline.config.paths import Paths
+from pipeline.core import files
+from pipeline.planning import due
+from pipeline.planning.settings import settings_of_training, stage_settings
+
+RUN = "dot_lr1e-3"
+STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate")
+
+
+@pytest.fixture
+def made(dataset, tmp_path):
+    """The configuration of a dataset whose baselines, training and results have records, but no more than that."""
+    source = dataset.images.attributes()["settings"]["source"]
+    config = schema.Config(
+        dataset="tiny",
+        datasets={"tiny": schema.KaggleSource(**source)},
+        root=str(tmp_path),
+        data=str(tmp_path / "data"),
+        images_per_shard=8,
+        architectures=DOT,
+    )
+    paths = Paths(config)
+    split = files.read_json(paths.splits.with_suffix(".json"))
+    data = {"images": split["images"], "split": split["files"]["splits.csv"]}
+    files.write_json(due.manifest(paths, "baselines"), {"settings": stage_settings(config, "baselines"), **data})
+    record_training(config)
+    return config
+
+
+def record_training(config, **facts):
+    """Write the records of a trained and evaluated run."""
+    paths = Paths(config)
+    facts = {"status": "finished", "epochs": 2, "best_epoch": 1, **facts}
+    settings = {**settings_of_training(config, RUN), "fingerprints": due.fingerprints(paths)}
+    digests = {"best.weights.h5": "b" * 64, "last.weights.h5": "c" * 64}
+    files.write_json(due.manifest(paths, "train", RUN), {**facts, "settings": settings, "files": digests})
+    result = paths.results / RUN
+    record = {"settings": settings, "weights_sha256": "b" * 64, "epochs": facts["epochs"]}
+    record["configuration"] = {"evaluation": config.evaluation.model_dump()}
+    files.write_text(result / "run.yaml", yaml.safe_dump(record))
+    files.write_listing(result)
+
+
+def changed(before, **changes):
+    return loading.parse_config(loading.merge(before.model_dump(), changes))
+
+
+def stages_due(config):
+    return {stage for stage in STAGES if due.reasons(config, stage, RUN)}
+
+
+def test_what_was_made_with_these_settings_is_not_due_however_its_path_is_spelt(made, tmp_path, monkeypatch):
+    assert stages_due(made) == set()
+    monkeypatch.chdir(tmp_path)
+    assert stages_due(changed(made, root=".", data="data")) == set()
+    Path(tmp_path / "elsewhere").symlink_to(tmp_path)
+    assert stages_due(changed(made, root="elsewhere", data="elsewhere/data")) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"split": {"seed": 1}}, {"split", "train"}),
+        ({"embedding": {"precision": "mixed_bfloat16"}}, {"embed", "train"}),
+        ({"embedding": {"weights": "random", "seed": 3}}, {"embed", "train"}),
+        ({"images_per_shard": 16}, {"ingest", "embed", "train"}),
+        ({"limit": 9}, {"ingest", "train"}),
+        ({"training": {"epochs": 3}}, {"train"}),
+        ({"training": {"epochs": 1}}, {"train"}),
+        ({"training": {"precision": "mixed_bfloat16"}}, {"train"}),
+        ({"architectures": {"dot": {"encoder": "8/2 4/2 4/2"}}}, {"train"}),
+        ({"evaluation": {"weights": "last"}}, {"evaluate"}),
+        ({"evaluation": {"seed": 1}}, {"baselines", "evaluate"}),
+        ({"evaluation": {"recognition": None}}, {"baselines", "evaluate"}),
+        ({"threads": 1, "workers": 1, "training": {"checkpoint_seconds": 5}}, set()),
+    ],
+)
+def test_each_stage_that_a_changed_setting_decides_is_due(made, change, expected):
+    assert stages_due(changed(made, **change)) == expected
+
+
+def test_another_seed_of_random_embeddings_is_due(made):
+    random = changed(made, embedding={"weights": "random"})
+    (difference,) = [each for each in due.reasons(random, "embed") if each.startswith("weights")]
+    assert difference == "weights: 'imagenet', now 'random'"
+    manifest = files.read_json(Paths(random).embeddings.manifest_path)
+    files.write_json(Paths(random).embeddings.manifest_path, {**manifest, "settings": stage_settings(random, "embed")})
+    assert due.reasons(random, "embed") == []
+    assert due.reasons(changed(random, embedding={"seed": 1}), "embed") == ["seed: 0, now 1"]
+
+
+def test_a_run_that_ended_by_itself_needs_no_more_epochs(made):
+    more = changed(made, training={"epochs": 9})
+    record_training(made, status="diverged in epoch 2")
+    assert due.reasons(more, "train", RUN) == []
+    stopping = changed(more, training={"patience": 1})
+    record_training(stopping)
+    assert due.reasons(stopping, "train", RUN) == []
+
+
+def test_data_of_other_content_are_due_although_no_time_says_so(made):
+    paths = Paths(made)
+    for stage in ("ingest", "embed", "split"):
+        path = due.manifest(paths, stage)
+        status, manifest = path.stat(), files.read_json(path)
+        other = {"files": {"splits.csv": "other"}} if stage == "split" else {"fingerprint": "other"}
+        files.write_json(path, {**manifest, **other})
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert stages_due(made) == {"embed", "split", "baselines", "train"}
+    expected = {f"{name}: other content" for name in ("images", "embeddings", "split")}
+    assert {*due.reasons(made, "train", RUN)} == expected
+
+
+def test_weights_of_another_training_make_the_evaluation_due(made):
+    path = due.manifest(Paths(made), "train", RUN)
+    trained = files.read_json(path)
+    trained["files"]["best.weights.h5"] = "d" * 64
+    files.write_json(path, trained)
+    assert stages_due(made) == {"evaluate"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_damaged_record_is_due_and_a_missing_one_is_the_workflows_matter(made, stage):
+    path = due.manifest(Paths(made), stage, RUN)
+    if stage == "evaluate":
+        path = path.with_name("run.yaml")
+    path.write_bytes(path.read_bytes()[:-9])
+    assert any("damaged" in reason for reason in due.reasons(made, stage, RUN))
+    path.unlink()
+    # Snakemake knows a folder of results, not whether a run's record is in it.
+    assert bool(due.reasons(made, stage, RUN)) == (stage == "evaluate")
