@@ -14,6 +14,8 @@ def command(work: common.Work) -> None:
         work.start_backend("float32")
     target = work.path("baselines")
     with common.hold(target):
+        if common.made_meanwhile(work, "baselines"):
+            return
         score_baselines(
             work.images,
             work.path("splits"),

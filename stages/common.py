@@ -5,7 +5,7 @@ import functools
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline import SINCE, WORKFLOW
 from pipeline.core.errors import InputError
 from pipeline.core.progress import for_stderr
 from stages.command import Stage
@@ -255,7 +256,24 @@ def stage(name: str, *options: str, run: bool = False) -> Callable[[Callable[...
 
 
 def hold(path: Path) -> AbstractContextManager[None]:
-    """Hold the lock of what the stage writes; see `pipeline.core.locks.held`."""
+    """Hold the lock of what the stage writes; a workflow's stage waits for it. See `pipeline.core.locks.held`."""
     from pipeline.core.locks import held
 
-    return held(path)
+    return held(path, wait=WORKFLOW in os.environ)
+
+
+def made_meanwhile(work: Work, stage: str, maps: Collection[str] = ()) -> bool:
+    """Whether another workflow has just made what the stage would make; if so, say it.
+
+    To be asked while holding the lock: another workflow may have planned the same work, and Snakemake's plan is not
+    changed once it runs.
+    """
+    if SINCE not in os.environ:
+        return False
+    from pipeline.planning import due
+
+    run = work.options.get("run", "")
+    made = due.made_meanwhile(work.config, stage, run, maps)
+    if made:
+        click.echo(f"{stage}{' ' * bool(run)}{run}: another workflow has made it meanwhile; nothing to do", err=True)
+    return made

@@ -1,6 +1,6 @@
 """Stage: compute embeddings.zarr from images.zarr."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from stages import common
@@ -17,17 +17,20 @@ def command(work: common.Work) -> None:
     """
     from pipeline.storage.layouts import VECTOR
 
-    compute(work, work.embeddings, [VECTOR])
+    compute(work, "embed", work.embeddings, lambda: [VECTOR])
 
 
-def compute(work: common.Work, store: "Store", outputs: Sequence[str]) -> None:
-    """Compute outputs of the embedding network into a store."""
+def compute(work: common.Work, stage: str, store: "Store", outputs_of: Callable[[], Sequence[str]]) -> None:
+    """Compute outputs of the embedding network into a store; which ones is asked while its lock is held."""
     config = work.config
     work.images.manifest()
     work.start_backend(config.embedding.precision)
     from pipeline.embedding.embed import embed
 
     with common.hold(store.path):
+        outputs = outputs_of()
+        if common.made_meanwhile(work, stage, [] if stage == "embed" else outputs):
+            return
         embed(
             work.images,
             store,

@@ -22,6 +22,8 @@ def command(work: common.Work) -> None:
 
     target = work.path("results") / run.name
     with common.hold(work.model), common.hold(target):
+        if common.made_meanwhile(work, "evaluate"):
+            return
         evaluate(
             run,
             images,

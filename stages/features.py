@@ -16,5 +16,8 @@ def command(work: common.Work, maps: tuple[str, ...]) -> None:
     """
     from pipeline.embedding import recipe
 
-    made_with = work.features.attributes().get("settings", {})
-    compute(work, work.features, recipe.maps(work.config.embedding, maps, made_with))
+    def outputs() -> tuple[str, ...]:
+        return recipe.maps(work.config.embedding, maps, work.features.attributes().get("settings", {}))
+
+    outputs()  # an unknown map is refused before Keras is started
+    compute(work, "features", work.features, outputs)

@@ -10,6 +10,8 @@ def command(work: common.Work) -> None:
 
     config = work.config
     with common.hold(work.images.path):
+        if common.made_meanwhile(work, "ingest"):
+            return
         ingest(
             config.datasets[config.dataset],
             work.images,

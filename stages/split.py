@@ -16,6 +16,8 @@ def command(work: common.Work) -> None:
 
     target = work.path("splits")
     with common.hold(target):
+        if common.made_meanwhile(work, "split"):
+            return
         sizes = write(
             read_index(work.images),
             target,

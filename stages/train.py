@@ -15,6 +15,8 @@ def command(work: common.Work) -> None:
     from pipeline.training.train import train
 
     with common.hold(work.model):
+        if common.made_meanwhile(work, "train"):
+            return
         train(
             run,
             images,

@@ -1,6 +1,7 @@
 """Locks that admit one writer at a time and name the current one."""
 
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -15,17 +16,24 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 
 ENDING_SECONDS = 60.0  # enough to save a checkpoint
+WAITING_SECONDS = 1.0  # between two looks at a signal while another process holds a lock
+
+log = logging.getLogger("deepcolor")
 
 
 @contextlib.contextmanager
-def held(target: Path) -> Iterator[None]:
+def held(target: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a file or folder for the block.
 
     The operating system locks ``.<name>.lock`` beside the target, so the lock ends with its process in every case.
     ``.<name>.holder`` names the process. If that is a stage whose workflow was killed, wait for it to end.
 
+    Args:
+        target: the file or folder, which need not exist.
+        wait: whether to wait for another process that holds it.
+
     Raises:
-        InputError: another process holds it.
+        InputError: another process holds it, and `wait` is false.
     """
     if target.name in ("", ".."):
         target = Path(os.path.normpath(target.absolute()))
@@ -36,27 +44,37 @@ def held(target: Path) -> Iterator[None]:
     had_lock = lock.exists()
     with contextlib.ExitStack() as stack:
 
-        def leave_nothing(kind: type[BaseException] | None, *_: object) -> None:
-            """If nothing was written, remove the lock and the folders created for it."""
+        def leave_no_lock(kind: type[BaseException] | None, *_: object) -> None:
+            """If nothing was written, remove the lock, while it is held: then nobody else holds the removed file."""
             refused = kind is not None and issubclass(kind, InputError) and not had_lock
             if refused or not target.exists():
                 lock.unlink(missing_ok=True)
+
+        def leave_no_folders(*_: object) -> None:
+            """If nothing was written, remove the folders created for it."""
             if not target.exists():
                 for folder in new_folders:
                     with contextlib.suppress(OSError):
                         folder.rmdir()
 
-        stack.push(leave_nothing)
+        stack.push(leave_no_folders)
         lock.parent.mkdir(parents=True, exist_ok=True)
         patience = ENDING_SECONDS if lock.exists() and _is_ending(holder) else 0
-        try:
-            with files.naming(target):
-                stack.enter_context(FileLock(lock, timeout=patience))
-        except Timeout:
-            stack.pop_all()
-            raise InputError(
-                f"{target} is in use by {_described(holder)}; wait for it to end or stop it, then run the command again"
-            ) from None
+        with files.naming(target):
+            while True:
+                try:
+                    stack.enter_context(FileLock(lock, timeout=patience))
+                    break
+                except Timeout:
+                    if not wait:
+                        raise InputError(
+                            f"{target} is in use by {_described(holder)}; wait for it to end or stop it, then run the "
+                            "command again"
+                        ) from None
+                    if patience != WAITING_SECONDS:
+                        log.info("%s is in use by %s; waiting for it to end", target, _described(holder))
+                    patience = WAITING_SECONDS
+        stack.push(leave_no_lock)
         stack.callback(holder.unlink, missing_ok=True)
         command = " ".join(sys.argv[1:]) or Path(sys.argv[0]).name
         facts = {"process": os.getpid(), "host": socket.gethostname(), "command": command}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
-from pipeline import WORKFLOW
+from pipeline import SINCE, WORKFLOW
 from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of
 from pipeline.config.runs import find, layered
@@ -33,7 +33,10 @@ CODE = Path(pipeline.__file__).parents[1]
 
 
 def stage_environment(config: Config) -> dict[str, str]:
-    """Return the environment of stage commands: the configuration, the calling process, and Snakemake's Python."""
+    """Return the environment of stage commands: the configuration, the calling process, and Snakemake's Python.
+
+    A cluster's job is a process of its own, which inherits the time when its workflow started.
+    """
 
     def first(folder: Path, name: str) -> str:
         return os.pathsep.join(filter(None, (str(folder), os.environ.get(name))))
@@ -41,6 +44,7 @@ def stage_environment(config: Config) -> dict[str, str]:
     return {
         VARIABLE: config.model_dump_json(),
         WORKFLOW: locks.name_of(os.getpid()),
+        SINCE: os.environ.get(SINCE, str(time.time())),
         "PATH": first(Path(sys.executable).parent, "PATH"),
         "PYTHONPATH": first(CODE, "PYTHONPATH"),  # the workflow may have been called from any folder
     }

@@ -3,9 +3,13 @@
 Snakemake remembers settings by the spelling of a path, and in one clone only.
 """
 
+import contextlib
+import math
+import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from pipeline import SINCE
 from pipeline.config.paths import BaselineFiles, Paths, ResultFiles, RunFiles, manifest_of
 from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
@@ -51,6 +55,17 @@ def reasons(config: Config, stage: str, run: str = "", maps: Collection[str] = (
         new = stage_settings(config, stage)
     data = {key: old[key] for key in ("images", "split") if isinstance(old.get(key), str)}
     return [*differing(made_with, new), *_other_data(data, fingerprints(paths))]
+
+
+def made_meanwhile(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> bool:
+    """Whether another workflow made the stage's output, with these settings, since the workflow of this process began.
+
+    Arguments and errors as in `reasons`.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        made = manifest(Paths(config), stage, run).stat().st_mtime
+        return made >= float(os.environ.get(SINCE, math.inf)) and not reasons(config, stage, run, maps)
+    return False
 
 
 def manifest(paths: Paths, stage: str, run: str = "") -> Path:

@@ -139,3 +139,20 @@ def test_a_damaged_record_is_due_and_a_missing_one_is_the_workflows_matter(made,
     path.unlink()
     # Snakemake knows a folder of results, not whether a run's record is in it.
     assert bool(due.reasons(made, stage, RUN)) == (stage == "evaluate")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_what_was_made_since_the_workflow_began_is_left_as_it_is(made, stage, monkeypatch):
+    assert not due.made_meanwhile(made, stage, RUN)
+    monkeypatch.setenv("DEEPCOLOR_SINCE", "1000000")
+    assert due.made_meanwhile(made, stage, RUN)
+    manifest = due.manifest(Paths(made), stage, RUN)
+    os.utime(manifest, (999_999, 999_999))
+    assert not due.made_meanwhile(made, stage, RUN)
+    manifest.unlink()
+    assert not due.made_meanwhile(made, stage, RUN)
+
+
+def test_what_was_made_meanwhile_with_other_settings_is_made_again(made, monkeypatch):
+    monkeypatch.setenv("DEEPCOLOR_SINCE", "1000000")
+    assert not due.made_meanwhile(changed(made, split={"seed": 1}), "split")

@@ -21,9 +21,10 @@ from pipeline.planning import check, due, estimate
 from pipeline.planning.settings import MAPS_VARIABLE, maps_of_run, maps_to_store
 from snakemake.persistence import FileBackupMixin
 
-# Snakemake copies an output marked `update` before its job and restores it if the job fails. `evaluate`, the only such
-# rule, needs no copy, because the stage replaces results in one step. The copy would even do harm: if it remains after a
-# kill, the next call fails, and for a root such as ../../elsewhere it lies outside .snakemake.
+# Outputs are marked `update`: Snakemake would delete others before their job, and after one that fails, although another
+# workflow may have made them meanwhile. Stages replace their outputs themselves. Snakemake copies such an output before
+# its job and restores it if the job fails; nobody needs the copy, and it does harm: if it remains after a kill, the next
+# call fails, and for a root such as ../../elsewhere it lies outside .snakemake.
 FileBackupMixin.backup_output = lambda self, path: None
 FileBackupMixin.restore_output = lambda self, path: True
 FileBackupMixin.cleanup_backup = lambda self, path: None

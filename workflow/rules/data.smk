@@ -1,5 +1,5 @@
 # From a source of images to stores, split and baselines, once per dataset.
-# Stores are not declared as outputs, because Snakemake would delete what an interrupted job has finished.
+# Stores are not declared as outputs: their manifests are, which are written last.
 
 
 rule ingest:
@@ -7,9 +7,9 @@ rule ingest:
         check.source_files(CONFIG),
         renewed("ingest", PATHS.images.path, PATHS.images.manifest_path),
     output:
-        manifest=PATHS.images.manifest_path,
-        index=PATHS.index,
-        report=PATHS.report,
+        manifest=update(PATHS.images.manifest_path),
+        index=update(PATHS.index),
+        report=update(PATHS.report),
     log:
         PATHS.log("ingest", CONFIG.dataset),
     benchmark:
@@ -26,7 +26,7 @@ rule embed:
         rules.ingest.output.manifest,
         renewed("embed", PATHS.embeddings.path, PATHS.embeddings.manifest_path),
     output:
-        manifest=PATHS.embeddings.manifest_path,
+        manifest=update(PATHS.embeddings.manifest_path),
     log:
         PATHS.log("embed", CONFIG.dataset),
     benchmark:
@@ -46,7 +46,7 @@ rule features:
         rules.embed.output,
         renewed("features", PATHS.features.path, PATHS.features.manifest_path),
     output:
-        manifest=PATHS.features.manifest_path,
+        manifest=update(PATHS.features.manifest_path),
     log:
         PATHS.log("features", CONFIG.dataset),
     benchmark:
@@ -67,8 +67,8 @@ rule split:
         rules.ingest.output,
         renewed("split", PATHS.splits, PATHS.splits),
     output:
-        splits=PATHS.splits,
-        manifest=manifest_of(PATHS.splits),
+        splits=update(PATHS.splits),
+        manifest=update(manifest_of(PATHS.splits)),
     log:
         PATHS.log("split", CONFIG.dataset),
     benchmark:
@@ -85,10 +85,10 @@ rule baselines:
         rules.split.output,
         renewed("baselines", PATHS.baselines, BASELINES.scores),
     output:
-        scores=BASELINES.scores,
-        per_image=BASELINES.per_image,
-        pictures=directory(BASELINES.pictures),
-        manifest=BASELINES.manifest,
+        scores=update(BASELINES.scores),
+        per_image=update(BASELINES.per_image),
+        pictures=update(directory(BASELINES.pictures)),
+        manifest=update(BASELINES.manifest),
     log:
         PATHS.log("baselines", CONFIG.dataset),
     benchmark:

@@ -1,5 +1,5 @@
-# Training and evaluation of one run. Snakemake deletes outputs before their job, so checkpoints and weights are not
-# declared; the one output of training contains their digests.
+# Training and evaluation of one run. Checkpoints and weights are not declared; the one output of training contains their
+# digests.
 
 
 rule train:
@@ -9,7 +9,7 @@ rule train:
         features_of,
         renewed("train", MODELS, RunFiles(Path(MODELS)).summary),
     output:
-        RunFiles(Path(MODELS)).summary,
+        update(RunFiles(Path(MODELS)).summary),
     log:
         PATHS.log("train", "{run}"),
     benchmark:
@@ -23,7 +23,6 @@ rule train:
         "python -m stages train {wildcards.run:q} 2>&1 | tee -i {log:q}"
 
 
-# `update` keeps the old results until the stage replaces them, in one step.
 rule evaluate:
     input:
         rules.train.output,
@@ -72,7 +71,7 @@ rule report:
         (SUMMARY.table if SUMMARY.table.exists() else f"{RESULTS}/base_lr1e-4"),
         lost.notes(SUMMARY.page_manifest),
     output:
-        SUMMARY.page,
+        update(SUMMARY.page),
     log:
         PATHS.log("report"),
     benchmark:
