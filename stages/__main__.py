@@ -9,7 +9,7 @@ from stages.command import refusing_usage
 
 NAMES = (
     *("new", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "report"),
-    *("publish", "colorize", "export", "serve", "compare", "show", "inspect", "verify"),
+    *("publish", "colorize", "export", "serve", "compare", "show", "inspect", "verify", "clean"),
 )
 
 

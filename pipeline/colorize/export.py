@@ -121,7 +121,8 @@ def export(
     cases = list(_cases(network, embed, lightness))
     log.info("export: writing %s for %s and comparing it with Keras", record["run"], form.target)
     module = runtimes.colouring(network, None if form.embedding_is_input or not embed else embed.model, outputs)
-    with (files.new_folder if form.target == "saved_model" else files.written_whole)(path) as temporary:
+    own = files.read_if_whole(record_of(path)).get("files", ())
+    with files.new_folder(path, own) if form.target == "saved_model" else files.written_whole(path) as temporary:
         match form.target:
             case "saved_model":
                 runtimes.write_saved_model(module, temporary)

@@ -69,7 +69,8 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
         keras = predictors.load(run, in_float32, None, threads, None)
         facts: dict[str, Any] = {"temperature": _temperature(run, record, keras.network)}
         log.info("publish: writing %s, and comparing it with Keras", record["run"])
-        with files.new_folder(folder) as temporary:
+        own = files.read_if_whole(ResultFiles(folder).listing).get("files", ())
+        with files.new_folder(folder, own) as temporary:
             old, new = ResultFiles(run), ResultFiles(temporary)
             _write_onnx(keras, new.published)
             onnx = predictors.OnnxPredictor(predictors.onnx_session(new.published, threads), facts["temperature"], "")

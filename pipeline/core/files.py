@@ -67,8 +67,10 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, own: Iterable[str]) -> Iterator[Path]:
     """Yield a new folder beside `path` and let it replace `path`; if the block fails, remove it.
+
+    Files of the old folder that are neither `own`, by relative path, nor hidden are kept.
 
     Raises:
         OSError: `path` is a file.
@@ -90,10 +92,18 @@ def new_folder(path: Path) -> Iterator[Path]:
             temporary.mkdir()
             yield temporary
             if path.exists():
+                _keep_foreign(path, temporary, own)
                 path.rename(old)
             temporary.rename(path)
         finally:
             clean_up()
+
+
+def _keep_foreign(old: Path, new: Path, own: Iterable[str]) -> None:
+    """Copy the files of `old` that are neither `own`, nor hidden, nor in `new`, into `new`."""
+    for name in _shown(old).keys() - {*own, LISTING} - _shown(new).keys():
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(old / name, new / name, follow_symlinks=False)
 
 
 def refuse_changed(path: Path) -> None:
@@ -160,9 +170,13 @@ def read_if_whole(path: Path) -> dict[str, Any]:
 
 def digests(folder: Path) -> dict[str, str]:
     """Return the digest of every file below a folder by relative path, except hidden files and the listing."""
-    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    shown = {name: path for name, path in names.items() if path.name != LISTING and "/." not in f"/{name}"}
-    return {name: digest_file(path) for name, path in shown.items()}
+    return {name: digest_file(path) for name, path in _shown(folder).items() if path.name != LISTING}
+
+
+def _shown(folder: Path) -> dict[str, Path]:
+    """Return every file below a folder by relative path, except hidden ones."""
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    return {name: path for name, path in found.items() if path.is_file() and "/." not in f"/{name}"}
 
 
 def damaged(

@@ -73,8 +73,9 @@ def score_baselines(
     known = predictors.BaselineInputs(images, data.partitions, data.groups, colours, seed)
     recognised = Recognition.of(recognising, data.partitions)
 
-    where.manifest.unlink(missing_ok=True)
-    with files.new_folder(where.pictures) as folder:
+    prefix = f"{where.pictures.name}/"
+    own = [name.removeprefix(prefix) for name in files.read_if_whole(where.manifest).get("files", ())]
+    with files.new_folder(where.pictures, own) as folder:
         measured = score(
             data,
             predictors.baselines(known),
@@ -86,9 +87,11 @@ def score_baselines(
             each=partial(_write_pictures, data, folder),
             progress=progress,
         )
+        pictures = [where.pictures / path.relative_to(folder) for path in sorted(folder.rglob("*.jpg"))]
+        where.manifest.unlink(missing_ok=True)
     samples = scores.samples(data.partitions, data.groups, seed)
     over = scores.summed(measured, samples)
-    written = [out, where.per_image, *sorted(where.pictures.rglob("*.jpg"))]
+    written = [out, where.per_image, *pictures]
     if recognised:
         frechet.put(over, recognised.distances(), recognised.metric)
         recognition.write(where.recognition, recognised.true)

@@ -16,9 +16,11 @@ from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
+from pipeline.core.text import counted
 from pipeline.embedding import recipe
 from pipeline.planning.settings import maps_of_run, settings_of_training, stage_settings
 from pipeline.results import record
+from pipeline.training import replaced
 
 
 def reasons(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> list[str]:
@@ -55,6 +57,32 @@ def reasons(config: Config, stage: str, run: str = "", maps: Collection[str] = (
         new = stage_settings(config, stage)
     data = {key: old[key] for key in ("images", "split") if isinstance(old.get(key), str)}
     return [*differing(made_with, new), *_other_data(data, fingerprints(paths))]
+
+
+def replaced_by(config: Config, stage: str, run: str = "") -> str:
+    """Say what `replace` takes away from a stage's output, and what it cost; nothing if the output is kept.
+
+    Arguments and errors as in `reasons`.
+    """
+    paths = Paths(config)
+    if not config.replace:
+        return ""
+    if stage == "train":
+        directory = paths.model(run)
+        old, done = files.read_if_whole(RunFiles(directory).settings), replaced.epochs(directory)
+        old.pop("fingerprints", None)
+        fewer = done > layered(config, find(config, run)).training.epochs
+        if not old or not (fewer or differing(old, settings_of_training(config, run))):
+            return ""
+        place = replaced.folder(paths.models)
+        return f"{directory} ({replaced.cost(directory)}) will be moved to {place}, and trained from scratch"
+    store = {"ingest": paths.images, "embed": paths.embeddings}.get(stage)
+    old = store.attributes() if store else {}
+    new = stage_settings(config, stage)
+    new.pop("limit", None)
+    if not store or not old or not differing(old["settings"], new):
+        return ""
+    return f"{store.path} ({counted(old['rows'], 'image')}) will be deleted"
 
 
 def made_meanwhile(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> bool:

@@ -1,6 +1,5 @@
 """Estimates of the time, disk and memory that jobs need."""
 
-import contextlib
 import os
 import shutil
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from pipeline.config.paths import Paths, RunFiles, scratch_of
+from pipeline.config.paths import Paths, scratch_of
 from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files
@@ -23,6 +22,7 @@ from pipeline.embedding import recipe, registry
 from pipeline.images.formats import SIZE
 from pipeline.networks.cost import forward_flops
 from pipeline.planning.settings import maps_of_run, maps_to_store, stage_settings
+from pipeline.training import replaced
 
 EFFICIENCY = 0.75  # rate of networks relative to matrix products, measured on two CPU types
 BYTES = 3 * SIZE**2  # per image, of L and ab
@@ -158,10 +158,7 @@ def _add_features(cost: _Cost, config: Config, maps: Sequence[str], images: int)
 
 def epochs_done(config: Config, name: str) -> int:
     """Return the number of epochs that a run was trained for."""
-    history = RunFiles(Paths(config).model(name)).history
-    with contextlib.suppress(InputError):
-        return len(files.read_csv(history, ("epoch",)))
-    return 0
+    return replaced.epochs(Paths(config).model(name))
 
 
 def _duration(seconds: float) -> str:

@@ -54,7 +54,7 @@ def evaluate(
 ) -> None:
     """Score a trained run on every partition, draw its figures and update the summary of all runs.
 
-    `target` is replaced in one step when everything is complete.
+    `target` is replaced in one step when everything is complete; files in it that its listing does not name are kept.
 
     Args:
         directory: ``models/<run>/``.
@@ -90,7 +90,8 @@ def evaluate(
     label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"
     status = trained["status"]
 
-    with files.new_folder(target) as out:
+    own = files.read_if_whole(ResultFiles(target).listing).get("files", ())
+    with files.new_folder(target, own) as out:
         new = ResultFiles(out)
         new.pictures.mkdir()
         colours = {name: statistics.no_colours() for name in ("predicted", "true")}

@@ -48,12 +48,14 @@ def write_report(results: Path, pictures_of: Callable[[str], Path], progress: Pr
     where = SummaryFiles(results)
     with locks.in_turn(where.page_lock):
         files.remove(where.old_scratch)
-        with files.new_folder(where.pages) as new:
+        prefix = f"{where.pages.name}/"
+        own = [name.removeprefix(prefix) for name in files.read_if_whole(where.page_manifest).get("files", ())]
+        with files.new_folder(where.pages, own) as new:
             index = _build(results, new, pictures_of, progress or Silent())
+            digests = {f"{prefix}{name}": digest for name, digest in files.digests(new).items()}
             where.page_manifest.unlink(missing_ok=True)
         files.write_text(where.page, index)
-        digests = {where.page.name: files.digest_file(where.page)}
-        digests |= {f"{where.pages.name}/{name}": digest for name, digest in files.digests(where.pages).items()}
+        digests[where.page.name] = files.digest_file(where.page)
         files.write_json(where.page_manifest, {"files": digests})
     return where.page
 

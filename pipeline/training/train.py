@@ -26,7 +26,7 @@ from pipeline.networks import backend, builder, heads, inputs, transfer
 from pipeline.networks.notation import input_names, of_run
 from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
-from pipeline.training import checkpoints, on_device
+from pipeline.training import checkpoints, on_device, replaced
 from pipeline.training.batches import Batches, Rows, Shuffling, load
 from pipeline.training.optimizers import optimizer
 from pipeline.training.recorder import Recorder
@@ -56,7 +56,8 @@ def train(
         features: the store of feature maps, if the network reads any.
         directory: ``models/<run>/``, see `RunFiles`.
         more_architectures: architectures besides the paper's.
-        replace: whether a run with this name, but other settings or more epochs, may be replaced.
+        replace: whether a run with this name, but other settings or more epochs, may be replaced; see
+            `pipeline.training.replaced`.
         progress: advances with every step.
 
     Returns:
@@ -238,7 +239,13 @@ def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: boo
     if not replace:
         refuse_other(where.directory, old, made_with, more=more)
     elif other or more:
-        files.remove(where.directory)
+        differences = "; ".join([*(differing(old, made_with) if other else ()), *more])
+        cost = replaced.cost(where.directory)
+        kept = replaced.move(where.directory)
+        log.warning(
+            "%s (%s) was made with other settings (%s) and is trained again; until `python -m stages clean`, it is "
+            "kept as %s", where.directory, cost, differences, kept,
+        )  # fmt: skip
         checkpoint = None
     files.write_json(where.settings, made_with)
     return checkpoint

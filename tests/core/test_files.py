@@ -113,20 +113,41 @@ def test_a_message_is_one_line():
 def test_a_new_folder_takes_the_old_ones_place(tmp_path):
     target = tmp_path / "deep" / "pictures"
     for content in ("first", "second"):
-        with files.new_folder(target) as folder:
+        with files.new_folder(target, ["first"]) as folder:
             assert folder.parent == target.parent and not list(folder.iterdir())
             (folder / content).write_text(content)
         assert tree(target.parent) == {f"pictures/{content}": content.encode()}
 
 
+def test_a_new_folder_keeps_what_others_put_into_the_old_one(tmp_path):
+    target = tmp_path / "results"
+    with files.new_folder(target, []) as folder:
+        for name in ("scores.csv", "old.csv"):
+            (folder / name).write_text("1")
+        files.write_listing(folder)
+    (target / "sub").mkdir()
+    for name in ("notes.md", "sub/mine.png"):
+        (target / name).write_text("mine")
+    (target / "sub" / "link").symlink_to(target / "notes.md")
+    for content in ("2", "3"):
+        with files.new_folder(target, files.read_if_whole(target / "files.json")["files"]) as folder:
+            (folder / "scores.csv").write_text(content)
+            files.write_listing(folder)
+        made = tree(target)
+        assert files.read_listing(target).keys() == {"scores.csv"}
+        del made["files.json"]
+        mine = {"notes.md": b"mine", "sub/mine.png": b"mine", "sub/link": b"mine"}
+        assert made == {"scores.csv": content.encode(), **mine} and (target / "sub" / "link").is_symlink()
+
+
 def test_a_failure_leaves_the_old_folder(tmp_path):
     target = tmp_path / "pictures"
-    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
+    with pytest.raises(RuntimeError), files.new_folder(target, []) as folder:
         raise RuntimeError
     assert not list(tmp_path.iterdir())
-    with files.new_folder(target) as folder:
+    with files.new_folder(target, []) as folder:
         (folder / "kept").touch()
-    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
+    with pytest.raises(RuntimeError), files.new_folder(target, []) as folder:
         (folder / "half").touch()
         raise RuntimeError
     assert tree(tmp_path) == {"pictures/kept": b""}
@@ -134,9 +155,9 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
 
 def test_a_new_folder_that_cannot_be_put_there_leaves_the_old_one(tmp_path):
     target = tmp_path / "pictures"
-    with files.new_folder(target) as folder:
+    with files.new_folder(target, []) as folder:
         (folder / "kept").touch()
-    with pytest.raises(FileNotFoundError), files.new_folder(target) as folder:
+    with pytest.raises(FileNotFoundError), files.new_folder(target, ["kept"]) as folder:
         folder.rmdir()  # so that it cannot be renamed
     assert tree(tmp_path) == {"pictures/kept": b""}
 
@@ -144,6 +165,6 @@ def test_a_new_folder_that_cannot_be_put_there_leaves_the_old_one(tmp_path):
 def test_a_new_folder_never_takes_the_place_of_a_file(tmp_path):
     target = tmp_path / "pictures"
     target.write_text("mine")
-    with pytest.raises(NotADirectoryError, match="pictures"), files.new_folder(target):
+    with pytest.raises(NotADirectoryError, match="pictures"), files.new_folder(target, []):
         pass
     assert tree(tmp_path) == {"pictures": b"mine"}

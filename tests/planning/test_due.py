@@ -8,7 +8,7 @@ import yaml
 from tiny import DOT
 
 from pipeline.config import loading, schema
-from pipeline.config.paths import Paths
+from pipeline.config.paths import Paths, RunFiles
 from pipeline.core import files
 from pipeline.planning import due
 from pipeline.planning.settings import settings_of_training, stage_settings
@@ -156,3 +156,20 @@ def test_only_what_was_made_since_the_workflow_began_is_left_as_it_is(made, stag
 def test_what_was_made_meanwhile_with_other_settings_is_made_again(made, monkeypatch):
     monkeypatch.setenv("DEEPCOLOR_SINCE", "1000000")
     assert not due.made_meanwhile(changed(made, split={"seed": 1}), "split")
+
+
+def test_what_replace_takes_away_is_said_with_its_cost(made):
+    where = RunFiles(Paths(made).model(RUN))
+    trained = files.read_json(where.summary)["settings"]
+    files.write_json(where.settings, trained)
+    files.write_csv(where.history, ("epoch",), [{"epoch": 1}, {"epoch": 2}])
+    replacing = changed(made, replace=True)
+    for change, taken in (
+        ({}, ()), ({"training": {"epochs": 1}}, ("train",)), ({"training": {"epochs": 3}}, ()),
+        ({"split": {"seed": 1}}, ("train",)), ({"images_per_shard": 16}, ("ingest", "embed", "train")),
+    ):  # fmt: skip
+        for stage in STAGES:
+            said = due.replaced_by(changed(replacing, **change), stage, RUN)
+            assert bool(said) == (stage in taken)
+            assert said == "" or ("2 epochs" if stage == "train" else "15 images") in said
+            assert due.replaced_by(changed(made, **change), stage, RUN) == ""

@@ -19,6 +19,7 @@ def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
         evaluate(dataset, directory, batch_size=16, pictures=1)
     assert tree(directory) == before
     rows = rows_of(result_of(directory) / "metrics.csv")
+    (result_of(directory) / "notes.md").write_text("mine")
     after = rows_of(evaluate(dataset, directory, batch_size=16, pictures=1, replace=True) / "metrics.csv")
     assert len(after) == len(rows)
     for one, two in zip(rows, after, strict=True):
@@ -30,6 +31,8 @@ def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
                 assert float(one[name]) == pytest.approx(float(two[name]), rel=1e-4, abs=1e-6), one
     record = yaml.safe_load((result_of(directory) / "run.yaml").read_text())
     assert record["configuration"]["evaluation"]["batch_size"] == 16
+    assert (result_of(directory) / "notes.md").read_text() == "mine"
+    assert "notes.md" not in files.read_listing(result_of(directory))
 
 
 def test_another_seed_needs_other_baselines(own):

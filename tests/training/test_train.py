@@ -167,18 +167,22 @@ def test_fewer_epochs_are_refused_unless_replaced(train, finished):
         train(epochs=2)
     assert bytes_of(finished) == before
     train(epochs=2, replace=True)
+    assert bytes_of(finished.parent / ".replaced" / "run") == before
     assert len(history(finished)) == len((finished / "times.csv").read_text().splitlines()) - 1 == 2
     assert_same(finished, train(folder="fresh", epochs=2))
 
 
-def test_other_settings_never_use_the_checkpoint(train, finished):
+def test_other_settings_never_use_the_checkpoint(train, finished, caplog):
     before = bytes_of(finished)
     with pytest.raises(InputError, match=r"training\.start_at: 'mean', now 'zeros'.*--replace"):
         train(epochs=4, start_at="zeros")
     with pytest.raises(InputError, match=r"run: 'dot_lr1e-3_l2-1e-3_bs4', now 'dot_lr1e-2'"):
         train("dot_lr1e-2", epochs=4)
     assert bytes_of(finished) == before
+    caplog.set_level(logging.WARNING, "deepcolor")
     train(epochs=1, start_at="zeros", replace=True)
+    assert "run (3 epochs, " in caplog.text and ".replaced/run" in caplog.text
+    assert "training.start_at: 'mean', now 'zeros'" in caplog.text
     assert_same(finished, train(folder="fresh", epochs=1, start_at="zeros"))
 
 

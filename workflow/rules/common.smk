@@ -53,19 +53,23 @@ os.environ.update(check.stage_environment(CONFIG))
 or_stop(check.check_data, CONFIG)
 
 
-# What is made again because its own record has other settings or data, each announced once.
-MADE_AGAIN = set()
+SAID = set()
+
+
+def say(line):
+    """Print a line, unless it was printed before or this is the process of a single job."""
+    if workflow.is_main_process and line not in SAID:
+        print(line, file=sys.stderr)
+    SAID.add(line)
 
 
 def make_again(stage, output, run="", maps=()):
-    """Force the job of an output that was made with other settings or data."""
-    found = or_stop(due.reasons, CONFIG, stage, run, maps)
-    if not found or workflow.dag is None:
-        return
-    workflow.dag.forcefiles.add(str(output))
-    if workflow.is_main_process and str(output) not in MADE_AGAIN:
-        print(f"{stage}: {output} is made again ({'; '.join(found)})", file=sys.stderr)
-    MADE_AGAIN.add(str(output))
+    """Force the job of an output that was made with other settings or data; say what that replaces."""
+    if found := or_stop(due.reasons, CONFIG, stage, run, maps):
+        workflow.dag.forcefiles.add(str(output))
+        say(f"{stage}: {output} is made again ({'; '.join(found)})")
+    if lost_work := or_stop(due.replaced_by, CONFIG, stage, run):
+        say(f"{stage}: replace=true: {lost_work}")
 
 
 def renewed(stage, target, output):

@@ -1,0 +1,54 @@
+"""Trainings that another one replaced: they are kept in the folder `.replaced/` beside it."""
+
+import contextlib
+import itertools
+from pathlib import Path
+
+from pipeline.config.paths import RunFiles
+from pipeline.core import files
+from pipeline.core.errors import InputError
+from pipeline.core.text import counted
+
+
+def folder(models: Path) -> Path:
+    """Return the folder of the replaced trainings in ``models/``."""
+    return models / ".replaced"
+
+
+def kept(models: Path) -> list[Path]:
+    """Return the replaced trainings in ``models/``."""
+    return sorted(path for path in folder(models).glob("*") if path.is_dir())
+
+
+def move(directory: Path) -> Path:
+    """Move ``models/<run>/`` into the folder of the replaced trainings; return its new path."""
+    place = folder(directory.parent)
+    place.mkdir(exist_ok=True)
+    names = itertools.chain([directory.name], (f"{directory.name}.{number}" for number in itertools.count(2)))
+    return directory.rename(next(place / name for name in names if not (place / name).exists()))
+
+
+def cost(directory: Path) -> str:
+    """Describe what a training cost, as "20 epochs, 3.1 hours"."""
+    return ", ".join([counted(epochs(directory), "epoch"), *filter(None, [_duration(_seconds(directory))])])
+
+
+def epochs(directory: Path) -> int:
+    """Return the number of epochs that ``models/<run>/`` was trained for."""
+    with contextlib.suppress(InputError):
+        return len(files.read_csv(RunFiles(directory).history, ("epoch",)))
+    return 0
+
+
+def _seconds(directory: Path) -> float:
+    with contextlib.suppress(InputError, ValueError):
+        rows = files.read_csv(RunFiles(directory).times, ("epoch", "seconds"))
+        return sum(float(row["seconds"]) for row in rows)
+    return 0.0
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("hours", 3600), ("minutes", 60), ("seconds", 1)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return ""
