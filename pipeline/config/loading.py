@@ -149,7 +149,24 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse_assignment(text: str) -> dict[str, Any]:
+def refuse_duplicate_keys(paths: Iterable[Path], assignments: Iterable[str]) -> None:
+    """Refuse keys that occur twice in one of Snakemake's configuration files or values: it would use the last one.
+
+    Args:
+        paths: configuration files.
+        assignments: the arguments of ``snakemake --config``, ``KEY=VALUE``.
+
+    Raises:
+        InputError: names the file or argument, the key and its position.
+    """
+    for path in paths:
+        read_yaml(path)
+    for text in assignments:
+        if text.partition("=")[2].lstrip().startswith(("{", "[")):  # Snakemake reads other values by its own rules
+            parse_assignment(text, "--config")
+
+
+def parse_assignment(text: str, option: str = "--set") -> dict[str, Any]:
     """Parse ``embedding.seed=1`` as ``{"embedding": {"seed": 1}}``; the value is YAML.
 
     Raises:
@@ -157,8 +174,8 @@ def parse_assignment(text: str) -> dict[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set {text!r}: expected KEY=VALUE, for example embedding.weights=imagenet")
-    nested = _yaml(value, f"--set {text!r}: expected a YAML value after '='")
+        raise InputError(f"{option} {text!r}: expected KEY=VALUE, for example embedding.weights=imagenet")
+    nested = _yaml(value, f"{option} {text!r}: expected a YAML value after '='")
     for part in reversed(key.strip().split(".")):
         nested = {part: nested}
     return dict(nested)

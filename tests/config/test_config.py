@@ -8,7 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import ROOT
 
-from pipeline.config.loading import load_config, merge, parse_assignment, parse_config, read_yaml
+from pipeline.config.loading import (
+    load_config,
+    merge,
+    parse_assignment,
+    parse_config,
+    read_yaml,
+    refuse_duplicate_keys,
+)
 from pipeline.config.runs import find
 from pipeline.config.schema import Config
 from pipeline.core.errors import InputError
@@ -35,6 +42,15 @@ def written(tmp_path, text):
     path = tmp_path / "mine.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     return path
+
+
+def test_duplicate_keys_that_snakemake_would_accept_are_refused(tmp_path):
+    path = written(tmp_path, "training: {epochs: 2}\n")
+    refuse_duplicate_keys([path], ["root=@scratch", "limit=3", "limit=4", "training={epochs: 2}"])
+    with pytest.raises(InputError, match=r"--config .*duplicate key 'epochs'"):
+        refuse_duplicate_keys([path], ["training={epochs: 2, epochs: 3}"])
+    with pytest.raises(InputError, match=r"mine\.yaml.*duplicate key 'training' in line 2"):
+        refuse_duplicate_keys([written(tmp_path, "training: {epochs: 2}\ntraining: {epochs: 3}\n")], [])
 
 
 def test_the_default_file_says_every_key_with_the_models_default():

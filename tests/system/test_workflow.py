@@ -259,6 +259,15 @@ def test_a_wrong_configuration_gets_one_line(workflow):
     assert "treshold: unknown key" in printed and "Traceback" not in printed
 
 
+def test_a_duplicate_key_gets_one_line_that_names_its_place(workflow, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("training:\n  epochs: 2\n  epochs: 3\n")
+    printed = workflow("-n", workflow.result(RUN), "--configfile", workflow.configfile, mine, status=2)
+    assert f"error: {mine}: " in printed and "duplicate key 'epochs' in line 3" in printed
+    printed = workflow.run("-n", "--config", "training={epochs: 2, epochs: 3}", status=2)
+    assert "duplicate key 'epochs'" in printed and "Traceback" not in printed
+
+
 def test_the_literal_target_works_on_the_default_configuration(tmp_path):
     printed = Workflow(tmp_path)("-n", "results/base_lr1e-4", "--config", f"data={tmp_path / 'none'}")
     assert "evaluate" in printed or "Nothing to be done" in printed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from pipeline.config.loading import parse_config
+from pipeline.config import loading
 from pipeline.config.paper import RUNS as PAPER_RUNS
 from pipeline.config.paths import (
     BaselineFiles,
@@ -40,7 +40,12 @@ def or_stop(function, *arguments):
 
 
 or_stop(plugins.load)
-CONFIG = or_stop(parse_config, config)
+or_stop(
+    loading.refuse_duplicate_keys,
+    map(Path, workflow.configfiles),
+    workflow.config_settings.config_args or (),
+)
+CONFIG = or_stop(loading.parse_config, config)
 PATHS = Paths(CONFIG)
 BASELINES = BaselineFiles(PATHS.baselines)
 RESULTS = str(PATHS.results)
