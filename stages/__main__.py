@@ -8,7 +8,7 @@ import click
 from stages.command import refusing_usage
 
 NAMES = (
-    *("new", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "report"),
+    *("new", "config", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "report"),
     *("publish", "colorize", "export", "serve", "compare", "show", "inspect", "verify", "clean"),
 )
 

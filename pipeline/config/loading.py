@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from pipeline.config.schema import Config, Section, shown
+from pipeline.config.schema import Config, Experiment, Section, shown
 from pipeline.core.errors import InputError
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable with the workflow's configuration, as JSON
@@ -138,6 +138,22 @@ class _Loader(yaml.SafeLoader):
                     raise yaml.MarkedYAMLError(problem=f"the duplicate key {key.value!r}", problem_mark=key.start_mark)
                 keys.add(key.value)
         return node
+
+
+def every_value(section: Section) -> dict[str, Any]:
+    """Return the values of a section as JSON values, also those that records omit because they are defaults.
+
+    `parse_config` of the result gives the section. The changes of an experiment are only those that it names.
+    """
+    if isinstance(section, Experiment):
+        return section.model_dump()
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Section):
+            return every_value(value)
+        return {key: plain(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+    return {name: plain(getattr(section, name)) for name in type(section).model_fields}
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

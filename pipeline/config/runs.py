@@ -178,6 +178,20 @@ def find(config: "Config", name: str) -> Run:
     return _checked(run, name)
 
 
+def without_defaults(config: "Config", name: str) -> str:
+    """Return the canonical name of a run whose `name` also gives defaults, such as ``_s0``; any other name unchanged.
+
+    Grids of names, as a shell makes them of braces, have these.
+    """
+    match = _SEEDED.fullmatch(name)
+    experiment = config.experiments.get(match["experiment"]) if match else None
+    if match and experiment:
+        return match["experiment"] if int(match["seed"]) == experiment.seed else name
+    defaults = (f"l2-{DEFAULT_L2}", f"bs{DEFAULT_BATCH_SIZE}", f"s{DEFAULT_SEED}")
+    shorter = "_".join(part for part in name.split("_") if part not in defaults)
+    return shorter if _match(shorter) and name not in config.experiments else name
+
+
 def layered(config: "Config", run: Run) -> "Config":
     """Return the configuration with a run's own settings applied and without experiments."""
     changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
@@ -212,6 +226,19 @@ def run_settings(
         "embeddings": dict(embeddings),
         "split": dict(split),
     }
+
+
+def allowing_more_patience(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a trained run, with the patience of `new` if that is longer.
+
+    Like more epochs, more patience changes nothing that was trained: it only lets the training go on. No patience is
+    the longest.
+    """
+    patience = (settings.get("training", {}).get("patience") for settings in (old, new))
+    before, now = patience
+    if before is None or (now is not None and now < before):
+        return dict(old)
+    return {**old, "training": {**old["training"], "patience": now}}
 
 
 def taken(name: str, experiments: Container[str]) -> str:

@@ -13,7 +13,7 @@ import pipeline
 from pipeline import SINCE, WORKFLOW
 from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of
-from pipeline.config.runs import find, layered
+from pipeline.config.runs import allowing_more_patience, find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
 from pipeline.core.conflicts import refuse_other
@@ -161,6 +161,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
             refuse_other(paths.features.path, {**old, "outputs": maps}, {**new["embeddings"], "outputs": maps})
         record.refuse_other(paths.results / name, new, config.evaluation.model_dump(), epochs)
         if old := files.read_if_whole(RunFiles(paths.model(name)).settings):
+            old = allowing_more_patience(old, new)
             trained_on = old.pop("fingerprints", {})
             trained = epochs_done(config, name)
             fewer = [f"epochs: {trained}, now {epochs}"] if trained > epochs else []

@@ -3,7 +3,6 @@
 Snakemake remembers settings by the spelling of a path, and in one clone only.
 """
 
-import contextlib
 import math
 import os
 from collections.abc import Collection, Iterable
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from pipeline import SINCE
 from pipeline.config.paths import BaselineFiles, Paths, ResultFiles, RunFiles, manifest_of
-from pipeline.config.runs import find, layered
+from pipeline.config.runs import allowing_more_patience, find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.core.conflicts import differing
@@ -20,7 +19,7 @@ from pipeline.core.text import counted
 from pipeline.embedding import recipe
 from pipeline.planning.settings import maps_of_run, settings_of_training, stage_settings
 from pipeline.results import record
-from pipeline.training import replaced
+from pipeline.training import ending, replaced
 
 
 def reasons(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> list[str]:
@@ -70,9 +69,9 @@ def replaced_by(config: Config, stage: str, run: str = "") -> str:
     if stage == "train":
         directory = paths.model(run)
         old, done = files.read_if_whole(RunFiles(directory).settings), replaced.epochs(directory)
+        new, fewer = settings_of_training(config, run), done > layered(config, find(config, run)).training.epochs
         old.pop("fingerprints", None)
-        fewer = done > layered(config, find(config, run)).training.epochs
-        if not old or not (fewer or differing(old, settings_of_training(config, run))):
+        if not old or not (fewer or differing(allowing_more_patience(old, new), new)):
             return ""
         place = replaced.folder(paths.models)
         return f"{directory} ({replaced.cost(directory)}) will be moved to {place}, and trained from scratch"
@@ -85,15 +84,18 @@ def replaced_by(config: Config, stage: str, run: str = "") -> str:
     return f"{store.path} ({counted(old['rows'], 'image')}) will be deleted"
 
 
+def is_made(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> bool:
+    """Whether the stage's output exists and was made with these settings; arguments and errors as in `reasons`."""
+    return manifest(Paths(config), stage, run).exists() and not reasons(config, stage, run, maps)
+
+
 def made_meanwhile(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> bool:
     """Whether another workflow made the stage's output, with these settings, since the workflow of this process began.
 
     Arguments and errors as in `reasons`.
     """
-    with contextlib.suppress(FileNotFoundError):
-        made = manifest(Paths(config), stage, run).stat().st_mtime
-        return made >= float(os.environ.get(SINCE, math.inf)) and not reasons(config, stage, run, maps)
-    return False
+    made = is_made(config, stage, run, maps)
+    return made and manifest(Paths(config), stage, run).stat().st_mtime >= float(os.environ.get(SINCE, math.inf))
 
 
 def manifest(paths: Paths, stage: str, run: str = "") -> Path:
@@ -131,15 +133,12 @@ def _training(config: Config, paths: Paths, name: str) -> list[str]:
         return []
     if not (old := files.read_if_whole(where.summary)):
         return [f"{where.summary.name}: damaged"]
-    made_with = dict(old["settings"])
+    training, new = layered(config, find(config, name)).training, settings_of_training(config, name)
+    made_with = allowing_more_patience(old["settings"], new)
     trained_on = made_with.pop("fingerprints", {})
-    training = layered(config, find(config, name)).training
-    differences = differing(made_with, settings_of_training(config, name))
+    differences = differing(made_with, new)
     differences += _other_data(trained_on, fingerprints(paths, maps_of_run(config, name)))
-    ended = old["status"] != "finished" or (
-        training.patience is not None and old["epochs"] - old["best_epoch"] >= training.patience
-    )
-    if old["epochs"] > training.epochs or (old["epochs"] < training.epochs and not ended):
+    if old["epochs"] > training.epochs or not ending.finished(old, training):
         differences.append(f"epochs: {old['epochs']}, now {training.epochs}")
     return differences
 
@@ -160,6 +159,6 @@ def _results(config: Config, paths: Paths, name: str) -> list[str]:
     differences += differing(
         old.get("configuration", {}).get("evaluation", {}), config.evaluation.model_dump(), "evaluation."
     )
-    if not differences and old.get("weights_sha256") != trained["files"].get(weights):
+    if not differences and old.get("weights_sha256") not in (None, trained["files"].get(weights)):
         differences.append(f"{weights}: other content")
     return differences

@@ -21,6 +21,7 @@ from pipeline.dataset.sources.table import read_table
 from pipeline.embedding import recipe, registry
 from pipeline.images.formats import SIZE
 from pipeline.networks.cost import forward_flops
+from pipeline.planning import due
 from pipeline.planning.settings import maps_of_run, maps_to_store, stage_settings
 from pipeline.training import replaced
 
@@ -132,6 +133,8 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         cost.add(25, images * network.flops, disk, 2.5e9)
     elif rule == "baselines":
         cost.add(0.25 * images, 5 * images * recognition)
+    elif rule == "train" and name and due.is_made(config, rule, name):
+        return  # it starts, and finds nothing to train
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)
         training, split = layered(config, run).training, config.split

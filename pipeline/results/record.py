@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import loading
+from pipeline.config import loading, runs
 from pipeline.config.paths import ResultFiles
 from pipeline.core import conflicts, files
 from pipeline.core.errors import InputError
@@ -33,7 +33,7 @@ def refuse_other(
     Args:
         result: ``results/<run>/``, which need not exist.
         settings: the settings that decide the run's numbers; see `pipeline.config.runs.run_settings`.
-        evaluation: the settings of evaluation.
+        evaluation: the settings of evaluation; a different number of drawn pictures is no difference.
         epochs: the number of epochs requested; fewer than recorded is a difference, more is not.
 
     Raises:
@@ -45,10 +45,16 @@ def refuse_other(
         return
     decisive = settings.keys() - {"fingerprints"}
     before = {key: old.get("settings", {}).get(key) for key in decisive}
-    before["evaluation"] = old.get("configuration", {}).get("evaluation", {})
-    now = {**{key: settings[key] for key in decisive}, "evaluation": evaluation}
+    before["evaluation"] = _without_drawings(old.get("configuration", {}).get("evaluation", {}))
+    now = {**{key: settings[key] for key in decisive}, "evaluation": _without_drawings(evaluation)}
+    before = runs.allowing_more_patience(before, now)
     fewer = [f"epochs: {old['epochs']}, now {epochs}"] if epochs is not None and old.get("epochs", 0) > epochs else []
     conflicts.refuse_other(result, before, now, more=fewer)
+
+
+def _without_drawings(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of evaluation without those that decide drawings only."""
+    return {key: value for key, value in evaluation.items() if key != "pictures"}
 
 
 def headline(result: Path) -> str:

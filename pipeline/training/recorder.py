@@ -16,7 +16,7 @@ from pipeline.core import files, versions
 from pipeline.core.progress import Advance
 from pipeline.core.signals import held_back
 from pipeline.networks import backend, saving
-from pipeline.training import checkpoints
+from pipeline.training import checkpoints, ending
 
 HISTORY_COLUMNS = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
 STEPS_BETWEEN_CHECKS = 10
@@ -91,9 +91,7 @@ class Recorder(keras.callbacks.Callback):
     @property
     def ended(self) -> bool:
         """Whether more epochs would change nothing, because the run diverged or stopped early."""
-        patience = self._training.patience
-        stale = patience is not None and self.epochs - self._best_epoch >= patience
-        return self._status != "finished" or stale
+        return ending.ended(self._status, self.epochs, self._best_epoch, self._training)
 
     @property
     def goes_on(self) -> bool:

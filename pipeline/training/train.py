@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline.config import schema, start
 from pipeline.config.paths import RunFiles
-from pipeline.config.runs import Run, run_settings
+from pipeline.config.runs import Run, allowing_more_patience, run_settings
 from pipeline.core import files
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
@@ -26,7 +26,7 @@ from pipeline.networks import backend, builder, heads, inputs, transfer
 from pipeline.networks.notation import input_names, of_run
 from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
-from pipeline.training import checkpoints, on_device, replaced
+from pipeline.training import checkpoints, ending, on_device, replaced
 from pipeline.training.batches import Batches, Rows, Shuffling, load
 from pipeline.training.optimizers import optimizer
 from pipeline.training.recorder import Recorder
@@ -73,6 +73,9 @@ def train(
     names = input_names(architecture, embedding=run.embedding)
     outputs = outputs_of(inputs.stored(names), images, embeddings, features)
     made_with = _made_with(run, training, architecture, images, embeddings, split, outputs)
+    if summary := _finished(where, made_with, training):
+        log.info("train %s: finished after epoch %d; nothing to train", run.name, summary["epochs"])
+        return summary
     build = partial(
         builder.build,
         run.architecture,
@@ -122,6 +125,20 @@ def train(
             _fit(model, batches, backend.stream(validated), recorder, training.epochs, more)
     facts = {"settings": made_with, "mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
     return recorder.finish(facts if architecture.head == PAPERS_HEAD else {**facts, "loss": head.words})
+
+
+def _finished(where: RunFiles, made_with: Mapping[str, Any], training: schema.Training) -> dict[str, Any]:
+    """Return the summary of a run with these settings and intact files that has no epochs left, or nothing."""
+    summary = files.read_if_whole(where.summary)
+    intact = (
+        summary.get("settings") == made_with == files.read_if_whole(where.settings)
+        and summary["epochs"] <= training.epochs
+        and ending.finished(summary, training)
+        and not any(files.damaged(where.directory, summary["files"]))
+        and where.checkpoint.exists()
+        and checkpoints.whole(where.checkpoint)
+    )
+    return summary if intact else {}
 
 
 def _chosen(rows: npt.NDArray[np.intp], images: int | None, seed: int) -> npt.NDArray[np.intp]:
@@ -227,10 +244,12 @@ def _fit(
 def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
     """Claim the run's directory and return this run's checkpoint in it, if any."""
     old = files.read_if_whole(where.settings)
+    known = (files.fingerprint(old), identity := files.fingerprint(made_with))
+    old = allowing_more_patience(old, made_with)
     other = bool(old and differing(old, made_with))
     checkpoint = None if other else checkpoints.load(where.checkpoint)
     more = []
-    if checkpoint and checkpoint.state["settings"] != files.fingerprint(made_with):
+    if checkpoint and checkpoint.state["settings"] not in known:
         more.append(f"settings of {where.checkpoint.name}: not this run's")
     elif checkpoint and (done := checkpoint.state["epochs"] + bool(checkpoint.state["step"])) > epochs:
         more.append(f"epochs: {done}, now {epochs}")
@@ -247,5 +266,8 @@ def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: boo
             "kept as %s", where.directory, cost, differences, kept,
         )  # fmt: skip
         checkpoint = None
+    if checkpoint and checkpoint.state["settings"] != identity:
+        checkpoint.state["settings"] = identity
+        checkpoints.save(where.checkpoint, checkpoint)  # before the settings, so that it is known after a kill
     files.write_json(where.settings, made_with)
     return checkpoint

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tiny import ROOT
 
 from pipeline.config.loading import (
+    every_value,
     load_config,
     merge,
     parse_assignment,
@@ -255,3 +256,18 @@ def test_the_commented_experiment_of_the_default_file_can_be_uncommented():
     config = parse_config(yaml.safe_load("\n".join([before, *lines, f"training: {after}"])))
     assert config.experiments["wide"].architecture == "base"
     assert config.experiments["wide"].training.model_dump(exclude_unset=True) == {"epochs": 20}
+
+
+def test_every_value_can_be_read_again_and_names_every_key():
+    values = {
+        "dataset": "x",
+        "datasets": {"x": {"kind": "folder", "path": "p"}},
+        "architectures": {"mine": {"encoder": "8/2 4/2 4/2", "fusion": "1x1:4", "decoder": "4 ^ 4 ^ 2 ^"}},
+        "experiments": {"one": {"architecture": "mine", "learning_rate": 1e-3, "training": {"mirror": False}}},
+    }
+    config = parse_config(values)
+    shown = every_value(config)
+    assert parse_config(yaml.safe_load(yaml.safe_dump(shown))) == config
+    assert shown["training"]["optimizer"] == "adam" and shown["evaluation"]["temperature"] is None
+    assert shown["experiments"]["one"]["training"] == {"mirror": False}
+    assert keys(read_yaml(DEFAULT)["training"]) == keys(shown["training"])

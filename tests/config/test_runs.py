@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.paper import RUNS
-from pipeline.config.runs import Run, spell
+from pipeline.config.runs import Run, spell, without_defaults
+from pipeline.config.schema import Config, Experiment
 from pipeline.core.errors import InputError
 
 
@@ -29,6 +30,24 @@ from pipeline.core.errors import InputError
 def test_a_name_is_read_and_written_the_same(name, expected):
     assert Run.parse(name) == expected
     assert expected.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("base_lr1e-4_s0", "base_lr1e-4"),
+        ("base_lr1e-4_l2-1e-2_bs5_s0_noembed", "base_lr1e-4_noembed"),
+        ("base_lr1e-4_bs50_s0", "base_lr1e-4_bs50"),
+        ("own_s7", "own"),
+        ("own_s0", "own_s0"),  # its own seed is 7
+        ("base_lr1e-4_s1", "base_lr1e-4_s1"),
+        ("base_lr0.0001", "base_lr0.0001"),  # a misspelling, which is refused
+        ("other_s0", "other_s0"),
+    ],
+)
+def test_defaults_in_a_name_are_left_out(name, expected):
+    own = Experiment(architecture="base", learning_rate=1e-3, seed=7)
+    assert without_defaults(Config(experiments={"own": own}), name) == expected
 
 
 def test_defaults_are_those_of_the_paper():

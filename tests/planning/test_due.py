@@ -10,7 +10,8 @@ from tiny import DOT
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths, RunFiles
 from pipeline.core import files
-from pipeline.planning import due
+from pipeline.core.errors import InputError
+from pipeline.planning import check, due, estimate
 from pipeline.planning.settings import settings_of_training, stage_settings
 
 RUN = "dot_lr1e-3"
@@ -106,6 +107,30 @@ def test_a_run_that_ended_by_itself_needs_no_more_epochs(made):
     stopping = changed(more, training={"patience": 1})
     record_training(stopping)
     assert due.reasons(stopping, "train", RUN) == []
+    for patience in (2, None):  # which lets it go on
+        patient = changed(stopping, training={"patience": patience})
+        assert due.reasons(patient, "train", RUN) == ["epochs: 2, now 9"]
+        check.check_run(patient, RUN)
+    record_training(changed(stopping, training={"patience": 2}))
+    assert due.reasons(stopping, "train", RUN) == ["training.patience: 2, now 1"]
+    with pytest.raises(InputError, match=r"training\.patience: 2, now 1"):
+        check.check_run(stopping, RUN)
+
+
+def test_more_pictures_are_drawn_without_replacing_anything(made):
+    more = changed(made, evaluation={"pictures": 3})
+    check.check_run(more, RUN)
+    assert stages_due(more) == {"evaluate"}
+
+
+def test_a_finished_training_costs_nothing(made, monkeypatch):
+    monkeypatch.setattr(estimate, "matrix_rate", lambda: 1e9)
+
+    def planned(config):
+        return estimate.plan(config, [("train", RUN)])[1]
+
+    assert "about 0 seconds" in planned(made) and " 0.0 GB of disk" in planned(made)
+    assert "about 0 seconds" not in planned(changed(made, training={"epochs": 3}))
 
 
 def test_data_of_other_content_are_due_although_no_time_says_so(made):

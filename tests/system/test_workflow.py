@@ -242,7 +242,6 @@ def test_more_epochs_continue_the_run(workflow):
     ("name", "message"),
     [
         ("base_lr0.0001", "'base_lr1e-4'"),
-        ("base_lr1e-4_bs5", "'base_lr1e-4'"),
         ("base", "experiments plain, shipped, or <architecture>_lr<learning rate>"),
         ("bose_lr1e-4", "expected one of base, arch1, arch2, arch3, color, dot"),
     ],
@@ -252,6 +251,14 @@ def test_a_misspelt_run_gets_one_line(workflow, name, message):
     (line,) = [line for line in printed.splitlines() if "error" in line.lower()]
     assert line.startswith("error: ") and message in line
     assert "Traceback" not in printed
+
+
+def test_a_grid_of_braces_may_give_defaults(workflow):
+    names = [f"dot_lr1e-3_bs{size}_s{seed}" for size in (4, 5) for seed in (0, 1)]
+    asked = workflow("-n", *map(workflow.result, [*names, "plain_s0"]), "--configfile", workflow.configfile)
+    assert f"{workflow.result('dot_lr1e-3_bs4_s0')} is {workflow.result(RUN)}" in asked
+    evaluated = {line.split("=")[1] for line in asked.splitlines() if line.startswith("    wildcards: run=")}
+    assert evaluated == {"dot_lr1e-3", "dot_lr1e-3_s1", f"{RUN}_s1", "plain"}
 
 
 def test_a_wrong_configuration_gets_one_line(workflow):

@@ -248,6 +248,19 @@ def test_patience_ends_a_run_that_no_longer_improves(train, caplog):
     assert "no better validation MSE for 2 epochs" in caplog.text
 
 
+def test_more_patience_lets_a_run_go_on_that_stopped_early(train, caplog):
+    def patient(patience, **options):
+        return train("dot_lr1e0_bs4", epochs=30, patience=patience, **options)
+
+    stopped = files.read_json(patient(1) / "training.json")["epochs"]
+    caplog.set_level(logging.INFO, "deepcolor")
+    longer = patient(3)
+    assert f"resuming after epoch {stopped}" in caplog.text
+    assert_same(longer, patient(3, folder="fresh"))
+    with pytest.raises(InputError, match=r"training\.patience: 3, now 2"):
+        patient(2)
+
+
 def test_little_memory_gives_the_same_weights(train, three_epochs):
     directory = train(epochs=3, memory_gib=0.0)
     assert_same(directory, three_epochs)

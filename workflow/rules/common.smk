@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from pipeline.config import loading
+from pipeline.config import loading, runs
 from pipeline.config.paper import RUNS as PAPER_RUNS
 from pipeline.config.paths import (
     BaselineFiles,
@@ -142,6 +142,26 @@ def announce(workflow):
     ]
     for line in or_stop(estimate.plan, CONFIG, jobs):
         print(line, file=sys.stderr)
+
+
+def asked_for(target):
+    """Return a target with the canonical name of its run, if the name only gives defaults too, as in a grid."""
+    path = Path(target)
+    name = runs.without_defaults(CONFIG, path.name)
+    if path.parent != PATHS.results or name == path.name:
+        return target
+    say(f"{target} is {path.with_name(name)}")
+    return str(path.with_name(name))
+
+
+def prepare_dag(*arguments, _prepare=workflow._prepare_dag, **options):
+    """Rename the targets before Snakemake looks for their rules: it knows them only once the rules are read."""
+    targets = workflow.dag_settings.targets
+    workflow.dag_settings.targets = {*map(asked_for, targets)}
+    return _prepare(*arguments, **options)
+
+
+workflow._prepare_dag = prepare_dag
 
 
 # Matches any name, so that a misspelt one gets a helpful message instead of "no rule to produce".
