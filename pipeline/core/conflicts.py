@@ -6,17 +6,28 @@ from typing import Any
 
 from pipeline.core.errors import InputError
 
+# Settings of a `source` that say where it is. Its contents identify it, and records have digests of these.
+PLACES = ("path", "table")
+
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "", between: str = "now ") -> list[str]:
-    """List what differs between two nested settings, as ``key: old, now new`` (`between` replaces the "now ")."""
+    """List what differs between two nested settings, as ``key: old, now new`` (`between` replaces the "now ").
+
+    The `PLACES` of a source never count as different.
+    """
     differences = []
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             differences += differing(before, after, f"{prefix}{key}.", between)
-        elif before != after:
+        elif before != after and not (prefix.endswith("source.") and key in PLACES):
             differences.append(f"{prefix}{key}: {before!r}, {between}{after!r}")
     return differences
+
+
+def kept(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded settings `old` if `new` differ at most in `PLACES`, so that records stay equal; or `new`."""
+    return dict(new if differing(old, new) else old)
 
 
 def refuse_other(

@@ -1,15 +1,19 @@
 """Ingest: write a source of colour images to `images.zarr` and `index.csv`."""
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline.config import schema
 from pipeline.config.paths import DatasetFiles, scratch_of
 from pipeline.core import files, versions
+from pipeline.core.conflicts import differing, kept
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
 from pipeline.core.text import counted
+from pipeline.dataset import moved
 from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, image_digest, merge_duplicates
 from pipeline.dataset.sources.base import Source
 from pipeline.dataset.sources.open import open_source
@@ -20,7 +24,7 @@ from pipeline.storage.store import Store
 log = logging.getLogger("deepcolor")
 
 
-def settings(source: schema.Section, images_per_shard: int) -> dict[str, Any]:
+def settings(source: schema.Source, images_per_shard: int) -> dict[str, Any]:
     """Return the settings that decide the store's bytes and the groups of the images, as JSON values.
 
     Raises:
@@ -30,6 +34,21 @@ def settings(source: schema.Section, images_per_shard: int) -> dict[str, Any]:
     if isinstance(source, schema.FolderSource) and source.table is not None:
         made_with["table"] = table_digest(source)
     return made_with
+
+
+def recorded_settings(source: schema.Source, images_per_shard: int, store: Store) -> dict[str, Any]:
+    """Return the settings of the store if those wanted differ at most in where the source is; else as `settings`.
+
+    Raises:
+        InputError: as `settings`, unless the source is gone and the store has the digest of its table.
+    """
+    old: Mapping[str, Any] = store.attributes().get("settings", {})
+    table = getattr(source, "table", None)
+    if table and "table" in old and not Path(table).exists():
+        made_with = {**settings(source.model_copy(update={"table": None}), images_per_shard), "table": old["table"]}
+    else:
+        made_with = settings(source, images_per_shard)
+    return kept(old, made_with) if old else made_with
 
 
 def ingest(
@@ -63,6 +82,12 @@ def ingest(
         source_settings, limit=limit, scratch=scratch_of(store), scheduler=scheduler, workers=workers,
         progress=progress,
     )  # fmt: skip
+    old = store.attributes().get("settings")
+    if old and not differing(old, made_with):
+        has_moved = moved.has_moved(source_settings, store)
+        if has_moved and not replace:
+            moved.refuse_other_images(source_settings, source, store)
+        made_with = made_with if has_moved and replace else old
     attributes = {"settings": made_with, "source": source.describe(), "versions": versions.versions()}
     store.create(source.n, images_per_shard, attributes, replace=replace)
     identity = files.fingerprint(made_with)

@@ -12,19 +12,21 @@ from typing import Any
 import pipeline
 from pipeline import SINCE, WORKFLOW
 from pipeline.config.loading import VARIABLE
-from pipeline.config.paths import Paths, RunFiles, manifest_of
+from pipeline.config.paths import Paths, RunFiles, manifest_of, scratch_of
 from pipeline.config.runs import allowing_more_patience, find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files, locks, lost
-from pipeline.core.conflicts import refuse_other
+from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
+from pipeline.dataset import ingest, moved
 from pipeline.dataset.sources.base import files_below
+from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.table import read_table
 from pipeline.networks import heads, notation
 from pipeline.planning import due
 from pipeline.planning.estimate import count_images, epochs_done
-from pipeline.planning.settings import maps_of_run, settings_of_training, stage_settings
+from pipeline.planning.settings import images_settings, maps_of_run, settings_of_training, stage_settings
 from pipeline.results import record
 from pipeline.storage.store import Store
 
@@ -50,13 +52,45 @@ def stage_environment(config: Config) -> dict[str, str]:
     }
 
 
+def is_ingested(config: Config) -> bool:
+    """Whether all images are stored as wanted, and their source is gone or has moved: Snakemake knows only paths."""
+    source, paths = config.datasets[config.dataset], Paths(config)
+    manifest = files.read_if_whole(paths.images.manifest_path)
+    if not manifest or manifest["limit"] != config.limit:
+        return False
+    known = moved.is_elsewhere(source, paths.images) and not moved.has_moved(source, paths.images)
+    return (
+        (known or moved.is_gone(source))
+        and not differing(manifest["settings"], images_settings(config))
+        and paths.index.exists()
+        and paths.report.exists()
+        and not _is_outdated(config, paths.images)
+    )
+
+
 def source_files(config: Config) -> list[str]:
     """Return the files or the folder that the dataset is read from. Missing ones are left to ingest to report."""
     source = config.datasets[config.dataset]
     path = getattr(source, "path", None)
-    if path is None or not Path(path).exists():
+    if path is None or moved.is_gone(source):
         return []
     return sorted(map(str, Path(path).rglob("*.npy"))) if source.kind == "kaggle" else [str(path)]
+
+
+def _check_place(config: Config, store: Store) -> None:
+    """Refuse a source at other paths than recorded if its images differ; say so if it is gone."""
+    source = config.datasets[config.dataset]
+    if not store.manifest_path.exists():
+        return
+    if moved.is_gone(source):
+        gone = " or ".join(map(escaped, moved.places(source).values()))
+        log.warning("%s is gone; only ingest needs it, and the images in %s are used", gone, store.path)
+    elif not differing(
+        store.attributes().get("settings", {}), ingest.settings(source, config.images_per_shard)
+    ) and moved.has_moved(source, store):
+        log.info("comparing the images in %s with %s", store.path, escaped(moved.places(source)["path"]))
+        opened = open_source(source, limit=config.limit, scratch=scratch_of(store), workers=config.workers)
+        moved.refuse_other_images(source, opened, store)
 
 
 def _note_changes(config: Config, store: Store) -> None:
@@ -65,9 +99,9 @@ def _note_changes(config: Config, store: Store) -> None:
     A modification time in the future, as from a camera with a wrong clock, does not count: it would always be newer.
     """
     source, manifest = config.datasets[config.dataset], store.manifest_path
-    if source.kind != "folder" or not manifest.exists() or _is_outdated(config, store):
+    if source.kind != "folder" or moved.is_gone(source) or not manifest.exists() or _is_outdated(config, store):
         return
-    root, ingested, now = Path(source.path), manifest.stat().st_mtime, time.time()
+    root, ingested, now = Path(source.path), moved.seen(source, store), time.time()
     groups = read_table(source)
     folders = (Path(folder) for folder, _, _ in os.walk(root)) if groups is None else ()
     photographs = (root / name for name in (files_below(root)[0] if groups is None else groups))
@@ -83,7 +117,10 @@ def _note_changes(config: Config, store: Store) -> None:
 def _is_outdated(config: Config, store: Store) -> bool:
     """Whether Snakemake will run ingest, because its source or a note is newer."""
     ingested = store.manifest_path.stat().st_mtime if store.manifest_path.exists() else 0.0
-    return any(Path(path).stat().st_mtime > ingested for path in (*source_files(config), *lost.notes(store.path)))
+    seen = moved.seen(config.datasets[config.dataset], store)
+    return any(Path(path).stat().st_mtime > ingested for path in lost.notes(store.path)) or any(
+        Path(path).stat().st_mtime > seen for path in source_files(config)
+    )
 
 
 def _note_losses(store: Store) -> None:
@@ -140,6 +177,7 @@ def check_data(config: Config) -> None:
     rows = images.get("rows", 0)
     if rows and (fewer := count_images(config)) < rows:
         refuse_other(paths.images.path, {"images": rows}, {"images": fewer})
+    _check_place(config, paths.images)
 
 
 def check_run(config: Config, name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.dataset import moved
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.table import read_table
 from pipeline.embedding import recipe, registry
@@ -68,10 +69,11 @@ def count_images(config: Config) -> int:
     """Return the number of images in the dataset; for a folder not yet ingested, the number of files."""
     images = Paths(config).images
     source = config.datasets[config.dataset]
+    manifest = files.read_if_whole(images.manifest_path)
+    if (rows := manifest.get("rows")) and (manifest["limit"] == config.limit or moved.is_gone(source)):
+        return min(int(rows), config.limit or int(rows))
     if source.kind != "folder":
         return open_source(source, limit=config.limit, scratch=scratch_of(images)).n
-    if config.limit is None and (rows := files.read_if_whole(images.manifest_path).get("rows")):
-        return int(rows)
     groups = read_table(source)
     count = sum(path.is_file() for path in Path(source.path).rglob("*")) if groups is None else len(groups)
     return min(count, config.limit or count)

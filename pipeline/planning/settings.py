@@ -41,11 +41,16 @@ def maps_to_store(config: Config, asked: Collection[str]) -> tuple[str, ...]:
     return recipe.maps(config.embedding, asked, Paths(config).features.attributes().get("settings", {}))
 
 
+def images_settings(config: Config) -> dict[str, Any]:
+    """Return the settings of the images; those recorded if only the source's place differs."""
+    source = config.datasets[config.dataset]
+    return ingest.recorded_settings(source, config.images_per_shard, Paths(config).images)
+
+
 def stage_settings(config: Config, stage: str) -> dict[str, Any]:
     """Return the settings that determine the output of a stage, as JSON values."""
-    images = ingest.settings(config.datasets[config.dataset], config.images_per_shard)
     if stage == "ingest":
-        return {**images, "limit": config.limit}
+        return {**images_settings(config), "limit": config.limit}
     if stage == "embed":
         return recipe.settings(config.embedding, config.images_per_shard)
     if stage == "split":
@@ -71,7 +76,7 @@ def settings_of_training(config: Config, name: str) -> dict[str, Any]:
         notation.of_run(run, config.architectures),
         dataset=config.dataset,
         limit=config.limit,
-        images=ingest.settings(config.datasets[config.dataset], config.images_per_shard),
+        images=images_settings(config),
         embeddings=stage_settings(config, "embed"),
         split=stage_settings(config, "split"),
     )

@@ -15,7 +15,7 @@ from pipeline.config import schema, start
 from pipeline.config.paths import RunFiles
 from pipeline.config.runs import Run, allowing_more_patience, run_settings
 from pipeline.core import files
-from pipeline.core.conflicts import differing, refuse_other
+from pipeline.core.conflicts import differing, kept, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
@@ -89,6 +89,7 @@ def train(
     if training.start_from:  # refused before the run has a folder
         embedding = embeddings.manifest()["settings"] if outputs else {}
         saved = transfer.load(training.start_from, build(), heads.choose(architecture.head), embedding)
+    made_with = kept(files.read_if_whole(where.settings), made_with)
     checkpoint = _claim(where, made_with, training.epochs, replace)
 
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}

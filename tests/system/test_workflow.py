@@ -291,3 +291,18 @@ def test_paper_yaml_is_a_configuration_and_says_where_the_archive_belongs():
     chosen = loading.load_config([ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"])
     assert (chosen.dataset, chosen.embedding.weights, chosen.training.epochs) == ("kaggle", "imagenet", 2500)
     assert chosen.datasets["kaggle"].path == "data/kaggle-archive"
+
+
+def test_a_finished_dataset_needs_no_archive_and_knows_it_elsewhere(workflow):
+    archive, elsewhere = workflow.folder / "archive", workflow.folder / "elsewhere"
+    workflow.run()
+    archive.rename(elsewhere)
+    try:
+        assert "Nothing to be done" in workflow.run("-n")
+        assert workflow.jobs(workflow.run("-n", target=workflow.result("plain_s5"))) == {"train", "evaluate"}
+        dataset = f"datasets={{tiny: {{kind: kaggle, path: {elsewhere}}}}}"
+        (elsewhere / "ab" / "ab" / "ab1.npy").touch()
+        assert "Nothing to be done" in workflow.run("-n", "--config", dataset)
+    finally:
+        elsewhere.rename(archive)
+        workflow.run()

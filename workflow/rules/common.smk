@@ -48,6 +48,7 @@ or_stop(
 CONFIG = or_stop(loading.parse_config, config)
 PATHS = Paths(CONFIG)
 BASELINES = BaselineFiles(PATHS.baselines)
+INGESTED = [PATHS.images.manifest_path, PATHS.index, PATHS.report]
 RESULTS = str(PATHS.results)
 SUMMARY = SummaryFiles(PATHS.results)
 MODELS = str(PATHS.model("{run}"))

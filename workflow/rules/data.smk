@@ -1,29 +1,29 @@
 # From a source of images to stores, split and baselines, once per dataset.
 # Stores are not declared as outputs: their manifests are, which are written last.
 
+# Without a rule, Snakemake takes these files as they are, so that a source that is gone is not asked for.
+if not or_stop(check.is_ingested, CONFIG):
 
-rule ingest:
-    input:
-        check.source_files(CONFIG),
-        renewed("ingest", PATHS.images.path, PATHS.images.manifest_path),
-    output:
-        manifest=update(PATHS.images.manifest_path),
-        index=update(PATHS.index),
-        report=update(PATHS.report),
-    log:
-        PATHS.log("ingest", CONFIG.dataset),
-    benchmark:
-        PATHS.benchmark("ingest", CONFIG.dataset)
-    conda:
-        "../../environment.yml"
-    threads: CONFIG.workers
-    shell:
-        "python -m stages ingest 2>&1 | tee -i {log}"
+    rule ingest:
+        input:
+            check.source_files(CONFIG),
+            renewed("ingest", PATHS.images.path, PATHS.images.manifest_path),
+        output:
+            update(INGESTED),
+        log:
+            PATHS.log("ingest", CONFIG.dataset),
+        benchmark:
+            PATHS.benchmark("ingest", CONFIG.dataset)
+        conda:
+            "../../environment.yml"
+        threads: CONFIG.workers
+        shell:
+            "python -m stages ingest 2>&1 | tee -i {log}"
 
 
 rule embed:
     input:
-        rules.ingest.output.manifest,
+        PATHS.images.manifest_path,
         renewed("embed", PATHS.embeddings.path, PATHS.embeddings.manifest_path),
     output:
         manifest=update(PATHS.embeddings.manifest_path),
@@ -64,7 +64,7 @@ rule features:
 
 rule split:
     input:
-        rules.ingest.output,
+        INGESTED,
         renewed("split", PATHS.splits, PATHS.splits),
     output:
         splits=update(PATHS.splits),
@@ -81,7 +81,7 @@ rule split:
 
 rule baselines:
     input:
-        rules.ingest.output,
+        INGESTED,
         rules.split.output,
         renewed("baselines", PATHS.baselines, BASELINES.scores),
     output:
