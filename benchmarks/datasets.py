@@ -10,6 +10,7 @@ from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.dataset.ingest import ingest
 from pipeline.embedding import recipe, registry
+from pipeline.images import lab
 from pipeline.images.formats import SIZE
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
@@ -24,7 +25,7 @@ def photographs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarra
     coarse = rng.normal(0, 1, (n, 7, 7, 3)) * (60, 12, 12) + (130, 130, 135)
     smooth = np.stack([cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for image in coarse])
     values = np.clip(smooth + rng.normal(0, 1, smooth.shape), 0, 255).astype(np.uint8)
-    return values[..., 0], values[..., 1:]
+    return lab.from_rgb(lab.to_rgb(values[..., 0], values[..., 1:]))  # colours of sRGB
 
 
 def write_archive(folder: Path, n: int) -> None:

@@ -103,11 +103,15 @@ class SampleSource(Section):
     kind: Literal["sample"] = "sample"
 
 
+_Switch = Annotated[bool, Field(exclude_if=lambda value: not value)]  # omitted if off, as in older records
+
+
 class KaggleSource(Section):
     """The arrays of Kaggle's "image-colorization" dataset: gray_scale.npy, ab1.npy, ab2.npy and so on."""
 
     kind: Literal["kaggle"] = "kaggle"
     path: Place
+    leave_out_damaged: _Switch = False
 
 
 class HDF5Source(Section):
@@ -115,6 +119,7 @@ class HDF5Source(Section):
 
     kind: Literal["hdf5"] = "hdf5"
     path: Place
+    leave_out_damaged: _Switch = False
 
 
 class FolderSource(Section):

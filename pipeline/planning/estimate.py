@@ -73,7 +73,7 @@ def count_images(config: Config) -> int:
     if (rows := manifest.get("rows")) and (manifest["limit"] == config.limit or moved.is_gone(source)):
         return min(int(rows), config.limit or int(rows))
     if source.kind != "folder":
-        return open_source(source, limit=config.limit, scratch=scratch_of(images)).n
+        return open_source(source, limit=config.limit, scratch=scratch_of(images), every_row=False).n
     groups = read_table(source)
     count = sum(path.is_file() for path in Path(source.path).rglob("*")) if groups is None else len(groups)
     return min(count, config.limit or count)

@@ -220,4 +220,4 @@ def test_progress_counts_shards(ingested, tmp_path):
             yield lambda units=1: seen.append(units)
 
     bring(ingested[0], tmp_path, progress=Counting())
-    assert seen == [("ingest, shards", 3), 1, 1, 1]
+    assert seen == [("checking arrays, blocks", 1), 1, ("ingest, shards", 3), 1, 1, 1]

@@ -18,8 +18,8 @@ L_FILE = "l/gray_scale.npy"
 
 def images(n, seed=0):
     rng = np.random.default_rng(seed)
-    lightness = rng.integers(0, 256, (n, 224, 224), dtype=np.uint8)
-    return lightness, np.clip(rng.normal(128, 15, (n, 224, 224, 2)), 0, 255).astype(np.uint8)
+    gray = rng.integers(30, 226, (n, 224, 224, 1))
+    return from_rgb((gray + rng.integers(-30, 31, (n, 224, 224, 3))).astype(np.uint8))
 
 
 def write(root, **arrays):
@@ -29,8 +29,9 @@ def write(root, **arrays):
         np.save(path.with_suffix(".npy"), array)
 
 
-def kaggle(root, limit=None):
-    return open_source(KaggleSource(kind="kaggle", path=str(root)), limit=limit, scratch=root / "scratch")
+def kaggle(root, limit=None, **settings):
+    source = KaggleSource(kind="kaggle", path=str(root), **settings)
+    return open_source(source, limit=limit, scratch=root / "scratch")
 
 
 def hdf5(path, limit=None):
@@ -144,6 +145,11 @@ def test_ab_in_another_encoding_or_shape_is_refused_with_a_remedy(tmp_path, arra
     message = refused(tmp_path)
     assert message.startswith(str(tmp_path / "ab1.npy"))
     assert re.search(remedy, message)
+
+
+@pytest.mark.parametrize("kind", [KaggleSource, HDF5Source])
+def test_settings_that_are_off_are_not_recorded(kind):
+    assert kind(path="p").model_dump() == {"kind": kind.model_fields["kind"].default, "path": "p"}
 
 
 def test_no_srgb_colour_looks_like_one_without_the_offset():

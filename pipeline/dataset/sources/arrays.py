@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped, shortened
-from pipeline.dataset.sources.base import ImageInfo, Source, parts_of
+from pipeline.dataset.sources.base import ImageInfo, Remark, Source, parts_of
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import NEUTRAL, UInt8
 
@@ -54,31 +55,55 @@ class Table:
 
 @dataclass
 class ArraySource(Source):
-    """See `Source`. The parts of ab, with `counts` rows each, together match the rows of L."""
+    """See `Source`. The parts of ab, with `counts` rows each, together match the rows of L.
+
+    Images are the first `rows` rows but those `left_out`, which are in ascending order.
+    """
 
     description: dict[str, Any]
     lightness: Table
     chroma: tuple[Table, ...]
     counts: Sequence[int]
-    n: int
+    rows: int
+    left_out: tuple[Remark, ...] = ()
+    damaged: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.n = self.rows - len(self.damaged)
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """The rows that were left out."""
+        return self.left_out
 
     def describe(self) -> dict[str, Any]:
         """Return kind, file names and counts."""
-        return {**self.description, "images": self.n}
+        left_out = {"left_out": {"damaged": len(self.damaged)}} if self.damaged else {}
+        return {**self.description, "images": self.n, **left_out}
 
     def info(self, start: int, stop: int) -> list[ImageInfo]:
         """Return the names of the images start..stop: the row number is both id and group."""
-        found = []
-        for part, first, last in parts_of(self.counts, start, min(stop, self.n)):
-            before = sum(self.counts[:part])
-            for row in range(first, last):
-                number = f"{before + row:09d}"
-                found.append(ImageInfo(id=number, group=number, source=f"{self.chroma[part].name} row {row}"))
-        return found
+        return [self.named(int(row)) for row in self._rows(start, stop)]
+
+    def named(self, row: int) -> ImageInfo:
+        """Return the names of a row."""
+        ((part, first, _),) = parts_of(self.counts, row, row + 1)
+        return ImageInfo(id=f"{row:09d}", group=f"{row:09d}", source=f"{self.chroma[part].name} row {first}")
 
     def read(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
         """See `Source.read`."""
-        start, stop, _ = slice(start, stop).indices(self.n)
+        rows = self._rows(start, stop)
+        if not len(rows):
+            return self.read_rows(0, 0)
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        lightness, ab = self.read_rows(first, last)
+        return (lightness, ab) if len(rows) == last - first else (lightness[rows - first], ab[rows - first])
+
+    def _rows(self, start: int, stop: int) -> npt.NDArray[np.intp]:
+        return np.delete(np.arange(self.rows), self.damaged)[start:stop]
+
+    def read_rows(self, start: int, stop: int) -> tuple[UInt8, UInt8]:
+        """Read the rows start..stop, of which none is left out; see `Source.read`."""
         lightness = self.lightness.rows(start, stop).reshape(-1, SIZE, SIZE)
         parts = [self.chroma[part].rows(first, last) for part, first, last in parts_of(self.counts, start, stop)]
         ab = np.concatenate(parts) if parts else np.empty((0, SIZE, SIZE, 2), np.uint8)
@@ -90,7 +115,7 @@ class ArraySource(Source):
 def open_arrays(
     description: dict[str, Any], lightness: Table, chroma: Sequence[Table], limit: int | None
 ) -> ArraySource:
-    """Check the arrays and join the parts of ab.
+    """Check the arrays, by a sample of their rows, and join the parts of ab.
 
     Raises:
         InputError: an array's shape, dtype or encoding differs from `pipeline.images.lab`, or the row counts differ.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 
+from pipeline.config.schema import HDF5Source
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped, shortened
 from pipeline.dataset.sources.arrays import ArraySource, Table, open_arrays
@@ -15,12 +16,13 @@ from pipeline.dataset.sources.arrays import ArraySource, Table, open_arrays
 LARGEST_CHUNK = 2**26  # bytes; a chunk is decompressed as a whole for each of its rows
 
 
-def open_hdf5(path: Path, limit: int | None) -> ArraySource:
+def open_hdf5(settings: HDF5Source, limit: int | None) -> ArraySource:
     """Open and check the file.
 
     Raises:
         InputError: the file or a dataset is missing or cannot be used.
     """
+    path = Path(settings.path)
     lightness, chroma = Table(_opened, path, "L"), Table(_opened, path, "ab")
     source = open_arrays({"kind": "hdf5", "files": [lightness.name]}, lightness, [chroma], limit)
     for table in (lightness, chroma):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config.schema import KaggleSource
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped, shortened
 from pipeline.dataset.sources.arrays import ArraySource, Table, open_arrays
@@ -18,12 +19,13 @@ CHROMA = re.compile(r"ab([0-9]+)\.npy")
 LONGEST_HEADER = 10_000  # bytes; NumPy's own limit
 
 
-def open_kaggle(path: Path, limit: int | None) -> ArraySource:
-    """Find the arrays anywhere below `path` and check them.
+def open_kaggle(settings: KaggleSource, limit: int | None) -> ArraySource:
+    """Find the arrays anywhere below the source's `path` and check them.
 
     Raises:
         InputError: an array is missing, occurs twice or cannot be used.
     """
+    path = Path(settings.path)
     existing_folder(path, f"{LIGHTNESS} and ab1.npy, ab2.npy … below it")
     where = escaped(str(path))
     lightness: list[str] = []
@@ -54,7 +56,8 @@ def open_kaggle(path: Path, limit: int | None) -> ArraySource:
         )
     names = [lightness[0], *(chroma[number][0] for number in sorted(chroma))]
     tables = [Table(_opened, path / name) for name in names]
-    return open_arrays({"kind": "kaggle", "files": [escaped(name) for name in names]}, tables[0], tables[1:], limit)
+    described = {"kind": "kaggle", "files": [escaped(name) for name in names]}
+    return open_arrays(described, tables[0], tables[1:], limit)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ def open_source(
     scheduler: str = "threads",
     workers: int = 1,
     progress: Progress | None = None,
+    every_row: bool = True,
 ) -> Source:
     """Open a source and check its input.
 
@@ -23,9 +24,10 @@ def open_source(
         settings: one of the configuration's `datasets`.
         limit: use the first `limit` images only.
         scratch: a folder for this dataset's decoded photographs and the verdicts on their files.
-        scheduler: see `pipeline.core.tasks.run_tasks`; like the arguments below, for scanning a folder.
+        scheduler: see `pipeline.core.tasks.run_tasks`; like the next two arguments, for scanning a folder or arrays.
         workers: the number of concurrent tasks.
         progress: displays the scan.
+        every_row: whether every row of arrays is checked, rather than a sample.
 
     Raises:
         InputError: the input is missing or cannot be used.
@@ -37,11 +39,19 @@ def open_source(
     if isinstance(settings, KaggleSource):
         from pipeline.dataset.sources.kaggle import open_kaggle
 
-        return open_kaggle(Path(settings.path), limit)
-    if isinstance(settings, HDF5Source):
+        arrays = open_kaggle(settings, limit)
+    elif isinstance(settings, HDF5Source):
         from pipeline.dataset.sources.hdf5 import open_hdf5
 
-        return open_hdf5(Path(settings.path), limit)
-    from pipeline.dataset.sources.folder import open_folder
+        arrays = open_hdf5(settings, limit)
+    else:
+        from pipeline.dataset.sources.folder import open_folder
 
-    return open_folder(settings, limit=limit, scratch=scratch, scheduler=scheduler, workers=workers, progress=progress)
+        return open_folder(
+            settings, limit=limit, scratch=scratch, scheduler=scheduler, workers=workers, progress=progress
+        )
+    if not every_row:
+        return arrays
+    from pipeline.dataset.sources.damaged import without_damaged
+
+    return without_damaged(arrays, settings, scheduler=scheduler, workers=workers, progress=progress)
