@@ -112,6 +112,7 @@ class KaggleSource(Section):
     kind: Literal["kaggle"] = "kaggle"
     path: Place
     leave_out_damaged: _Switch = False
+    dark: _Switch = False
 
 
 class HDF5Source(Section):
@@ -120,6 +121,7 @@ class HDF5Source(Section):
     kind: Literal["hdf5"] = "hdf5"
     path: Place
     leave_out_damaged: _Switch = False
+    dark: _Switch = False
 
 
 class FolderSource(Section):

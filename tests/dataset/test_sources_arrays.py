@@ -147,6 +147,13 @@ def test_ab_in_another_encoding_or_shape_is_refused_with_a_remedy(tmp_path, arra
     assert re.search(remedy, message)
 
 
+def test_dark_photographs_are_read_if_they_are_said_to_be_dark(tmp_path):
+    lightness, ab = from_rgb(np.random.default_rng(0).integers(0, 40, (3, 224, 224, 3), dtype=np.uint8))
+    write(tmp_path, gray_scale=lightness, ab1=ab)
+    assert lightness.max() < 63 and "`dark: true`" in refused(tmp_path)
+    np.testing.assert_array_equal(kaggle(tmp_path, dark=True).read(0, 3)[0], lightness)
+
+
 @pytest.mark.parametrize("kind", [KaggleSource, HDF5Source])
 def test_settings_that_are_off_are_not_recorded(kind):
     assert kind(path="p").model_dump() == {"kind": kind.model_fields["kind"].default, "path": "p"}

@@ -113,14 +113,17 @@ class ArraySource(Source):
 
 
 def open_arrays(
-    description: dict[str, Any], lightness: Table, chroma: Sequence[Table], limit: int | None
+    description: dict[str, Any], lightness: Table, chroma: Sequence[Table], limit: int | None, *, dark: bool = False
 ) -> ArraySource:
     """Check the arrays, by a sample of their rows, and join the parts of ab.
+
+    Args:
+        dark: whether L may be 100 at most.
 
     Raises:
         InputError: an array's shape, dtype or encoding differs from `pipeline.images.lab`, or the row counts differ.
     """
-    rows = _check(lightness, "L")
+    rows = _check(lightness, "L", dark)
     counts = [_check(table, "ab") for table in chroma]
     if sum(counts) != rows:
         each = ", ".join(f"{table.where}: {count}" for table, count in zip(chroma, counts, strict=True))
@@ -131,7 +134,7 @@ def open_arrays(
     return ArraySource(description, lightness, tuple(chroma), counts, rows if limit is None else min(rows, limit))
 
 
-def _check(table: Table, name: str) -> int:
+def _check(table: Table, name: str, dark: bool = False) -> int:
     """Return the number of rows of L or ab, or raise an InputError if it is not encoded as in `pipeline.images.lab`."""
     lightness = name == "L"
     if lightness:
@@ -157,10 +160,10 @@ def _check(table: Table, name: str) -> int:
         numbers = np.linspace(0, shape[0] - 1, min(shape[0], SAMPLED_ROWS)).round().astype(int)
         with _readable(table.where):
             sample = np.stack([array[int(number)] for number in numbers])
-    if lightness and sample.max() <= 100:
+    if lightness and not dark and sample.max() <= 100:
         raise InputError(
             f"{expected} received nothing above {sample.max()} in {len(sample)} rows, so these are probably L* "
-            f"(0..100); {convert}"
+            f"(0..100); {convert}; if all photographs are as dark as that, set the dataset's `dark: true`"
         )
     if not lightness and (mean := np.abs(sample.astype(np.int16) - NEUTRAL).mean()) > FARTHEST_MEAN:
         raise InputError(

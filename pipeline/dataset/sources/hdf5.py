@@ -24,7 +24,7 @@ def open_hdf5(settings: HDF5Source, limit: int | None) -> ArraySource:
     """
     path = Path(settings.path)
     lightness, chroma = Table(_opened, path, "L"), Table(_opened, path, "ab")
-    source = open_arrays({"kind": "hdf5", "files": [lightness.name]}, lightness, [chroma], limit)
+    source = open_arrays({"kind": "hdf5", "files": [lightness.name]}, lightness, [chroma], limit, dark=settings.dark)
     for table in (lightness, chroma):
         _refuse_unwritten(table)
     return source

@@ -57,7 +57,7 @@ def open_kaggle(settings: KaggleSource, limit: int | None) -> ArraySource:
     names = [lightness[0], *(chroma[number][0] for number in sorted(chroma))]
     tables = [Table(_opened, path / name) for name in names]
     described = {"kind": "kaggle", "files": [escaped(name) for name in names]}
-    return open_arrays(described, tables[0], tables[1:], limit)
+    return open_arrays(described, tables[0], tables[1:], limit, dark=settings.dark)
 
 
 @contextlib.contextmanager
