@@ -89,7 +89,10 @@ def _check_place(config: Config, store: Store) -> None:
         store.attributes().get("settings", {}), ingest.settings(source, config.images_per_shard)
     ) and moved.has_moved(source, store):
         log.info("comparing the images in %s with %s", store.path, escaped(moved.places(source)["path"]))
-        opened = open_source(source, limit=config.limit, scratch=scratch_of(store), workers=config.workers)
+        opened = open_source(
+            source, limit=config.limit, scratch=scratch_of(store), workers=config.workers,
+            every_row=getattr(source, "leave_out_damaged", False),
+        )  # fmt: skip
         moved.refuse_other_images(source, opened, store)
 
 
