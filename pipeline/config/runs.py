@@ -26,6 +26,10 @@ LARGEST = 1e6  # exclusive upper limit of learning rate and l2
 LARGEST_BATCH = 1_000_000
 LONGEST = 200  # characters, because file names have at most 255 bytes
 RESERVED = ("report",)  # the page's folder in results/
+DIVERGED = (
+    "expected a trained network, received one whose training diverged; use another run, or train it again with a lower "
+    "learning rate"
+)
 FORM = "<architecture>_lr<learning rate>[_l2-<l2>][_bs<batch size>][_s<seed>][_noembed]"
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
@@ -239,6 +243,25 @@ def allowing_more_patience(old: Mapping[str, Any], new: Mapping[str, Any]) -> di
     if before is None or (now is not None and now < before):
         return dict(old)
     return {**old, "training": {**old["training"], "patience": now}}
+
+
+def started(record: Mapping[str, Any]) -> bool:
+    """Return whether the training that a run.yaml describes started from the weights of another network."""
+    settings = record.get("settings")
+    return isinstance(settings, Mapping) and bool(settings.get("training", {}).get("start_from"))
+
+
+def diverged(record: Mapping[str, Any]) -> bool:
+    """Return whether the network that a run.yaml describes is that of a diverged training.
+
+    It is not if the network of an earlier epoch was evaluated, or the one that training started from.
+    """
+    if not str(record.get("status")).startswith("diverged"):
+        return False
+    best = record.get("best_epoch")
+    # Earlier versions could take the epoch in which the run diverged, which is its last, for its best.
+    rescued = started(record) if best == 0 else best not in (None, record.get("epochs"))
+    return record.get("weights_evaluated") == "last" or not rescued
 
 
 def taken(name: str, experiments: Container[str]) -> str:

@@ -147,7 +147,7 @@ def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Va
     """Measure a batch of k predictions.
 
     Measures of pictures compare 8-bit sRGB, reconstructed with the true L. An image with a prediction that is not
-    finite has NaN in all measures but accuracy.
+    finite has NaN in all measures.
 
     Args:
         truth: the true images.
@@ -158,11 +158,9 @@ def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Va
     """
     finite = np.isfinite(predicted_ab).all(axis=(1, 2, 3))
     if finite.all():  # without copies
-        measured = _measure_finite(truth, predicted_ab)
-    else:
-        of_finite = _measure_finite(truth[finite], predicted_ab[finite])
-        measured = {name: spread(values, finite) for name, values in of_finite.items()}
-    return measure_accuracy(truth, predicted_ab) | measured
+        return measure_accuracy(truth, predicted_ab) | _measure_finite(truth, predicted_ab)
+    of_finite = measure(truth[finite], predicted_ab[finite])
+    return {name: spread(values, finite) for name, values in of_finite.items()}
 
 
 def spread(values: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_]) -> Values:

@@ -19,7 +19,15 @@ Answers = dict[str, npt.NDArray[np.float32]]
 class Network:
     """A predictor: a network's answers and, if it takes an embedding, its answers with a wrong embedding."""
 
-    def __init__(self, model: keras.Model, dataset: Dataset, seed: int, start: keras.Model | None = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        dataset: Dataset,
+        seed: int,
+        start: keras.Model | None = None,
+        *,
+        diverged: bool = False,
+    ) -> None:
         """Prepare for the images of a dataset.
 
         Args:
@@ -27,7 +35,9 @@ class Network:
             dataset: the images.
             seed: decides which other image's embedding each image gets.
             start: the network with the weights that its training started from, if they were a saved network's.
+            diverged: all answers but `start`'s are NaN, whatever the backend makes of such weights.
         """
+        self._diverged = diverged
         self._models = {MODEL: model, **({START: start} if start else {})}
         self._dataset = dataset
         if dataset.outputs:
@@ -37,6 +47,12 @@ class Network:
 
     def __call__(self, batch: Batch) -> Answers:
         """Predict ab (k, H, W, 2) by answer; those of the same weights share the encoder's work."""
+        answers = self._answers(batch)
+        if self._diverged:
+            return {name: ab if name == START else np.full_like(ab, np.nan) for name, ab in answers.items()}
+        return answers
+
+    def _answers(self, batch: Batch) -> Answers:
         if not self._dataset.outputs:
             return {answer: self._predict(answer, batch) for answer in self._models}
         images = ImageBatch(batch.truth.lightness)
@@ -52,7 +68,7 @@ class Network:
 
     def own(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Predict ab (k, H, W, 2) with each image's own embedding by the complete model."""
-        return self._predict(MODEL, batch)
+        return self(batch)[MODEL] if self._diverged else self._predict(MODEL, batch)
 
     def _predict(self, answer: str, batch: Batch) -> npt.NDArray[np.float32]:
         return predict(self._models[answer], ImageBatch(batch.truth.lightness, batch.embedded))

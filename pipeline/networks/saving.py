@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from pipeline.config import loading, runs
+from pipeline.config.paths import ResultFiles
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.networks import builder, heads  # `builder` registers the layers that a saved model names
@@ -54,6 +57,11 @@ class _Memory(io.BytesIO):
 
     def __str__(self) -> str:
         return self._name
+
+
+def finite(model: keras.Model) -> bool:
+    """Return whether all weights and other variables of a network are finite numbers."""
+    return all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in model.variables)
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -107,7 +115,7 @@ def load(path: Path) -> keras.Model:
     """Load a network that `save` wrote.
 
     Raises:
-        InputError: the file is damaged, or contains anything that is not part of a network.
+        InputError: the file is damaged, contains anything that is not part of a network, or its training diverged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -121,4 +129,8 @@ def load(path: Path) -> keras.Model:
         raise InputError(
             f"{path}: expected a network that DeepColor saved, received {error}; use a model.keras of your own runs"
         ) from None
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    record = ResultFiles(path.parent).record
+    if not finite(model) or (record.exists() and runs.diverged(loading.read_yaml(record))):
+        raise InputError(f"{path}: {runs.DIVERGED}")
+    return model

@@ -30,7 +30,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
             f"{one} and {other} were scored on different images or splits ({images[0]}, {images[1]}); "
             "compare runs of one dataset and one split"
         )
-    runs = [read_images(path) for path in (one, other)]
+    runs = [read_images(path, record) for path, record in zip((one, other), records, strict=True)]
     if runs[0].rows != runs[1].rows or any(scores.MODEL not in run.answers for run in runs):
         raise InputError(f"{one} and {other}: per_image.csv contains different images; evaluate both runs again")
     seed = (records[0].get("seeds") or {}).get("evaluation", 0)

@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.config import schema
 from pipeline.config.paths import ResultFiles, RunFiles
-from pipeline.config.runs import Run
+from pipeline.config.runs import Run, diverged
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
@@ -83,9 +83,12 @@ def evaluate(
     shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
     built = partial(builder.trained, run, weights, more_architectures, shapes, evaluation.temperature)
     model = built()
+    if not saving.finite(model):
+        trained = _without_best(trained, evaluation.weights)
     changed = trained["epochs"] and where.start.name in trained["files"]
     before = transfer.restored(built(), where.start) if changed else None
-    network = Network(model, data, evaluation.seed, before)
+    useless = diverged({**trained, "weights_evaluated": evaluation.weights})
+    network = Network(model, data, evaluation.seed, before, diverged=useless)
     recognised = Recognition.of(recognising, data.partitions, baselines.true)
     label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"
     status = trained["status"]
@@ -132,6 +135,17 @@ def evaluate(
     if (where.evaluation / files.LISTING).exists():
         files.remove(where.evaluation)
     write_summary(target.parent)
+
+
+def _without_best(trained: Mapping[str, Any], weights: str) -> dict[str, Any]:
+    """Return a run's summary as training writes it where the `weights` are not finite.
+
+    Earlier versions could take such weights for the best ones.
+    """
+    status = trained["status"]
+    if not status.startswith("diverged"):
+        status = f"diverged, because a weight in the {weights} weights is not a finite number"
+    return {**trained, "status": status, **({"best_epoch": None} if weights == "best" else {})}
 
 
 def _show(

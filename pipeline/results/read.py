@@ -12,14 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pipeline.config.paths import ResultFiles, SummaryFiles
-from pipeline.config.runs import Run
+from pipeline.config.runs import Run, diverged, started
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
 from pipeline.evaluation import paired, per_image, scores, vocabulary
 from pipeline.evaluation.predictors import GRAY, MEAN
-from pipeline.evaluation.scores import MODEL
+from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL
 from pipeline.images import jpeg
 from pipeline.results.record import read_record
 
@@ -114,6 +116,11 @@ class RunResults:
         return str(self.record.get("status", "unknown"))
 
     @property
+    def diverged(self) -> bool:
+        """Whether the network is that of a diverged training."""
+        return diverged(self.record)
+
+    @property
     def weights(self) -> str:
         """Weights of the embedding network: random, imagenet, file, none or unknown."""
         embedding = self.record.get("embedding")
@@ -127,8 +134,7 @@ class RunResults:
     @property
     def started(self) -> bool:
         """Whether training started from the weights of another network."""
-        settings = self.record.get("settings")
-        return isinstance(settings, Mapping) and bool(settings.get("training", {}).get("start_from"))
+        return started(self.record)
 
     @property
     def compared(self) -> Sequence[Mapping[str, Any]]:
@@ -193,15 +199,19 @@ def read_run(folder: Path, name: str, *, images: bool = True) -> RunResults:
     return run
 
 
-def read_images(folder: Path) -> per_image.PerImage:
-    """Read the model's metrics of each image.
+def read_images(folder: Path, record: Mapping[str, Any]) -> per_image.PerImage:
+    """Read the model's metrics of each image, NaN if the run.yaml `record` is that of a diverged network.
 
     Raises:
         InputError: per_image.csv is missing or damaged.
     """
     path = ResultFiles(folder).per_image
     files.refuse_changed(path)
-    return per_image.read(path, [MODEL])
+    images = per_image.read(path, [MODEL])
+    if diverged(record):
+        for measures in images.answers.values():
+            measures.update({name: np.full_like(values, np.nan) for name, values in measures.items()})
+    return images
 
 
 def pictures(folder: Path) -> frozenset[int]:
@@ -223,6 +233,7 @@ def _read_scores(path: Path, run: RunResults) -> None:
     rows = files.read_csv(path, scores.COLUMNS)
     if not rows:
         raise InputError(f"{path}: expected rows, received none; evaluate the run again")
+    rows = _without_diverged(run, rows)
     read: dict[tuple[str, str, str], Score] = {}
     reasons: dict[str, dict[str, None]] = {}
     for line, row in enumerate(rows, start=2):
@@ -247,14 +258,23 @@ def why_no_interval(row: Mapping[str, str]) -> str:
 
 def _read_differences(path: Path, run: RunResults) -> None:
     files.refuse_changed(path)
-    rows = files.read_csv(path, paired.COLUMNS)
+    rows = _without_diverged(run, files.read_csv(path, paired.COLUMNS))
     for line, row in enumerate(rows, start=2):
         Score.of(row, f"{path}, line {line}")
     run.differences = rows
 
 
+def _without_diverged(run: RunResults, rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Return rows without the scores that earlier versions could give to a diverged network."""
+    if not run.diverged:
+        return list(rows)
+    nothing = {"value": "nan", "low": "", "high": "", "verdict": "no interval"}
+    own = (MODEL, EMBEDDING_SHUFFLED, EMBEDDING_MEAN)
+    return [{name: nothing.get(name, row[name]) for name in row} if row["answer"] in own else row for row in rows]
+
+
 def _read_images(path: Path, run: RunResults) -> None:
-    images = read_images(path.parent)
+    images = read_images(path.parent, run.record)
     run.groups = Counter(partition for partition, _ in set(zip(images.partitions, images.groups, strict=True)))
     test = sorted((row, place) for place, row in enumerate(images.rows) if images.partitions[place] == "test")
     places = [place for _, place in test]

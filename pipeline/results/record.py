@@ -8,10 +8,11 @@ from pipeline.config import loading, runs
 from pipeline.config.paths import ResultFiles
 from pipeline.core import conflicts, files
 from pipeline.core.errors import InputError
+from pipeline.evaluation import paired
 
 
 def read_record(result: Path) -> dict[str, Any]:
-    """Read the run.yaml of ``results/<run>/``.
+    """Read the run.yaml of ``results/<run>/``. That of a diverged network has the one finding that it diverged.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -22,7 +23,10 @@ def read_record(result: Path) -> dict[str, Any]:
             f"{result}: expected the results of a run, but there is no {path.name}; name a folder results/<run>"
         )
     files.refuse_changed(path)
-    return loading.read_yaml(path)
+    record = loading.read_yaml(path)
+    if runs.diverged(record):  # earlier versions could score such a network
+        record["findings"] = [paired.NO_NUMBERS.format(record["status"])]
+    return record
 
 
 def refuse_other(

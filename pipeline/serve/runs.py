@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.paths import SHIPPED, ResultFiles
+from pipeline.config.runs import DIVERGED, diverged
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
@@ -37,9 +38,11 @@ def read(folder: Path) -> ServedRun:
     """Read ``results/<run>/`` without loading its networks.
 
     Raises:
-        InputError: the run is unfinished or damaged.
+        InputError: the run is unfinished, diverged or damaged.
     """
     record = read_record(folder)
+    if diverged(record):
+        raise InputError(f"{folder}: {DIVERGED}")
     model = ResultFiles(folder).model
     if not model.is_file():
         raise InputError(f"{folder}: expected a trained network, received no {model.name}; evaluate the run")

@@ -25,7 +25,9 @@ log = logging.getLogger("deepcolor")
 
 
 class Recorder(keras.callbacks.Callback):
-    """Records a run's history, best weights and checkpoints, and ends the run when its loss is no longer finite.
+    """Records a run's history, best weights and checkpoints.
+
+    It ends a run whose loss or weights are no longer finite.
 
     Attributes:
         asked_to_stop: signals received during `fit`.
@@ -163,12 +165,14 @@ class Recorder(keras.callbacks.Callback):
     def _record(self, epoch: int, logs: Any) -> None:
         row = {"epoch": float(epoch), **{name: float(logs[name]) for name in HISTORY_COLUMNS[1:]}}
         best = self._history[self._best_epoch - 1][self._judge] if self._best_epoch else self._start
-        self._history.append(row)
-        if row[self._judge] < best:
+        # On a CPU, TensorFlow's fused ReLU turns NaN into 0, so the numbers of weights that are NaN may be finite.
+        if not (math.isfinite(row["loss"] + row[self._judge]) and saving.finite(self._network)):
+            self._status = f"diverged in epoch {epoch}" + (f", by step {self._bad_step}" if self._bad_step else "")
+            row |= dict.fromkeys(HISTORY_COLUMNS[1:], math.nan)
+        elif row[self._judge] < best:
             self._best_epoch = epoch
             self._best = _values(self._network.variables)
-        if not math.isfinite(row["loss"]) or not math.isfinite(row[self._judge]):
-            self._status = f"diverged in epoch {epoch}" + (f", by step {self._bad_step}" if self._bad_step else "")
+        self._history.append(row)
         self._first, self._metrics = 0, []
         self._write_history(time.monotonic() - self._began)
         log.info(
@@ -179,7 +183,7 @@ class Recorder(keras.callbacks.Callback):
             judge = {"val_mse": "MSE", "val_loss": "loss"}[self._judge]
             reason = f"no better validation {judge} for {self._training.patience} epochs"
             if self._status != "finished":
-                reason = f"{self._status}; the loss is not a finite number"
+                reason = f"{self._status}; the loss or a weight is not a finite number"
             log.warning("training ends after epoch %d: %s", epoch, reason)
             self._network.stop_training = True
         every = self._training.checkpoint_epochs

@@ -54,6 +54,21 @@ def test_another_process_loads_the_file_and_saves_the_same_bytes(model, tmp_path
     assert (tmp_path / "there.keras").read_bytes() == (tmp_path / "here.keras").read_bytes()
 
 
+@pytest.mark.parametrize("status", ["finished", "diverged in epoch 1"])
+def test_a_network_whose_training_diverged_is_refused(model, tmp_path, status):
+    from pipeline.networks import saving
+
+    (tmp_path / "run.yaml").write_text(f"status: {status}\nepochs: 1\nbest_epoch: 1\n")
+    kernel = model.get_layer("encoder_1").kernel
+    saving.save(model, tmp_path / "model.keras")
+    if status == "finished":
+        assert saving.load(tmp_path / "model.keras").count_params() == 249_170
+        kernel.assign(np.where(np.arange(kernel.shape[-1]) == 1, np.nan, kernel))
+        saving.save(model, tmp_path / "model.keras")
+    with pytest.raises(InputError, match=rf"^{tmp_path}/model\.keras: .*diverged"):
+        saving.load(tmp_path / "model.keras")
+
+
 def test_the_file_contains_no_dates_and_no_memory_addresses(model, tmp_path):
     from pipeline.networks import saving
 

@@ -1,13 +1,17 @@
 """Evaluation of unusual runs: without embedding, diverged, or predicting gray everywhere."""
 
+import itertools
+
 import numpy as np
 import pytest
 import yaml
-from evaluations import DOT, OWN, RUN, evaluate, plant, saved_answer, train
+from evaluations import DOT, OWN, RUN, evaluate, plant, train
 from PIL import Image
 from tiny import MEASURED, RESULT_FILES, literal, rows_of, value
 
+from pipeline.config.runs import diverged
 from pipeline.core import files
+from pipeline.core.errors import InputError
 from pipeline.evaluation import predictors
 from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
@@ -56,41 +60,47 @@ def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
     )
 
 
-@pytest.mark.parametrize("weights", ["huge", "NaN"])
-def test_a_diverged_run_is_evaluated_as_what_it_is(own, weights):
-    from pipeline.networks import builder
+@pytest.mark.parametrize("weights", ["its own", "finite"])
+def test_a_diverged_run_has_no_numbers_whatever_its_weights_answer(own, weights):
+    from pipeline.networks import builder, saving
 
     dataset, directory = own
     name = "dot_lr9e5_bs4"
     train(dataset, directory.with_name(name), name, epochs=20)
-    if weights == "NaN":
-        model = builder.build("dot", start_at=(np.nan, np.nan), architectures=DOT)
-        plant(directory.with_name(name), model, "last")
+    if weights == "finite":
+        plant(directory.with_name(name), builder.build("dot", architectures=DOT), "last")
     out = evaluate(dataset, directory.with_name(name), name, weights="last", pictures=2)
     rows = rows_of(out / "metrics.csv")
     record = yaml.safe_load((out / "run.yaml").read_text())
     assert record["status"].startswith("diverged in epoch")
     assert record["findings"] == [
-        f"The network's answers are not numbers ({record['status']}); only their accuracy can be scored."
+        f"The network's answers are not numbers ({record['status']}), so they cannot be scored."
     ]
-    for metric in set(MEASURED) - {"accuracy"}:
-        assert np.isnan(value(rows, "test", "model", metric)), metric
+    for answer, metric in itertools.product(OWN, MEASURED):
+        assert np.isnan(value(rows, "test", answer, metric)), (answer, metric)
     reasons = {r["settings"].split("; ")[-1] for r in rows if (r["answer"], r["partition"]) == ("model", "test")}
     assert "no interval: not a finite number for every image or resample" in reasons
-    # NaN counts as index 0: the share of pixels with a >= b, as in the paper's own diverged run.
-    ab = dataset.arrays("test")[1]
-    said = saved_answer(dataset, directory.with_name(name), "model", "test")[1]
-    assert not np.isfinite(said).all(axis=(1, 2, 3)).any()
-    assert np.isnan(said).all() == (weights == "NaN")
-    # Which sums of huge weights are infinite instead depends on their order, and so on the processor.
-    numbers = np.mean(~np.isnan(said).all(axis=-1))
-    assert numbers < 0.1
-    share = np.mean(ab[..., 0] >= ab[..., 1])
-    assert value(rows, "test", "model", "accuracy") == pytest.approx(share, rel=1e-12, abs=numbers)
+    with pytest.raises(InputError, match=rf"^{out}/model\.keras: .*diverged"):
+        saving.load(out / "model.keras")
     assert {path.name for path in out.iterdir()} == RESULT_FILES
     assert not list((out / "pictures").iterdir())
     assert "diverged" in (out.parent / "summary.md").read_text()
     assert "no answer: not a number" in (out.parent / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("status", ["diverged in epoch 2", "finished"])
+def test_best_weights_that_an_earlier_version_took_from_a_diverged_epoch_are_not_scored(own, undrawn, status):
+    from pipeline.networks import builder
+
+    dataset, directory = own
+    plant(directory, builder.build("dot", start_at=(np.nan, np.nan), architectures=DOT))
+    trained = files.read_json(directory / "training.json")
+    files.write_json(directory / "training.json", trained | {"status": status, "best_epoch": 2})
+    out = evaluate(dataset, directory, replace=True)
+    record = yaml.safe_load((out / "run.yaml").read_text())
+    assert record["status"].startswith("diverged") and record["best_epoch"] is None and diverged(record)
+    assert np.isnan(value(rows_of(out / "metrics.csv"), "test", "model", "accuracy"))
+    assert "it is useless" in (out / "model-card.md").read_text()
 
 
 def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn):

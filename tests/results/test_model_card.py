@@ -211,7 +211,7 @@ def test_a_run_without_embedding_speaks_of_none(tmp_path):
 def test_a_diverged_run_says_so_first_and_has_no_numbers(tmp_path):
     front, text = card(add(tmp_path, "base_lr1e-1", diverged=True, findings=["The network's answers are not numbers."]))
     first = text.split("\n## ")[0]
-    assert "> **Training diverged in epoch 3**: the loss stopped being a finite number." in first
+    assert "> **Training diverged in epoch 3**: the loss or a weight stopped being a finite number." in first
     assert "it is useless" in first
     assert "Best epoch, by validation MSE: none. Scored and saved: the last weights." in " ".join(text.split())
     assert "no answer: not a number" in section(text, "What it is bad at")

@@ -1,6 +1,9 @@
 """The one reader of results: the same run for all that read it, and damage as a sentence."""
 
+import math
+
 import fake_results
+import numpy as np
 import pytest
 import yaml
 
@@ -47,7 +50,21 @@ def test_a_flipped_bit_is_found_in_every_file_and_costs_only_that_file(folder, n
     assert list(run.problems) == [name] and name in run.problems[name] and str(folder) not in run.problems[name]
     if name == "per_image.csv":
         with pytest.raises(InputError, match=r"per_image\.csv"):
-            read_images(folder)
+            read_images(folder, {})
+
+
+@pytest.mark.parametrize(
+    ("best", "weights", "scored"), [(2, "best", True), (2, "last", False), (3, "best", False), (0, "best", False)]
+)
+def test_scores_that_an_earlier_version_gave_to_a_diverged_network_do_not_count(folder, best, weights, scored):
+    change(folder, status="diverged in epoch 3", epochs=3, best_epoch=best, weights_evaluated=weights)
+    run = read_run(folder, "base_lr1e-4")
+    own = [run.score("test", metric).value for metric in ("rmse", "accuracy")]
+    own += [float(row["value"]) for row in run.differences] + run.images.measures["ciede2000"]
+    assert np.isfinite(own).all() == np.isfinite(own).any() == scored
+    assert math.isfinite(run.score("test", "rmse", "gray").value) and run.problems == {}
+    assert ({row["verdict"] for row in run.differences} == {"no interval"}) == (not scored)
+    assert ("not numbers" in run.findings[0]) == (not scored)
 
 
 @pytest.mark.parametrize("row", ["3", "-1"])
@@ -55,7 +72,7 @@ def test_images_twice_or_of_negative_rows_are_refused(folder, row):
     rows = files.read_csv(folder / "per_image.csv", per_image.COLUMNS)
     files.write_csv(folder / "per_image.csv", per_image.COLUMNS, [r | {"row": row} for r in rows if r["row"] in "35"])
     with pytest.raises(InputError, match=r"per_image\.csv"):
-        read_images(folder)
+        read_images(folder, {})
 
 
 def test_a_run_is_what_its_record_says_before_its_name(folder):

@@ -13,6 +13,7 @@ pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 from pipeline.config.paths import SHIPPED
 from pipeline.core import files
+from pipeline.core.errors import InputError
 from pipeline.serve import runs
 
 FINDING = "RMSE 12.00, 15.00 for gray: better."
@@ -38,6 +39,10 @@ def test_runs_are_read_without_their_networks(results, tmp_path):
     (copy / two.name / "run.yaml").write_text(yaml.safe_dump(record))
     files.write_listing(copy / two.name)
     assert runs.read(copy / two.name).random and "RANDOM (seed 3" in runs.read(copy / two.name).weights
+    diverged = make_run(copy, "dot_lr1e0_noembed", status="diverged in epoch 1", epochs=1, best_epoch=0)
+    with pytest.raises(InputError, match=rf"^{diverged}: .*diverged"):
+        runs.read(diverged)
+    assert [run.name for run in runs.offered(copy)] == [shipped.name, one.name, two.name]
     (copy / one.name / "model.keras").write_bytes(b"x")
     assert [run.name for run in runs.offered(copy)] == [shipped.name, two.name]
     (copy / two.name / "model.keras").unlink()

@@ -156,6 +156,13 @@ def test_a_network_that_was_trained_on_other_embeddings_is_refused(train, saved,
     assert not (tmp_path / "models" / "other").exists()
 
 
+def test_a_network_whose_training_diverged_is_refused(train, saved, tmp_path):
+    donor = saved(record={"status": "diverged in epoch 2", "epochs": 2, "best_epoch": 0})
+    with pytest.raises(InputError, match=rf"^training\.start_from: {donor}/model\.keras: .*diverged"):
+        train(start_from=str(donor))
+    assert not (tmp_path / "models").exists()
+
+
 def test_a_network_that_is_missing_or_damaged_is_refused(train, saved, tmp_path):
     with pytest.raises(InputError, match=rf"^training\.start_from: .*{tmp_path}/nothing/model\.keras"):
         train(start_from=str(tmp_path / "nothing"))

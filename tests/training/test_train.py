@@ -227,18 +227,6 @@ def test_a_checkpoint_without_its_settings_is_not_used_by_another_run(train, fin
         train(epochs=4, start_at="zeros")
 
 
-def test_a_run_whose_loss_stops_being_finite_ends_as_diverged(train, caplog):
-    directory = train("dot_lr9e5_bs4", epochs=40)
-    summary, rows = files.read_json(directory / "training.json"), history(directory)
-    assert summary["status"].startswith(f"diverged in epoch {summary['epochs']}")
-    assert summary["epochs"] == len(rows) < 40
-    assert not np.isfinite(rows[-1]["loss"])
-    assert "the loss is not a finite number" in caplog.text
-    assert (directory / "best.weights.h5").exists() and (directory / "last.weights.h5").exists()
-    before = bytes_of(directory)
-    assert bytes_of(train("dot_lr9e5_bs4", epochs=40, progress=StopsAfter(0))) == before
-
-
 def test_patience_ends_a_run_that_no_longer_improves(train, caplog):
     directory = train("dot_lr1e0_bs4", epochs=30, patience=2)
     summary, rows = files.read_json(directory / "training.json"), history(directory)
