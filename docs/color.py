@@ -15,7 +15,7 @@ from PIL import Image
 
 from docs.evidence import TRUTH, Evidence, Row, or_stop
 from pipeline.core import files
-from pipeline.evaluation import bootstrap, vocabulary
+from pipeline.evaluation import intervals, vocabulary
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import GRAY, MEAN
 from pipeline.images import lab
@@ -70,7 +70,7 @@ def scores_table(evidence: Evidence, heading: str, over: Over, rows: Sequence[Ro
         [
             row.label,
             evidence.training(row)["epochs"] or "" if row.trained else "",
-            *(cell(Score(*bootstrap.interval(over[row][name])), name).line for name in names),
+            *(cell(Score(*intervals.interval(over[row][name])), name).line for name in names),
         ]
         for row in rows
     ]
@@ -78,7 +78,7 @@ def scores_table(evidence: Evidence, heading: str, over: Over, rows: Sequence[Ro
 
 
 def targets_table(evidence: Evidence, over: Over) -> str:
-    """Return a table of the targets and what was reached: differences between rows of the same resamples."""
+    """Return a table of the targets and what was reached: differences between rows of the same photographs."""
     of = {row.key: values for row, values in over.items()}
     ours, mse, gray, mean = of[f"shipped-{DEFAULT:g}"], of.get("mse"), of[GRAY], of[MEAN]
     recognised = evidence.recognised
@@ -103,7 +103,7 @@ def targets_table(evidence: Evidence, over: Over) -> str:
     )
     lines = []
     for words, values, least, largest, target in wanted:
-        value, low, high = bootstrap.interval(values)
+        value, low, high = intervals.interval(values)
         between = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
         reached = f"{value:.2f}{between}".replace("-", "−")
         lines.append([words, target, reached, "met" if least <= value <= largest else "missed"])
@@ -114,7 +114,7 @@ def gain(over: Over, more: Row, less: Row) -> str:
     """Return a sentence about the differences in error between two rows."""
     words = []
     for name in ("rmse", "ciede2000"):
-        value, low, high = bootstrap.interval(over[more][name] - over[less][name])
+        value, low, high = intervals.interval(over[more][name] - over[less][name])
         words.append(f"{vocabulary.term(name).label} {value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−"))
     return f"Difference, {more.label} and {less.label}: {', '.join(words)}."
 
@@ -150,7 +150,7 @@ def main() -> None:
     tables = ROWS, CURVE, MIRRORED, COLOURED
     rows, curve, mirrored, coloured = ([row for row in each if evidence.has(row)] for each in tables)
     missing = dict.fromkeys(row.run for each in tables for row in each if not evidence.has(row))
-    over = evidence.resampled(list(dict.fromkeys([*rows, *curve, *mirrored])))
+    over = evidence.scored(list(dict.fromkeys([*rows, *curve, *mirrored])))
     columns = ", ".join(["gray", "truth", *(row.label for row in coloured)])
     parts = [
         f"{len(evidence.rows)} test photographs in {len(set(evidence.groups))} groups; in brackets 95 % intervals.",

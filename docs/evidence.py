@@ -185,9 +185,9 @@ class Evidence:
         columns = {name: values[self.rows] for name, values in found.answers[MODEL].items()}
         return {**columns, self.distance: np.array([recognised.distances()["test"][MODEL]])}
 
-    def resampled(self, rows: Sequence[Row]) -> dict[Row, Mapping[str, metrics.Values]]:
-        """Return each row's metrics over the test photographs and their resamples, which are the same for all rows."""
-        samples = scores.samples(["test"] * len(self.rows), self.groups, self.config.evaluation.seed)
+    def scored(self, rows: Sequence[Row]) -> dict[Row, Mapping[str, metrics.Values]]:
+        """Return each row's metrics over the test photographs, and without each group of them."""
+        samples = scores.samples(["test"] * len(self.rows), self.groups)
         over: dict[Row, Mapping[str, metrics.Values]] = {}
         for row in rows:
             columns = dict(self.measured(row))

@@ -19,7 +19,7 @@ def command(one: Path, other: Path, partition: str) -> None:
     """Compare two runs image by image.
 
     ONE and OTHER are their results, for example results/base_lr1e-4 and results/base_lr1e-3. Each difference is ONE
-    minus OTHER, with its 95 % bootstrap interval over images, or over groups of images.
+    minus OTHER, with its 95 % interval over images, or over groups of images.
     """
     from rich.console import Console
     from rich.table import Table

@@ -54,7 +54,7 @@ def score_baselines(
         split: splits.csv.
         out: the CSV of the scores, with `scores.COLUMNS` and an empty run.
         batch_size: images at a time.
-        seed: of the shuffle and of the bootstrap.
+        seed: of the shuffle.
         threads: number of images measured in parallel.
         recognising: the network that measures recognition, see `pipeline.embedding.recipe.recognising`; None: none.
         replace: whether scores made with other settings may be replaced.
@@ -89,7 +89,7 @@ def score_baselines(
         )
         pictures = [where.pictures / path.relative_to(folder) for path in sorted(folder.rglob("*.jpg"))]
         where.manifest.unlink(missing_ok=True)
-    samples = scores.samples(data.partitions, data.groups, seed)
+    samples = scores.samples(data.partitions, data.groups)
     over = scores.summed(measured, samples)
     written = [out, where.per_image, *pictures]
     if recognised:

@@ -111,7 +111,7 @@ def read(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
 def put(
     over: Mapping[str, Mapping[str, dict[str, Values]]], distances: Mapping[str, Mapping[str, float]], metric: str
 ) -> None:
-    """Add distances, by partition and answer, to the result of `scores.summed`; they have no resamples."""
+    """Add distances, by partition and answer, to the result of `scores.summed`; they have no interval."""
     for partition, answers in distances.items():
         for answer, value in answers.items():
             over[partition][answer][metric] = np.array([value])

@@ -1,7 +1,7 @@
 """The measures of images and the metrics of sets of images.
 
 A *measure* is a number of one image. A *metric* is a number of a set of images, computed from the means of measures, so
-it can be computed for any resample of the images too. To add a metric, add its formula to `pipeline.evaluation.metrics`
+it can be computed for any subset of the images too. To add a metric, add its formula to `pipeline.evaluation.metrics`
 and here its measure, in `_measure_finite`, and its definition, in `METRICS`.
 """
 
@@ -17,6 +17,7 @@ import skimage  # loads its modules on first use, so planning a workflow does no
 
 from pipeline.embedding import registry
 from pipeline.evaluation import metrics
+from pipeline.evaluation.intervals import FEWEST_GROUPS
 from pipeline.evaluation.metrics import Values
 from pipeline.images import lab
 
@@ -35,6 +36,8 @@ class Metric:
         meaning: a phrase that explains it.
         formula: computes it from the means of `measures`; None for the mean of the measure with the metric's name.
         measures: the arguments of `formula`.
+        fewest: groups of images below which there is no interval; more than `FEWEST_GROUPS` where few images decide.
+        range: the smallest and the largest possible value.
         per_image: whether per_image.csv has it. A metric that equals another one for a single image is left out.
     """
 
@@ -45,6 +48,8 @@ class Metric:
     meaning: str = ""
     formula: Callable[..., Values] | None = None
     measures: tuple[str, ...] = ()
+    range: tuple[float, float] = (0.0, math.inf)
+    fewest: int = FEWEST_GROUPS
     per_image: bool = True
 
     @property
@@ -62,23 +67,24 @@ class Metric:
             return self.formula(*(means[measure] for measure in self.measures))
 
 
+ANY = (-math.inf, math.inf)
 # In the order of metrics.csv.
 _DEFINITIONS = (
     Metric("loss", "loss", 1, "lower", "MSE plus the l2 penalty, which training minimises"),
     Metric("mse", "MSE", 1, "lower", "mean squared error of a and b"),
     Metric("rmse", "RMSE", 2, "lower", "root mean squared error of a and b, in 8-bit units", np.sqrt, ("mse",)),
     Metric("accuracy", "accuracy", 4, "higher",
-           "share of pixels where the larger of a and b is right, the paper's measure"),
-    Metric("psnr", "PSNR", 2, "higher", "in dB, mean over images; gray scores well"),
+           "share of pixels where the larger of a and b is right, the paper's measure", range=(0, 1)),
+    Metric("psnr", "PSNR", 2, "higher", "in dB, mean over images; gray scores well", range=ANY),
     Metric("psnr_pooled", "PSNR, pooled", 2, "higher", "in dB, of the mean squared error over all images",
-           metrics.psnr_of_error, ("rgb_mse",), per_image=False),
-    Metric("ssim", "SSIM", 4, "higher", "structural similarity, at most 1; gray scores well"),
+           metrics.psnr_of_error, ("rgb_mse",), ANY, per_image=False),
+    Metric("ssim", "SSIM", 4, "higher", "structural similarity, at most 1; gray scores well", range=(-1, 1)),
     Metric("ciede2000", "CIEDE2000", 2, "lower", "mean perceived colour difference"),
     Metric("ciede2000_p95", "CIEDE2000, 95th percentile", 2, "lower",
            "colour difference that 5 % of the pixels exceed"),
-    Metric("auc", "AuC", 4, "higher", "area under the curve of pixels within an error of 0 to 150"),
+    Metric("auc", "AuC", 4, "higher", "area under the curve of pixels within an error of 0 to 150", range=(0, 1)),
     Metric("auc_rebalanced", "AuC, rebalanced", 4, "higher", "AuC with rare colours weighted as much as common ones",
-           np.divide, ("auc_weighted", "rarity")),
+           np.divide, ("auc_weighted", "rarity"), (0, 1), fewest=200),
     Metric("colourfulness", "colourfulness", 2, None, "Hasler and Süsstrunk's; compare it with the ceiling's"),
     Metric("colourfulness_absolute", "colourfulness, absolute", 2, None, "the variant with absolute differences"),
     Metric("delta_cf_images", "ΔCF of images", 2, "lower", "difference from the truth's colourfulness, per image"),
@@ -89,7 +95,15 @@ _DEFINITIONS = (
 )  # fmt: skip
 TOP1, TOP5 = "recognised_top1_", "recognised_top5_"  # each network's numbers are a metric of their own
 _RECOGNITION = [
-    Metric(prefix + entry.name, f"recognised, {top}", 4, "higher", f"share of images {whose}, by {entry.label}")
+    Metric(
+        prefix + entry.name,
+        f"recognised, {top}",
+        4,
+        "higher",
+        f"share of images {whose}, by {entry.label}",
+        range=(0, 1),
+        fewest=50,
+    )
     for entry in registry.ENTRIES.values()
     if entry.features
     for prefix, top, whose in (

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation import bootstrap, scores
+from pipeline.evaluation import intervals, scores
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import BASELINES, GRAY, MAJORITY, MEAN, SHUFFLED
 from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, START
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def difference_rows(run: str, dataset: str, over: scores.Summed, samples: Sequence[scores.Sample]) -> list[Row]:
-    """Subtract every other answer's metrics from the model's: rows with `COLUMNS` and a `bootstrap.verdict`.
+    """Subtract every other answer's metrics from the model's: rows with `COLUMNS` and a `intervals.verdict`.
 
     Metrics without a better direction (colourfulness, chroma_ratio) are omitted.
 
@@ -38,16 +38,16 @@ def difference_rows(run: str, dataset: str, over: scores.Summed, samples: Sequen
             for metric in own:
                 if (better := term(metric).better) and metric in other:
                     value, low, high = compare(own[metric], other[metric])
-                    verdict = bootstrap.verdict(low, high, better)
+                    verdict = intervals.verdict(low, high, better)
                     row = (run, dataset, sample.partition, n, MODEL, against, metric, value, low, high, verdict)
                     rows.append(scores.as_row(COLUMNS, row))
     return rows
 
 
 def compare(one: Values, other: Values) -> tuple[float, float | None, float | None]:
-    """The difference of a metric between two answers and its interval, from resamples; 0 for those that are `SAME`."""
+    """The difference of a metric between two answers and its interval; 0 where they are the `SAME`."""
     with np.errstate(invalid="ignore"):
-        return bootstrap.interval(np.where(np.isclose(one, other, rtol=SAME, atol=0), 0.0, one - other))
+        return intervals.interval(np.where(np.isclose(one, other, rtol=SAME, atol=0), 0.0, one - other))
 
 
 def findings(

@@ -1,5 +1,6 @@
 """The scores of answers over the images of a partition; an answer is the ab that a network or a baseline predicts."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline.config import paper
 from pipeline.config.partitions import PARTITIONS
-from pipeline.evaluation import bootstrap, frechet
+from pipeline.evaluation import frechet, intervals
 from pipeline.evaluation.measures import METRICS, Columns
 from pipeline.evaluation.metrics import Values
 
@@ -27,18 +28,18 @@ Summed = dict[str, dict[str, dict[str, Values]]]
 
 @dataclass(frozen=True)
 class Sample:
-    """The images of a partition, as rows of the store, and their resamples."""
+    """The images of a partition, as rows of the store, and their groups."""
 
     partition: str
     rows: npt.NDArray[np.intp]
-    bootstrap: bootstrap.Bootstrap
+    jackknife: intervals.Jackknife
 
 
-def samples(partitions: Sequence[str], groups: Sequence[str], seed: int) -> list[Sample]:
-    """The partitions that contain images, from the partition and the group of each image; groups are resampled."""
+def samples(partitions: Sequence[str], groups: Sequence[str]) -> list[Sample]:
+    """The partitions that contain images, from the partition and the group of each image."""
     rows = {partition: np.flatnonzero(np.array(partitions) == partition) for partition in PARTITIONS}
     return [
-        Sample(partition, here, bootstrap.Bootstrap([groups[row] for row in here.tolist()], seed))
+        Sample(partition, here, intervals.Jackknife([groups[row] for row in here.tolist()]))
         for partition, here in rows.items()
         if len(here)
     ]
@@ -48,17 +49,20 @@ def summed(answers: Mapping[str, Columns], samples: Sequence[Sample]) -> Summed:
     """Compute the metrics of each answer over each sample.
 
     Returns:
-        By partition, answer and metric: (1 + draws,) float64 for the sample and its resamples; (1,) without resamples.
+        By partition, answer and metric: (1 + groups,) float64 for the sample, and without each group; see `Jackknife`.
     """
     over: Summed = {sample.partition: {} for sample in samples}
     for sample in samples:
-        means = sample.bootstrap.means(
+        means = sample.jackknife.means(
             {f"{answer} {name}": values[sample.rows] for answer in answers for name, values in answers[answer].items()}
         )
         for answer, measures in answers.items():
             own = {name: means[f"{answer} {name}"] for name in measures}
-            computed = {name: metric.of(own) for name, metric in METRICS.items()}
-            over[sample.partition][answer] = {name: values for name, values in computed.items() if values is not None}
+            over[sample.partition][answer] = {
+                name: values if len(values) > metric.fewest else values[:1]
+                for name, metric in METRICS.items()
+                if (values := metric.of(own)) is not None
+            }
     return over
 
 
@@ -75,13 +79,16 @@ def rows(run: str, dataset: str, over: Summed, samples: Sequence[Sample], settin
     for answer in dict.fromkeys(answer for here in over.values() for answer in here):
         for sample in samples:
             n = len(sample.rows)
-            for metric, resampled in over[sample.partition][answer].items():
-                value, low, high = bootstrap.interval(resampled)
-                reason = frechet.remark(n, metric) if metric.startswith(frechet.PREFIX) else sample.bootstrap.reason
-                reason = reason or "not a finite number for every image or resample"
+            for metric, values in over[sample.partition][answer].items():
+                possible = METRICS[metric].range if metric in METRICS else ()
+                value, low, high = intervals.interval(values, *possible)
+                reason = frechet.remark(n, metric) if metric.startswith(frechet.PREFIX) else sample.jackknife.reason
+                if not reason and len(values) == 1 and math.isfinite(value):
+                    reason = f"fewer than {METRICS[metric].fewest} groups"
+                reason = reason or "not a finite number for every image"
                 note = "; ".join(filter(None, (settings, f"no interval: {reason}" if low is None else "")))
-                values = (run, dataset, sample.partition, n, answer, metric, value, low, high, note)
-                rows.append(as_row(COLUMNS, values))
+                row = (run, dataset, sample.partition, n, answer, metric, value, low, high, note)
+                rows.append(as_row(COLUMNS, row))
     return rows
 
 

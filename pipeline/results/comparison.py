@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
-from pipeline.evaluation import bootstrap, paired, scores, vocabulary
+from pipeline.evaluation import intervals, paired, scores, vocabulary
 from pipeline.results.read import read_images
 from pipeline.results.record import read_record
 
@@ -33,8 +33,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
     runs = [read_images(path, record) for path, record in zip((one, other), records, strict=True)]
     if runs[0].rows != runs[1].rows or any(scores.MODEL not in run.answers for run in runs):
         raise InputError(f"{one} and {other}: per_image.csv contains different images; evaluate both runs again")
-    seed = (records[0].get("seeds") or {}).get("evaluation", 0)
-    chosen = [s for s in scores.samples(runs[0].partitions, runs[0].groups, seed) if s.partition == partition]
+    chosen = [s for s in scores.samples(runs[0].partitions, runs[0].groups) if s.partition == partition]
     if not chosen:
         raise InputError(f"{one}: no images in the partition {partition}; choose another --partition")
     over = scores.summed({name: run.answers[scores.MODEL] for name, run in zip("ab", runs, strict=True)}, chosen)
@@ -44,10 +43,10 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
         if metric in here["b"]:
             value, low, high = paired.compare(here["a"][metric], here["b"][metric])
             better = vocabulary.term(metric).better
-            verdict = bootstrap.verdict(low, high, better) if better else ""
+            verdict = intervals.verdict(low, high, better) if better else ""
             values = (metric, float(here["a"][metric][0]), float(here["b"][metric][0]), value, low, high, verdict)
             rows.append(dict(zip(COLUMNS, values, strict=True)))
-    return rows, chosen[0].bootstrap.reason
+    return rows, chosen[0].jackknife.reason
 
 
 def other_settings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -181,7 +181,7 @@ def _tables(
     settings: str,
 ) -> tuple[list[scores.Row], list[paired.Row]]:
     """Return the rows of metrics.csv and of differences.csv."""
-    chosen = scores.samples(data.partitions, data.groups, seed)
+    chosen = scores.samples(data.partitions, data.groups)
     over = scores.summed({**baselines.answers, **found}, chosen)
     if recognised:
         for distances in (frechet.read(baselines.rows), recognised.distances()):

@@ -14,7 +14,7 @@ from pipeline.config.partitions import PARTITIONS
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import of_run, recipe, registry
-from pipeline.evaluation import bootstrap, paired, vocabulary
+from pipeline.evaluation import intervals, paired, vocabulary
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import MODEL, PAPER, START
 from pipeline.networks import cost, heads, inputs, notation
@@ -162,11 +162,11 @@ def _limits(run: RunResults, weights: str) -> list[str]:
             f"It was trained on only {run.counts.get('train')} images ({_groups(run, 'train')}), so it has seen few "
             "kinds of objects."
         )
-    few = [name for name in ("test", "validation") if run.groups.get(name, 0) < bootstrap.FEWEST_GROUPS]
+    few = [name for name in ("test", "validation") if run.groups.get(name, 0) < intervals.FEWEST_GROUPS]
     if few:
         counts = ", ".join(f"{name}: {_groups(run, name)}" for name in few)
         found.append(
-            f"Fewer than {bootstrap.FEWEST_GROUPS} groups of images ({counts}) are too few for intervals, so these "
+            f"Fewer than {intervals.FEWEST_GROUPS} groups of images ({counts}) are too few for intervals, so these "
             "scores say nothing about other photographs."
         )
     if run.status == "finished" and 0 < run.record["epochs"] == run.record["best_epoch"]:
@@ -184,7 +184,7 @@ def _chroma(run: RunResults) -> list[str]:
     if not math.isfinite(score.value):
         return []
     low, high = (None if end is None else end - 1 for end in (score.low, score.high))
-    verdict = bootstrap.verdict(low, high, "higher")
+    verdict = intervals.verdict(low, high, "higher")
     share = f"{score.value:.0%} of the true pictures' chroma"
     if verdict == "no clear difference":
         return [f"It is not clear whether its colours are paler or stronger than the true ones: {share}."]

@@ -7,7 +7,7 @@ from pipeline.config.paths import SummaryFiles
 from pipeline.core import locks
 from pipeline.core.files import digest_file, write_csv, write_json, write_text
 from pipeline.evaluation import paired, scores, vocabulary
-from pipeline.evaluation.bootstrap import FEWEST_GROUPS
+from pipeline.evaluation.intervals import FEWEST_GROUPS
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, PAPER, START
 from pipeline.results import groups, sweep

@@ -10,7 +10,7 @@ from tiny import MEASURED, literal
 
 from pipeline.config import paper
 from pipeline.core.files import read_csv, write_csv
-from pipeline.evaluation import bootstrap, measures, metrics, per_image, predictors, scores
+from pipeline.evaluation import intervals, measures, metrics, per_image, predictors, scores
 from pipeline.evaluation.predictors import Batch
 from pipeline.evaluation.scoring import Scores
 from pipeline.images import lab
@@ -48,7 +48,7 @@ def measured(true, predicted, cuts=(0, None), threads=1):
 
 
 def rows_of(answers, names, groups=None, settings=""):
-    chosen = scores.samples(names, groups or [str(i) for i in range(len(names))], seed=0)
+    chosen = scores.samples(names, groups or [str(i) for i in range(len(names))])
     return scores.rows("base_lr1e-4", "sample", scores.summed(answers, chosen), chosen, settings)
 
 
@@ -118,7 +118,7 @@ def test_the_order_of_images_changes_no_value_and_no_interval(seed):
     mixed, mixed_groups = [names[i] for i in order], [groups[i] for i in order]
     again = truth(mixed, lightness[order], ab[order])
     two = rows_of(measured(again, predicted[order]), mixed, mixed_groups)
-    assert sum(row["low"] != "" for row in one) >= 15
+    assert sum(row["low"] != "" for row in one) >= 14
     for a, b in zip(one, two, strict=True):
         assert a | {"low": 0, "high": 0} == b | {"low": 0, "high": 0}
         if a["low"] != "":
@@ -135,8 +135,10 @@ def test_only_sets_of_ten_groups_have_intervals():
             "validation": "finished; no interval: 9 groups, fewer than 10",
             "test": "finished; no interval: 5 groups, fewer than 10",
         }
+        if row["metric"] == "auc_rebalanced":
+            notes["train"] += "; no interval: fewer than 200 groups"
         assert row["settings"] == notes[row["partition"]]
-        if row["partition"] == "train":
+        if notes[row["partition"]] == "finished":
             assert row["low"] < row["high"] and row["low"] <= row["value"] <= row["high"], row
         else:
             assert row["low"] == row["high"] == ""
@@ -145,20 +147,18 @@ def test_only_sets_of_ten_groups_have_intervals():
     assert {r["settings"] for r in paired if r["partition"] == "test"} == {"no interval: 3 groups, fewer than 10"}
 
 
-def test_intervals_are_those_of_resampled_images():
+def test_intervals_are_those_of_the_metrics_without_each_image():
     lightness, ab, predicted = images(n=12)
     answers = measured(truth(["test"] * 12, lightness, ab), predicted)
     rows = {row["metric"]: row for row in rows_of(answers, ["test"] * 12, list("abcdefghijkl"))}
-    rng = np.random.default_rng(0)
     columns, found = answers[scores.MODEL], {"rmse": [], "chroma_ratio": [], "psnr_pooled": []}
-    for _ in range(bootstrap.DRAWS):
-        drawn = rng.integers(12, size=12)
-        found["rmse"].append(np.sqrt(columns["mse"][drawn].mean()))
-        found["chroma_ratio"].append(columns["chroma"][drawn].sum() / columns["chroma_true"][drawn].sum())
-        found["psnr_pooled"].append(20 * np.log10(255) - 10 * np.log10(columns["rgb_mse"][drawn].mean()))
+    for chosen in [range(12), *(np.delete(range(12), place) for place in range(12))]:
+        found["rmse"].append(np.sqrt(columns["mse"][chosen].mean()))
+        found["chroma_ratio"].append(columns["chroma"][chosen].sum() / columns["chroma_true"][chosen].sum())
+        found["psnr_pooled"].append(20 * np.log10(255) - 10 * np.log10(columns["rgb_mse"][chosen].mean()))
     for metric, values in found.items():
         ends = rows[metric]["low"], rows[metric]["high"]
-        assert ends == pytest.approx(np.quantile(values, [0.025, 0.975]), rel=1e-9), metric
+        assert ends == pytest.approx(intervals.interval(values)[1:], rel=1e-9), metric
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -180,7 +180,7 @@ def test_a_diverged_model_has_no_scores():
     assert {row["metric"] for row in rows} == set(MEASURED) - {"loss"}
     for row in rows:
         assert math.isnan(row["value"]) and row["low"] == row["high"] == ""
-        assert row["settings"] == "no interval: not a finite number for every image or resample"
+        assert row["settings"] == "no interval: not a finite number for every image"
 
 
 def test_the_true_colours_score_perfectly_and_are_written_in_full(tmp_path):

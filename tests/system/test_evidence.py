@@ -9,6 +9,7 @@ from tiny import ROOT
 from docs import color
 from docs.evidence import CONFIGURATION, Row
 from pipeline.config import loading
+from pipeline.evaluation.intervals import interval
 from pipeline.evaluation.measures import METRICS
 from pipeline.planning.settings import maps_of_run
 
@@ -26,12 +27,17 @@ def test_every_experiment_is_trained_and_is_a_row():
 
 
 def over(**values):
-    """Metrics of all rows, of 3 resamples each; `values` replace those of the row of that key."""
+    """Metrics of all rows, of 3 groups each; `values` replace those of the row of that key."""
     names = (*METRICS, RECOGNISED, DISTANCE)
     rows = {row: {name: np.full(4, 0.5) for name in names} for row in color.ROWS}
     for row, metrics in rows.items():
         metrics |= {name: np.array(found) for name, found in values.get(row.key, {}).items()}
     return rows
+
+
+def between(*values):
+    """The cell of a value and its interval, from the value and those without each group."""
+    return "| {:.2f} ({:.2f} to {:.2f}) |".format(*interval(values)).replace("-", "−")
 
 
 def test_a_target_is_judged_by_its_value_and_has_an_interval():
@@ -46,10 +52,10 @@ def test_a_target_is_judged_by_its_value_and_has_an_interval():
     assert [line.split(" | ")[-1].strip("| ") for line in lines] == (
         ["met", "met", "met", "met", "missed", "met", "missed", "missed"]
     )
-    assert "| 5.00 (4.05 to 5.95) |" in lines[0]
-    assert "| 50.00 (34.17 to 65.83) |" in lines[3]
+    assert between(5, 4, 5, 6) in lines[0]
+    assert between(50, 100 / 3, 50, 200 / 3) in lines[3]
     assert "| 6.00 (6.00 to 6.00) |" in lines[4]
-    assert "| 10.00 (5.25 to 14.75) |" in lines[5]
+    assert between(10, 15, 10, 5) in lines[5]
 
 
 def test_a_row_has_its_epochs_and_intervals():
@@ -58,5 +64,5 @@ def test_a_row_has_its_epochs_and_intervals():
     rows[row][DISTANCE] = np.array([3.0])
     heading, _, line = color.scores_table(EVIDENCE, "network", rows, [row]).splitlines()
     assert heading.startswith("| network | epochs | RMSE | CIEDE2000 |")
-    assert line.startswith("| `color` | 7 | 0.50 (0.26 to 0.74) |") and line.endswith("| 3.00 |")
+    assert line.startswith(f"| `color` | 7 {between(0.5, 0.25, 0.75)}") and line.endswith("| 3.00 |")
     assert row.key == "classes-0.6"
