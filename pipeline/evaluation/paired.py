@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def difference_rows(run: str, dataset: str, over: scores.Summed, samples: Sequence[scores.Sample]) -> list[Row]:
-    """Subtract every other answer's metrics from the model's: rows with `COLUMNS` and a `intervals.verdict`.
+    """Subtract every other answer's metrics from the model's: rows with `COLUMNS` and an `intervals.verdict`.
 
     Metrics without a better direction (colourfulness, chroma_ratio) are omitted.
 
@@ -127,14 +127,30 @@ def missed(differences: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def _cleared(against: Mapping[tuple[str, str], Mapping[str, Any]], metric: str) -> list[str]:
+    """The `HURDLES` of a metric that a run clears on the test images, in words."""
+    found: dict[str, list[str]] = {}
+    for _, baseline in (hurdle for hurdle in HURDLES if hurdle[0] == metric and hurdle in against):
+        row = against[metric, baseline]
+        if row["verdict"] == "better":
+            found.setdefault("better than", []).append(heading(baseline))
+        elif row["verdict"] == "no interval" and _gains(row):
+            found.setdefault("on these images better than", []).append(heading(baseline))
+    return [f"{term(metric).label} {words} {' and '.join(baselines)}" for words, baselines in found.items()]
+
+
 def remark(differences: Sequence[Mapping[str, Any]]) -> str:
-    """A short remark on the test images for a table; empty if the model clears all `HURDLES` with intervals."""
+    """A short remark on the test images for a table; empty if the model clears all `HURDLES` with intervals.
+
+    If it misses some, but none in RMSE, the remark also says which baselines it beats in RMSE.
+    """
     against = _of_test(differences)
     if ("rmse", MEAN) not in against:
         return "not compared"
     if not math.isfinite(float(against["rmse", MEAN]["value"])):
         return "no answer: not a number"
     if texts := missed(differences):
-        return "; ".join(texts)
+        of_rmse = any(text.startswith(term("rmse").label) for text in texts)
+        return "; ".join(texts if of_rmse else [*_cleared(against, "rmse"), *texts])
     unsure = any(against[hurdle]["verdict"] == "no interval" for hurdle in HURDLES if hurdle in against)
     return "better, but without an interval this may be chance" if unsure else ""

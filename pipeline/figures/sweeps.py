@@ -37,6 +37,7 @@ LINES: tuple[tuple[str, str, LineStyleType], ...] = (  # the baselines drawn: an
     (GRAY, "ciede2000", "-."),
 )
 _Line = tuple[str, float, LineStyleType]  # label, value, look
+PLUS: dict[str, Any] = {"linestyle": "none", "marker": "+", "markersize": 14, "color": style.INK}
 BESIDE = 0.09  # largest distance between points of one setting, in decades or architectures
 
 
@@ -48,11 +49,13 @@ class SweepPoint:
         name: the run's name.
         run: its settings.
         scores: by `METRICS`; nan for a diverged run.
+        differs: whether it was trained or scored with other settings than most runs, besides those in its name.
     """
 
     name: str
     run: Run
     scores: tuple[Interval, ...]
+    differs: bool = False
 
 
 class _Axis(NamedTuple):
@@ -73,7 +76,7 @@ def sweep(
     """Draw accuracy and CIEDE2000 on the validation partition against learning rate, l2 and architecture.
 
     Points of the same setting are drawn side by side. A score that is not a number is a cross at the worse edge of the
-    panel.
+    panel. Runs that `differs` marks have a plus.
 
     Args:
         path: PNG to write; an SVG is written beside it.
@@ -89,7 +92,7 @@ def sweep(
     lines = {metric: _lines(metric, baselines or {}) for metric in METRICS}
     default = f"{len(points)} {'run' if len(points) == 1 else 'runs'}, validation images of {dataset}"
     with style.style():
-        figure = style.page(15, 9.5, title or default, _extremes(points))
+        figure = style.page(15, 9.5, title or default, _extremes(points, baselines or {}))
         panels = figure.subplots(len(METRICS), 3, sharex="col", sharey="row")
         for column, setting in enumerate(settings):
             positions = [setting.position(point.run) for point in points]
@@ -184,6 +187,8 @@ def _panel(
             if (ends := _ends(score)) is not None:
                 axes.vlines(place, *ends, color=colour, linewidth=1.5)
             axes.plot([place], [score[0]], **_marker(colour, marker, point.run.embedding), zorder=3)
+            if point.differs:
+                axes.plot([place], [score[0]], **PLUS, zorder=5)
         else:
             transform = axes.get_xaxis_transform()
             axes.plot([place], [bad_edge], transform=transform, **_cross(colour), clip_on=False, zorder=4)
@@ -235,6 +240,8 @@ def _legend(
     if any(math.isfinite(score[0]) and _ends(score) for score in scores):
         stroke: dict[str, Any] = {"marker": "|", "markersize": 16, "markeredgewidth": 1.5, "color": style.FAINT}
         handles.append(Line2D([], [], **stroke, linestyle="none", label="95 % interval"))
+    if any(point.differs for point in points):
+        handles.append(Line2D([], [], **PLUS, label="other epochs or settings"))
     if not all(math.isfinite(score[0]) for score in scores):
         handles.append(Line2D([], [], **_cross("white"), label="diverged: not a number"))
     for label, _, linestyle in lines:
@@ -242,14 +249,32 @@ def _legend(
     return handles
 
 
-def _extremes(points: Sequence[SweepPoint]) -> str:
-    """Return a sentence that names the runs with the best scores."""
+def _extremes(points: Sequence[SweepPoint], baselines: Mapping[tuple[str, str], float]) -> str:
+    """Return a sentence that names the run with the best score of each metric, if one is clearly the best."""
     parts = []
     for row, metric in enumerate(METRICS):
-        scored = [(point.scores[row][0], point.name) for point in points if math.isfinite(point.scores[row][0])]
-        if scored:
-            better = term(metric).better
-            value, name = (max if better == "higher" else min)(scored)
-            extreme = "highest" if better == "higher" else "lowest"
-            parts.append(f"{extreme} {term(metric).label}: {style.shortened(name, 40)} ({number(value, metric)})")
+        scored = [(point.scores[row], point.name) for point in points if math.isfinite(point.scores[row][0])]
+        if not scored:
+            continue
+        higher = term(metric).better == "higher"
+        best, name = (max if higher else min)(scored, key=lambda each: each[0][0])
+        others = [score for score, other in scored if other != name]
+        others += [
+            (value, value, value) for (_, of), value in baselines.items() if of == metric and math.isfinite(value)
+        ]
+        if all(_clearly_better(best, other, higher=higher) for other in others):
+            extreme = "highest" if higher else "lowest"
+            parts.append(f"{extreme} {term(metric).label}: {style.shortened(name, 40)} ({number(best[0], metric)})")
+        else:
+            parts.append(f"no clear winner in {term(metric).label}")
+    if any(point.differs for point in points):
+        parts.append("runs marked + have other epochs or settings than most")
     return "; ".join(parts)
+
+
+def _clearly_better(best: Interval, other: Interval, *, higher: bool) -> bool:
+    """Whether both have intervals, neither of which contains the other's value, and `best` is better."""
+    own, theirs = _ends(best), _ends(other)
+    if own is None or theirs is None:
+        return False
+    return (own[0] > other[0] and theirs[1] < best[0]) if higher else (own[1] < other[0] and theirs[0] > best[0])

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
+from pipeline.core.files import canonical_json
 from pipeline.evaluation import intervals, paired, scores, vocabulary
 from pipeline.results.read import read_images
 from pipeline.results.record import read_record
@@ -52,6 +53,11 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
 def other_settings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """List the settings in which two run.yaml differ, besides names and data, as ``key: one, other``."""
     return differing(_decisive(one), _decisive(other), between="")
+
+
+def conditions(record: Mapping[str, Any]) -> str:
+    """Return text that is equal for two run.yaml that differ at most in names, architecture and data."""
+    return canonical_json({name: value for name, value in _decisive(record).items() if name != "architecture"})
 
 
 def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:

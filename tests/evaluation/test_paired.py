@@ -202,6 +202,23 @@ def test_findings_on_a_bad_model_are_plain(truth, baselines, kind, groups):
         assert "95 % interval" not in text
 
 
+@pytest.mark.parametrize(
+    ("verdict", "value", "remark"),
+    [
+        ("better", -1.0, "RMSE better than mean colour and gray; CIEDE2000 no better than gray"),
+        ("no interval", -1.0, "RMSE on these images better than mean colour and gray; CIEDE2000 no better than gray"),
+        ("worse", 1.0, "RMSE no better than mean colour; RMSE no better than gray; CIEDE2000 no better than gray"),
+    ],
+)
+def test_a_remark_on_another_metric_says_what_rmse_says(verdict, value, remark):
+    def row(metric, against, value, verdict):
+        values = ("r", "d", "test", 9, "model", against, metric, value, "", "", verdict)
+        return dict(zip(paired.COLUMNS, values, strict=True))
+
+    rows = [row("rmse", name, value, verdict) for name in (predictors.GRAY, predictors.MEAN)]
+    assert paired.remark([*rows, row("ciede2000", predictors.GRAY, 1.0, "worse")]) == remark
+
+
 def test_without_an_interval_better_may_be_chance(truth, baselines):
     rows, numbers = judge(truth, baselines, better_than_chance(truth), groups=5)
     sentences = paired.findings("finished", numbers, rows)

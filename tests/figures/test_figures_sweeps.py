@@ -1,5 +1,7 @@
 """The figure of all runs against their settings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawings import NOTHING, inside, legend, point, texts
@@ -76,6 +78,46 @@ def test_a_diverged_run_is_a_cross_at_the_bad_edge(tmp_path, drawn):
     assert "diverged: not a number" in legend(drawn[0].legends[0])
     sweeps.sweep(tmp_path / "t.png", "photographs", [point("b", accuracy=NOTHING, ciede2000=NOTHING, l2="0")])
     assert {text for axes in drawn[1].axes for text in texts(axes)} == {"not a number\nin any run"}
+
+
+GOOD, TIED = (0.63, 0.62, 0.64), (0.625, 0.61, 0.64)
+
+
+@pytest.mark.parametrize(
+    ("scores", "majority", "winner"),
+    [
+        ([GOOD, (0.55, 0.54, 0.57)], 0.51, True),
+        ([GOOD], 0.51, True),
+        ([GOOD, TIED], 0.51, False),
+        ([GOOD, GOOD, GOOD], 0.51, False),
+        ([GOOD, (0.60, 0.56, 0.635)], 0.51, False),  # the best lies in the other's interval
+        ([GOOD, (0.55, 0.54, 0.57)], 0.63, False),  # the majority's value
+        ([GOOD, (0.55, None, None)], 0.51, False),
+        ([(0.63, None, None), (0.55, None, None)], 0.51, False),
+        ([GOOD, NOTHING], 0.51, True),
+    ],
+)
+def test_a_winner_is_named_only_where_no_interval_holds_another_run_or_baseline(
+    tmp_path, drawn, scores, majority, winner
+):
+    points = [point(f"run{i}", accuracy=score, ciede2000=NOTHING) for i, score in enumerate(scores)]
+    sweeps.sweep(tmp_path / "s.png", "photographs", points, {("majority", "accuracy"): majority})
+    text = " ".join(texts(drawn[0]))
+    assert ("highest accuracy: run0 (0.6300)" in text) == winner
+    assert ("no clear winner in accuracy" in text) == (not winner) and "CIEDE2000: " not in text
+
+
+def test_runs_with_other_settings_are_marked(tmp_path, drawn):
+    points = [point("a"), replace(point("b"), differs=True), replace(point("c", accuracy=NOTHING), differs=True)]
+    sweeps.sweep(tmp_path / "s.png", "photographs", points)
+    first, second = (
+        [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "+"] for axes in drawn[0].axes[::3]
+    )
+    assert len(first) == 1 and len(second) == 2
+    assert "other epochs or settings" in legend(drawn[0].legends[0])
+    assert "runs marked + have other epochs or settings than most" in " ".join(texts(drawn[0]))
+    sweeps.sweep(tmp_path / "t.png", "photographs", points[:1])
+    assert "marked" not in " ".join(texts(drawn[1]))
 
 
 def test_sweep_of_nothing_says_so(tmp_path, drawn):

@@ -25,6 +25,20 @@ def test_the_sweep_is_of_the_validation_scores_of_all_named_runs(tmp_path, drawn
     assert points == [sweeps.SweepPoint(name, Run.parse(name), found) for name in names]
 
 
+def test_runs_of_other_epochs_or_training_settings_are_marked(tmp_path, drawn):
+    def info(epochs, **training):
+        return {"configuration": {"training": {"epochs": epochs}}, "settings": {"training": training}, "epochs": epochs}
+
+    put(tmp_path, "base_lr1e-4", 14.0, info=info(6))
+    put(tmp_path, "arch1_lr1e-2", 14.0, info=info(6) | {"architecture": {"encoder": "4"}})
+    put(tmp_path, "arch2_lr1e-2", 14.0, info=info(2))
+    put(tmp_path, "arch3_lr1e-2", 14.0, info=info(6, mirror=True))
+    put(tmp_path, "base_lr1e-3", 14.0, info=info(6) | {"weights_evaluated": "last"})
+    write_summary(tmp_path)
+    ((_, points, _),) = drawn
+    assert [point.name for point in points if point.differs] == ["arch2_lr1e-2", "arch3_lr1e-2", "base_lr1e-3"]
+
+
 def test_each_dataset_has_its_own_sweep_and_old_ones_go(tmp_path, drawn):
     (tmp_path / "sweep_old.png").touch()
     (tmp_path / "sweep_old.svg").touch()
