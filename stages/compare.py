@@ -26,11 +26,15 @@ def command(one: Path, other: Path, partition: str) -> None:
 
     from pipeline.evaluation.vocabulary import signed
     from pipeline.results.comparison import compare_runs, other_settings
-    from pipeline.results.record import read_record
+    from pipeline.results.record import read_record, run_name
 
     rows, reason = compare_runs(one, other, partition)
-    table = Table(title=f"{one.name} against {other.name}, {partition} images", box=None, title_justify="left")
-    for heading in ("metric", one.name, other.name, "difference", "95 % interval", f"{one.name} is"):
+    records = [read_record(folder) for folder in (one, other)]
+    names = [run_name(record, folder) for record, folder in zip(records, (one, other), strict=True)]
+    if names[0] == names[1]:  # the same run in two folders
+        names = [str(one), str(other)]
+    table = Table(title=f"{names[0]} against {names[1]}, {partition} images", box=None, title_justify="left")
+    for heading in ("metric", *names, "difference", "95 % interval", f"{names[0]} is"):
         table.add_column(heading, justify="left" if heading == "metric" else "right", no_wrap=True)
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:+.4g} to {row['high']:+.4g}"
@@ -38,7 +42,7 @@ def command(one: Path, other: Path, partition: str) -> None:
         table.add_row(row["metric"], *numbers, interval, row["verdict"])
     console = Console(width=1000, soft_wrap=True)  # cuts off no run's name
     console.print(table)
-    if differences := other_settings(read_record(one), read_record(other)):
+    if differences := other_settings(*records):
         console.print(f"Besides what their names say, they differ in: {'; '.join(differences)}.", markup=False)
     if reason:
         console.print(f"No intervals: {reason}. These images cannot tell whether a difference would hold on others.")

@@ -29,7 +29,8 @@ WORST = 5  # number of test images listed as the worst
 
 SOURCES = {
     "sample": "squares cut from the colour photographs that scikit-image installs",
-    "kaggle": 'the arrays of Kaggle\'s "image-colorization" (shravankumar9892)',
+    "kaggle": 'arrays in the layout of Kaggle\'s "image-colorization" (shravankumar9892); whether they are that '
+    "dataset was not checked",
     "hdf5": "the arrays of an HDF5 file",
     "folder": "the centre squares of a folder's photographs",
 }

@@ -29,6 +29,11 @@ def read_record(result: Path) -> dict[str, Any]:
     return record
 
 
+def run_name(record: Mapping[str, Any], result: Path) -> str:
+    """Return the run's name in its run.yaml; the folder may have been renamed. Without one, the folder's name."""
+    return str(record.get("run") or result.name)
+
+
 def refuse_other(
     result: Path, settings: Mapping[str, Any], evaluation: Mapping[str, Any], epochs: int | None = None
 ) -> None:
@@ -63,5 +68,6 @@ def _without_drawings(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 def headline(result: Path) -> str:
     """Return the findings on the test images, one line each; see `pipeline.evaluation.paired.findings`."""
-    findings = read_record(result).get("findings", [])
-    return "\n".join([f"{result.name}, test images:", *(f"  {sentence}" for sentence in findings)])
+    record = read_record(result)
+    findings = record.get("findings", [])
+    return "\n".join([f"{run_name(record, result)}, test images:", *(f"  {sentence}" for sentence in findings)])

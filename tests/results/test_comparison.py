@@ -11,6 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 from pipeline.evaluation.intervals import interval
 from pipeline.results.comparison import COLUMNS, compare_runs
+from pipeline.results.record import headline
 from stages.__main__ import main
 
 ONE, OTHER = "base_lr1e-3_l2-1e-1_bs50_s1", "base_lr1e-3_l2-1e-1_bs50_s1_noembed"
@@ -39,7 +40,11 @@ def put(results, run, found=None, *, n=60, groups=None, images="f1", split="s1",
     folder = results / run
     folder.mkdir(parents=True)
     per_image.write(folder / "per_image.csv", run, "sample", table, {answer: found or measures(n)})
-    record = {"fingerprints": {"images": images, "split": split, "embeddings": run}, "seeds": {"evaluation": seed}}
+    record = {
+        "run": run,
+        "fingerprints": {"images": images, "split": split, "embeddings": run},
+        "seeds": {"evaluation": seed},
+    }
     (folder / "run.yaml").write_text(yaml.safe_dump(record))
     return folder
 
@@ -154,6 +159,18 @@ def test_the_command_prints_every_number_and_cuts_nothing_off(tmp_path, call):
         interval = f"{row['low']:+.4g} to {row['high']:+.4g}"
         assert cells == [row["metric"], *numbers, interval, *filter(None, [row["verdict"]])]
     assert "…" not in result.stdout and "better" in result.stdout
+
+
+def test_the_command_names_runs_by_their_records_though_the_folders_were_swapped(tmp_path, call):
+    for seed, run in enumerate((ONE, OTHER)):
+        put(tmp_path, run, measures(seed=seed))
+    (tmp_path / ONE).rename(tmp_path / "third")
+    (tmp_path / OTHER).rename(tmp_path / ONE)
+    (tmp_path / "third").rename(tmp_path / OTHER)
+    assert call(ONE, OTHER).stdout.splitlines()[0].strip() == f"{OTHER} against {ONE}, test images"
+    assert headline(tmp_path / ONE).splitlines()[0] == f"{OTHER}, test images:"
+    same = call(ONE, f"../{tmp_path.name}/{ONE}").stdout.splitlines()[0].strip()
+    assert same == f"{ONE} against ../{tmp_path.name}/{ONE}, test images"
 
 
 def test_the_command_says_what_differs_besides_the_names(tmp_path, call):

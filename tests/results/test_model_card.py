@@ -79,7 +79,7 @@ def test_a_card_says_what_the_network_is_and_how_it_was_made(tmp_path):
         "divisible by 8. embedding (batch, 1000), see below",
         "Embedding: the logits of the embedding network for the gray photograph",
         f"Weights: Inception-ResNet-v2, ImageNet, digest {DIGEST}",
-        'Dataset kaggle: the arrays of Kaggle\'s "image-colorization" (shravankumar9892), at 224×224 pixels',
+        'Dataset kaggle: arrays in the layout of Kaggle\'s "image-colorization" (shravankumar9892); whether',
         "Gray photographs were not looked for",
         "Status: finished, after 20 epochs. Best epoch, by validation MSE: 18.",
         "the best weights",
@@ -87,7 +87,7 @@ def test_a_card_says_what_the_network_is_and_how_it_was_made(tmp_path):
         "Adam, learning rate 1e-4, batch size 5, precision float32.",
         "training 0, split 4, evaluation 0",
         "Test RMSE 12.0: the mean colour has 16.5.",
-        "Kaggle's page of the dataset has its terms",
+        "Where the arrays come from was not checked: state their licence here",
         "the ImageNet weights of Inception-ResNet-v2, which are not in this folder",
         "Made with deepcolor 0.1.0, keras 3.15.1; Keras on tensorflow, 2 threads.",
         "snakemake --cores 4 again/results/base_lr1e-4 --configfile again.yaml",
@@ -227,6 +227,7 @@ def test_a_diverged_run_says_so_first_and_has_no_numbers(tmp_path):
     ("source", "gray", "licence"),
     [
         (SampleSource(), "were not looked for", "Middlebury 2014 stereo benchmark"),
+        (KaggleSource(path="/home/me"), "whether they are that dataset was not checked", "state their licence here"),
         (FolderSource(path="/home/me", gray_below=2.5), "mean chroma below 2.5 CIE Lab units", "the user's"),
     ],
 )
