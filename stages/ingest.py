@@ -17,6 +17,7 @@ def command(work: common.Work) -> None:
             work.images,
             limit=config.limit,
             images_per_shard=config.images_per_shard,
+            outputs=work.paths.outputs,
             replace=config.replace,
             scheduler=config.scheduler,
             workers=config.workers,

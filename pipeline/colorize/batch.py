@@ -118,7 +118,7 @@ class _Call:
 
     def __post_init__(self) -> None:
         self.claimed: set[str] = set()
-        self.note = f"Colours made by DeepColor {__version__}, run {self.colorizer.run}; not original"
+        self.note = f"{writing.NOTE} {__version__}, run {self.colorizer.run}; not original"
         decisive = [self.colorizer.identity, self.options.compare, self.options.ab_only]
         self.made_with = files.fingerprint(decisive)[:16]
 
@@ -188,7 +188,7 @@ class _Call:
                 writing.write(temporary, original, colours, self.note)
         if options.compare:
             with files.written_whole(self.out / comparison) as temporary:
-                write_comparison(temporary, original.levels, colours)
+                write_comparison(temporary, original.levels, colours, self.note)
         size = (self.out / output).stat().st_size
         return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
 

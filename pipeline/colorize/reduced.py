@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pipeline.images import writing
 from pipeline.images.lab import UInt8
@@ -29,7 +29,9 @@ def reduced(levels: Levels, alpha: Levels | None = None) -> UInt8:
     return np.asarray(np.rint(255 - (255 - colours) * opaque[..., None]), np.uint8)
 
 
-def write_comparison(path: Path, before: Levels, after: Levels) -> None:
-    """Write a JPEG of a photograph before and after, side by side."""
+def write_comparison(path: Path, before: Levels, after: Levels, note: str) -> None:
+    """Write a JPEG of a photograph before and after, side by side, with the note in EXIF's Software."""
     halves = np.hstack([reduced(before), reduced(after)])
-    Image.fromarray(halves).save(path, "JPEG", quality=writing.QUALITY, subsampling=0)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = note
+    Image.fromarray(halves).save(path, "JPEG", quality=writing.QUALITY, subsampling=0, exif=exif)

@@ -197,6 +197,11 @@ class Paths(DatasetFiles):
         self.results = root / "results"  # see `SummaryFiles`
         self.logs = root / "logs"
 
+    @property
+    def outputs(self) -> list[Path]:
+        """The store of images, and the folders of runs."""
+        return [self.images.path, self.models, self.results, self.logs]
+
     def model(self, run: str) -> Path:
         """Return ``models/<run>/``, see `RunFiles`."""
         return self.models / run

@@ -1,7 +1,7 @@
 """Ingest: write a source of colour images to `images.zarr` and `index.csv`."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.dataset import moved
 from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, image_digest, merge_duplicates
 from pipeline.dataset.sources.base import Source
 from pipeline.dataset.sources.open import open_source
+from pipeline.dataset.sources.outputs import refuse_output_inside
 from pipeline.dataset.sources.table import table_digest
 from pipeline.images import lab
 from pipeline.storage.store import Store
@@ -57,6 +58,7 @@ def ingest(
     *,
     limit: int | None = None,
     images_per_shard: int = 64,
+    outputs: Sequence[Path] = (),
     replace: bool = False,
     scheduler: str = "threads",
     workers: int = 2,
@@ -68,14 +70,16 @@ def ingest(
 
     Args:
         limit: use the first `limit` images only.
+        outputs: other folders of DeepColor's output, which must be apart from a folder of photographs.
         replace: whether a store made with other settings may be replaced.
 
     Returns:
         The number of shards written.
 
     Raises:
-        InputError: the source cannot be used, or the store was made with other settings.
+        InputError: the source cannot be used or contains the output, or the store was made with other settings.
     """
+    refuse_output_inside(source_settings, [store.path, *outputs])
     made_with = settings(source_settings, images_per_shard)
     store.keeps(None, made_with, replace=replace)  # before anything is written
     source = open_source(

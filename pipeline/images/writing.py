@@ -17,9 +17,16 @@ from pipeline.images.light import Levels
 from pipeline.images.originals import Original
 
 QUALITY = 95
+NAMESPACE = "https://deepcolor.invalid/xmp/1/"
+NOTE = "Colours made by DeepColor"  # how notes begin
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
 _BYTES_PER_TIFF_STRIP = 2**20
 _EXIF_LIMIT = 65_527  # bytes in a JPEG segment
+
+
+def is_coloured(data: bytes) -> bool:
+    """Whether the metadata in a photograph's file say that DeepColor made its colours."""
+    return any(mark.encode() in data for mark in (NOTE, NAMESPACE))
 
 
 def write(path: Path, original: Original, rgb: Levels, note: str) -> None:
@@ -151,7 +158,7 @@ def described(xmp: bytes, note: str) -> bytes:
     text = re.sub(r"<(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)>.*?</\1>", "", text, flags=re.DOTALL)
     ours = (
         '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-        'xmlns:deepcolor="https://deepcolor.invalid/xmp/1/" '
+        f'xmlns:deepcolor="{NAMESPACE}" '
         f"Iptc4xmpExt:DigitalSourceType={quoteattr(SOURCE_TYPE)} deepcolor:Note={quoteattr(note)}/>"
     )
     if "</rdf:RDF>" in text:

@@ -22,6 +22,7 @@ from pipeline.core.text import escaped
 from pipeline.dataset import ingest, moved
 from pipeline.dataset.sources.base import files_below
 from pipeline.dataset.sources.open import open_source
+from pipeline.dataset.sources.outputs import refuse_output_inside
 from pipeline.dataset.sources.table import read_table
 from pipeline.networks import heads, notation
 from pipeline.planning import due
@@ -150,7 +151,9 @@ def _refuse_files(**folders: Path) -> None:
 
 
 def check_data(config: Config) -> None:
-    """Refuse stores, a split or baselines made with other settings or from more images; note lost shards.
+    """Refuse photographs that are not apart from the output, and stores, a split or baselines made otherwise.
+
+    Notes lost shards.
 
     Raises:
         InputError: names the file and what differs, an architecture that cannot be built, or a file that is no folder.
@@ -161,6 +164,7 @@ def check_data(config: Config) -> None:
     for name, experiment in config.experiments.items():
         notation.resolve(experiment.architecture, config.architectures, experiment.head, f"experiments.{name}")
     paths = Paths(config)
+    refuse_output_inside(config.datasets[config.dataset], paths.outputs)
     for store in (paths.images, paths.embeddings, paths.features):
         _note_losses(store)
     _note_changes(config, paths.images)

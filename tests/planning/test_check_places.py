@@ -32,7 +32,9 @@ def test_a_run_stays_the_same_if_its_archive_moves(planned, tmp_path, caplog):  
 def test_another_archive_at_another_path_is_refused(planned, tmp_path):  # noqa: F811
     chosen = move(planned, tmp_path)
     path = tmp_path / "elsewhere" / "ab" / "ab" / "ab1.npy"
-    np.save(path, np.load(path)[::-1])
+    array = np.load(path)
+    array[0, 100, 100] = 120, 140
+    np.save(path, array)
     with pytest.raises(InputError, match=r"images\.zarr .*elsewhere.*rows 0 to 7"):
         check.check_data(chosen)
     check.check_data(changed(chosen, replace=True))
@@ -63,3 +65,9 @@ def test_an_archive_that_is_gone_is_needed_for_what_is_not_stored(planned, tmp_p
         paths.images.shard_file("L", 0).unlink()
         check.check_data(chosen)
     assert not check.is_ingested(chosen)
+
+
+def test_results_among_the_photographs_are_refused_before_any_work(planned, tmp_path):  # noqa: F811
+    photographs = {"tiny": {"kind": "folder", "path": str(tmp_path)}}
+    with pytest.raises(InputError, match=rf"{tmp_path}: .*contains .*images\.zarr"):
+        check.check_data(changed(planned, datasets=photographs, replace=True))

@@ -16,14 +16,16 @@ from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_folder, files_below, parts_of
+from pipeline.dataset.sources.outputs import folders_of_output
 from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.dataset.sources.table import existing_files, read_table
-from pipeline.images import prepare
+from pipeline.images import prepare, writing
 from pipeline.images.formats import EXTENSIONS, SIZE, UnreadablePhotograph
 from pipeline.images.lab import ENCODING, UInt8, mean_chroma
 from pipeline.images.photographs import check_file, decode, read_bytes
 
 FILES_PER_CHUNK = 64
+OURS = "made by DeepColor"
 
 
 @dataclass
@@ -119,8 +121,11 @@ def open_folder(
     groups = read_table(settings)
     files, passed_over = files_below(root) if groups is None else (existing_files(root, groups, settings), [])
     photographs = []
+    own = folders_of_output(files) if groups is None else []
     for name in files:
-        if Path(name).suffix.lower() in EXTENSIONS:
+        if folder := next((folder for folder in own if name.startswith(folder)), None):
+            passed_over.append(Remark(escaped(name), OURS, f"{escaped(folder)} has DeepColor's output"))
+        elif Path(name).suffix.lower() in EXTENSIONS:
             photographs.append(name)
         else:
             passed_over.append(Remark(escaped(name), "not a photograph", f"expected one of {extensions}"))
@@ -171,6 +176,8 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
         data = read_bytes(root / path, settings.max_megapixels)
         digest = digest_bytes(data)
         photograph = decode(data, settings.max_megapixels, at_least=SIZE)
+        if writing.is_coloured(data):
+            return Verdict(path, digest, OURS, "its metadata say that DeepColor made its colours"), None
     except UnreadablePhotograph as error:
         return Verdict(path, digest or str(error), error.reason, str(error)), None
     except MemoryError:

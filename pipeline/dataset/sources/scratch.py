@@ -16,6 +16,8 @@ from pipeline.core.text import escaped
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import ENCODING, UInt8
 
+JUDGING = 2  # raised if verdicts on the same file may differ
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -72,6 +74,7 @@ class Scratch:
     def _judged_by(self) -> dict[str, Any]:
         # Other versions may read more files, or decode them differently.
         return {
+            "version": JUDGING,
             "gray_below": self.settings.gray_below,
             "max_megapixels": self.settings.max_megapixels,
             "size": SIZE,
