@@ -49,17 +49,24 @@ def split_of(dataset):
 
 
 def given_embeddings(dataset):
-    """The embeddings of all images, by answer."""
+    """The embeddings of all images, by answer; those of the ten shuffles one after the other."""
     every = np.asarray(dataset.embeddings.array("embedding")[:])
-    partners = predictors.partners([row["group"] for row in split_of(dataset)], 0)
+    groups = [row["group"] for row in split_of(dataset)]
+    shuffled = [every[predictors.partners(groups, (0, number) if number else 0)] for number in range(10)]
     mean = every[dataset.rows("train")].mean(axis=0, dtype=np.float64).astype(np.float32)
-    return {"model": every, "embedding-shuffled": every[partners], "embedding-mean": np.tile(mean, (len(every), 1))}
+    return {
+        "model": [every],
+        "embedding-shuffled": shuffled,
+        "embedding-mean": [np.tile(mean, (len(every), 1))],
+    }
 
 
 def saved_answer(dataset, directory, answer, partition):
-    """What the whole saved model answers."""
+    """What the whole saved model answers; on the test images, with the embeddings of the ten shuffles in turn."""
     from pipeline.networks import saving
 
     model = saving.load(result_of(directory) / "model.keras")
-    embedding = given_embeddings(dataset)[answer][dataset.rows(partition)]
-    return model, np.asarray(model.predict_on_batch([dataset.arrays(partition)[0][..., None], embedding]))
+    every = given_embeddings(dataset)[answer][: None if partition == "test" else 1]
+    lightness = dataset.arrays(partition)[0][..., None]
+    rows = dataset.rows(partition)
+    return model, np.concatenate([model.predict_on_batch([lightness, embedding[rows]]) for embedding in every])

@@ -15,6 +15,10 @@ from pipeline.networks.inputs import ImageBatch, predict
 
 Answers = dict[str, npt.NDArray[np.float32]]
 
+# Each test image gets the embeddings of so many other images that these are about `DRAWN` in all.
+DRAWN = 2000
+MOST_SHUFFLES = 10
+
 
 class Network:
     """A predictor: a network's answers and, if it takes an embedding, its answers with a wrong embedding."""
@@ -33,7 +37,7 @@ class Network:
         Args:
             model: the network.
             dataset: the images.
-            seed: decides which other image's embedding each image gets.
+            seed: decides which other images' embeddings each image gets.
             start: the network with the weights that its training started from, if they were a saved network's.
             diverged: all answers but `start`'s are NaN, whatever the backend makes of such weights.
         """
@@ -42,7 +46,8 @@ class Network:
         self._dataset = dataset
         if dataset.outputs:
             self._halves = {answer: Halves(network) for answer, network in self._models.items()}
-            self._partners = partners(dataset.groups, seed)
+            self._partners = [partners(dataset.groups, seed)]
+            self._partners += [partners(dataset.groups, (seed, number)) for number in range(1, _shuffles(dataset))]
             self._means = dataset.mean_embedded()
 
     def __call__(self, batch: Batch) -> Answers:
@@ -57,10 +62,21 @@ class Network:
             return {answer: self._predict(answer, batch) for answer in self._models}
         images = ImageBatch(batch.truth.lightness)
         start = self._halves[START](images, {START: batch.embedded}) if START in self._halves else {}
-        other = self._dataset.embedded(self._partners[batch.rows])
+        other = self._dataset.embedded(self._partners[0][batch.rows])
         means = {name: np.broadcast_to(mean, batch.embedded[name].shape) for name, mean in self._means.items()}
         embedded = {MODEL: batch.embedded, EMBEDDING_SHUFFLED: other, EMBEDDING_MEAN: means}
         return {**self._halves[MODEL](images, embedded), **start}
+
+    def reshuffled(self, batch: Batch) -> Answers:
+        """Predict ab (k, H, W, 2) with the embeddings of further other images, by the number of the shuffle."""
+        if not self._dataset.outputs or len(self._partners) == 1:
+            return {}
+        embedded = {
+            str(number): self._dataset.embedded(others[batch.rows])
+            for number, others in enumerate(self._partners[1:], 1)
+        }
+        answers = self._halves[MODEL](ImageBatch(batch.truth.lightness), embedded)
+        return {name: np.full_like(ab, np.nan) if self._diverged else ab for name, ab in answers.items()}
 
     def penalty(self, answer: str) -> float:
         """Return the l2 penalty of the weights behind an answer: the loss minus the mean squared error."""
@@ -72,3 +88,8 @@ class Network:
 
     def _predict(self, answer: str, batch: Batch) -> npt.NDArray[np.float32]:
         return predict(self._models[answer], ImageBatch(batch.truth.lightness, batch.embedded))
+
+
+def _shuffles(dataset: Dataset) -> int:
+    """Return how many other images' embeddings each test image gets."""
+    return min(MOST_SHUFFLES, -(-DRAWN // max(1, dataset.partitions.count("test"))))

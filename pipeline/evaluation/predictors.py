@@ -86,7 +86,7 @@ class Baseline:
     is_colour: bool = True
 
 
-def partners(groups: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
+def partners(groups: Sequence[str], seed: int | Sequence[int]) -> npt.NDArray[np.intp]:
     """Draw another image for every image, each exactly once: (n,) row numbers.
 
     The other image belongs to another group, unless one group contains more than half of all images.

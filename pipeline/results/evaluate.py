@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.config.paths import ResultFiles, RunFiles
 from pipeline.config.runs import Run, diverged
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.core.progress import Progress
+from pipeline.core.progress import Progress, Silent
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import fingerprints, outputs_of
 from pipeline.embedding import recipe
@@ -25,7 +25,7 @@ from pipeline.evaluation.measures import Columns
 from pipeline.evaluation.network import Network
 from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.recognition import Recognition
-from pipeline.evaluation.scoring import Dataset, score
+from pipeline.evaluation.scoring import Dataset, Scores, score
 from pipeline.images import jpeg, lab
 from pipeline.networks import builder, heads, inputs, notation, saving, transfer
 from pipeline.results import model_card, run_figures
@@ -108,6 +108,7 @@ def evaluate(
             each=partial(_show, data, new.pictures, colours),
             progress=progress,
         )
+        _average_shuffles(data, network, found, evaluation.batch_size, threads, progress or Silent())
         if heads.choose(architecture.head).loss == "mse":  # other losses are not of ab, or not of every pixel alike
             for answer, columns in found.items():
                 columns["loss"] = columns["mse"] + network.penalty(answer)
@@ -146,6 +147,27 @@ def _without_best(trained: Mapping[str, Any], weights: str) -> dict[str, Any]:
     if not status.startswith("diverged"):
         status = f"diverged, because a weight in the {weights} weights is not a finite number"
     return {**trained, "status": status, **({"best_epoch": None} if weights == "best" else {})}
+
+
+def _average_shuffles(
+    data: Dataset, network: Network, found: Mapping[str, Columns], batch_size: int, threads: int, progress: Progress
+) -> None:
+    """Average the test images' measures with another image's embedding over the embeddings of several other images.
+
+    Recognition and the Fréchet distance, which take another network's time, stay those of the first.
+    """
+    test = np.flatnonzero(np.array(data.partitions) == "test")
+    more = Scores(len(data.table))
+    with ThreadPoolExecutor(threads) as pool, progress.track("other embeddings, images", len(test)) as advance:
+        for start in range(0, len(test), batch_size):
+            batch = data.batch(test[start : start + batch_size])
+            more.measure(pool, batch, network.reshuffled(batch))
+            advance(len(batch.rows))
+    for columns in more.answers.values():
+        for name, values in columns.items():
+            found[scores.EMBEDDING_SHUFFLED][name][test] += values[test]
+    for name in next(iter(more.answers.values()), ()):
+        found[scores.EMBEDDING_SHUFFLED][name][test] /= 1 + len(more.answers)
 
 
 def _show(

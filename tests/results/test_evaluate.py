@@ -23,7 +23,9 @@ def test_the_runs_own_numbers_are_those_of_the_saved_model(keras, evaluated, par
     model, said = saved_answer(dataset, directory, answer, partition)
     lightness, ab, _ = dataset.arrays(partition)
     assert said.std(axis=(0, 1, 2)).min() > 0.5
-    expected = literal(lightness, ab, said)
+    times = len(said) // len(ab)
+    assert times == (10 if (partition, answer) == ("test", "embedding-shuffled") else 1)
+    expected = literal(np.tile(lightness, (times, 1, 1)), np.tile(ab, (times, 1, 1, 1)), said)
     kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel") and layer.name != "encoder_3"]
     expected["loss"] = expected["mse"] + 0.1 * sum(np.square(np.asarray(k, np.float64)).sum() for k in kernels)
     rows = rows_of(result_of(directory) / "metrics.csv")
