@@ -93,7 +93,9 @@ class _Images:
             picture = sample.first_cut(photograph)
         else:
             gray_below = self.source.gray_below
-            _, picture = folder.judge(photograph.parent, photograph.name, self.source)
+            # Versions that knew no toning used such photographs too.
+            settings = self.source.model_copy(update={"toned_below": 0.0})
+            _, picture = folder.judge(photograph.parent, photograph.name, settings)
             if picture is None:
                 return UNKNOWN
         if picture is None:

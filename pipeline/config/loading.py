@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from pipeline.config.schema import Config, Experiment, Section, shown
+from pipeline.config.schema import Config, Experiment, Section
 from pipeline.core.errors import InputError
+from pipeline.core.text import shown
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable with the workflow's configuration, as JSON
 MOST_PROBLEMS = 10

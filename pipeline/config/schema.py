@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import reprlib
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -24,7 +23,8 @@ from pydantic import (
 from pipeline.config import runs
 from pipeline.core.machine import Precision, fastest_precision
 from pipeline.core.tasks import check_scheduler
-from pipeline.images.formats import MAX_MEGAPIXELS
+from pipeline.core.text import shown
+from pipeline.images.formats import MAX_MEGAPIXELS, TONED_BELOW
 
 _WORD = re.compile(r"[+-]?[0-9]{1,18}|true|false|null", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
@@ -131,6 +131,9 @@ class FolderSource(Section):
     path: Place
     gray_below: Annotated[Real, Field(ge=0)] = 2.0
     max_megapixels: Annotated[Real, Field(gt=0)] = MAX_MEGAPIXELS
+    toned_below: Annotated[Real, Field(ge=0, exclude_if=lambda value: value == TONED_BELOW)] = (
+        TONED_BELOW  # new as well
+    )
     table: Annotated[Place | None, Field(exclude_if=lambda table: table is None)] = None  # new since 0.1
 
 
@@ -293,13 +296,3 @@ class Config(Section):
             if reason := runs.taken(name, self.experiments):
                 raise ValueError(f"experiments.{name}: {reason}; choose another name")
         return self
-
-
-def shown(value: Any) -> str:
-    """Return a value in short form, for error messages."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = short.maxlong = 120
-    try:
-        return short.repr(value)
-    except ValueError:  # Python prints integers of at most 4300 digits
-        return f"a {type(value).__name__} too long to show"

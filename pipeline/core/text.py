@@ -1,5 +1,8 @@
 """Text for messages."""
 
+import reprlib
+from typing import Any
+
 
 def counted(number: int, noun: str) -> str:
     """Return, for example, "1 shard" or "2 shards"."""
@@ -18,3 +21,13 @@ def shortened(error: Exception) -> str:
     """Return a library's error message, printable and at most 200 characters long."""
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]} …"
+
+
+def shown(value: Any) -> str:
+    """Return a value in short form, for error messages."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 120
+    try:
+        return short.repr(value)
+    except ValueError:  # Python prints integers of at most 4300 digits
+        return f"a {type(value).__name__} too long to show"

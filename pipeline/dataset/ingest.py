@@ -77,7 +77,7 @@ def ingest(
         The number of shards written.
 
     Raises:
-        InputError: the source cannot be used or contains the output, or the store was made with other settings.
+        InputError: the source cannot be used or is not apart from the output, or the store has other settings.
     """
     refuse_output_inside(source_settings, [store.path, *outputs])
     made_with = settings(source_settings, images_per_shard)

@@ -1,8 +1,11 @@
-"""Extensions of photographs, their sizes, and the formats read and written."""
+"""Extensions of photographs, their sizes, the formats read and written, and defaults of what is used."""
 
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 SIZE = 224  # height and width of every stored image, in pixels
 MAX_MEGAPIXELS = 300.0  # default
+# Default, see `pipeline.images.toning`. It leaves out 0.9 % of 4,435 photographs in colour, those of a single hue, and
+# 9 in 10 toned copies of them.
+TONED_BELOW = 1.5
 
 # Pillow's names. Only these are tried, so a file with a photograph's extension never reaches, say, the PostScript
 # interpreter.

@@ -55,6 +55,7 @@ datasets:
     kind: folder                # JPEG, PNG, WebP, TIFF, BMP and GIF, including subfolders
     path: {folder}
     gray_below: 2.0             # photographs with less mean chroma (CIE Lab units) are considered gray and not used
+    toned_below: 1.5            # those with less spread of colour count as toned, such as sepia, and are not used
     max_megapixels: {megapixels:<11g} # larger photographs are not used
 
 limit: null                     # number of photographs to use, for a trial

@@ -19,7 +19,7 @@ from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_fo
 from pipeline.dataset.sources.outputs import folders_of_output
 from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.dataset.sources.table import existing_files, read_table
-from pipeline.images import prepare, writing
+from pipeline.images import prepare, toning, writing
 from pipeline.images.formats import EXTENSIONS, SIZE, UnreadablePhotograph
 from pipeline.images.lab import ENCODING, UInt8, mean_chroma
 from pipeline.images.photographs import check_file, decode, read_bytes
@@ -60,7 +60,7 @@ class PhotographFolder(Source):
     def describe(self) -> dict[str, Any]:
         """Return kind, settings and counts."""
         left_out = Counter(remark.reason for remark in self.remarks)
-        settings = self.settings.model_dump(include={"kind", "gray_below", "max_megapixels"})
+        settings = self.settings.model_dump(include={"kind", "gray_below", "toned_below", "max_megapixels"})
         return {**settings, "images": self.n, "left_out": dict(sorted(left_out.items()))}
 
     def info(self, start: int, stop: int) -> list[ImageInfo]:
@@ -148,7 +148,7 @@ def open_folder(
         remove(scratch)
         raise InputError(
             f"{escaped(str(root))}: expected colour photographs ({extensions}), received {found}; set the dataset's "
-            f"`path`, or gray_below or max_megapixels if they leave out too much{first}"
+            f"`path`, or gray_below, toned_below or max_megapixels if they leave out too much{first}"
         )
     return source
 
@@ -188,6 +188,9 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
     if chroma < settings.gray_below:
         detail = f"mean chroma {chroma:.2f} is below gray_below = {settings.gray_below:g}"
         return Verdict(path, digest, "gray", detail), None
+    if (spread := toning.spread(lightness, ab)) < settings.toned_below:
+        detail = f"its colours depend on lightness alone: spread {spread:.2f} is below {settings.toned_below:g}"
+        return Verdict(path, digest, "toned", f"{detail} (toned_below)"), None
     return Verdict(path, digest), np.dstack([lightness, ab])
 
 

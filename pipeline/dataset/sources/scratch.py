@@ -76,6 +76,7 @@ class Scratch:
         return {
             "version": JUDGING,
             "gray_below": self.settings.gray_below,
+            "toned_below": self.settings.toned_below,
             "max_megapixels": self.settings.max_megapixels,
             "size": SIZE,
             "encoding": ENCODING,
