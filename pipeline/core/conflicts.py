@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import InputError
+from pipeline.core.text import brief
 
 # Settings of a `source` that say where it is. Its contents identify it, and records have digests of these.
 PLACES = ("path", "table")
@@ -21,7 +22,7 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "", 
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             differences += differing(before, after, f"{prefix}{key}.", between)
         elif before != after and not (prefix.endswith("source.") and key in PLACES):
-            differences.append(f"{prefix}{key}: {before!r}, {between}{after!r}")
+            differences.append(f"{prefix}{key}: {brief(before)!r}, {between}{brief(after)!r}")
     return differences
 
 

@@ -1,5 +1,6 @@
 """Text for messages."""
 
+import re
 import reprlib
 from typing import Any
 
@@ -7,6 +8,12 @@ from typing import Any
 def counted(number: int, noun: str) -> str:
     """Return, for example, "1 shard" or "2 shards"."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def brief(value: Any) -> Any:
+    """Return a digest's first characters, which tell digests apart, and any other value as it is."""
+    is_digest = isinstance(value, str) and re.fullmatch("(sha256:)?([0-9a-f]{32}|[0-9a-f]{64})", value)
+    return f"{value.removeprefix('sha256:')[:8]}…" if is_digest else value
 
 
 def escaped(path: str) -> str:

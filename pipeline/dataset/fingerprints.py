@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
+from pipeline.core.text import brief
 from pipeline.dataset import splits
 from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
@@ -58,7 +59,8 @@ def _check_images(images: Store, store: Store, stage: str) -> None:
     made_from, present = store.manifest().get("images"), images.manifest()["fingerprint"]
     if made_from != present:
         raise InputError(
-            f"{store.path} was made from images with fingerprint {made_from}, but {images.path} has {present}; "
+            f"{store.path} was made from images with fingerprint {brief(made_from)}, but {images.path} has "
+            f"{brief(present)}; "
             f"run {stage} again"
         )
 

@@ -16,6 +16,7 @@ from pipeline.config.runs import Run, diverged
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
+from pipeline.core.text import brief
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import fingerprints, outputs_of
 from pipeline.embedding import recipe
@@ -256,7 +257,9 @@ def _record(
 
 def _check_run(trained: Mapping[str, Any], where: RunFiles, now: Mapping[str, str]) -> None:
     trained_on = trained["settings"]["fingerprints"]
-    if other := [f"{name} {trained_on[name]}, now {now[name]}" for name in now if now[name] != trained_on[name]]:
+    if other := [
+        f"{name} {brief(trained_on[name])}, now {brief(now[name])}" for name in now if now[name] != trained_on[name]
+    ]:
         raise InputError(
             f"{where.directory} was trained on other data ({'; '.join(other)}); train it again, or evaluate it with "
             "the data that it was trained on"

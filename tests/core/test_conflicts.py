@@ -11,6 +11,12 @@ def test_differences_are_named_by_their_whole_key():
     assert differing({"a": {"b": 1}}, {"a": 5}) == ["a: {'b': 1}, now 5"]
 
 
+def test_digests_are_shown_by_their_first_characters():
+    old, new = ({"a": f"{letter}1234567{'0' * 56}", "b": f"{letter}1234567{'0' * 24}"} for letter in "cd")
+    assert differing(old, new) == ["a: 'c1234567…', now 'd1234567…'", "b: 'c1234567…', now 'd1234567…'"]
+    assert differing({"a": "0" * 63}, {}) == [f"a: '{'0' * 63}', now None"]
+
+
 def test_where_a_source_is_makes_no_difference():
     old, new = ({"images": {"source": {"kind": "kaggle", "path": path, "table": path}}} for path in ("a", "b"))
     assert differing(old, new) == [] and kept(old, new) == old
