@@ -7,6 +7,7 @@ from pipeline.images.lab import NEUTRAL, UInt8, mean_chroma
 BLOCK = 8  # pixels; averages over squares have little of the noise that JPEG adds to a and b
 DEGREE = 4  # of the curve
 GRAY = 2.0  # mean chroma below which a photograph is gray rather than toned
+FLAT = 0.02  # range of L, of 2, without which nothing depends on lightness
 LARGEST_PARTS = 0.99  # a small object in another colour shows that a photograph is in colour
 
 
@@ -22,13 +23,15 @@ def spread(lightness: UInt8, ab: UInt8) -> float:
         ab: (H, W, 2) uint8.
 
     Returns:
-        The spread in the square root of CIE Lab units; infinity for gray photographs.
+        The spread in the square root of CIE Lab units; infinity for gray photographs and those of one lightness.
     """
     chroma = mean_chroma(ab)
     if chroma < GRAY:
         return float("inf")
     height, width = (side // BLOCK for side in lightness.shape)
     level = lightness.reshape(height, BLOCK, width, BLOCK).mean((1, 3)).ravel() / 127.5 - 1
+    if np.ptp(level) < FLAT:
+        return float("inf")
     colours = ab.reshape(height, BLOCK, width, BLOCK, 2).mean((1, 3)).reshape(-1, 2) - NEUTRAL
     powers = np.polynomial.chebyshev.chebvander(level, DEGREE)
     curve = powers @ np.linalg.lstsq(powers, colours, rcond=1e-4)[0]

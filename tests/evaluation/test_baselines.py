@@ -94,6 +94,8 @@ def test_rows_have_no_run_and_a_reason_for_missing_intervals(referenced, rows):
         reason = {"train": "3 groups", "validation": "2 groups"}.get(row["partition"])
         if reason:
             assert (row["low"], row["high"], row["settings"]) == ("", "", f"no interval: {reason}, fewer than 10")
+        elif row["metric"] == "auc_rebalanced":
+            assert (row["low"], row["high"]) == ("", "") and "fewer than 200 groups" in row["settings"]
         else:
             assert row["settings"] == ""
             assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
@@ -136,7 +138,7 @@ def test_neither_batches_nor_threads_change_a_byte(referenced, own):
     assert written(own) == before
 
 
-def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
+def test_another_seed_changes_the_shuffle_only(own, rows):
     before = written(own)
     with pytest.raises(InputError, match=r"baselines\.csv .*seed: 0, now 1"):
         score_baselines(own.images, own.splits, own.baselines, seed=1)
@@ -146,7 +148,7 @@ def test_another_seed_changes_the_shuffle_and_the_intervals_only(own, rows):
     assert value(after, "test", "shuffled", "rmse") != value(rows, "test", "shuffled", "rmse")
     assert value(after, "test", "mean", "rmse") == value(rows, "test", "mean", "rmse")
     ends = [[r["low"] for r in found if r["answer"] == "mean" and r["partition"] == "test"] for found in (rows, after)]
-    assert ends[0] != ends[1]
+    assert ends[0] == ends[1]
     with pytest.raises(InputError, match=r"baselines\.csv .*seed"):
         read_baselines(own.baselines, own.images, own.splits, 0)
     read_baselines(own.baselines, own.images, own.splits, 1)
@@ -175,7 +177,7 @@ def test_a_changed_or_missing_file_is_refused(own, name):
         read_baselines(own.baselines, own.images, own.splits, 0)
 
 
-def test_a_failure_leaves_no_manifest(own, monkeypatch):
+def test_a_failure_leaves_the_old_scores_as_they_were(own, monkeypatch):
     before = written(own)
 
     def fail(path, levels):
@@ -185,11 +187,9 @@ def test_a_failure_leaves_no_manifest(own, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         score_baselines(own.images, own.splits, own.baselines)
     after = written(own)
-    assert {name for name in before if name not in after} == {"baselines.json"}
-    assert after == {name: before[name] for name in after}
+    assert after == before
     assert not [path for path in own.folder.iterdir() if path.name.startswith(".")]
-    with pytest.raises(InputError, match=r"baselines\.json"):
-        read_baselines(own.baselines, own.images, own.splits, 0)
+    read_baselines(own.baselines, own.images, own.splits, 0)
 
 
 @settings(max_examples=200, deadline=None)

@@ -50,7 +50,8 @@ def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
     for metric in MEASURED:
         pair = value(mine, "test", "model", metric), value(rows, "test", "model", metric)
         assert (compared[metric]["one"], compared[metric]["other"]) == pytest.approx(pair, rel=1e-12)
-        assert compared[metric]["low"] <= compared[metric]["high"]
+        if metric != "auc_rebalanced":  # whose intervals need more images
+            assert compared[metric]["low"] <= compared[metric]["high"]
     text = (results / "summary.md").read_text()
     assert "## With and without the embedding" in text and f"| {RUN} | {name} | RMSE |" in text
     assert {row["run"] for row in rows_of(results / "summary.csv")} == {RUN, name}
@@ -122,7 +123,8 @@ def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn)
     assert not any(": better" in sentence for sentence in findings)
     for row in rows_of(out / "differences.csv"):
         if row["partition"] == "test" and row["against"] in ("gray", *OWN[1:]):
-            assert (float(row["value"]), row["verdict"]) == (0.0, "no clear difference"), row
+            verdict = "no interval" if row["metric"] == "auc_rebalanced" else "no clear difference"
+            assert (float(row["value"]), row["verdict"]) == (0.0, verdict), row
     for row in dataset.rows("test"):
         with Image.open(out / "pictures" / jpeg.name(row)) as picture:
             assert np.ptp(np.asarray(picture).astype(int), axis=-1).max() <= 2

@@ -135,6 +135,16 @@ def summary_marker():
     return str(path)
 
 
+def summary_of(wildcards):
+    """Return the summary's marker, which is ancient unless the run has to be evaluated in any case.
+
+    Where `summary` has to run, Snakemake does not ask whether a job has to that depends on it by ancient files alone.
+    """
+    is_due = or_stop(due.reasons, CONFIG, "evaluate", wildcards.run)
+    is_due += lost.notes(PATHS.results / wildcards.run)
+    return summary_marker() if is_due else ancient(summary_marker())
+
+
 def announce(workflow):
     """Print the estimated cost before the first job; stop if the disk is too small."""
     jobs = [

@@ -28,7 +28,7 @@ rule evaluate:
         rules.train.output,
         rules.baselines.output,
         renewed("evaluate", f"{RESULTS}/{{run}}", f"{RESULTS}/{{run}}"),
-        ancient(summary_marker()),
+        summary_of,
     output:
         update(
             report(
