@@ -1,5 +1,6 @@
 """After a kill at any moment, the same command gives the bytes of an undisturbed call."""
 
+import itertools
 import shutil
 import signal
 import subprocess
@@ -175,14 +176,15 @@ def test_training_killed_again_and_again_ends_as_if_it_had_not_been(chain, numbe
     whole = made(chain.after("train"))
     chain.put(chain.before("train"))
     rng = np.random.default_rng(len(numbers))
-    for number in numbers:
+    for number, epoch in zip(numbers, sorted(rng.integers(1, 4, len(numbers))), strict=True):
         process = chain.start("train")
-        chain.work_begins("train", process)
-        time.sleep(float(rng.uniform(0.5, 0.9)) * chain.seconds["train"])
+        begun = [f"epoch {later} of 6" for later in range(epoch, 7)]
+        printed = list(itertools.takewhile(lambda line, begun=begun: not line.startswith((*begun,)), process.stdout))
+        time.sleep(float(rng.uniform(0, 0.1)))
         process.send_signal(number)
-        assert "Traceback" not in process.communicate(timeout=60)[0]
-    printed = chain.finish("train")
-    assert "resuming after epoch" in printed
+        assert "Traceback" not in "".join([*printed, process.stdout.read()])
+        assert process.wait(60) in (-number, 128 + number)
+    assert "resuming after epoch" in chain.finish("train")
     assert [name for name, content in made(chain.folder).items() if content != whole[name]] == []
     one, other = (
         np.load(folder / "models" / RUN / "checkpoint.npz") for folder in (chain.folder, chain.after("train"))
