@@ -100,7 +100,9 @@ def train(
     model = build(start_at=mean_ab if training.start_at == "mean" else None, head=head)
     if saved and training.start_from:
         transfer.assign(model, saved)
-        transfer.keep_statistics(model)
+        # Checkpoints of earlier versions have moments of the batch normalisations too: these runs go on training them.
+        if not checkpoint or len(checkpoint.optimizer) < 2 * len(model.trainable_variables):
+            transfer.keep_statistics(model)
         with files.written_whole(where.start) as temporary:
             shutil.copyfile(start.model_file(training.start_from), temporary)
     batches_of: type[Batches] = Batches

@@ -126,6 +126,22 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(train, saved):
     assert bytes_of(train("scratch", **{**options, "start_from": None})) != bytes_of(whole)
 
 
+def test_a_run_that_trains_its_batch_normalisations_goes_on_doing_so(train, saved, monkeypatch):
+    """Earlier versions trained them, and their checkpoints hold the optimizer's moments of them."""
+    from pipeline.networks import transfer
+
+    monkeypatch.setitem(DOT, "normal", DOT["dot"].model_copy(update={"normalisation": "batch"}))
+    run = {"name": "normal_lr1e-1_l2-0_bs4", "start_from": str(saved(architecture="normal"))}
+    frozen = train("frozen", epochs=2, **run)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(transfer, "keep_statistics", lambda model: None)
+        whole = train("whole", epochs=2, **run)
+        train("resumed", epochs=1, **run)
+    assert_same(train("resumed", epochs=2, **run), whole)
+    with pytest.raises(AssertionError):
+        assert_same(frozen, whole)
+
+
 @pytest.mark.parametrize(
     ("donor", "part"),
     [
