@@ -18,7 +18,7 @@ from pipeline.core import files
 from pipeline.evaluation import intervals, vocabulary
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import GRAY, MEAN
-from pipeline.images import lab
+from pipeline.images import lab, saving
 from pipeline.networks import backend
 from pipeline.results.markdown import table
 from pipeline.results.read import Score
@@ -133,7 +133,8 @@ def picture(evidence: Evidence, columns: Sequence[Row]) -> list[str]:
     down, across, height, width, _ = framed.shape
     sheet = Image.fromarray(framed.transpose(0, 2, 1, 3, 4).reshape(down * height, across * width, 3))
     with files.written_whole(PICTURE) as temporary:
-        sheet.resize((across * TILE, down * TILE), Image.Resampling.LANCZOS).save(temporary, quality=85)
+        sheet = sheet.resize((across * TILE, down * TILE), Image.Resampling.LANCZOS)
+        saving.save(sheet, temporary, "JPEG", quality=85)
     listed = Path(evidence.config.datasets[evidence.config.dataset].table)
     known = {row["file"]: row for row in files.read_csv(listed, ("file", "author", "licence"))}
     named = [known[evidence.split[row]["id"]] for row in rows]

@@ -1,5 +1,6 @@
 """Colour files and folders of photographs one by one: finished ones are skipped, and a failure stops no other."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,7 @@ def colorize_files(
     Raises:
         InputError: an input does not exist, one of inputs and `out` contains the other, `out` is in use or contains a
             colorize.csv of another program, or the run cannot be used.
+        OSError: the disk is full, or `out` cannot be written.
     """
     photographs, others = listed(inputs, out)
     report = Report(out)  # may refuse, so before the network is loaded
@@ -147,8 +149,12 @@ class _Call:
             self.outcome.trained_on += self.report.rows[file]["partition"] == "train"
         except Exception as error:  # the other photographs do not depend on this one
             reason = self.outcome.failed[file] = why_failed(error)
-            # An earlier output still exists, so its columns stay, unless it was being replaced.
-            self.report.add(row | self.report.rows.get(file, {}) | {"status": FAILED, "detail": reason})
+            full = isinstance(error, OSError) and error.errno in files.FULL
+            with contextlib.suppress(OSError) if full else contextlib.nullcontext():
+                # An earlier output still exists, so its columns stay, unless it was being replaced.
+                self.report.add(row | self.report.rows.get(file, {}) | {"status": FAILED, "detail": reason})
+            if full:  # the others would fail too
+                raise
 
     def _done(self, name: str, row: Row, before: Row) -> str | None:
         """Return the existing output if it is what this call would write."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from pipeline.images import writing
+from pipeline.images import saving, writing
 from pipeline.images.lab import UInt8
 from pipeline.images.light import Levels, eight_bits
 
@@ -34,4 +34,4 @@ def write_comparison(path: Path, before: Levels, after: Levels, note: str) -> No
     halves = np.hstack([reduced(before), reduced(after)])
     exif = Image.Exif()
     exif[ExifTags.Base.Software] = note
-    Image.fromarray(halves).save(path, "JPEG", quality=writing.QUALITY, subsampling=0, exif=exif)
+    saving.save(Image.fromarray(halves), path, "JPEG", quality=writing.QUALITY, subsampling=0, exif=exif)

@@ -36,14 +36,16 @@ class Report:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        with files.naming(self._path):
+            self._file.close()
         files.write_csv(self._path, COLUMNS, self.rows.values())
 
     def add(self, row: Row) -> None:
         """Add the row of a file, in place of any earlier one."""
         self.rows[row["file"]] = {column: row.get(column, "") for column in COLUMNS}
-        self._writer.writerow(self.rows[row["file"]])
-        self._file.flush()
+        with files.naming(self._path):
+            self._writer.writerow(self.rows[row["file"]])
+            self._file.flush()
 
     def source_of(self, output: str) -> str | None:
         """Return the file from which an output was made before this call."""

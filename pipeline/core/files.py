@@ -21,8 +21,9 @@ from pipeline.core.errors import InputError
 CHECKSUM = "checksum"  # key in every JSON file: the fingerprint of everything else in it
 LISTING = "files.json"  # file with the digests of the other files in its folder
 REPAIR = "run `python -m stages verify`, then the command that wrote it"
+FULL = (errno.ENOSPC, errno.EDQUOT)  # error numbers of a disk, or a share of it, without room
 # Errors that concern the disk rather than the file.
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_DISK_ERRORS = (*FULL, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @contextlib.contextmanager
@@ -116,10 +117,25 @@ def refuse_changed(path: Path) -> None:
         read_listing(path.parent, [path.name])
 
 
+def fill(path: Path, content: bytes | memoryview) -> None:
+    """Write `content` into a file; raise OSError unless all of it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        if os.fstat(file.fileno()).st_size != memoryview(content).nbytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write `content`, completely or not at all."""
+    with written_whole(path) as temporary:
+        fill(temporary, content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, completely or not at all."""
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(path, text.encode())
 
 
 def canonical_json(value: Any) -> str:

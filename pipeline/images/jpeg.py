@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.images import lab
+from pipeline.images import lab, saving
 
 QUALITY = 92
 
@@ -17,4 +17,4 @@ def name(row: int) -> str:
 def write_jpeg(path: Path, levels: lab.UInt8) -> None:
     """Write sRGB (H, W, 3) or gray (H, W) uint8, without chroma subsampling."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(levels).save(path, quality=QUALITY, subsampling=0)
+    saving.save(Image.fromarray(levels), path, "JPEG", quality=QUALITY, subsampling=0)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
+from pipeline.images import saving
 from pipeline.images.light import Levels
 from pipeline.images.originals import Original
 
@@ -59,7 +60,8 @@ def _write_by_pillow(path: Path, original: Original, pixels: Levels, note: str) 
     xmp = described(original.xmp, note)
     if len(xmp) > _EXIF_LIMIT:
         xmp = described(b"", note)
-    Image.fromarray(pixels).save(path, original.format, exif=exif, xmp=xmp, icc_profile=srgb_profile(), **options)
+    options |= {"exif": exif, "xmp": xmp, "icc_profile": srgb_profile()}
+    saving.save(Image.fromarray(pixels), path, original.format, **options)
 
 
 def _exif_bytes(exif: Image.Exif) -> bytes:

@@ -68,8 +68,7 @@ def save_weights(model: keras.Model, path: Path) -> None:
     """Write the weights as ``.weights.h5``, completely or not at all."""
     content = _Memory(path.name)
     model.save_weights(content)
-    with files.written_whole(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    files.write_bytes(path, content.getbuffer())
 
 
 def save(model: keras.Model, path: Path) -> None:
@@ -84,8 +83,7 @@ def save(model: keras.Model, path: Path) -> None:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for name, member in members.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), member)
-    with files.written_whole(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    files.write_bytes(path, content.getbuffer())
 
 
 def _without_identity(item: dict[str, Any]) -> dict[str, Any]:

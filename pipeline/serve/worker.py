@@ -201,10 +201,10 @@ def _reduce(source: Path, target: Path, max_megapixels: float) -> tuple[int, int
 
     from pipeline.colorize.reduced import reduced
     from pipeline.core import files
-    from pipeline.images import originals
+    from pipeline.images import originals, saving
 
     original = originals.read(source, max_megapixels)
     with files.written_whole(target) as temporary:
         small = Image.fromarray(reduced(original.levels, original.alpha))
-        small.save(temporary, "JPEG", quality=QUALITY, subsampling=0)
+        saving.save(small, temporary, "JPEG", quality=QUALITY, subsampling=0)
     return original.levels.shape[1], original.levels.shape[0]

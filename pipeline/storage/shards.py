@@ -15,6 +15,7 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
+from pipeline.core import files
 from pipeline.storage.layouts import ArrayLayout
 
 ROWS_PER_CHUNK = 4
@@ -80,7 +81,7 @@ def write_shard_file(path: Path, content: bytes) -> None:
     partial = path.with_suffix(f".{uuid4().hex}{PARTIAL}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        partial.write_bytes(content)
+        files.fill(partial, content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -80,8 +80,7 @@ class Store(StoreReader):
         for path in reversed(self._metadata_files()):
             content = made[path.relative_to(self.path).as_posix()].to_bytes()
             if not path.exists() or path.read_bytes() != content:
-                with files.written_whole(path) as temporary:
-                    temporary.write_bytes(content)
+                files.write_bytes(path, content)
 
     def write_shard(self, shard: int, values: Mapping[str, Array], **facts: Any) -> dict[str, Any]:
         """Write one shard of every array, then its record.

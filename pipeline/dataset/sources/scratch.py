@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.config.schema import FolderSource as Settings
 from pipeline.core import versions
-from pipeline.core.files import digest_bytes, digest_file, npy, read_if_whole, read_json, write_json, written_whole
+from pipeline.core.files import digest_bytes, digest_file, npy, read_if_whole, read_json, write_bytes, write_json
 from pipeline.core.text import escaped
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import ENCODING, UInt8
@@ -42,8 +42,7 @@ class Scratch:
     def write(self, chunk: int, verdicts: Sequence[Verdict], pixels: UInt8) -> None:
         """Write the verdicts on a chunk of files, and Lab (n, 224, 224, 3) of the n that are used."""
         content = npy(pixels)
-        with written_whole(self._pixels(chunk)) as temporary:
-            temporary.write_bytes(content)
+        write_bytes(self._pixels(chunk), content)
         rows = [json.dumps(astuple(verdict)) for verdict in verdicts]  # ASCII, for names that are not UTF-8
         value = {"judged_by": self._judged_by(), "files": rows, "pixels": digest_bytes(content)}
         write_json(self._verdicts(chunk), value)
