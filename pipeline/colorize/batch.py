@@ -1,6 +1,7 @@
 """Colour files and folders of photographs one by one: finished ones are skipped, and a failure stops no other."""
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline import __version__
 from pipeline.colorize.colorizer import Colorizer
 from pipeline.colorize.inputs import listed
 from pipeline.colorize.membership import UNKNOWN
+from pipeline.colorize.protection import Protected, Refused
 from pipeline.colorize.reduced import write_comparison
 from pipeline.colorize.report import DONE, FAILED, LEFT_OUT, REPORT, STARTED, Report, Row
 from pipeline.core import files, locks
@@ -91,10 +93,10 @@ def colorize_files(
             colorize.csv of another program, or the run cannot be used.
         OSError: the disk is full, or `out` cannot be written.
     """
-    photographs, others = listed(inputs, out)
+    photographs, others, protected = listed(inputs, out)
     report = Report(out)  # may refuse, so before the network is loaded
     names = {name for _, name in photographs}
-    call = _Call(out, report, load(), options or Options(), names, partition_of)
+    call = _Call(out, report, load(), options or Options(), names, protected, partition_of)
     tracked = (progress or Silent()).track("colorize, photographs", len(photographs))
     # The lock is inside the folder, because the folder above may belong to someone else.
     with locks.held(out / REPORT), report, tracked as advance:
@@ -115,6 +117,7 @@ class _Call:
     colorizer: Colorizer
     options: Options
     names: set[str]
+    protected: Protected
     partition_of: Callable[[Path], str]
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -179,8 +182,11 @@ class _Call:
         self._claim(output)
         comparison = f"{output}.compare.jpg"
         unfinished = before.get("output") == escaped(output) and not before["output_bytes"]
+        outputs = [output, *([comparison] if options.compare else [])]
+        for each in outputs:
+            self.protected.refuse(self.out, each)
         if not options.overwrite and not unfinished:
-            self._refuse_existing([output, *([comparison] if options.compare else [])], before)
+            self._refuse_existing(outputs, before)
         self.report.add(row | {"status": STARTED, "output": escaped(output)})
         remarks = list(original.remarks)
         if original.levels.ndim == 3 and _in_colour(original.levels):
@@ -208,23 +214,19 @@ class _Call:
 
     def _claim(self, output: str) -> None:
         if output in self.claimed:
-            raise _Refused(f"{output} is already the output of another photograph; colour the two in separate folders")
+            raise Refused(f"{output} is already the output of another photograph; colour the two in separate folders")
         self.claimed.add(output)
 
     def _refuse_existing(self, outputs: list[str], before: Row) -> None:
         for output in outputs:
-            if not (self.out / output).exists():
+            if not os.path.lexists(self.out / output):
                 continue
             origin = "not by this command"
             if before.get("output") == escaped(outputs[0]):
                 origin = "by another run, with other options, or from an earlier version of the photograph"
             elif source := self.report.source_of(outputs[0]):
                 origin = f"from {source}"
-            raise _Refused(f"{output} exists and was made {origin}; add --overwrite, or change --out")
-
-
-class _Refused(Exception):
-    """A photograph whose output cannot be written; the message gives the reason."""
+            raise Refused(f"{output} exists and was made {origin}; add --overwrite, or change --out")
 
 
 def _with_png(name: str) -> str:
@@ -241,7 +243,7 @@ def why_failed(error: Exception) -> str:
         return "does not fit in memory"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f' ({Path(str(error.filename)).name})' if error.filename else ''}"
-    plain = isinstance(error, UnreadablePhotograph | InputError | _Refused)
+    plain = isinstance(error, UnreadablePhotograph | InputError | Refused)
     return " ".join((str(error) if plain else f"{type(error).__name__}: {error}").split())
 
 

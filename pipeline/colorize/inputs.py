@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.colorize.protection import Identity, Protected, identities_above, identity
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import files_below
@@ -16,6 +17,7 @@ class Inputs(NamedTuple):
 
     photographs: list[tuple[Path, str]]
     others: list[tuple[Path, str]]
+    protected: Protected
 
 
 def listed(inputs: Iterable[Path], out: Path) -> Inputs:
@@ -26,7 +28,8 @@ def listed(inputs: Iterable[Path], out: Path) -> Inputs:
     """
     photographs: dict[str, tuple[Path, str]] = {}  # by path without ".."
     others: list[tuple[Path, str]] = []
-    target = out.resolve()
+    folders: set[Identity] = set()
+    target, above = identity(out), identities_above(out)
 
     def add(photograph: Path, name: str) -> None:
         photographs.setdefault(os.path.normpath(photograph.absolute()), (photograph, name))
@@ -38,18 +41,31 @@ def listed(inputs: Iterable[Path], out: Path) -> Inputs:
         shown = escaped(str(path))
         if not path.exists():
             raise InputError(f"{shown}: expected a photograph or a folder of photographs, but it does not exist")
-        if path.resolve().is_relative_to(target) or (path.is_dir() and target.is_relative_to(path.resolve())):
+        if target in identities_above(path) or (path.is_dir() and identity(path) in above):
             refuse(f"one that contains {shown} or is inside it; name another folder")
         if not path.is_dir():
             add(path, path.name)
+            folders |= _identities([path.parent])
             continue
         names, remarks = files_below(path)
         others.extend((path / remark.file, f"{remark.reason}: {remark.detail}") for remark in remarks)
-        for name in names:
-            if (path / name).resolve().is_relative_to(target):
-                refuse(f"the target of the link {escaped(str(path / name))}; name another folder, or remove the link")
+        files = [path / name for name in names]
+        by_folder: dict[Path, Path] = {}
+        for file in files:
+            by_folder.setdefault(file.parent, file)
+        for file in [*by_folder.values(), *filter(Path.is_symlink, files)]:
+            # A folder may also be the target of a mount, which is no link.
+            if target in identities_above(file) or identity(file.parent) in above:
+                refuse(f"the target of the link {escaped(str(file))}; name another folder, or remove the link")
+        folders |= _identities(by_folder)
+        for name, file in zip(names, files, strict=True):
             if Path(name).suffix.lower() in EXTENSIONS:
-                add(path / name, name)
+                add(file, name)
             else:
-                others.append((path / name, f"not a photograph: expected one of {', '.join(EXTENSIONS)}"))
-    return Inputs(list(photographs.values()), others)
+                others.append((file, f"not a photograph: expected one of {', '.join(EXTENSIONS)}"))
+    everything = [path for path, _ in (*photographs.values(), *others)]
+    return Inputs(list(photographs.values()), others, Protected(_identities(everything), frozenset(folders)))
+
+
+def _identities(paths: Iterable[Path]) -> frozenset[Identity]:
+    return frozenset(found for path in paths if (found := identity(path)))

@@ -50,15 +50,16 @@ def naming(path: Path) -> Iterator[None]:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path`; if the block fails, remove it.
 
-    The temporary name is fixed, so the next writer overwrites what a killed process left behind.
+    The temporary name is fixed, so the next writer removes what a killed process left behind; a link is not followed.
     """
     short = len(os.fsencode(path.name)) + len(os.fsencode(path.suffix)) < 250  # file systems allow 255 bytes
     temporary = path.with_name(f".{path.name if short else digest_bytes(os.fsencode(path.name))}.tmp{path.suffix}")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            temporary.unlink(missing_ok=True)
             # Unlike tempfile, this applies the process's umask.
-            os.close(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o666))
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -84,7 +85,8 @@ def new_folder(path: Path, own: Iterable[str]) -> Iterator[Path]:
         if old.exists() and not path.exists():  # stopped between the two renames
             old.rename(path)
         for folder in (temporary, old):
-            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove(folder)
 
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
