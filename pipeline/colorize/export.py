@@ -166,13 +166,23 @@ def refuse_missing_packages(target: Target) -> None:
 
 
 def _refuse_existing(path: Path, target: Target, replace: bool) -> None:
-    if not (path.exists() or path.is_symlink()):
+    """Refuse to replace anything but an export, which its record identifies, and that record."""
+    record = files.read_if_whole(record_of(path))
+    if os.path.lexists(record_of(path)) and record.get("target") not in SUFFIXES:
+        raise InputError(
+            f"{record_of(path)}: expected nothing, or the record of an export, received another file; change --out"
+        )
+    if not os.path.lexists(path):
         return
     if not replace:
         raise InputError(f"{path} exists; add --replace, or change --out")
-    if path.is_dir() != (target == "saved_model") or (path.is_dir() and not (path / "saved_model.pb").is_file()):
+    found = files.digests(path) if path.is_dir() else {path.name: files.digest_file(path)} if path.is_file() else {}
+    if path.is_dir() != (target == "saved_model") or not found or found != record.get("files"):
         kind = "the folder of a SavedModel" if target == "saved_model" else "a file"
-        raise InputError(f"{path}: expected {kind} to replace, received something else; change --out")
+        raise InputError(
+            f"{path}: expected {kind} that export wrote, and its record {record_of(path).name}, received something "
+            "else; move it away, or change --out"
+        )
 
 
 @dataclass(frozen=True)

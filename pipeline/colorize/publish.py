@@ -62,6 +62,7 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
                 f"{folder}: expected a published network to replace, received something else; change --out"
             )
         raise InputError(f"{folder} exists; add --replace, or change --out")
+    _refuse_foreign(folder)
     if "keras" not in sys.modules:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPUs round factors to TF32
     with complete(run):
@@ -86,6 +87,14 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
             files.write_text(new.record, text)
             files.write_listing(temporary)
     return facts
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace a folder with files that are not the published network's."""
+    known = {files.LISTING, *files.read_if_whole(folder / files.LISTING).get("files", ())}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and path.relative_to(folder).as_posix() not in known:
+            raise InputError(f"{path}: expected only a published network's files; move it away, or change --out")
 
 
 def _temperature(run: Path, record: Mapping[str, Any], network: Any) -> float:

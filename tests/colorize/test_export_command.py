@@ -81,6 +81,36 @@ def test_bad_input_ends_with_one_line_and_nothing_written(keras, make_run, run, 
     assert tree(tmp_path) == before
 
 
+def test_only_an_export_is_replaced(keras, make_run, call, tmp_path):
+    run = make_run(tmp_path / "results" / RUN)
+    (tmp_path / "mine.json").write_text("{}")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_bytes(b"mine")
+    (tmp_path / "network.onnx").write_bytes(b"mine")
+    (tmp_path / "link.onnx").symlink_to(run / "model.keras")
+    before = tree(tmp_path)
+    for target, out in [
+        ("onnx", run / "model.keras"),
+        ("onnx", run / "run.yaml"),
+        ("onnx", "network.onnx"),
+        ("onnx", "link.onnx"),
+        ("saved_model", "model"),
+        ("saved_model", "mine"),
+    ]:
+        assert_refused(call(run, "--to", target, "--out", out, "--replace"), str(out))
+        assert tree(tmp_path) == before
+    assert_refused(call(run, "--to", "saved_model", "--out", "mine"), "mine.json: ")
+    assert call(run, "--to", "saved_model", "--embedding", "input").exit_code == 0
+    made = Path(f"exports/{RUN}_embedding-input")
+    (made / "notes.txt").write_text("mine")
+    before = tree(tmp_path)
+    again = (run, "--to", "saved_model", "--embedding", "input", "--replace")
+    assert_refused(call(*again), str(made))
+    assert tree(tmp_path) == before
+    (made / "notes.txt").unlink()
+    assert call(*again).exit_code == 0
+
+
 def test_a_full_disk_is_told_and_nothing_written(keras, run, call, tmp_path, monkeypatch):
     import tensorflow
 
