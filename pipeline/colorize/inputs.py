@@ -50,9 +50,7 @@ def listed(inputs: Iterable[Path], out: Path) -> Inputs:
         names, remarks = files_below(path)
         others.extend((path / remark.file, f"{remark.reason}: {remark.detail}") for remark in remarks)
         files = [path / name for name in names]
-        by_folder: dict[Path, Path] = {}
-        for file in files:
-            by_folder.setdefault(file.parent, file)
+        by_folder = {file.parent: file for file in reversed(files)}  # the first one of each
         for file in [*by_folder.values(), *filter(Path.is_symlink, files)]:
             # A folder may also be the target of a mount, which is no link.
             if target in identities_above(file) or identity(file.parent) in above:

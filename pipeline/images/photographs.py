@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pipeline.images import formats, icc, sixteen_bits
+from pipeline.images import foreign, formats, icc, sixteen_bits
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
 
@@ -125,6 +125,8 @@ def header_of(data: bytes) -> Image.Image | None:
         try:
             return Image.open(io.BytesIO(data), formats=formats.READ)
         except UnidentifiedImageError:
+            if known := foreign.format_of(data):
+                raise UnreadablePhotograph(foreign.advice(known)) from None
             if sixteen_bits.is_tiff(data):
                 return None
             raise UnreadablePhotograph("not an image of a known format, or its header is broken") from None
