@@ -16,6 +16,7 @@ import click
 from pipeline import WORKFLOW
 from pipeline.core import machine, plugins, signals
 from pipeline.core.errors import InputError
+from pipeline.core.text import printable
 
 # Settings that reduce a stage's memory.
 LESS_MEMORY = {
@@ -105,7 +106,7 @@ def _orphaned() -> Callable[[], bool]:
 
 
 def _end(message: str, status: int) -> NoReturn:
-    click.echo(message, err=True)
+    click.echo(printable(message), err=True)  # names may have any bytes
     sys.exit(status)
 
 

@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
+from pipeline.core.text import printable
+
 
 class InputError(Exception):
     """Bad input, explained in one line.
@@ -12,9 +14,7 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.split())
-        # File names may contain terminal control characters or bytes that are not UTF-8.
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+        super().__init__(printable(" ".join(message.split())))
 
 
 @contextlib.contextmanager

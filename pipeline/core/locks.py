@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pipeline import WORKFLOW
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.core.text import printable
 
 ENDING_SECONDS = 60.0  # enough to save a checkpoint
 WAITING_SECONDS = 1.0  # between two looks at a signal while another process holds a lock
@@ -66,6 +67,11 @@ def held(target: Path, *, wait: bool = False) -> Iterator[None]:
                     stack.enter_context(FileLock(lock, timeout=patience))
                     break
                 except Timeout:
+                    if not os.path.lexists(lock):  # such as below /proc
+                        raise InputError(
+                            f"{target}: expected a place where files can be created, but {lock.parent} takes none; "
+                            "choose another path"
+                        ) from None
                     if not wait:
                         raise InputError(
                             f"{target} is in use by {_described(holder)}; wait for it to end or stop it, then run the "
@@ -76,7 +82,7 @@ def held(target: Path, *, wait: bool = False) -> Iterator[None]:
                     patience = WAITING_SECONDS
         stack.push(leave_no_lock)
         stack.callback(holder.unlink, missing_ok=True)
-        command = " ".join(sys.argv[1:]) or Path(sys.argv[0]).name
+        command = printable(" ".join(sys.argv[1:]) or Path(sys.argv[0]).name)
         facts = {"process": os.getpid(), "host": socket.gethostname(), "command": command}
         with contextlib.suppress(OSError):  # a full disk is reported where the stage writes
             files.write_json(holder, {**facts, "workflow": os.environ.get(WORKFLOW, "")})

@@ -24,6 +24,11 @@ def escaped(path: str) -> str:
     )
 
 
+def printable(text: str) -> str:
+    """Return text with terminal control characters and bytes that are not UTF-8, as names may have them, escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def shortened(error: Exception) -> str:
     """Return a library's error message, printable and at most 200 characters long."""
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())) or type(error).__name__
