@@ -20,7 +20,14 @@ SHOWN = 20  # failures that are printed; the report lists all
     type=common.PATH,
     help="A run's results, results/<run>, or a published network. Default: the network that comes with DeepColor.",
 )
-@click.option("--out", required=True, type=common.PATH, help="Folder for the coloured photographs.")
+@click.option(
+    "--out",
+    type=common.PATH,
+    help="Folder for the coloured photographs. Default: beside the photographs, which needs --suffix or --name.",
+)
+@click.option("--suffix", help="Text after the name of each output, such as _colour.")
+@click.option("--name", help="Name of each output, in which {name} stands for the photograph's, such as {name}_colour.")
+@click.option("--unique", is_flag=True, help="Number an output whose name is taken, as in 'a (2).jpg'.")
 @click.option(
     "--size",
     type=int,
@@ -29,6 +36,7 @@ SHOWN = 20  # failures that are printed; the report lists all
 @click.option("--saturation", default=1.0, show_default=True, help="Factor on the strength of the colours.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
+@click.option("--recolor", is_flag=True, help="Replace the colours of colour photographs too.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
     "--max-megapixels",
@@ -43,11 +51,15 @@ SHOWN = 20  # failures that are printed; the report lists all
 def command(
     photographs: tuple[Path, ...],
     run: Path | None,
-    out: Path,
+    out: Path | None,
+    suffix: str | None,
+    name: str | None,
+    unique: bool,
     size: int | None,
     saturation: float,
     compare: bool,
     ab_only: bool,
+    recolor: bool,
     overwrite: bool,
     max_megapixels: float,
     temperature: float | None,
@@ -56,19 +68,25 @@ def command(
 ) -> None:
     """Colour photographs.
 
-    PHOTOGRAPHS are files or folders. Photographs that are already in OUT are skipped. OUT/colorize.csv lists the
-    outcome of each file. The exit status is 0 if none failed, otherwise 1.
+    PHOTOGRAPHS are files or folders. Photographs that are already coloured are skipped, and colour photographs are left
+    as they are. OUT/colorize.csv lists the outcome of each file. The exit status is 0 if none failed, otherwise 1.
     """
-    from pipeline.colorize.batch import Options, colorize_files
+    from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.colorizer import Colorizer
     from pipeline.colorize.membership import Membership
-    from pipeline.colorize.report import REPORT
+    from pipeline.colorize.options import Options
+    from pipeline.colorize.outputs import NAME
     from pipeline.config.paths import SHIPPED
+    from pipeline.core.errors import InputError
+    from pipeline.core.text import escaped
 
     run = run or SHIPPED
     seen = {"size": size, "saturation": saturation, "temperature": temperature}
     load = partial(Colorizer.load, run, embedding_weights, threads=threads, **seen)
-    options = Options(compare, ab_only, overwrite, max_megapixels)
+    if suffix and name:
+        raise InputError("--suffix: expected none, because --name says where it belongs; leave out one of the two")
+    template = name or f"{NAME}{suffix or ''}"
+    options = Options(compare, ab_only, overwrite, max_megapixels, recolor, template, unique)
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:
         click.echo(f"failed: {file}: {reason}", err=True)
@@ -76,9 +94,16 @@ def command(
         click.echo(f"failed: {len(outcome.failed) - SHOWN} more", err=True)
     click.echo(
         f"colorize: {outcome.done} coloured, {outcome.skipped} skipped, {len(outcome.failed)} failed, "
-        f"{outcome.left_out} left out; see {out / REPORT}",
+        f"{outcome.left_out} left out; see {', '.join(escaped(str(report)) for report in outcome.reports)}",
         err=True,
     )
+    if outcome.in_colour:
+        click.echo(f"colorize: {outcome.in_colour} left out as already in colour; --recolor colours them", err=True)
+    if outcome.formats:
+        known = ", ".join(f"{count} {name}" for name, count in outcome.formats.items())
+        click.echo(
+            f"colorize: left out in formats that are not read: {known}; convert them to PNG or TIFF first", err=True
+        )
     if outcome.trained_on:
         click.echo(
             f"colorize: {outcome.trained_on} of the photographs are in the run's training data (`partition` in the "

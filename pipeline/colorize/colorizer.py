@@ -51,10 +51,7 @@ class Colorizer:
         if self.size is not None and self.predictor.size:
             shape = "x".join(map(str, self.predictor.size))
             raise InputError(f"--size: expected none, because this network takes only {shape}, received {self.size}")
-        if not MULTIPLE <= self.shorter_side <= 4096:
-            raise InputError(f"--size: expected a number of pixels in {MULTIPLE}..4096, received {self.size}")
-        if not (math.isfinite(self.saturation) and 0 <= self.saturation <= 10):
-            raise InputError(f"--saturation: expected a factor in 0..10, received {self.saturation}")
+        _check_options(self.size, self.saturation)
 
     @classmethod
     def load(
@@ -81,6 +78,9 @@ class Colorizer:
         """
         folder = Path(run)
         record = read_record(folder)
+        _check_options(options.get("size"), options.get("saturation", 1.0))
+        if ResultFiles(folder).published.exists() and options.get("size") is not None:
+            raise InputError(f"--size: expected none, because {folder} takes only one, received {options['size']}")
         with complete(folder):
             if ResultFiles(folder).published.exists():
                 predictor: Predictor = predictors.open_published(folder, record, threads, temperature)
@@ -157,6 +157,13 @@ def complete(run: Path) -> Iterator[None]:
     except KeyError as error:
         path = ResultFiles(run).record
         raise InputError(f"{path}: expected {error}, which is missing; evaluate the run again") from None
+
+
+def _check_options(size: int | None, saturation: float) -> None:
+    if size is not None and not MULTIPLE <= size <= 4096:
+        raise InputError(f"--size: expected a number of pixels in {MULTIPLE}..4096, received {size}")
+    if not (math.isfinite(saturation) and 0 <= saturation <= 10):
+        raise InputError(f"--saturation: expected a factor in 0..10, received {saturation}")
 
 
 def _check(photograph: Any) -> None:

@@ -1,46 +1,71 @@
 """List the photographs that a call colours: files, and those in folders, each once."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from pipeline.colorize.outputs import made_before
 from pipeline.colorize.protection import Identity, Protected, identities_above, identity
+from pipeline.colorize.report import REPORT
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
-from pipeline.dataset.sources.base import files_below
+from pipeline.dataset.sources.base import NOT_LISTED, files_below
+from pipeline.images import foreign
 from pipeline.images.formats import EXTENSIONS
 
+# Those of `ingest`, and those of other formats that are read.
+TAKEN = (*EXTENSIONS, ".avif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo")
 
-class Inputs(NamedTuple):
-    """Photographs with their names below the output folder, and other files with the reason they are left out."""
+
+@dataclass
+class Inputs:
+    """What a call was given.
+
+    Attributes:
+        photographs: each with its name below the output folder, a POSIX path.
+        others: other files with the reason they are left out.
+        formats: number of `others` by the format that is not read.
+        unreadable: folders that cannot be listed, with the reason.
+        protected: what outputs must not replace.
+    """
 
     photographs: list[tuple[Path, str]]
-    others: list[tuple[Path, str]]
-    protected: Protected
+    others: list[tuple[Path, str]] = field(default_factory=list)
+    formats: dict[str, int] = field(default_factory=dict)
+    unreadable: list[tuple[Path, str]] = field(default_factory=list)
+    protected: Protected = field(default_factory=lambda: Protected(frozenset(), frozenset()))
 
 
-def listed(inputs: Iterable[Path], out: Path) -> Inputs:
+def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
     """List the photographs.
+
+    Args:
+        inputs: files and folders.
+        out: the output folder.
+        beside: whether outputs belong beside the photographs; `out` then contains all inputs.
 
     Raises:
         InputError: an input does not exist, or one of inputs and `out` contains the other.
     """
     photographs: dict[str, tuple[Path, str]] = {}  # by path without ".."
-    others: list[tuple[Path, str]] = []
+    found = Inputs([])
     folders: set[Identity] = set()
-    target, above = identity(out), identities_above(out)
+    target, above = (None, set[Identity]()) if beside else (identity(out), identities_above(out))
 
     def add(photograph: Path, name: str) -> None:
-        photographs.setdefault(os.path.normpath(photograph.absolute()), (photograph, name))
+        shown = os.path.relpath(photograph.absolute(), out.absolute()) if beside else name
+        photographs.setdefault(os.path.normpath(photograph.absolute()), (photograph, shown))
 
     def refuse(reason: str) -> None:
         raise InputError(f"--out {escaped(str(out))}: expected a separate folder, received {reason}")
 
     for path in inputs:
         shown = escaped(str(path))
-        if not path.exists():
-            raise InputError(f"{shown}: expected a photograph or a folder of photographs, but it does not exist")
+        if not os.path.lexists(path):
+            raise InputError(
+                f"{shown}: expected a photograph or a folder of photographs, but it does not exist or is out of reach"
+            )
         if target in identities_above(path) or (path.is_dir() and identity(path) in above):
             refuse(f"one that contains {shown} or is inside it; name another folder")
         if not path.is_dir():
@@ -48,21 +73,69 @@ def listed(inputs: Iterable[Path], out: Path) -> Inputs:
             folders |= _identities([path.parent])
             continue
         names, remarks = files_below(path)
-        others.extend((path / remark.file, f"{remark.reason}: {remark.detail}") for remark in remarks)
+        for remark in remarks:
+            place = found.unreadable if remark.detail.startswith(NOT_LISTED) else found.others
+            place.append((path / remark.file, f"{remark.reason}: {remark.detail}"))
         files = [path / name for name in names]
-        by_folder = {file.parent: file for file in reversed(files)}  # the first one of each
+        by_folder: dict[Path, Path] = {}
+        for file in files:
+            by_folder.setdefault(file.parent, file)
         for file in [*by_folder.values(), *filter(Path.is_symlink, files)]:
             # A folder may also be the target of a mount, which is no link.
             if target in identities_above(file) or identity(file.parent) in above:
                 refuse(f"the target of the link {escaped(str(file))}; name another folder, or remove the link")
         folders |= _identities(by_folder)
         for name, file in zip(names, files, strict=True):
-            if Path(name).suffix.lower() in EXTENSIONS:
+            if Path(name).suffix.lower() in TAKEN:
                 add(file, name)
             else:
-                others.append((file, f"not a photograph: expected one of {', '.join(EXTENSIONS)}"))
-    everything = [path for path, _ in (*photographs.values(), *others)]
-    return Inputs(list(photographs.values()), others, Protected(_identities(everything), frozenset(folders)))
+                _leave_out(file, found)
+    found.photographs = list(photographs.values())
+    found.protected = _protected(found, frozenset() if beside else frozenset(folders))
+    return found
+
+
+def roots(inputs: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Return the folders beside whose photographs outputs belong, with the inputs in each.
+
+    They are the folders that were given, and those of files, except folders inside another that was given.
+    """
+    grouped: dict[Path, list[Path]] = {}
+    for path in sorted(inputs, key=lambda path: (not path.is_dir(), len(path.absolute().parts))):
+        own = Path(os.path.normpath(path.absolute() if path.is_dir() else path.absolute().parent))
+        root = next((known for known in (own, *own.parents) if known in grouped and grouped[known][0].is_dir()), own)
+        grouped.setdefault(root, []).append(path)
+    return grouped
+
+
+def without_outputs(found: Inputs, reported: Collection[str]) -> None:
+    """Remove what earlier calls wrote beside the photographs."""
+    made = made_before([name for _, name in found.photographs], reported)
+    found.photographs = [(path, name) for path, name in found.photographs if name not in made]
+    found.others = [(path, reason) for path, reason in found.others if REPORT not in path.name]
+    found.protected = _protected(found, frozenset())
+
+
+def _leave_out(file: Path, found: Inputs) -> None:
+    reason = f"not a photograph: expected one of {', '.join(TAKEN)}"
+    if name := _format_of(file):
+        found.formats[name] = found.formats.get(name, 0) + 1
+        reason = foreign.advice(name)
+    found.others.append((file, reason))
+
+
+def _format_of(file: Path) -> str | None:
+    try:
+        if file.is_file():  # reading a pipe may never end
+            with file.open("rb") as opened:
+                return foreign.format_of(opened.read(foreign.HEAD))
+    except OSError:
+        pass
+    return None
+
+
+def _protected(found: Inputs, folders: frozenset[Identity]) -> Protected:
+    return Protected(_identities(path for path, _ in (*found.photographs, *found.others)), folders)
 
 
 def _identities(paths: Iterable[Path]) -> frozenset[Identity]:

@@ -5,10 +5,22 @@ from pathlib import Path
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.core.text import escaped
+from pipeline.core.text import escaped, printable
 
 REPORT = "colorize.csv"
-COLUMNS = ("file", "output", "status", "detail", "partition", "made_with", "bytes", "modified", "output_bytes")
+COLUMNS = (
+    "file",
+    "output",
+    "status",
+    "detail",
+    "partition",
+    "made_with",
+    "bytes",
+    "modified",
+    "output_bytes",
+    "sha256",
+)
+EARLIER_COLUMNS = COLUMNS[:-1]  # of reports without digests
 DONE, FAILED, STARTED, LEFT_OUT = "done", "failed", "started", "left out"
 
 Row = dict[str, str]
@@ -42,7 +54,8 @@ class Report:
 
     def add(self, row: Row) -> None:
         """Add the row of a file, in place of any earlier one."""
-        self.rows[row["file"]] = {column: row.get(column, "") for column in COLUMNS}
+        # Names and messages may contain bytes that are not UTF-8.
+        self.rows[row["file"]] = {column: printable(row.get(column, "")) for column in COLUMNS}
         with files.naming(self._path):
             self._writer.writerow(self.rows[row["file"]])
             self._file.flush()
@@ -63,9 +76,10 @@ def _read(path: Path) -> dict[str, Row]:
             rows, columns = list(reader), reader.fieldnames
     except (OSError, ValueError, csv.Error):
         columns = None
-    if tuple(columns or ()) != COLUMNS:
+    if tuple(columns or ()) not in (COLUMNS, EARLIER_COLUMNS):
         raise InputError(
             f"{escaped(str(path))}: expected a report that colorize wrote, received another file or an edited one; "
             "move it away, or change --out"
         )
-    return {row["file"]: row for row in rows if set(row) == set(COLUMNS) and None not in row.values()}
+    whole = (row for row in rows if set(row) == set(columns or ()) and None not in row.values())
+    return {row["file"]: {**dict.fromkeys(COLUMNS, ""), **row} for row in whole}

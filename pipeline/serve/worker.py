@@ -167,7 +167,7 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, options: dict[s
             except (EOFError, ConnectionError):
                 raise
             except Exception as error:
-                from pipeline.colorize.batch import why_failed
+                from pipeline.colorize.outcome import why_failed
 
                 answer = "failed", why_failed(error)
             connection.send(answer)
@@ -175,7 +175,8 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, options: dict[s
 
 
 def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixels: float) -> Coloured:
-    from pipeline.colorize.batch import Options, colorize_files
+    from pipeline.colorize.batch import colorize_files
+    from pipeline.colorize.options import Options
     from pipeline.colorize.report import COLUMNS, REPORT
     from pipeline.core import files
 
@@ -185,7 +186,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
     colorizer, partition_of = load(job.run)
     colorizer = replace(colorizer, saturation=job.saturation)
     connection.send(("step", "colouring"))
-    options = Options(max_megapixels=max_megapixels)
+    options = Options(max_megapixels=max_megapixels, recolor=True)
     outcome = colorize_files([job.source], job.target, lambda: colorizer, options, partition_of=partition_of)
     for sentence in outcome.failed.values():
         raise InputError(sentence)

@@ -9,7 +9,8 @@ from PIL import Image
 from skimage.color import lab2rgb
 from tiny import gray_photograph, star
 
-from pipeline.colorize.batch import Options, colorize_files
+from pipeline.colorize.batch import colorize_files
+from pipeline.colorize.options import Options
 from pipeline.colorize.report import COLUMNS, REPORT
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -169,7 +170,7 @@ def test_a_killed_call_is_gone_on_with(keras, colorizer, folder, tmp_path):
     colour([folder], out, colorizer)
     complete = (out / REPORT).read_text()
     lines = complete.splitlines(keepends=True)
-    started = lines[1].replace(",done,", ",started,").rpartition(",")[0] + ",\n"
+    started = lines[1].replace(",done,", ",started,").rsplit(",", 2)[0] + ",,\n"
     (out / REPORT).write_text("".join([lines[0], started, *lines[2:-1], lines[-1][:40]]))
     stray = out / "sub" / ".a.png.tmp.png"
     stray.touch()
@@ -217,15 +218,23 @@ def test_ab_alone_are_the_predicted_ones(keras, colorizer, folder, tmp_path):
     assert shown(tmp_path / "out") == ["a.png.ab.npy", REPORT]
 
 
-def test_a_colour_photograph_is_coloured_anew_with_a_remark_and_a_toned_one_without(keras, colorizer, tmp_path):
+def test_a_colour_photograph_stays_as_it_is_unless_asked_and_a_toned_one_is_coloured(keras, colorizer, tmp_path):
     gray = gray_photograph(60, 60)
     coloured = lab2rgb(np.dstack([star(gray)[..., 0], 60 * (np.indices((60, 60)) > 30).transpose(1, 2, 0) - 30]))
     for name, picture in (("toned", lab2rgb(star(gray) + (0, 5, 20))), ("coloured", coloured)):
         Image.fromarray(np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)).save(tmp_path / f"{name}.png")
-    colour([tmp_path / "toned.png", tmp_path / "coloured.png"], tmp_path / "out", colorizer)
-    rows = report(tmp_path / "out")
+    both, out = [tmp_path / "toned.png", tmp_path / "coloured.png"], tmp_path / "out"
+    for done, skipped in ((1, 0), (0, 1)):
+        outcome = colour(both, out, colorizer)
+        assert (outcome.done, outcome.skipped, outcome.left_out, outcome.in_colour) == (done, skipped, 1, 1)
+        assert shown(out) == [REPORT, "toned.png"] and outcome.failed == {}
+    rows = report(out)
     assert rows["toned.png"]["detail"] == ""
-    assert rows["coloured.png"]["detail"] == "was in colour: its own colours are replaced"
+    assert rows["coloured.png"]["status"] == "left out" and "already in colour" in rows["coloured.png"]["detail"]
+    outcome = colour(both, out, colorizer, recolor=True)
+    assert (outcome.done, outcome.skipped, outcome.left_out) == (1, 1, 0)
+    assert report(out)["coloured.png"]["detail"] == "was in colour: its own colours are replaced"
+    assert colour(both, out, colorizer).skipped == 2
 
 
 @pytest.mark.long
@@ -240,7 +249,7 @@ def test_a_large_folder_takes_no_more_memory_than_a_small_one(keras, colorizer, 
     real = colorizer.__call__
 
     class Watched:
-        run, identity, size = colorizer.run, colorizer.identity, colorizer.size
+        run, identity, shorter_side = colorizer.run, colorizer.identity, colorizer.shorter_side
 
         def __call__(self, *given):
             seen.append(psutil.Process().memory_info().rss)

@@ -15,6 +15,7 @@ from tiny import make_dataset
 
 from pipeline.colorize.batch import colorize_files
 from pipeline.colorize.membership import Membership
+from pipeline.colorize.options import Options
 from pipeline.colorize.report import REPORT
 from pipeline.config import schema
 from pipeline.core import files
@@ -231,14 +232,16 @@ def test_the_report_has_the_partition_of_what_is_coloured(root, membership, stor
     expected = {Path(name).name: partition for name, partition in partitions(store).items()}
     count = list(expected.values()).count("train")
     for done, skipped in ((PHOTOGRAPHS + 1, 0), (0, PHOTOGRAPHS + 1)):
-        outcome = colorize_files([root / "photos"], tmp_path / "out", Gray, partition_of=membership)
+        outcome = colorize_files(
+            [root / "photos"], tmp_path / "out", Gray, Options(recolor=True), partition_of=membership
+        )
         assert (outcome.done, outcome.skipped, outcome.trained_on) == (done, skipped, count)
         assert report(tmp_path / "out") == {**expected, "stranger.png": "none", "broken.jpg": ""}
     assert set(report(tmp_path / "out").values()) == {*splits.PARTITIONS, "none", ""}
 
 
 def test_without_a_run_to_ask_the_partition_is_unknown(root, tmp_path):
-    outcome = colorize_files([root / "photos"], tmp_path / "out", Gray)
+    outcome = colorize_files([root / "photos"], tmp_path / "out", Gray, Options(recolor=True))
     assert outcome.trained_on == 0 and set(report(tmp_path / "out").values()) == {"unknown"}
 
 
@@ -248,7 +251,7 @@ def test_the_command_says_that_the_run_was_trained_on_some(root, store, tmp_path
 
     monkeypatch.setattr(Colorizer, "load", lambda *given, **options: Gray())
     names = {partition: root / "photos" / name for name, partition in partitions(store).items()}
-    given = ["--run", str(root / "results" / "dot_lr1e-3"), "--out"]
+    given = ["--recolor", "--run", str(root / "results" / "dot_lr1e-3"), "--out"]
     result = CliRunner().invoke(command, [*map(str, names.values()), *given, str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
     assert "colorize: 1 of the photographs are in the run's training data" in result.stderr

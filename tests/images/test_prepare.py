@@ -48,6 +48,7 @@ FILES = {
 def test_ingest_colorize_and_exports_get_the_same_lightness(keras, made_run, tmp_path, name):
     from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.colorizer import Colorizer
+    from pipeline.colorize.options import Options
     from pipeline.colorize.predictors import KerasPredictor
 
     (tmp_path / "in").mkdir()
@@ -61,7 +62,7 @@ def test_ingest_colorize_and_exports_get_the_same_lightness(keras, made_run, tmp
         return {VECTOR: np.zeros((1, 1000), np.float32)}
 
     watched = Colorizer(KerasPredictor(Colorizer.load(made_run).predictor.network, embed))
-    assert colorize_files([tmp_path / "in"], tmp_path / "out", lambda: watched).failed == {}
+    assert colorize_files([tmp_path / "in"], tmp_path / "out", lambda: watched, Options(recolor=True)).failed == {}
     np.testing.assert_array_equal(seen[0][0], stored[0])
     np.testing.assert_array_equal(prepare.lightness_of_file(tmp_path / "in" / name), stored[0])
 

@@ -12,6 +12,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.images.lab import UInt8
 
+NOT_LISTED = "cannot be listed"  # start of the remark on an unreadable folder
+
 
 @dataclass(frozen=True)
 class ImageInfo:
@@ -121,7 +123,7 @@ def files_below(root: Path) -> tuple[list[str], list[Remark]]:
                     else:
                         waiting.append(f"{name}/")
         except OSError as error:
-            remarks.append(Remark(escaped(prefix) or ".", "unreadable", f"cannot be listed: {error.strerror}"))
+            remarks.append(Remark(escaped(prefix) or ".", "unreadable", f"{NOT_LISTED}: {error.strerror}"))
     return sorted(files), remarks
 
 

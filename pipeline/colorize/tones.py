@@ -1,0 +1,39 @@
+"""Tell colour photographs from gray, toned, stained and noisy ones."""
+
+import cv2
+import numpy as np
+from skimage.color import rgb2lab
+
+from pipeline.images.light import Levels
+
+# CIE Lab units; see docs/colorize.md. Between the two, toned prints and photographs of nearly one hue look alike.
+DOUBTFUL, IN_COLOUR = 2.0, 3.8
+_FINE, _COARSE, _DEGREE = 128, 16, 5
+
+
+def own_colour(levels: Levels, alpha: Levels | None = None) -> float:
+    """Return how much the colours of a photograph depart from those of a toned print, which follow from the lightness.
+
+    a* and b* are fitted as polynomials of L* at a small size. The rest is averaged over squares, which removes noise.
+
+    Args:
+        levels: (H, W) gray or (H, W, 3) sRGB, uint8 or uint16.
+        alpha: (H, W) of the same type; what is transparent does not count.
+
+    Returns:
+        The root mean square of the averaged rest, in CIE Lab units; 0 for gray.
+    """
+    if levels.ndim == 2:
+        return 0.0
+    full = np.iinfo(levels.dtype).max
+    rgb = cv2.resize(levels, (_FINE, _FINE), interpolation=cv2.INTER_AREA) / full
+    opaque = np.ones((_FINE, _FINE))
+    if alpha is not None:
+        opaque = cv2.resize(alpha, (_FINE, _FINE), interpolation=cv2.INTER_AREA) / full
+    lab = rgb2lab(rgb).reshape(-1, 3)
+    powers = np.vander(lab[:, 0] / 100, _DEGREE + 1)
+    weights = np.sqrt(opaque).reshape(-1, 1)
+    fitted, *_ = np.linalg.lstsq(powers * weights, lab[:, 1:] * weights, rcond=None)
+    rest = (lab[:, 1:] - powers @ fitted).reshape(_FINE, _FINE, 2) * opaque[..., None]
+    averaged = cv2.resize(rest, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
+    return float(np.sqrt((averaged**2).sum(axis=-1).mean() / max(float((opaque**2).mean()), 1e-6)))
