@@ -17,6 +17,9 @@ _FROM_D50 = np.array([
     [-0.9787684, 1.9161415, 0.0334540],
     [0.0719453, -0.2289914, 1.4052427],
 ])  # fmt: skip
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_BRADFORD_INVERSE = np.linalg.inv(_BRADFORD)
 _SAME = 2e-3  # sRGB profiles differ by rounding
 _GRID = np.linspace(0, 1, 2**16)
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
@@ -49,6 +52,8 @@ def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
     if profile:
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
             embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if picture.mode == "L" and (curve := _gray_curve(profile)) is not None:
+                return np.asarray(encoded(curve, "uint8")[np.asarray(picture).astype(np.uint16) * 257])
             if _MODES.get(embedded.profile.xcolor_space.strip()) == picture.mode:
                 converted = _by_profile(picture, embedded)
     if converted is None:
@@ -71,13 +76,58 @@ def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Imag
     return converted
 
 
+def matrix_profile(places: tuple[float, ...] | None, gamma: float | None) -> bytes | None:
+    """Make a profile.
+
+    Args:
+        places: x and y of the white point and of red, green and blue; None for a gray profile.
+        gamma: light is the level to the power of 1 / gamma; None for sRGB's curve.
+
+    Returns:
+        The profile, or None if there are no such colours.
+    """
+    curve = b"para\0\0\0\0\0\3\0\0" + _s15(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    if gamma is not None:
+        curve = b"para\0\0\0\0\0\0\0\0" + _s15(1 / gamma)
+    tags = {"wtpt": b"XYZ \0\0\0\0" + _s15(*_D50)}
+    if places is None:
+        tags["kTRC"] = curve
+    else:
+        with np.errstate(all="ignore"):
+            x, y = np.array(places, float).reshape(4, 2).T
+            xyz = np.array([x / y, np.ones(4), (1 - x - y) / y])
+            white = xyz[:, 0]
+            adapted = _BRADFORD_INVERSE @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD
+            try:
+                colours = adapted @ xyz[:, 1:] @ np.diag(np.linalg.solve(xyz[:, 1:], white))
+            except np.linalg.LinAlgError:
+                return None
+        if not np.isfinite(colours).all() or np.abs(colours).max() > 4:
+            return None
+        for letter, column in zip("rgb", colours.T, strict=True):
+            tags |= {f"{letter}XYZ": b"XYZ \0\0\0\0" + _s15(*column), f"{letter}TRC": curve}
+    table, content = b"", b""
+    for name, data in tags.items():
+        table += struct.pack(">4sII", name.encode(), 132 + 12 * len(tags) + len(content), len(data))
+        content += data
+    space = b"GRAY" if places is None else b"RGB "
+    head = struct.pack(">I4s4s4s4s4s12s4s28s12s48s", 132 + len(table) + len(content), b"", b"\4\3\0\0", b"mntr", space,
+                       b"XYZ ", struct.pack(">6H", 2000, 1, 1, 0, 0, 0), b"acsp", b"", _s15(*_D50), b"")  # fmt: skip
+    return head + struct.pack(">I", len(tags)) + table + content
+
+
+def _s15(*values: float) -> bytes:
+    return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+
 def _with_16_bits(levels: Levels, profile: bytes) -> npt.NDArray[np.uint16] | None:
     """Convert; return None if the profile is damaged, or does not consist of curves and a matrix (printers' do not)."""
     try:
+        if levels.ndim == 2:
+            curve = _gray_curve(profile)
+            return None if curve is None else np.asarray(encoded(curve, "uint16")[levels], np.uint16)
         space, tags = profile[16:20].decode("ascii").strip(), _tags(profile)
-        if space == "GRAY" and levels.ndim == 2:
-            return np.asarray(encoded(_curve(tags["kTRC"]), "uint16")[levels], np.uint16)
-        if space != "RGB" or levels.ndim != 3:
+        if space != "RGB":
             return None
         curves = [_curve(tags[f"{letter}TRC"]) for letter in "rgb"]
         matrix = np.array([_fixed(tags[f"{letter}XYZ"][8:20]) for letter in "rgb"]).T
@@ -88,6 +138,16 @@ def _with_16_bits(levels: Levels, profile: bytes) -> npt.NDArray[np.uint16] | No
     if np.allclose(mixing, np.eye(3), atol=_SAME) and all(np.allclose(curve, own, atol=_SAME) for curve in curves):
         return levels
     return _converted(levels, curves, mixing)
+
+
+def _gray_curve(profile: bytes) -> Float | None:
+    """Return linear light of each of 65,536 levels by a gray profile, which Pillow applies coarsely to dark levels."""
+    if profile[16:24] != b"GRAYXYZ ":
+        return None
+    try:
+        return _curve(_tags(profile)["kTRC"])
+    except (KeyError, ValueError, IndexError, struct.error):
+        return None
 
 
 def _converted(levels: Levels, curves: list[Float], matrix: Float) -> npt.NDArray[np.uint16]:

@@ -1,6 +1,7 @@
 """Decode any photograph to upright sRGB pixels of its own depth."""
 
 import contextlib
+import ctypes
 import io
 import logging
 import stat
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pipeline.images import foreign, formats, icc, sixteen_bits
+from pipeline.images import foreign, formats, icc, png, sixteen_bits
+from pipeline.images.depth import depth_of
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
 
@@ -23,6 +26,10 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # Their messages do not name the file; report.csv does.
 for _name in ("tifffile", "PIL"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+# So does what Pillow's copy of libtiff prints.
+for _library in Path(PIL.__file__).parents[1].glob("pillow.libs/libtiff*"):
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(str(_library)).TIFFSetErrorHandler(ctypes.c_void_p(None))
 
 BYTES_PER_PIXEL = 16  # upper bound for files
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -92,10 +99,10 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
                 f"{width} x {height} pixels are more than {max_megapixels:g} megapixels (max_megapixels)",
                 reason="too large",
             )
-        decoded = _by_tifffile_or_opencv(data, image)
+        decoded = _with_full_depth(data, image)
         if decoded is None:
             assert image is not None  # noqa: S101 - a TIFF that Pillow cannot read has been decoded or refused
-            decoded = _by_pillow(image, at_least)
+            decoded = _by_pillow(data, image, at_least)
         photograph, orientation = decoded
         levels, alpha = (turned(plane, orientation) for plane in (photograph.levels, photograph.alpha))
         return Photograph(levels, alpha, photograph.remark)
@@ -109,7 +116,9 @@ def decoding() -> Iterator[None]:
     except (UnreadablePhotograph, MemoryError):
         raise
     except Exception as error:
-        raise UnreadablePhotograph(f"cannot be decoded: {error or type(error).__name__}") from None
+        detail = " ".join(f"{type(error).__name__} {error}".split())
+        reason = f"cannot be decoded: damaged, or of a kind that is not supported ({detail})"
+        raise UnreadablePhotograph(reason) from None
 
 
 def header_of(data: bytes) -> Image.Image | None:
@@ -135,15 +144,16 @@ def header_of(data: bytes) -> Image.Image | None:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the orientation in EXIF, or 1."""
+    """Return the orientation in EXIF, 1..8; 1 if it has none or one that does not exist."""
+    orientation = 1
     with contextlib.suppress(Exception):  # damaged metadata do not matter for the pixels
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return 1
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return orientation if orientation in range(1, 9) else 1
 
 
 def turned(plane: Any, orientation: int) -> Any:
     """Apply EXIF's orientation to an array (H, W, ...); None stays None."""
-    if plane is None or orientation not in range(2, 9):
+    if plane is None or orientation == 1:
         return plane
     if orientation >= 5:
         plane = plane.swapaxes(0, 1)
@@ -152,48 +162,58 @@ def turned(plane: Any, orientation: int) -> Any:
     return np.ascontiguousarray(plane[:: -1 if rows else 1, :: -1 if columns else 1])
 
 
-def _by_tifffile_or_opencv(data: bytes, image: Image.Image | None) -> tuple[Photograph, int] | None:
+def _with_full_depth(data: bytes, image: Image.Image | None) -> tuple[Photograph, int] | None:
     """Decode what Pillow cannot read, or only with 8 bits; return pixels and orientation, or None for other files."""
     if sixteen_bits.is_tiff(data):
         decoded = sixteen_bits.decode_tiff(data, known=image is not None)
         if decoded is None:
             return None
         levels, alpha, orientation = decoded
-    elif image is not None and image.format == "PNG" and data[24] == 16:
-        levels, alpha = sixteen_bits.decode_png(data)
+    elif image is not None and png.is_deep(image, data):
+        levels, alpha = png.decode_deep(data, lambda: header_of(data))
         # Pillow would decode the complete picture to look for EXIF.
         orientation = orientation_of(image) if any(mark in data for mark in _PNG_EXIF) else 1
     else:
         return None
-    profile = image.info.get("icc_profile") if image else None
+    profile = _profile(image, gray=levels.ndim == 2) if image else None
     levels, remark = icc.to_srgb(levels, profile or sixteen_bits.tiff_profile(data))
     return Photograph(levels, alpha, remark), orientation
 
 
-def _by_pillow(image: Image.Image, at_least: int | None) -> tuple[Photograph, int]:
+def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[Photograph, int]:
     if image.format == "TIFF" and _covered(image) < image.width * image.height:
         raise UnreadablePhotograph("truncated")  # Pillow leaves missing strips black
     if at_least is not None:
         image.draft(None, (2 * at_least, 2 * at_least))
     image.load()
     orientation = orientation_of(image)
-    profile = image.info.get("icc_profile")
     if image.mode == "F":
         raise UnreadablePhotograph("floating-point pixels, whose white is unknown; save it with 8 or 16 bits")
     if image.mode in DEEP:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise UnreadablePhotograph("32 bits a pixel, whose white is unknown; save it with 8 or 16 bits")
-        levels, remark = icc.to_srgb(values.astype(np.uint16), profile)
+        levels, remark = icc.to_srgb(values.astype(np.uint16), _profile(image, gray=True))
         return Photograph(levels, None, remark), orientation
     alpha = None
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = np.array(image.getchannel("A"))
-        image = image.convert("RGB")
-    elif image.mode not in ("L", "RGB", "CMYK", "LAB"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    return Photograph(icc.picture_to_srgb(image, profile), alpha), orientation
+        png.scale_key(image, data)
+        gray = image.mode in ("1", "L", "LA")
+        full = image.convert("RGBA")
+        alpha = np.array(full.getchannel("A"))
+        picture = full.getchannel(0) if gray else full.convert("RGB")
+    elif image.mode in ("L", "RGB", "CMYK", "LAB"):
+        picture = image
+    else:
+        picture = image.convert("L" if image.mode == "1" else "RGB")
+    depth = depth_of(data, image)
+    remark = f"its {depth} bits a channel were reduced to 8" if depth > 8 else ""
+    levels = icc.picture_to_srgb(picture, _profile(image, gray=picture.mode == "L"))
+    return Photograph(levels, alpha, remark), orientation
+
+
+def _profile(image: Image.Image, *, gray: bool) -> bytes | None:
+    return image.info.get("icc_profile") or (png.profile(image.info, gray=gray) if image.format == "PNG" else None)
 
 
 def _covered(image: Image.Image) -> int:

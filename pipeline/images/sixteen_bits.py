@@ -1,4 +1,4 @@
-"""PNGs and TIFFs of 16 bits, which Pillow reduces to 8 or cannot read, and other TIFFs that Pillow cannot read."""
+"""TIFFs of 16 bits, which Pillow reduces to 8 or cannot read, and other TIFFs that Pillow cannot read."""
 
 import io
 import math
@@ -36,14 +36,6 @@ def tiff_profile(data: bytes) -> bytes | None:
         return page.tags[_PROFILE].value if _PROFILE in page.tags else None
 
 
-def decode_png(data: bytes) -> tuple[Levels, Levels | None]:
-    """Decode a PNG of 16 bits to levels and alpha."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16:
-        raise UnreadablePhotograph("cannot be decoded: a damaged PNG of 16 bits")
-    return _channels(pixels, reverse=True)
-
-
 def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int] | None:
     """Decode a TIFF to levels, alpha and orientation.
 
@@ -55,11 +47,13 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
         UnreadablePhotograph: it is truncated or of an unsupported kind.
     """
     with tifffile.TiffFile(io.BytesIO(data)) as file:
+        if not file.pages:
+            raise UnreadablePhotograph("a TIFF without a picture")
         page: Any = file.pages[0]
         plain = page.photometric in (0, 1, 2) and page.axes in ("YX", "YXS", "SYX")
-        if known and not (plain and page.dtype == np.uint16):
+        if known and not (plain and page.dtype in (np.uint16, np.int16, np.int8)):
             return None
-        if not plain or page.dtype not in (np.uint8, np.uint16):
+        if not plain or page.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
             raise UnreadablePhotograph(
                 f"a TIFF of {page.dtype} {getattr(page.photometric, 'name', '')}; save it as RGB of 8 or 16 bits"
             )
@@ -70,13 +64,16 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
         orientation = int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
         try:
             pixels = page.asarray()
-        except ValueError:  # a compression that tifffile alone does not support, mostly LZW
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except (ValueError, NotImplementedError):  # that tifffile alone does not support, mostly LZW
+            pixels = _by_opencv(data)
             if pixels is None or pixels.dtype != page.dtype:
                 raise UnreadablePhotograph(f"a TIFF of {page.dtype}, compression {page.compression.name}") from None
+            if 8 < page.bitspersample < 16:
+                pixels |= pixels >> page.bitspersample  # the lower bits, which OpenCV leaves zero
             levels, alpha = _channels(pixels, reverse=True)
             orientation = 1  # OpenCV has applied it
         else:
+            pixels = _unsigned(pixels)
             levels, alpha = _channels(np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels)
         if not page.extrasamples or page.extrasamples[0] not in (1, 2):
             alpha = None
@@ -85,6 +82,27 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
             opaque = np.maximum(alpha, 1).reshape(alpha.shape + (1,) * (levels.ndim - 2)).astype(np.float32)
             levels = np.minimum(np.rint(levels * (full / opaque)), full).astype(levels.dtype)
         return (~levels if page.photometric == 0 else levels), alpha, orientation
+
+
+def _by_opencv(data: bytes) -> Levels | None:
+    # Its messages do not name the file.
+    log = cv2.utils.logging
+    before = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        log.setLogLevel(before)
+
+
+def _unsigned(pixels: Levels) -> Levels:
+    """Convert signed levels, whose white is their largest number, to unsigned ones of the same size."""
+    if pixels.dtype.kind == "u":
+        return pixels
+    if pixels.min() < 0:
+        raise UnreadablePhotograph("levels below zero, whose black is unknown; save it with unsigned levels")
+    bits = 8 * pixels.itemsize
+    levels = pixels.astype(f"u{pixels.itemsize}")
+    return (levels << 1) | (levels >> (bits - 2))
 
 
 def _channels(pixels: Levels, *, reverse: bool = False) -> tuple[Levels, Levels | None]:

@@ -172,6 +172,34 @@ def test_unreadable_files_give_a_reason_in_one_line_without_addresses(data, deta
     assert "\n" not in str(caught.value)
 
 
+DAMAGED = {
+    "TIFF without a picture": b"II*\0\0\0\0\0",
+    "TIFF with an empty directory": b"II*\0\x08\0\0\0" + bytes(6),
+    "fax TIFF": (lambda data: data[:8] + b"\x5a" * 40 + data[48:])(
+        encoded(Image.fromarray(np.eye(64, dtype=bool)), "TIFF", compression="group3")),
+    "LZW TIFF": (lambda data: data[:200] + b"\xff" * 400 + data[600:])(
+        encoded(RGB, "TIFF", compression="tiff_lzw")),
+    "JPEG": encoded(picture(600, 400), "JPEG")[:700] + b"\xff\xd9",
+    "JPEG 2000": encoded(RGB, "JPEG2000")[:200],
+    "WebP": encoded(RGB, "WEBP")[:60],
+    "16-bit PNG": sixteen_bit_png(DEEP[..., :3], 2)[:-400],
+    "16-bit PNG, deflated badly": sixteen_bit_png(DEEP[..., :3], 2).replace(b"IDAT\x78", b"IDAT\x00"),
+    "AVIF": encoded(RGB, "AVIF")[:-100],
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_decoders_print_nothing_and_their_errors_say_what_to_think(kind, capfd):
+    try:
+        decode(DAMAGED[kind])
+    except UnreadablePhotograph as error:
+        detail = str(error)
+        assert detail[-1] != ":" and not detail.startswith(("index", "decoder error"))
+        assert not detail.startswith("cannot be decoded") or "damaged" in detail
+    assert capfd.readouterr().err == ""
+
+
 def test_too_many_pixels_are_refused_before_decoding():
     bomb = bytearray(encoded(RGB))
     bomb[16:24] = struct.pack(">II", 50_000, 50_000)
