@@ -1,6 +1,8 @@
 """Preprocessing is the same for ingest, colorize and exports."""
 
 import io
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -103,3 +105,21 @@ def test_edges_are_repeated_up_to_a_multiple_of_8(shape):
     )
     np.testing.assert_array_equal(padded[..., : shape[-2], : shape[-1]], lightness)
     assert (padded[..., shape[-2] :, : shape[-1]] == lightness[..., -1:, :]).all()
+
+
+@pytest.mark.parametrize("kind", ["deep PNG", "deep TIFF", "PNG", "orientation 6", "orientation 9"])
+def test_the_code_in_the_documentation_reads_what_a_network_receives(tmp_path, monkeypatch, kind):
+    document = Path(__file__).parents[2] / "docs" / "export.md"
+    block = re.search(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)[1]
+    pixels = grained(300, 400)
+    if kind.startswith("deep"):
+        pixels = Image.fromarray(pixels[..., 0].astype(np.uint16) * 200 + 77)
+    exif = Image.Exif()
+    exif[274] = int(kind[-1]) if kind[-1].isdigit() else 1
+    data = encoded(pixels, "TIFF" if kind == "deep TIFF" else "PNG", exif=exif)
+    (tmp_path / "photograph.jpg").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block, names)
+    expected = prepare.lightness_of_file("photograph.jpg")
+    assert np.array_equal(names["lightness"][0], expected) and expected.std() > 10
