@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from pipeline.images import originals, writing
 from pipeline.images.photographs import UnreadablePhotograph
+from pipeline.images.xmp import SOURCE_TYPE
 
 RNG = np.random.default_rng(0)
 GRAY16 = RNG.integers(0, 2**16, (20, 30), dtype=np.uint16)
@@ -164,7 +165,7 @@ def test_metadata_are_kept_and_the_colours_origin_added(tmp_path, kind):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
         assert "sRGB" in ImageCms.getProfileDescription(profile)
         text = image.info["xmp"] if isinstance(image.info["xmp"], str) else image.info["xmp"].decode()
-        assert writing.SOURCE_TYPE in text and NOTE in text and "tiff:Orientation" not in text
+        assert SOURCE_TYPE in text and NOTE in text and "tiff:Orientation" not in text
         assert 'tiff:Kept="yes"' in text
         if kind != "WEBP":
             assert np.allclose([float(dots) for dots in image.info["dpi"]], (200, 300), atol=0.1)

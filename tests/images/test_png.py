@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image, PngImagePlugin
 from readers import RGB8, rewritten
 
 from pipeline.images import originals
@@ -152,3 +153,23 @@ def test_a_flipped_bit_in_16_bits_is_found(tmp_path):
     data[-30] ^= 1
     with pytest.raises(UnreadablePhotograph, match="damaged"):
         read(tmp_path, bytes(data))
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_texts_and_the_time_are_kept(tmp_path, after):
+    texts = [
+        chunk(b"tEXt", b"Title\0Grandmother"),
+        chunk(b"iTXt", b"Description\0\0\0de\0Beschreibung\0" + "Große Feier".encode()),
+        chunk(b"zTXt", b"Author\0\0" + zlib.compress("Jürgen".encode("latin-1"))),
+        chunk(b"tEXt", b"Software\0another"),
+        chunk(b"tIME", bytes([7, 163, 3, 4, 5, 6, 7])),
+    ]
+    read(tmp_path, png(RGB8, 8, 2, *([] if after else texts), after=texts if after else []))
+    image, remarks = rewritten(tmp_path / "a.png", tmp_path / "b.png")
+    assert isinstance(image, PngImagePlugin.PngImageFile) and remarks == ()
+    assert (image.text["Title"], image.text["Description"], image.text["Author"]) == (
+        "Grandmother", "Große Feier", "Jürgen")  # fmt: skip
+    assert image.text["Description"].lang == "de"
+    assert chunk(b"tIME", bytes([7, 163, 3, 4, 5, 6, 7])) in (tmp_path / "b.png").read_bytes()
+    assert "another" not in image.text["Software"]
+    assert Image.open(tmp_path / "b.png").size == (30, 20)

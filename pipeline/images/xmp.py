@@ -1,0 +1,56 @@
+"""XMP: adding the origin of the colours."""
+
+import re
+from xml.sax.saxutils import quoteattr
+
+NAMESPACE = "https://deepcolor.invalid/xmp/1/"
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
+_END = re.compile(r"</(\w+):RDF\s*>|<(\w+):RDF(\s[^<>]*)?/>")
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+
+def is_understood(packet: bytes) -> bool:
+    """Whether a packet is RDF, to which `described` can add."""
+    return _END.search(_text(packet)) is not None
+
+
+def described(packet: bytes, note: str, extension: str = "") -> bytes:
+    """Add the origin of the colours to a packet, or to an empty one, and remove the orientation and the padding.
+
+    Args:
+        packet: one that `is_understood`, or nothing.
+        note: the origin of the colours.
+        extension: the digest of a JPEG's extended XMP, which the packet must mention.
+    """
+    text = _text(packet)
+    text = re.sub(r'\s(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)\s*=\s*("[^"]*"|\'[^\']*\')', "", text)
+    text = re.sub(r"<(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)>.*?</\1>", "", text, flags=re.DOTALL)
+    body, mark, trailer = text.rpartition("<?xpacket end")
+    text = body.rstrip() + mark + trailer
+    extended = f' xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{extension}"' * bool(extension)
+    end = _END.search(text)
+    prefix = (end[1] or end[2]) if end else "rdf"
+    ours = (
+        f'<{prefix}:Description {prefix}:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+        f'xmlns:deepcolor="{NAMESPACE}"{extended} '
+        f"Iptc4xmpExt:DigitalSourceType={quoteattr(SOURCE_TYPE)} deepcolor:Note={quoteattr(note)}/>"
+    )
+    if end and end[1]:
+        text = text[: end.start()] + ours + text[end.start() :]
+    elif end:  # without any description
+        text = f"{text[: end.start()]}{end[0][:-2]}>{ours}</{prefix}:RDF>{text[end.end() :]}"
+    else:
+        text = (
+            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+            f'<rdf:RDF xmlns:rdf="{_RDF}">{ours}</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+        )
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(packet: bytes) -> str:
+    encoding = "utf-8"
+    if packet[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif 0 in packet[:2]:
+        encoding = "utf-16-be" if packet[0] == 0 else "utf-16-le"
+    return packet.decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace").strip("\0")

@@ -1,0 +1,100 @@
+"""TIFFs of unusual layouts: the result has tags of its own, and other programs read it."""
+
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from readers import RGB8, exif_block, rewritten
+
+from pipeline.images import originals
+from pipeline.images.formats import UnreadablePhotograph
+
+GRAY = np.ascontiguousarray(RGB8[..., 0])
+LARGE = np.kron(GRAY, np.ones((4, 4), np.uint8))
+DEEP = np.random.default_rng(7).integers(0, 2**16, (20, 30, 3), dtype=np.uint16)
+BITS = np.unpackbits(np.random.default_rng(8).integers(0, 256, (20, 4), dtype=np.uint8), axis=1)
+CHECKED = (254, 255, 266, 322, 323, 324, 325, 326, 327, 328, 330, 339)  # layout, of which none is ours
+
+
+def two_pages(path, pixels, **options):
+    with tifffile.TiffWriter(path) as file:
+        file.write(pixels, **options)
+        file.write(pixels[::-1], **options)
+
+
+def reversed_bits(path):
+    """Two bilevel pages whose first pixel is in the lowest bit."""
+    rows = np.packbits(BITS, axis=1, bitorder="little").tobytes()
+    entries = [(256, 3, 1, struct.pack(">H", 32)), (257, 3, 1, struct.pack(">H", 20)), (258, 3, 1, b"\0\1"),
+               (259, 3, 1, b"\0\1"), (262, 3, 1, b"\0\1"), (266, 3, 1, b"\0\2"), (273, 4, 1, struct.pack(">I", 500)),
+               (277, 3, 1, b"\0\1"), (278, 3, 1, struct.pack(">H", 20)), (279, 4, 1, struct.pack(">I", len(rows))),
+               (296, 3, 1, b"\0\1"), (297, 3, 2, b"\0\0\0\2")]  # fmt: skip
+    first = bytearray(exif_block(entries).ljust(500, b"\0") + rows)
+    after = 8 + 2 + 12 * len(entries)
+    first[after : after + 4] = struct.pack(">I", len(first))
+    path.write_bytes(bytes(first) + exif_block(entries)[8:])
+
+
+def pyramid(path):
+    with tifffile.TiffWriter(path) as file:
+        file.write(LARGE, tile=(32, 32), subifds=1, resolution=(300, 300))
+        file.write(LARGE[::2, ::2], tile=(32, 32), subfiletype=1)
+        file.write(LARGE[::4, ::4], tile=(32, 32), subfiletype=1)
+
+
+KINDS = {
+    "tiled": (lambda path: two_pages(path, LARGE, tile=(32, 32)), LARGE),
+    "tiled, Deflate, predictor": (
+        lambda path: two_pages(path, LARGE, tile=(32, 32), compression="zlib", predictor=True), LARGE),
+    "pyramid": (pyramid, LARGE),
+    "lowest bit first": (reversed_bits, BITS * np.uint8(255)),
+    "int8": (lambda path: two_pages(path, (GRAY // 2).astype(np.int8)), GRAY // 2 * 2 + (GRAY > 127)),
+    "another sample": (
+        lambda path: two_pages(path, np.dstack([RGB8, GRAY]), photometric="rgb", extrasamples=["unspecified"]), RGB8),
+    "gray, another sample": (
+        lambda path: two_pages(path, np.dstack([GRAY, GRAY]), photometric="minisblack", planarconfig="contig",
+                               extrasamples=["unspecified"]), GRAY),
+    "16 bits, tiled": (lambda path: two_pages(path, DEEP, photometric="rgb", tile=(16, 16)), DEEP),
+    "BigTIFF": (lambda path: tifffile.imwrite(path, RGB8, photometric="rgb", bigtiff=True), RGB8),
+    "ImageJ": (lambda path: tifffile.imwrite(path, np.stack([GRAY, GRAY]), imagej=True), GRAY),
+    "OME": (lambda path: tifffile.imwrite(path, np.stack([GRAY, GRAY]), ome=True), GRAY),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_result_is_read_by_other_programs(tmp_path, kind):
+    make, expected = KINDS[kind]
+    make(tmp_path / "a.tif")
+    read = originals.read(tmp_path / "a.tif")
+    assert read.levels.dtype == expected.dtype and np.array_equal(read.levels, expected) and read.alpha is None
+    rewritten(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert not [tag for tag in CHECKED if tag in file.pages[0].tags] and not file.is_bigtiff
+        assert (317 in file.pages[0].tags) == (file.pages[0].compression != 1)
+
+
+def test_signed_levels_of_16_bits_keep_their_depth(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 1, 16384, 32767]], np.int16))
+    assert originals.read(tmp_path / "a.tif").levels.tolist() == [[0, 2, 32769, 65535]]
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[-1, 1]], np.int16))
+    with pytest.raises(UnreadablePhotograph, match="below zero"):
+        originals.read(tmp_path / "a.tif")
+
+
+def test_cmyk_of_16_bits_is_reduced_with_a_remark(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.dstack([DEEP, DEEP[..., 0]]), photometric="separated")
+    read = originals.read(tmp_path / "a.tif")
+    assert read.levels.dtype == np.uint8 and "16 bits" in read.remarks[0]
+
+
+def test_12_bits_are_scaled_to_16(tmp_path):
+    levels = np.array([[0, 1, 2048, 4095]], np.uint16)
+    bits = ((levels[..., None] >> np.arange(11, -1, -1)) & 1).astype(np.uint8)
+    rows = np.packbits(bits.reshape(1, -1), axis=1).tobytes()
+    entries = [(256, 3, 1, b"\0\4"), (257, 3, 1, b"\0\1"), (258, 3, 1, b"\0\x0c"), (259, 3, 1, b"\0\1"),
+               (262, 3, 1, b"\0\1"), (273, 4, 1, struct.pack(">I", 200)), (277, 3, 1, b"\0\1"), (278, 3, 1, b"\0\1"),
+               (279, 4, 1, struct.pack(">I", len(rows)))]  # fmt: skip
+    (tmp_path / "a.tif").write_bytes(exif_block(entries).ljust(200, b"\0") + rows)
+    read = originals.read(tmp_path / "a.tif")
+    assert read.levels.dtype == np.uint16 and np.abs(read.levels / 65535 - levels / 4095).max() < 2e-5
