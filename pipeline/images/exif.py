@@ -15,7 +15,7 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD = 1, 2, 3, 4, 5, 7, 13
 # Bytes of one value by type: TIFF 6.0, BigTIFF, and the UTF-8 of EXIF 3.0.
 _SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, 6: 1, UNDEFINED: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
           IFD: 4, 16: 8, 17: 8, 18: 8, 129: 1}  # fmt: skip
-_BIG = (16, 17, 18)  # types of BigTIFF only
+_LEFT_OUT = (IFD, 16, 17, 18)  # places in the file, and types of BigTIFF only
 _CODES = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II"}
 
 
@@ -93,7 +93,7 @@ def parse(data: bytes, skipped: frozenset[int] = frozenset()) -> Exif:
             else:
                 exif.damaged.append(tag)
     for entries in (exif.main, *exif.inner.values()):
-        for tag in [tag for tag, entry in entries.items() if entry.kind in _BIG]:
+        for tag in [tag for tag, entry in entries.items() if entry.kind in _LEFT_OUT]:
             exif.damaged.append(tag)
             del entries[tag]
     return exif

@@ -12,7 +12,7 @@ from pipeline.images import exif, png, xmp
 from pipeline.images.exif import Entry, Exif
 from pipeline.images.jpeg_segments import APP1, APP13, COMMENT, EXTENDED_XMP, LIMIT, PHOTOSHOP, XMP, segments_of
 
-_IPTC, _RESOURCES, _XMP_TAG, _DESCRIPTION = 33723, 34377, 700, 270
+_RESOURCES, _XMP_TAG, _DESCRIPTION = 34377, 700, 270
 # Tags of TIFF's layout, its profile, and what makes it a DNG, which share a directory with those of EXIF.
 _LAYOUT = frozenset((
     *range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 297, 301, *range(317, 329), *range(330, 348),
@@ -56,6 +56,7 @@ def read(data: bytes, image: Image.Image | None) -> Metadata:
             _READERS[source](data, found)
         elif image is not None:
             found.exif, found.xmp = _parsed(_exif_of(image)), image.info.get("xmp", b"")
+        _sort(found)
     except (ValueError, IndexError, struct.error):
         found.remarks.append("its metadata are damaged and partly left out")
     if found.exif.damaged:
@@ -80,7 +81,7 @@ def _exif_of(image: Image.Image) -> bytes:
 
 
 def _parsed(data: bytes) -> Exif:
-    return exif.parse(data, _LAYOUT | {_XMP_TAG, _IPTC, _RESOURCES})
+    return exif.parse(data, _LAYOUT)
 
 
 def _read_jpeg(data: bytes, found: Metadata) -> None:
@@ -115,10 +116,14 @@ def _kept_resources(data: bytes) -> bytes:
 
 
 def _read_tiff(data: bytes, found: Metadata) -> None:
-    found.exif = exif.parse(data, _LAYOUT)
+    found.exif = _parsed(data)
+
+
+def _sort(found: Metadata) -> None:
+    """Take out of the tags what is no EXIF."""
     main = found.exif.main
     if packet := main.pop(_XMP_TAG, None):
-        found.xmp = packet.data
+        found.xmp = found.xmp or packet.data
     if (resources := main.pop(_RESOURCES, None)) and (kept := _kept_resources(resources.data)):
         main[_RESOURCES] = Entry(exif.BYTE, len(kept), kept)
     if _DESCRIPTION in main and _LAYOUT_IN_WORDS.match(main[_DESCRIPTION].data):
@@ -160,7 +165,7 @@ def _read_gif(data: bytes, found: Metadata) -> None:
         return 3 * 2 ** (1 + flags % 8) if flags & 0x80 else 0
 
     at = 13 + table(data[10])
-    while data[at] != 0x3B:
+    while at < len(data) and data[at] != 0x3B:
         if data[at] == 0x2C:  # a picture
             at = skipped(at + 11 + table(data[at + 9]))
             continue

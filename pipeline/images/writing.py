@@ -1,6 +1,5 @@
 """Write a coloured photograph in its original's format and depth, with its metadata and a note on the colours."""
 
-import io
 import struct
 import zlib
 from functools import cache

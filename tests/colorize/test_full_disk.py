@@ -61,7 +61,7 @@ def test_a_picture_that_is_cut_off_is_noticed_in_every_format(kind, tmp_path, at
         write = a_coloured_photograph(name, tmp_path, **options)
     else:
         write = {
-            "comparison": lambda path: write_comparison(path, noisy(), noisy()),
+            "comparison": lambda path: write_comparison(path, noisy(), noisy(), ""),
             "picture of a result": lambda path: jpeg.write_jpeg(path, noisy()),
             "array": lambda path: path.write_bytes(files.npy(noisy())),
             "text": lambda path: files.write_text(path, "ü" * 9000),

@@ -137,6 +137,20 @@ def test_a_tiff_keeps_iptc(tmp_path, tag):
     assert found == (IPTC if tag == 33723 else resource(0x0404, IPTC))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_xmp_in_exif_is_kept(tmp_path, kind):
+    Image.fromarray(RGB8).save(tmp_path / "a", kind, exif=exif_block([(700, 1, len(XMP), XMP)]))
+    image, _ = rewritten(tmp_path / "a", tmp_path / "b")
+    assert XMP[:150] in (tmp_path / "b").read_bytes() and 700 not in image.getexif()
+
+
+def test_a_gif_that_is_cut_off_after_its_picture_is_no_matter(tmp_path):
+    Image.fromarray(RGB8).quantize(64).save(tmp_path / "a", "GIF", comment=CAPTION.encode())
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-1])
+    image, remarks = rewritten(tmp_path / "a", tmp_path / "b")
+    assert image.text["Comment"] == CAPTION and remarks == ()
+
+
 @pytest.mark.parametrize("kind", ["utf-16", "latin-1", "empty RDF", "another prefix"])
 def test_xmp_of_other_forms_is_kept(tmp_path, kind):
     packet, kept = XMP, CAPTION.encode()

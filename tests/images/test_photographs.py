@@ -6,6 +6,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -84,6 +85,16 @@ SIXTEEN = {
 def test_sixteen_bits_are_scaled_to_eight(data, gray):
     expected = DEEP[..., [0, 0, 0] if gray else [0, 1, 2]] / 257
     assert np.abs(decoded(data) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("extension", "depth"), [(".jp2", 16), (".avif", 10), (".avif", 8)])
+def test_bits_that_are_lost_are_reported(extension, depth):
+    options = [cv2.IMWRITE_AVIF_DEPTH, depth] if extension == ".avif" else []
+    pixels = (np.tile(DEEP[..., :3], (4, 4, 1)) >> (16 - depth)).astype(np.uint8 if depth == 8 else np.uint16)
+    fine, data = cv2.imencode(extension, pixels, options)
+    photograph = decode(data.tobytes())
+    assert fine and photograph.levels.dtype == np.uint8
+    assert (f"{depth} bits" in photograph.remark) == (depth > 8)
 
 
 def test_one_bit_is_black_and_white():
