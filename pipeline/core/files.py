@@ -82,7 +82,7 @@ def new_folder(path: Path, own: Iterable[str]) -> Iterator[Path]:
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
 
     def clean_up() -> None:
-        if old.exists() and not path.exists():  # stopped between the two renames
+        if old.exists() and not old.is_symlink() and not path.exists():  # stopped between the two renames
             old.rename(path)
         for folder in (temporary, old):
             with contextlib.suppress(OSError):

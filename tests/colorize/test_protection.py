@@ -105,7 +105,7 @@ def test_a_folder_s_link_named_like_a_temporary_one_keeps_its_target(tmp_path, n
     (tmp_path / "mine" / "file").write_bytes(b"mine")
     (tmp_path / name).symlink_to(tmp_path / "mine")
     for content in ("first", "second"):
-        with files.new_folder(tmp_path / "pictures", ()) as folder:
+        with files.new_folder(tmp_path / "pictures", ("first",)) as folder:
             (folder / content).touch()
     assert tree(tmp_path) == {"mine/file": b"mine", "pictures/second": b""}
 
