@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from docs.evidence import TRUTH, Evidence, Row, or_stop
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.evaluation import intervals, vocabulary
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import GRAY, MEAN
@@ -136,7 +136,7 @@ def picture(evidence: Evidence, columns: Sequence[Row]) -> list[str]:
         sheet = sheet.resize((across * TILE, down * TILE), Image.Resampling.LANCZOS)
         saving.save(sheet, temporary, "JPEG", quality=85)
     listed = Path(evidence.config.datasets[evidence.config.dataset].table)
-    known = {row["file"]: row for row in files.read_csv(listed, ("file", "author", "licence"))}
+    known = {row["file"]: row for row in csv_files.read(listed, ("file", "author", "licence"))}
     named = [known[evidence.split[row]["id"]] for row in rows]
     return [
         f"{number}. {row['file']}: {row['author']}, {row['licence']}; RMSE {value:.1f}"

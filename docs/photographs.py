@@ -17,7 +17,7 @@ import re
 import sys
 from pathlib import Path
 
-from pipeline.core import files
+from pipeline.core import csv_files, files
 
 TABLE = Path("pipeline/weights/photographs.csv")
 COLUMNS = ("file", "group", "source", "licence", "author", "sha256")
@@ -41,13 +41,13 @@ def subject(row: dict[str, str]) -> str:
 
 def main(folder: Path) -> None:
     """Write the table of the photographs in `folder`."""
-    listed = files.read_csv(folder / "SOURCES.csv", ("file", "source", "licence", "author", "terms"))
+    listed = csv_files.read(folder / "SOURCES.csv", ("file", "source", "licence", "author", "terms"))
     first: dict[str, str] = {}
     rows = []
     for row in sorted((row for row in listed if row["terms"] == "open"), key=lambda row: row["file"]):
         group = first.setdefault(subject(row), row["file"])
         rows.append({**row, "group": group, "sha256": files.digest_file(folder / row["file"])})
-    files.write_csv(TABLE, COLUMNS, ({name: row[name] for name in COLUMNS} for row in rows))
+    csv_files.write(TABLE, COLUMNS, ({name: row[name] for name in COLUMNS} for row in rows))
     print(f"{TABLE}: {len(rows)} photographs in {len(first)} groups")
 
 

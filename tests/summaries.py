@@ -2,7 +2,7 @@
 
 import yaml
 
-from pipeline.core.files import write_csv
+from pipeline.core import csv_files
 from pipeline.evaluation import paired, scores
 
 
@@ -40,13 +40,13 @@ def put(results, run, validation, test=15.0, mean=17.0, info=None, dataset="samp
         *scores.paper_rows(run, dataset),
     ]
     (results / run).mkdir(parents=True)
-    write_csv(results / run / "metrics.csv", scores.COLUMNS, rows)
+    csv_files.write(results / run / "metrics.csv", scores.COLUMNS, rows)
     if verdict:
         values = (run, dataset, "test", 9, "model", "mean", "rmse", test - mean, "", "", verdict)
         compared = [dict(zip(paired.COLUMNS, values, strict=True))]
         compared.insert(0, compared[0] | {"partition": "validation", "verdict": "better", "value": -9.0})
         compared.insert(0, compared[0] | {"partition": "test", "against": "gray"})
-        write_csv(results / run / "differences.csv", paired.COLUMNS, compared)
+        csv_files.write(results / run / "differences.csv", paired.COLUMNS, compared)
     if info is not False:
         values = {
             "run": run, "dataset": dataset, "status": "finished", "weights_evaluated": "best", "epochs": 7,

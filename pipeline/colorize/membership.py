@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pipeline.config import schema
 from pipeline.config.paths import ResultFiles, scratch_of
-from pipeline.core import files, versions
+from pipeline.core import csv_files, files, versions
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.dataset.index import image_digest, read_index
@@ -115,7 +115,7 @@ def _read(result: Path) -> _Images:
     """
     record = read_record(result)
     if ResultFiles(result).published.exists():
-        rows = files.read_csv(ResultFiles(result).photographs, LISTED)
+        rows = csv_files.read(ResultFiles(result).photographs, LISTED)
         return _Images(None, {row["sha256"]: row["partition"] for row in rows}, {}, False)
     described = record["settings"]["images"]["source"]
     if described["kind"] not in ("sample", "folder"):

@@ -23,7 +23,7 @@ from pipeline.colorize import membership, predictors
 from pipeline.colorize.colorizer import Colorizer, complete
 from pipeline.colorize.export import PACKAGES, refuse_missing_packages, sample
 from pipeline.config.paths import ResultFiles
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.evaluation import metrics
@@ -144,10 +144,10 @@ def _write_photographs(run: Path, record: Mapping[str, Any], path: Path) -> list
     """List the photographs with the digest of the file, the partition, and what else the dataset's table says."""
     photographs = membership.listed(run)
     table = record["settings"]["images"]["source"].get("table")
-    more = {escaped(row["file"]): row for row in files.read_csv(Path(table), ["file"])} if table else {}
+    more = {escaped(row["file"]): row for row in csv_files.read(Path(table), ["file"])} if table else {}
     rows = [{**more.get(each.file, {}), **each._asdict()} for each in photographs]
     others = [column for column in next(iter(more.values()), {}) if column not in membership.LISTED]
-    files.write_csv(path, [*membership.LISTED, *others], rows)
+    csv_files.write(path, [*membership.LISTED, *others], rows)
     return rows
 
 

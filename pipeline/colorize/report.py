@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped, printable
 
@@ -42,7 +42,7 @@ class Report:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = _read(self._path)  # another call may have ended in the meantime
         self._made_from = {row["output"]: file for file, row in self.rows.items() if row["output"]}
-        files.write_csv(self._path, COLUMNS, self.rows.values())
+        csv_files.write(self._path, COLUMNS, self.rows.values())
         self._file = self._path.open("a", encoding="utf-8", newline="")
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="", lineterminator="\n")
         return self
@@ -50,7 +50,7 @@ class Report:
     def __exit__(self, *error: object) -> None:
         with files.naming(self._path):
             self._file.close()
-        files.write_csv(self._path, COLUMNS, self.rows.values())
+        csv_files.write(self._path, COLUMNS, self.rows.values())
 
     def add(self, row: Row) -> None:
         """Add the row of a file, in place of any earlier one."""

@@ -1,7 +1,6 @@
 """Writing files completely or not at all, and their digests."""
 
 import contextlib
-import csv
 import errno
 import hashlib
 import io
@@ -9,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +161,7 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: the file is missing or was changed.
     """
     try:
-        _refuse_special(path)
+        refuse_special(path)
         text = path.read_bytes().decode()
         value = json.loads(text)
         if not isinstance(value, dict):
@@ -242,37 +241,6 @@ def read_listing(folder: Path, names: Iterable[str] | None = None) -> dict[str, 
     return listed
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows under a header line, completely or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read rows as text by column name.
-
-    Raises:
-        InputError: the file or one of `columns` is missing.
-    """
-    try:
-        _refuse_special(path)
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {*columns} <= {*(reader.fieldnames or ())}:
-                raise InputError(
-                    f"{path}: expected the columns {', '.join(columns)}, received "
-                    f"{', '.join(reader.fieldnames or ['an empty file'])}; create the file again"
-                )
-            return list(reader)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; run the stage that writes it first") from None
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: expected a CSV file, received: {error}; create the file again") from None
-
-
 def npy(array: npt.NDArray[Any]) -> memoryview:
     """Return the bytes of an ``.npy`` file, because `numpy.save` hides that a disk is full."""
     content = io.BytesIO()
@@ -288,7 +256,7 @@ def digest_bytes(*parts: bytes | memoryview) -> str:
     return sha.hexdigest()
 
 
-def _refuse_special(path: Path) -> None:
+def refuse_special(path: Path) -> None:
     """Refuse pipes and devices, from which reading may never end."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "expected a regular file", str(path))
@@ -296,7 +264,7 @@ def _refuse_special(path: Path) -> None:
 
 def digest_file(path: Path, algorithm: str = "sha256") -> str:
     """Return the digest of a file in hexadecimal; raise OSError if it is missing or no regular file."""
-    _refuse_special(path)
+    refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.config.paths import DatasetFiles
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.images.lab import UInt8
 from pipeline.storage.store import Store
 
@@ -53,4 +53,4 @@ def read_index(store: Store) -> list[dict[str, str]]:
     """
     path = DatasetFiles.beside(store).index
     files.refuse_damaged(path.parent, {path.name: store.manifest()["files"][path.name]})
-    return files.read_csv(path, INDEX_COLUMNS)
+    return csv_files.read(path, INDEX_COLUMNS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.config import schema
 from pipeline.config.paths import DatasetFiles, scratch_of
-from pipeline.core import files, versions
+from pipeline.core import csv_files, files, versions
 from pipeline.core.conflicts import differing, kept
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
@@ -113,8 +113,8 @@ def ingest(
         for row, first in merge_duplicates(rows)
     ]
     beside = DatasetFiles.beside(store)
-    files.write_csv(beside.index, INDEX_COLUMNS, rows)
-    files.write_csv(beside.report, REPORT_COLUMNS, remarks + duplicates)
+    csv_files.write(beside.index, INDEX_COLUMNS, rows)
+    csv_files.write(beside.report, REPORT_COLUMNS, remarks + duplicates)
     store.complete(
         {"input": files.fingerprint([record["input"] for record in records]), "limit": limit},
         files={path.name: files.digest_file(path) for path in (beside.index, beside.report)},

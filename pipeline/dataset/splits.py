@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.config import schema
 from pipeline.config.partitions import PARTITIONS
 from pipeline.config.paths import manifest_of
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.conflicts import refuse_other
 from pipeline.core.errors import InputError
 
@@ -114,7 +114,7 @@ def write(
         for number, (row, partition) in enumerate(zip(index, partitions, strict=True))
     ]
     manifest_path.unlink(missing_ok=True)
-    files.write_csv(path, COLUMNS, rows)
+    csv_files.write(path, COLUMNS, rows)
     sizes = {name: partitions.count(name) for name in PARTITIONS}
     written = {path.name: files.digest_file(path)}
     files.write_json(manifest_path, {"settings": made_with, "images": images, "sizes": sizes, "files": written})
@@ -133,7 +133,7 @@ def read(path: Path, images: str) -> list[dict[str, str]]:
     """
     manifest = read_manifest(path)
     files.refuse_damaged(path.parent, manifest["files"])
-    rows = files.read_csv(path, COLUMNS)
+    rows = csv_files.read(path, COLUMNS)
     if manifest.get("images") != images:
         raise InputError(
             f"{path} is the split of images with fingerprint {manifest.get('images')}, but the store has {images}; run "

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipeline.config import schema
 from pipeline.config.partitions import PARTITIONS
 from pipeline.config.paths import BaselineFiles
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
@@ -96,7 +96,7 @@ def score_baselines(
         frechet.put(over, recognised.distances(), recognised.metric)
         recognition.write(where.recognition, recognised.true)
         written.append(where.recognition)
-    files.write_csv(out, scores.COLUMNS, scores.rows("", data.name, over, samples))
+    csv_files.write(out, scores.COLUMNS, scores.rows("", data.name, over, samples))
     per_image.write(where.per_image, "", data.name, table, measured)
     manifest = {
         **_made_from(images, split, made_with),
@@ -152,7 +152,7 @@ def read_baselines(
     for name, pixels in manifest["colour_counts"].items():
         counts[name][[int(i) for i in pixels]] = list(pixels.values())
     return Baselines(
-        files.read_csv(path, scores.COLUMNS),
+        csv_files.read(path, scores.COLUMNS),
         per_image.read(where.per_image).answers,
         _rarity(counts),
         recognition.read(where.recognition, images.rows()) if made_with["recognition"] else None,

@@ -13,7 +13,7 @@ import yaml
 from pipeline.config import schema
 from pipeline.config.paths import ResultFiles, RunFiles
 from pipeline.config.runs import Run, diverged
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.text import brief
@@ -117,8 +117,8 @@ def evaluate(
         rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
         findings = paired.findings(status, rows, against, _only(colours["predicted"]))
 
-        files.write_csv(new.metrics, scores.COLUMNS, rows)
-        files.write_csv(new.differences, paired.COLUMNS, against)
+        csv_files.write(new.metrics, scores.COLUMNS, rows)
+        csv_files.write(new.differences, paired.COLUMNS, against)
         per_image.write(new.per_image, run.name, data.name, table, found)
         shutil.copyfile(where.history, new.history)
         if where.head.name in trained["files"]:

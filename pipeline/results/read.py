@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.config.paths import ResultFiles, SummaryFiles
 from pipeline.config.runs import Run, diverged, started
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
 from pipeline.evaluation import paired, per_image, scores, vocabulary
@@ -230,7 +230,7 @@ def _read_record(path: Path, run: RunResults) -> None:
 
 def _read_scores(path: Path, run: RunResults) -> None:
     files.refuse_changed(path)
-    rows = files.read_csv(path, scores.COLUMNS)
+    rows = csv_files.read(path, scores.COLUMNS)
     if not rows:
         raise InputError(f"{path}: expected rows, received none; evaluate the run again")
     rows = _without_diverged(run, rows)
@@ -258,7 +258,7 @@ def why_no_interval(row: Mapping[str, str]) -> str:
 
 def _read_differences(path: Path, run: RunResults) -> None:
     files.refuse_changed(path)
-    rows = _without_diverged(run, files.read_csv(path, paired.COLUMNS))
+    rows = _without_diverged(run, csv_files.read(path, paired.COLUMNS))
     for line, row in enumerate(rows, start=2):
         Score.of(row, f"{path}, line {line}")
     run.differences = rows

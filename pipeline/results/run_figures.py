@@ -10,7 +10,7 @@ from skimage.color import rgb2lab
 
 from pipeline.config import paper
 from pipeline.config.paths import ResultFiles, RunFiles
-from pipeline.core import files
+from pipeline.core import csv_files
 from pipeline.dataset import statistics
 from pipeline.dataset.index import read_index
 from pipeline.evaluation import metrics, predictors, scores
@@ -71,7 +71,7 @@ def draw_curves(
     status = trained["status"]
     loss = {"loss": trained["loss"]} if "loss" in trained else {}
     columns = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
-    history = [{name: float(row[name]) for name in columns} for row in files.read_csv(where.history, columns)]
+    history = [{name: float(row[name]) for name in columns} for row in csv_files.read(where.history, columns)]
     baseline = predictors.MAJORITY, "validation"
     majority = next((float(r["value"]) for r in rows if (r["answer"], r["partition"]) == baseline), math.nan)
     learning.curves(

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.config.paths import SummaryFiles
-from pipeline.core import locks
-from pipeline.core.files import digest_file, write_csv, write_json, write_text
+from pipeline.core import csv_files, locks
+from pipeline.core.files import digest_file, write_json, write_text
 from pipeline.evaluation import paired, scores, vocabulary
 from pipeline.evaluation.intervals import FEWEST_GROUPS
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
@@ -67,7 +67,7 @@ def _write(where: SummaryFiles) -> None:
     where.manifest.unlink(missing_ok=True)
     sweep.draw(results, ranked)
     write_text(where.text, text)
-    write_csv(
+    csv_files.write(
         where.table, scores.COLUMNS, ({name: row[name] for name in scores.COLUMNS} for r in shown for row in r.rows)
     )
     written = [where.table, where.text, *sorted(results.glob("sweep*.*g"))]

@@ -178,7 +178,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
     from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.options import Options
     from pipeline.colorize.report import COLUMNS, REPORT
-    from pipeline.core import files
+    from pipeline.core import csv_files
 
     if not job.before.exists():
         connection.send(("step", "reading"))
@@ -190,7 +190,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
     outcome = colorize_files([job.source], job.target, lambda: colorizer, options, partition_of=partition_of)
     for sentence in outcome.failed.values():
         raise InputError(sentence)
-    (row,) = files.read_csv(job.target / REPORT, COLUMNS)
+    (row,) = csv_files.read(job.target / REPORT, COLUMNS)
     width, height = _reduce(job.target / row["output"], job.after, max_megapixels)
     remarks = [row["detail"], "the run was trained on this photograph" if outcome.trained_on else ""]
     return Coloured(row["output"], "; ".join(filter(None, remarks)), width, height)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.config import schema
 from pipeline.config.paths import RunFiles
-from pipeline.core import files, versions
+from pipeline.core import csv_files, files, versions
 from pipeline.core.progress import Advance
 from pipeline.core.signals import held_back
 from pipeline.networks import backend, saving
@@ -234,7 +234,7 @@ class Recorder(keras.callbacks.Callback):
 
     def _write_history(self, seconds: float | None = None) -> None:
         rows = [{**row, "epoch": int(row["epoch"])} for row in self._history]
-        files.write_csv(self._where.history, HISTORY_COLUMNS, rows)
+        csv_files.write(self._where.history, HISTORY_COLUMNS, rows)
         if seconds is not None:
             times = self._where.times
             before = times.read_text(encoding="utf-8") if times.exists() else "epoch,seconds\n"

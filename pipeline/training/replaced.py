@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 
 from pipeline.config.paths import RunFiles
-from pipeline.core import files
+from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.core.text import counted
 
@@ -36,13 +36,13 @@ def cost(directory: Path) -> str:
 def epochs(directory: Path) -> int:
     """Return the number of epochs that ``models/<run>/`` was trained for."""
     with contextlib.suppress(InputError):
-        return len(files.read_csv(RunFiles(directory).history, ("epoch",)))
+        return len(csv_files.read(RunFiles(directory).history, ("epoch",)))
     return 0
 
 
 def _seconds(directory: Path) -> float:
     with contextlib.suppress(InputError, ValueError):
-        rows = files.read_csv(RunFiles(directory).times, ("epoch", "seconds"))
+        rows = csv_files.read(RunFiles(directory).times, ("epoch", "seconds"))
         return sum(float(row["seconds"]) for row in rows)
     return 0.0
 

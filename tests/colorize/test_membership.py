@@ -18,7 +18,7 @@ from pipeline.colorize.membership import Membership
 from pipeline.colorize.options import Options
 from pipeline.colorize.report import REPORT
 from pipeline.config import schema
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.dataset.ingest import ingest
@@ -62,7 +62,7 @@ def make_data(folder, source, **options):
 
 def partitions(store):
     """The partition of every image, by id."""
-    return {row["id"]: row["partition"] for row in files.read_csv(store.path.with_name("splits.csv"), splits.COLUMNS)}
+    return {row["id"]: row["partition"] for row in csv_files.read(store.path.with_name("splits.csv"), splits.COLUMNS)}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import os
 import pytest
 from tiny import tree
 
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 
 
@@ -67,9 +67,9 @@ def test_json_comes_back_as_it_was_written(tmp_path):
 
 def test_csv_comes_back_as_text_with_unix_line_ends(tmp_path):
     path = tmp_path / "a.csv"
-    files.write_csv(path, ("x", "y"), [{"x": 0.1, "y": 'a "b", c'}, {"x": float("nan"), "y": "ü"}])
+    csv_files.write(path, ("x", "y"), [{"x": 0.1, "y": 'a "b", c'}, {"x": float("nan"), "y": "ü"}])
     assert path.read_bytes() == 'x,y\n0.1,"a ""b"", c"\nnan,ü\n'.encode()
-    assert files.read_csv(path, ("y",)) == [{"x": "0.1", "y": 'a "b", c'}, {"x": "nan", "y": "ü"}]
+    assert csv_files.read(path, ("y",)) == [{"x": "0.1", "y": 'a "b", c'}, {"x": "nan", "y": "ü"}]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, expected):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=expected) as caught:
-        files.read_json(path) if name == "a.json" else files.read_csv(path, ("x", "y"))
+        files.read_json(path) if name == "a.json" else csv_files.read(path, ("x", "y"))
     assert str(path) in str(caught.value)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny import photographs, tree, write_kaggle
 
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.dataset.index import INDEX_COLUMNS, REPORT_COLUMNS, merge_duplicates, read_index
 from pipeline.dataset.ingest import ingest
@@ -90,7 +90,7 @@ def test_duplicates_are_flagged_reported_and_grouped(ingested):
     assert rows[11]["flags"] == "duplicate"
     assert rows[11]["group"] == rows[2]["group"]
     assert len({row["group"] for row in rows}) == N - 1
-    assert files.read_csv(ingested[1] / "report.csv", REPORT_COLUMNS) == [
+    assert csv_files.read(ingested[1] / "report.csv", REPORT_COLUMNS) == [
         {"file": "000000011", "reason": "duplicate", "detail": "same image as 000000002"}
     ]
 

@@ -6,7 +6,7 @@ import pytest
 from tiny import ROOT
 
 from docs import photographs
-from pipeline.core import files
+from pipeline.core import csv_files
 
 TABLE = ROOT / photographs.TABLE
 FREE = re.compile(r"CC0 1\.0|Public domain|Unlicense / public domain|MIT|CC BY [24]\.0")  # not CC BY-SA
@@ -14,7 +14,7 @@ FREE = re.compile(r"CC0 1\.0|Public domain|Unlicense / public domain|MIT|CC BY [
 
 @pytest.fixture(scope="module")
 def rows():
-    return files.read_csv(TABLE, photographs.COLUMNS)
+    return csv_files.read(TABLE, photographs.COLUMNS)
 
 
 def test_every_photograph_is_free_to_use_and_has_an_author(rows):
@@ -45,10 +45,10 @@ def test_photographs_of_one_subject_are_one_group(tmp_path, monkeypatch):
     rows = [{"file": name, "source": source, "licence": "MIT", "author": author, "terms": "open"}
             for name, source in sources.items()]  # fmt: skip
     rows.append({**rows[0], "file": "j.jpg", "terms": "share-alike"})
-    files.write_csv(tmp_path / "SOURCES.csv", rows[0], rows)
+    csv_files.write(tmp_path / "SOURCES.csv", rows[0], rows)
     for name in sources:
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(photographs, "TABLE", tmp_path / "table.csv")
     photographs.main(tmp_path)
-    groups = {row["file"]: row["group"] for row in files.read_csv(tmp_path / "table.csv", photographs.COLUMNS)}
+    groups = {row["file"]: row["group"] for row in csv_files.read(tmp_path / "table.csv", photographs.COLUMNS)}
     assert "".join(group[0] for group in groups.values()) == "aacceeghi"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.schema import Split
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 
@@ -139,7 +139,7 @@ def written(tmp_path):
 
 def test_the_file_has_a_row_per_image_in_the_order_of_the_store(written):
     path, sizes = written
-    rows = files.read_csv(path, splits.COLUMNS)
+    rows = csv_files.read(path, splits.COLUMNS)
     assert path.read_text().splitlines()[0] == "index,id,group,partition"
     assert [(row["index"], row["id"], row["group"]) for row in rows] == [
         (str(n), f"{n:06d}", f"{n:06d}") for n in range(20)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import MEASURED, Dataset, literal, shown, tree, value
 
-from pipeline.core import files
+from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
 from pipeline.evaluation import per_image, predictors, scores
@@ -37,7 +37,7 @@ def own(referenced, tmp_path):
 
 @pytest.fixture(scope="module")
 def rows(referenced):
-    return files.read_csv(referenced.baselines, scores.COLUMNS)
+    return csv_files.read(referenced.baselines, scores.COLUMNS)
 
 
 def by_loop(ab):
@@ -144,7 +144,7 @@ def test_another_seed_changes_the_shuffle_only(own, rows):
         score_baselines(own.images, own.splits, own.baselines, seed=1)
     assert written(own) == before
     score_baselines(own.images, own.splits, own.baselines, seed=1, replace=True)
-    after = files.read_csv(own.baselines, scores.COLUMNS)
+    after = csv_files.read(own.baselines, scores.COLUMNS)
     assert value(after, "test", "shuffled", "rmse") != value(rows, "test", "shuffled", "rmse")
     assert value(after, "test", "mean", "rmse") == value(rows, "test", "mean", "rmse")
     ends = [[r["low"] for r in found if r["answer"] == "mean" and r["partition"] == "test"] for found in (rows, after)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny import MEASURED
 
-from pipeline.core.files import read_csv, write_csv
+from pipeline.core import csv_files
 from pipeline.evaluation import intervals, measures, metrics, paired, predictors, scores, vocabulary
 from pipeline.evaluation.predictors import Batch, ceiling_answer, partners
 from pipeline.evaluation.scoring import Scores
@@ -80,10 +80,10 @@ def test_a_model_that_sees_colours_is_called_better(truth, baselines, tmp_path):
     assert any("of the true pictures' chroma" in sentence for sentence in sentences)
     assert paired.remark(rows) == ""
     # Rows read from the files give the same words.
-    write_csv(tmp_path / "differences.csv", paired.COLUMNS, rows)
-    write_csv(tmp_path / "metrics.csv", scores.COLUMNS, numbers)
-    read = read_csv(tmp_path / "differences.csv", paired.COLUMNS)
-    assert paired.findings("finished", read_csv(tmp_path / "metrics.csv", scores.COLUMNS), read) == sentences
+    csv_files.write(tmp_path / "differences.csv", paired.COLUMNS, rows)
+    csv_files.write(tmp_path / "metrics.csv", scores.COLUMNS, numbers)
+    read = csv_files.read(tmp_path / "differences.csv", paired.COLUMNS)
+    assert paired.findings("finished", csv_files.read(tmp_path / "metrics.csv", scores.COLUMNS), read) == sentences
     assert paired.remark(read) == ""
 
 

@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
+from pipeline.core import csv_files
 from pipeline.core.errors import InputError
-from pipeline.core.files import read_csv
 from pipeline.evaluation import per_image
 
 NASTY = [
@@ -48,7 +48,7 @@ def test_reading_returns_what_was_written_for_any_id(tmp_path):
     np.testing.assert_array_equal(read.answers["model"]["mse"], numbers**2)
     np.testing.assert_array_equal(read.answers["NA"]["accuracy"], numbers[::-1])
     # Python's csv reader finds the same, and equal inputs give equal bytes.
-    rows = read_csv(path, per_image.COLUMNS)
+    rows = csv_files.read(path, per_image.COLUMNS)
     assert [row["id"] for row in rows[:15]] == NASTY and list(rows[0]) == list(per_image.COLUMNS)
     assert {(row["run"], row["dataset"]) for row in rows} == {("null", "NA")}
     per_image.write(tmp_path / "again.csv", "null", "NA", table_of(NASTY), answers)

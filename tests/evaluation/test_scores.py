@@ -9,7 +9,7 @@ import pytest
 from tiny import MEASURED, literal
 
 from pipeline.config import paper
-from pipeline.core.files import read_csv, write_csv
+from pipeline.core import csv_files
 from pipeline.evaluation import intervals, measures, metrics, per_image, predictors, scores
 from pipeline.evaluation.predictors import Batch
 from pipeline.evaluation.scoring import Scores
@@ -193,8 +193,8 @@ def test_the_true_colours_score_perfectly_and_are_written_in_full(tmp_path):
     assert {metric: value(rows, "test", metric) for metric in best} == pytest.approx(best, rel=1e-12)
     third = {"loss": np.array([np.float32(0.1)], float), **dict.fromkeys(["mse"], np.array([np.nan]))}
     rows += rows_of({"x": third}, ["test"])
-    write_csv(tmp_path / "metrics.csv", scores.COLUMNS, rows)
-    text = [row["value"] for row in read_csv(tmp_path / "metrics.csv", scores.COLUMNS)]
+    csv_files.write(tmp_path / "metrics.csv", scores.COLUMNS, rows)
+    text = [row["value"] for row in csv_files.read(tmp_path / "metrics.csv", scores.COLUMNS)]
     assert {"inf", "nan", repr(float(np.float32(0.1)))} <= set(text)
     np.testing.assert_array_equal([float(value) for value in text], [row["value"] for row in rows])
 
@@ -238,7 +238,7 @@ def test_the_majority_answer_has_an_accuracy_and_nothing_else():
 def test_paper_rows_hold_what_the_paper_reports_and_no_count(tmp_path):
     rows = scores.paper_rows("base_lr1e-4", "kaggle")
     assert [(row["partition"], row["value"]) for row in rows] == [("validation", 0.57347536), ("test", 0.568752)]
-    write_csv(tmp_path / "rows.csv", scores.COLUMNS, rows)
+    csv_files.write(tmp_path / "rows.csv", scores.COLUMNS, rows)
     lines = (tmp_path / "rows.csv").read_text().splitlines()
     assert lines[1].startswith("base_lr1e-4,kaggle,validation,,paper,accuracy,0.57347536,,,")
 
@@ -261,7 +261,7 @@ def test_metrics_follow_from_the_per_image_file(tmp_path, bad):
     table = [{"id": str(i), "group": str(i), "partition": name} for i, name in enumerate(names)]
     per_image.write(path, "r", "d", table, answers)
     found = {}
-    for row in read_csv(path, per_image.COLUMNS):
+    for row in csv_files.read(path, per_image.COLUMNS):
         found.setdefault((row["partition"], row["metric"]), []).append(float(row["value"]))
     rows = rows_of(answers, names)
     assert math.isnan(value(rows, "test", "rmse")) == (bad is not None)

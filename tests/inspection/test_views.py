@@ -8,7 +8,7 @@ import pytest
 from inspected import embed, labels, opened, stands_in
 from tiny import pixels, refused
 
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.figures import caches
 from pipeline.images import lab
@@ -39,9 +39,9 @@ def test_from_too_many_images_evenly_spaced_ones_are_drawn(drawn, prepared, tmp_
 
 def test_labels_show_id_row_partition_and_duplicate(drawn, dataset, tmp_path):
     index = dataset.folder / "index.csv"
-    rows = files.read_csv(index, ("id", "group", "source", "digest", "flags"))
+    rows = csv_files.read(index, ("id", "group", "source", "digest", "flags"))
     rows[4]["flags"] = "duplicate"
-    files.write_csv(index, list(rows[0]), rows)
+    csv_files.write(index, list(rows[0]), rows)
     manifest = files.read_json(dataset.images.manifest_path)
     manifest["files"]["index.csv"] = files.digest_file(index)
     files.write_json(dataset.images.manifest_path, manifest)

@@ -13,7 +13,7 @@ from tiny import DOT, photographs, write_kaggle
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths
 from pipeline.config.runs import Run, run_settings
-from pipeline.core import files, lost
+from pipeline.core import csv_files, files, lost
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
 from pipeline.embedding import registry
@@ -61,7 +61,7 @@ def pretend_trained(chosen, name, epochs=3, images=None):
         directory / "settings.json",
         {**made_with, "fingerprints": {"images": images or Paths(chosen).images.manifest()["fingerprint"]}},
     )
-    files.write_csv(directory / "history.csv", ("epoch",), [{"epoch": number} for number in range(1, epochs + 1)])
+    csv_files.write(directory / "history.csv", ("epoch",), [{"epoch": number} for number in range(1, epochs + 1)])
 
 
 def test_unchanged_settings_pass(planned):

@@ -9,7 +9,7 @@ from tiny import DOT
 
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths, RunFiles
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.planning import check, due, estimate
 from pipeline.planning.settings import settings_of_training, stage_settings
@@ -187,7 +187,7 @@ def test_what_replace_takes_away_is_said_with_its_cost(made):
     where = RunFiles(Paths(made).model(RUN))
     trained = files.read_json(where.summary)["settings"]
     files.write_json(where.settings, trained)
-    files.write_csv(where.history, ("epoch",), [{"epoch": 1}, {"epoch": 2}])
+    csv_files.write(where.history, ("epoch",), [{"epoch": 1}, {"epoch": 2}])
     replacing = changed(made, replace=True)
     for change, taken in (
         ({}, ()), ({"training": {"epochs": 1}}, ("train",)), ({"training": {"epochs": 3}}, ()),

@@ -11,7 +11,7 @@ from tiny import INCEPTION
 
 from pipeline.config.runs import Run
 from pipeline.config.schema import Embedding, FolderSource, KaggleSource, SampleSource
-from pipeline.core import files
+from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
 from pipeline.networks.notation import ARCHITECTURES
@@ -127,7 +127,7 @@ def test_what_it_is_bad_at_is_what_was_measured(tmp_path):
         "paler than the true ones: 48% of the true pictures' chroma; without an interval",
     ):
         assert part in bad, part
-    rows = [row for row in files.read_csv(folder / "per_image.csv", ["metric"]) if row["metric"] == "ciede2000"]
+    rows = [row for row in csv_files.read(folder / "per_image.csv", ["metric"]) if row["metric"] == "ciede2000"]
     errors = sorted(float(r["value"]) for r in rows if r["answer"] == "model" and r["partition"] == "test")
     named = [float(value) for value in re.findall(r"`: ([0-9.]+) \([0-9.]+\)", bad)]
     assert named == pytest.approx(errors[:-6:-1], abs=0.006)
@@ -146,11 +146,11 @@ def test_what_it_is_bad_at_is_what_was_measured(tmp_path):
 )
 def test_a_difference_whose_interval_holds_zero_is_not_called_one(tmp_path, value, low, high, said):
     folder = add(tmp_path)
-    rows = files.read_csv(folder / "metrics.csv", ["metric"])
+    rows = csv_files.read(folder / "metrics.csv", ["metric"])
     for row in rows:
         if (row["partition"], row["answer"], row["metric"]) == ("test", "model", "chroma_ratio"):
             row.update(value=value, low=low, high=high)
-    files.write_csv(folder / "metrics.csv", list(rows[0]), rows)
+    csv_files.write(folder / "metrics.csv", list(rows[0]), rows)
     bad = section(card(folder)[1], "What it is bad at")
     assert said in bad if said else "chroma" not in bad
 
@@ -158,8 +158,8 @@ def test_a_difference_whose_interval_holds_zero_is_not_called_one(tmp_path, valu
 def test_a_run_that_is_as_good_as_the_mean_colour_is_nowhere_called_better(tmp_path):
     findings = ["RMSE 16.50, 16.50 for the mean colour: no clear difference (difference +0.00)."]
     folder = add(tmp_path, worse=1.1, findings=findings)
-    rows = files.read_csv(folder / "differences.csv", ["verdict"])
-    files.write_csv(folder / "differences.csv", list(rows[0]), [{**r, "verdict": "no clear difference"} for r in rows])
+    rows = csv_files.read(folder / "differences.csv", ["verdict"])
+    csv_files.write(folder / "differences.csv", list(rows[0]), [{**r, "verdict": "no clear difference"} for r in rows])
     text = card(folder)[1]
     assert "RMSE no better than mean colour; RMSE no better than gray" in section(text, "What it is bad at")
     told = section(text, "How well it colours").replace("counts as better or worse only if", "")
@@ -248,10 +248,10 @@ def test_names_of_users_stay_names(tmp_path):
     ids.sort(key=lambda name: name not in NAMES)
     findings = ["A *b* _c_ `d` <script>alert(1)</script> [e](http://f) | g | ~~h~~ $i$ &lt; https\\"]
     folder = add(tmp_path, dataset="a_b_c", ids=ids, findings=findings)
-    rows = files.read_csv(folder / "per_image.csv", ["value"])
+    rows = csv_files.read(folder / "per_image.csv", ["value"])
     for row in rows:  # the names are those of the worst images
         row["value"] = float(row["value"]) + (1000 * (row["id"] in NAMES))
-    files.write_csv(folder / "per_image.csv", list(rows[0]), rows)
+    csv_files.write(folder / "per_image.csv", list(rows[0]), rows)
     model_card.WORST, before = len(NAMES), model_card.WORST
     try:
         text = card(folder)[1]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipeline.config.runs import DEFAULT_SEED
-from pipeline.core import files
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 from pipeline.results.read import pictures, read_images, read_run, read_runs
@@ -36,7 +36,7 @@ def test_a_whole_run_has_no_problems(folder):
     assert run.score("test", "rmse").low < run.score("test", "rmse").value < run.score("test", "rmse").high
     assert (run.images.rows, run.groups["test"], run.counts["test"]) == ([3, 5, 7, 9], 2, "4")
     assert run.pictures == {3, 5, 7, 9} and "metrics.csv" in run.files
-    assert run.rows == files.read_csv(folder / "metrics.csv", [])
+    assert run.rows == csv_files.read(folder / "metrics.csv", [])
     assert read_run(folder, "base_lr1e-4", images=False).images.rows == []
 
 
@@ -69,8 +69,8 @@ def test_scores_that_an_earlier_version_gave_to_a_diverged_network_do_not_count(
 
 @pytest.mark.parametrize("row", ["3", "-1"])
 def test_images_twice_or_of_negative_rows_are_refused(folder, row):
-    rows = files.read_csv(folder / "per_image.csv", per_image.COLUMNS)
-    files.write_csv(folder / "per_image.csv", per_image.COLUMNS, [r | {"row": row} for r in rows if r["row"] in "35"])
+    rows = csv_files.read(folder / "per_image.csv", per_image.COLUMNS)
+    csv_files.write(folder / "per_image.csv", per_image.COLUMNS, [r | {"row": row} for r in rows if r["row"] in "35"])
     with pytest.raises(InputError, match=r"per_image\.csv"):
         read_images(folder, {})
 

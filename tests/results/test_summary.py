@@ -5,7 +5,7 @@ import math
 import pytest
 from summaries import put, table
 
-from pipeline.core.files import read_csv
+from pipeline.core import csv_files
 from pipeline.evaluation import scores
 from pipeline.results.summary import write_summary
 
@@ -20,7 +20,7 @@ def test_runs_are_ranked_by_validation_and_never_by_test(tmp_path):
     write_summary(tmp_path)
     ranked = ["base_lr1e-3", "base_lr1e-2", "base_lr1e-4", "base_lr1e-1"]
     assert [row["run"] for row in table(tmp_path)] == ranked
-    assert list(dict.fromkeys(row["run"] for row in read_csv(tmp_path / "summary.csv", scores.COLUMNS))) == ranked
+    assert list(dict.fromkeys(row["run"] for row in csv_files.read(tmp_path / "summary.csv", scores.COLUMNS))) == ranked
     text = (tmp_path / "summary.md").read_text()
     assert "ranked by validation RMSE" in text and "No run is ranked or chosen by a test score." in text
 
@@ -131,7 +131,7 @@ def test_the_difference_to_the_paper_is_signed_and_only_where_the_paper_has_a_nu
     path.write_text(path.read_text().replace("model,accuracy,0.61239", "model,accuracy,0.5"))
     write_summary(tmp_path)
     assert [row["minus paper: accuracy, validation"] for row in table(tmp_path)] == ["+0.0389", "−0.0224", "–"]
-    assert {row["answer"] for row in read_csv(tmp_path / "summary.csv", scores.COLUMNS)} >= {"paper", "model"}
+    assert {row["answer"] for row in csv_files.read(tmp_path / "summary.csv", scores.COLUMNS)} >= {"paper", "model"}
     assert "minus paper" not in (tmp_path / "summary.csv").read_text()
 
 
@@ -194,15 +194,15 @@ def test_a_folder_that_cannot_be_read_is_named_and_left_out(tmp_path, content, r
     (line,) = [line for line in text.splitlines() if line.startswith("- broken: ")]
     assert reason in line and str(tmp_path) not in line
     assert [row["run"] for row in table(tmp_path)] == ["base_lr1e-4"]
-    assert {row["run"] for row in read_csv(tmp_path / "summary.csv", scores.COLUMNS)} == {"base_lr1e-4"}
+    assert {row["run"] for row in csv_files.read(tmp_path / "summary.csv", scores.COLUMNS)} == {"base_lr1e-4"}
 
 
 def test_the_long_table_keeps_every_value_as_written_in_the_order_of_the_ranking(tmp_path):
     put(tmp_path, "base_lr1e-4", 0.1 + 0.2)
     put(tmp_path, "arch1_lr1e-2", math.nan)
     write_summary(tmp_path)
-    rows = read_csv(tmp_path / "summary.csv", scores.COLUMNS)
-    parts = [read_csv(tmp_path / run / "metrics.csv", scores.COLUMNS) for run in ("base_lr1e-4", "arch1_lr1e-2")]
+    rows = csv_files.read(tmp_path / "summary.csv", scores.COLUMNS)
+    parts = [csv_files.read(tmp_path / run / "metrics.csv", scores.COLUMNS) for run in ("base_lr1e-4", "arch1_lr1e-2")]
     assert rows == parts[0] + parts[1]
     assert {"nan", "0.30000000000000004"} <= {row["value"] for row in rows}
 
@@ -212,7 +212,7 @@ def test_reference_rows_without_a_run_get_the_folders(tmp_path):
     with (tmp_path / "base_lr1e-4" / "metrics.csv").open("a") as file:
         file.write(",sample,train,9,gray,rmse,19.0,,,\n")
     write_summary(tmp_path)
-    assert read_csv(tmp_path / "summary.csv", scores.COLUMNS)[-1]["run"] == "base_lr1e-4"
+    assert csv_files.read(tmp_path / "summary.csv", scores.COLUMNS)[-1]["run"] == "base_lr1e-4"
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pipeline.config.schema import FolderSource
+from pipeline.core import csv_files
 from pipeline.core.errors import InputError
-from pipeline.core.files import fingerprint, read_csv
+from pipeline.core.files import fingerprint
 from pipeline.core.text import escaped
 
 FILE, GROUP = "file", "group"
@@ -25,7 +26,7 @@ def read_table(settings: FolderSource) -> dict[str, str] | None:
     if not Path(settings.table).is_file():
         raise InputError(f"{where}: expected a CSV file with the column {FILE}, received no such file")
     groups: dict[str, str] = {}
-    for line, row in enumerate(read_csv(Path(settings.table), [FILE]), start=2):
+    for line, row in enumerate(csv_files.read(Path(settings.table), [FILE]), start=2):
         name = row[FILE] or ""
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or str(path) != name or "\0" in name:
