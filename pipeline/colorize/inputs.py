@@ -16,6 +16,7 @@ from pipeline.images.formats import EXTENSIONS
 
 # Those of `ingest`, and those of other formats that are read.
 TAKEN = (*EXTENSIONS, ".avif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo")
+_BY_PLUGINS = {".heic": foreign.HEIC, ".heif": foreign.HEIC, ".hif": foreign.HEIC, ".jxl": foreign.JPEG_XL}
 
 
 @dataclass
@@ -86,7 +87,8 @@ def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
                 refuse(f"the target of the link {escaped(str(file))}; name another folder, or remove the link")
         folders |= _identities(by_folder)
         for name, file in zip(names, files, strict=True):
-            if Path(name).suffix.lower() in TAKEN:
+            suffix = Path(name).suffix.lower()
+            if suffix in TAKEN or (suffix in _BY_PLUGINS and foreign.plugin(_BY_PLUGINS[suffix])):
                 add(file, name)
             else:
                 _leave_out(file, found)

@@ -4,12 +4,14 @@ from typing import Any
 
 from PIL import Image
 
+from pipeline.images import jpeg_xl
+
 _BITS_PER_SAMPLE = 258
 _JPEG2000_START = b"\xff\x4f\xff\x51"  # markers SOC and SIZ
 
 
 def depth_of(data: bytes, image: Image.Image) -> int:
-    """Return the bits of a channel in a TIFF, a JPEG 2000 or an AVIF; 8 for others, and for headers cut short."""
+    """Return the bits of a channel in a TIFF, JPEG 2000, AVIF, HEIC or JPEG XL; 8 in others, and if it is cut off."""
     try:
         if image.format == "TIFF":
             tags: Any = getattr(image, "tag_v2", {})
@@ -19,6 +21,10 @@ def depth_of(data: bytes, image: Image.Image) -> int:
         if image.format == "AVIF":
             flags = data[data.index(b"av1C") + 6]
             return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
+        if image.format == "JXL":
+            return jpeg_xl.header_of(data).depth
+        if image.format == "HEIF":
+            return int(image.info.get("bit_depth", 8))
     except (ValueError, IndexError, TypeError):
         return 8
     return 8

@@ -8,7 +8,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from pipeline.images import exif, png, xmp
+from pipeline.images import exif, jpeg_xl, png, xmp
+from pipeline.images.boxes import boxes_of
 from pipeline.images.exif import Entry, Exif
 from pipeline.images.jpeg_segments import APP1, APP13, COMMENT, EXTENDED_XMP, LIMIT, PHOTOSHOP, XMP, segments_of
 
@@ -55,7 +56,7 @@ def read(data: bytes, image: Image.Image | None) -> Metadata:
         if source in _READERS:
             _READERS[source](data, found)
         elif image is not None:
-            found.exif, found.xmp = _parsed(_exif_of(image)), image.info.get("xmp", b"")
+            found.exif, found.xmp = _parsed(_exif_of(image)), image.info.get("xmp") or b""
         _sort(found)
     except (ValueError, IndexError, struct.error):
         found.remarks.append("its metadata are damaged and partly left out")
@@ -77,7 +78,7 @@ def _exif_of(image: Image.Image) -> bytes:
     decoder: Any = getattr(image, "_decoder", None)
     if image.format == "AVIF" and decoder is not None:
         return bytes(decoder.get_info()[4] or b"")  # Pillow's `info` has it as Pillow writes it again
-    return bytes(image.info.get("exif", b""))
+    return bytes(image.info.get("exif") or b"")
 
 
 def _parsed(data: bytes) -> Exif:
@@ -183,25 +184,19 @@ def _read_gif(data: bytes, found: Metadata) -> None:
 
 
 def _read_jpeg2000(data: bytes, found: Metadata) -> None:
-    at = 0
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, at + 8)
-            head = 16
-        end = at + length if length else len(data)
-        if length and length < head:
-            return
-        content = data[at + head + 16 : end] if kind == b"uuid" else b""
-        match _UUIDS.get(data[at + head : at + head + 16]) if content else None:
+    for kind, content in boxes_of(data):
+        match _UUIDS.get(bytes(content[:16])) if kind == b"uuid" else None:
             case "xmp":
-                found.xmp = content
+                found.xmp = bytes(content[16:])
             case "exif":
-                found.exif = _parsed(content)
+                found.exif = _parsed(bytes(content[16:]))
             case "iptc":
-                found.chunks.append(png.iptc_chunk(content))
-        at = end
+                found.chunks.append(png.iptc_chunk(bytes(content[16:])))
+
+
+def _read_jpeg_xl(data: bytes, found: Metadata) -> None:
+    exif_of_file, found.xmp = jpeg_xl.metadata_of(data)
+    found.exif = _parsed(exif_of_file)
 
 
 _READERS: dict[str, Callable[[bytes, Metadata], None]] = {
@@ -211,4 +206,5 @@ _READERS: dict[str, Callable[[bytes, Metadata], None]] = {
     "TIFF": _read_tiff,
     "GIF": _read_gif,
     "JPEG2000": _read_jpeg2000,
+    "JXL": _read_jpeg_xl,
 }

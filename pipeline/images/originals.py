@@ -42,7 +42,7 @@ class Original:
 
 
 def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: int | None = None) -> Original:
-    """Read a photograph in any of `formats.READ`, or the first of its pages or frames.
+    """Read a photograph in any of `formats.READ` or of an installed plugin, or the first of its pages or frames.
 
     Args:
         path: the file, with any extension.

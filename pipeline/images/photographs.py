@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pipeline.images import foreign, formats, icc, png, sixteen_bits
+from pipeline.images import foreign, formats, icc, jpeg_xl, png, sixteen_bits
 from pipeline.images.depth import depth_of
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
@@ -83,7 +83,7 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
     """Decode a photograph, or the first of its pages or frames.
 
     Args:
-        data: the bytes of a file in one of `formats.READ`.
+        data: the bytes of a file in one of `formats.READ` or of an installed plugin.
         max_megapixels: larger photographs are refused before they are decoded.
         at_least: the shorter side, in pixels, to which the caller will reduce; large JPEGs are then decoded at a half,
             a quarter or an eighth of their size, with a shorter side of at least twice that.
@@ -92,13 +92,10 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
         UnreadablePhotograph: the photograph is too large or cannot be decoded.
     """
     with decoding():
+        if foreign.format_of(data) == foreign.JPEG_XL and foreign.plugin(foreign.JPEG_XL):  # which decodes all at once
+            _refuse_larger(jpeg_xl.header_of(data).size, max_megapixels)
         image = header_of(data)
-        width, height = image.size if image else sixteen_bits.tiff_size(data)
-        if width * height > max_megapixels * 1e6:
-            raise UnreadablePhotograph(
-                f"{width} x {height} pixels are more than {max_megapixels:g} megapixels (max_megapixels)",
-                reason="too large",
-            )
+        _refuse_larger(image.size if image else sixteen_bits.tiff_size(data), max_megapixels)
         decoded = _with_full_depth(data, image)
         if decoded is None:
             assert image is not None  # noqa: S101 - a TIFF that Pillow cannot read has been decoded or refused
@@ -106,6 +103,15 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
         photograph, orientation = decoded
         levels, alpha = (turned(plane, orientation) for plane in (photograph.levels, photograph.alpha))
         return Photograph(levels, alpha, photograph.remark)
+
+
+def _refuse_larger(size: tuple[int, int], max_megapixels: float) -> None:
+    width, height = size
+    if width * height > max_megapixels * 1e6:
+        raise UnreadablePhotograph(
+            f"{width} x {height} pixels are more than {max_megapixels:g} megapixels (max_megapixels)",
+            reason="too large",
+        )
 
 
 @contextlib.contextmanager
@@ -135,6 +141,8 @@ def header_of(data: bytes) -> Image.Image | None:
             return Image.open(io.BytesIO(data), formats=formats.READ)
         except UnidentifiedImageError:
             if known := foreign.format_of(data):
+                if plugin := foreign.plugin(known):
+                    return Image.open(io.BytesIO(data), formats=(plugin,))
                 raise UnreadablePhotograph(foreign.advice(known)) from None
             if sixteen_bits.is_tiff(data):
                 return None
@@ -146,6 +154,8 @@ def header_of(data: bytes) -> Image.Image | None:
 def orientation_of(image: Image.Image) -> int:
     """Return the orientation in EXIF, 1..8; 1 if it has none or one that does not exist."""
     orientation = 1
+    if image.format == "JXL" and not getattr(image, "jpeg", None):
+        return orientation  # it has been applied; its EXIF is about the picture that it was made of
     with contextlib.suppress(Exception):  # damaged metadata do not matter for the pixels
         orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
     return orientation if orientation in range(1, 9) else 1

@@ -19,6 +19,7 @@ from pipeline.colorize.options import Options
 from pipeline.colorize.report import EARLIER_COLUMNS, REPORT
 from pipeline.core import locks
 from pipeline.core.errors import InputError
+from pipeline.images import foreign
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
 
@@ -89,12 +90,25 @@ def test_every_format_that_is_read_is_taken_in_folders(keras, colorizer, tmp_pat
     assert colour([tmp_path / "in"], tmp_path / "out", colorizer).done == 1
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.heic", "HEIF"), ("a.HIF", "HEIF"), ("a.jxl", "JXL")])
+def test_formats_of_installed_plugins_are_taken_in_folders(keras, colorizer, tmp_path, name, kind):
+    assert foreign.plugin(foreign.HEIC) and foreign.plugin(foreign.JPEG_XL)
+    put_gray(tmp_path / "in" / name, kind=kind)
+    assert colour([tmp_path / "in"], tmp_path / "out", colorizer).done == 1
+    assert rows(tmp_path / "out")[str(tmp_path / "in" / name)]["output"].endswith(".png")
+
+
+@pytest.fixture
+def without_plugins(monkeypatch):
+    monkeypatch.setattr(foreign, "plugin", lambda name: None)
+
+
 @pytest.mark.parametrize(
     ("content", "known"),
     [(HEIC, "HEIC"), (b"\xff\x0a" + bytes(99), "JPEG XL"), (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), "JPEG XL"),
      (b"8BPS\0\1" + bytes(99), "Photoshop (PSD)"), (b"II*\0\x10\0\0\0CR\2\0" + bytes(99), "Canon raw")],
 )  # fmt: skip
-def test_other_formats_are_named_wherever_they_are(keras, colorizer, folder, tmp_path, content, known):
+def test_other_formats_are_named_wherever_they_are(keras, colorizer, folder, tmp_path, content, known, without_plugins):
     (folder / "photograph.xyz").write_bytes(content)
     (folder / "photograph.jpg").write_bytes(content)
     outcome = colour([folder], tmp_path / "out", colorizer)
@@ -104,7 +118,7 @@ def test_other_formats_are_named_wherever_they_are(keras, colorizer, folder, tmp
     assert "convert" in outcome.failed[str(folder / "photograph.jpg")]
 
 
-def test_nothing_to_colour_is_refused_before_anything_is_loaded(tmp_path):
+def test_nothing_to_colour_is_refused_before_anything_is_loaded(tmp_path, without_plugins):
     (tmp_path / "in").mkdir()
     for content, expected in ((None, "in: "), (HEIC, "1 HEIC")):
         if content:
