@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     "--to", "target", required=True, type=click.Choice(["saved_model", "onnx", "tflite"]), help="Format to write."
 )
 @click.option(
-    "--out", type=common.PATH, help="File or folder to write. Default: exports/<run>, with the format's extension."
+    "--out",
+    type=common.PATH,
+    help="File or folder to write. Default: exports/<run> beside results/, with an extension.",
 )
 @click.option(
     "--precision",

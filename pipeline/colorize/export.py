@@ -63,12 +63,17 @@ class Form:
     temperature: float | None = None
 
     def default_path(self, run: Path) -> Path:
-        """Return the default place for an export of ``results/<run>/``."""
+        """Return the default place for an export of ``<root>/results/<run>/``, in ``<root>/exports/``.
+
+        Runs of two datasets, which have roots of their own, may have the same name. Other folders than
+        ``results`` have no root, and their exports are written to ``exports/``.
+        """
+        root = run.parents[1] if len(run.parents) > 1 and run.parent.name == "results" else Path()
         parts = [run.resolve().name]
         parts += ["embedding-input"] if self.embedding_is_input else []
         parts += [self.precision] if self.precision != "float32" else []
         parts += [f"temperature-{self.temperature:g}"] if self.temperature is not None else []
-        return Path("exports") / ("_".join(parts) + SUFFIXES[self.target])
+        return root / "exports" / ("_".join(parts) + SUFFIXES[self.target])
 
 
 def record_of(path: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
 from pipeline.core.text import brief
-from pipeline.dataset import splits
+from pipeline.dataset import index, splits
 from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
 
@@ -74,3 +74,16 @@ def fingerprints(images: Store, embeddings: Store, split: Path, outputs: Outputs
         "split": splits.fingerprint(split),
         **{f"features.{name}": fingerprint for name, fingerprint in maps.items()},
     }
+
+
+def other_data(images: Store, old: Mapping[str, str], new: Mapping[str, str], between: str = "now ") -> list[str]:
+    """Return what differs between the data of a run: how the images have changed, or fingerprints.
+
+    Args:
+        images: the store whose fingerprint is in `new`.
+        old, new: fingerprints as from `fingerprints`; one that only `old` has is not compared.
+        between: as for `differing`.
+    """
+    if "images" in old and "images" in new and (changed := index.changes(images, old["images"])):
+        return [f"the images have changed: {changed}"]
+    return differing(old, {**old, **new}, "data.", between)

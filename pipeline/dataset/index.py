@@ -1,11 +1,16 @@
 """index.csv: one row for each image of a store."""
 
+import contextlib
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.config.paths import DatasetFiles
 from pipeline.core import csv_files, files
+from pipeline.core.errors import InputError
 from pipeline.images.lab import UInt8
 from pipeline.storage.store import Store
 
@@ -54,3 +59,52 @@ def read_index(store: Store) -> list[dict[str, str]]:
     path = DatasetFiles.beside(store).index
     files.refuse_damaged(path.parent, {path.name: store.manifest()["files"][path.name]})
     return csv_files.read(path, INDEX_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The index of a complete store before it is ingested again; empty if there is none."""
+
+    fingerprint: str = ""
+    index: bytes = b""
+
+    @classmethod
+    def of(cls, store: Store) -> "Earlier":
+        """Read the index of a store."""
+        beside = DatasetFiles.beside(store)
+        manifest = files.read_if_whole(store.manifest_path)
+        with contextlib.suppress(OSError):
+            content = beside.index.read_bytes()
+            if manifest.get("files", {}).get(beside.index.name) == files.digest_bytes(content):
+                return cls(manifest["fingerprint"], content)
+        return cls()
+
+    def keep(self, store: Store) -> str:
+        """Keep it if the store has other images now, and return what `changes` says."""
+        if self.index and self.fingerprint != store.manifest()["fingerprint"]:
+            files.write_bytes(_kept(store, self.fingerprint), self.index)
+        return changes(store, self.fingerprint)
+
+
+def changes(store: Store, before: str) -> str:
+    """Say how the images of a store differ from those that it had at the fingerprint `before`.
+
+    Returns:
+        For example "1 added; 30 before, now 31". Nothing if they have not changed, or the earlier index was not kept.
+    """
+    if before == files.read_if_whole(store.manifest_path).get("fingerprint"):
+        return ""
+    try:
+        old, new = (
+            Counter(row["digest"] for row in csv_files.read(path, ["digest"]))
+            for path in (_kept(store, before), DatasetFiles.beside(store).index)
+        )
+    except InputError:
+        return ""
+    counts = {"added": (new - old).total(), "removed": (old - new).total()}
+    said = [f"{count} {what}" for what, count in counts.items() if count] or ["in another order or other groups"]
+    return f"{', '.join(said)}; {old.total()} before, now {new.total()}"
+
+
+def _kept(store: Store, fingerprint: str) -> Path:
+    return DatasetFiles.beside(store).directory / ".earlier" / f"{fingerprint}.csv"

@@ -14,7 +14,7 @@ from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
 from pipeline.core.text import counted
 from pipeline.dataset import moved
-from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, image_digest, merge_duplicates
+from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, Earlier, image_digest, merge_duplicates
 from pipeline.dataset.sources.base import Source
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.outputs import refuse_output_inside
@@ -93,6 +93,7 @@ def ingest(
             moved.refuse_other_images(source_settings, source, store)
         made_with = made_with if has_moved and replace else old
     attributes = {"settings": made_with, "source": source.describe(), "versions": versions.versions()}
+    earlier = Earlier.of(store)
     store.create(source.n, images_per_shard, attributes, replace=replace)
     identity = files.fingerprint(made_with)
     arguments = [(source, store, shard, identity) for shard in range(store.shard_count())]
@@ -120,6 +121,8 @@ def ingest(
         files={path.name: files.digest_file(path) for path in (beside.index, beside.report)},
     )
     source.close()
+    if changed := earlier.keep(store):
+        log.info("ingest: the images have changed: %s", changed)
     log.info(
         "ingest: %s in %s (%d written, %d unchanged); %s left out, %s; see %s",
         counted(source.n, "image"), counted(len(written), "shard"), sum(written), len(written) - sum(written),

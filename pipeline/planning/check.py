@@ -20,6 +20,7 @@ from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest, moved
+from pipeline.dataset.fingerprints import other_data
 from pipeline.dataset.sources.base import files_below
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.outputs import refuse_output_inside
@@ -212,7 +213,6 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
             fewer = [f"epochs: {trained}, now {epochs}"] if trained > epochs else []
             refuse_other(paths.model(name), old, new, more=fewer)
             if not _is_outdated(config, paths.images):
-                refuse_other(
-                    paths.model(name), trained_on, {**trained_on, **due.fingerprints(paths, maps)}, prefix="data."
-                )
+                changed = other_data(paths.images, trained_on, due.fingerprints(paths, maps))
+                refuse_other(paths.model(name), {}, {}, more=changed)
     return {**new, "epochs": epochs}

@@ -16,9 +16,8 @@ from pipeline.config.runs import Run, diverged
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
-from pipeline.core.text import brief
 from pipeline.dataset import splits, statistics
-from pipeline.dataset.fingerprints import fingerprints, outputs_of
+from pipeline.dataset.fingerprints import fingerprints, other_data, outputs_of
 from pipeline.embedding import recipe
 from pipeline.evaluation import frechet, paired, per_image, scores
 from pipeline.evaluation.baselines import Baselines, read_baselines
@@ -77,7 +76,7 @@ def evaluate(
     architecture = notation.of_run(run, more_architectures)
     names = notation.input_names(architecture, embedding=run.embedding)
     outputs = outputs_of(inputs.stored(names), images, embeddings, features)
-    _check_run(trained, where, fingerprints(images, embeddings, split, outputs))
+    _check_run(trained, where, images, fingerprints(images, embeddings, split, outputs))
     baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
     data = Dataset(images, table, baselines.rarity, outputs)
     weights = where.weights(evaluation.weights)
@@ -255,11 +254,8 @@ def _record(
     }
 
 
-def _check_run(trained: Mapping[str, Any], where: RunFiles, now: Mapping[str, str]) -> None:
-    trained_on = trained["settings"]["fingerprints"]
-    if other := [
-        f"{name} {brief(trained_on[name])}, now {brief(now[name])}" for name in now if now[name] != trained_on[name]
-    ]:
+def _check_run(trained: Mapping[str, Any], where: RunFiles, images: Store, now: Mapping[str, str]) -> None:
+    if other := other_data(images, trained["settings"]["fingerprints"], now):
         raise InputError(
             f"{where.directory} was trained on other data ({'; '.join(other)}); train it again, or evaluate it with "
             "the data that it was trained on"

@@ -20,7 +20,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
-from pipeline.dataset.fingerprints import Outputs, fingerprints, outputs_of
+from pipeline.dataset.fingerprints import Outputs, fingerprints, other_data, outputs_of
 from pipeline.images.lab import UInt8
 from pipeline.networks import backend, builder, heads, inputs, transfer
 from pipeline.networks.notation import input_names, of_run
@@ -90,7 +90,7 @@ def train(
         embedding = embeddings.manifest()["settings"] if outputs else {}
         saved = transfer.load(training.start_from, build(), heads.choose(architecture.head), embedding)
     made_with = kept(files.read_if_whole(where.settings), made_with)
-    checkpoint = _claim(where, made_with, training.epochs, replace)
+    checkpoint = _claim(where, made_with, images, training.epochs, replace)
 
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
     rows["train"] = _chosen(rows["train"], training.images, run.seed)
@@ -244,12 +244,20 @@ def _fit(
     recorder.save()
 
 
-def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: bool) -> checkpoints.Checkpoint | None:
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], images: Store) -> list[str]:
+    settings, now = ({key: value for key, value in each.items() if key != "fingerprints"} for each in (old, new))
+    data = other_data(images, old.get("fingerprints", {}), new["fingerprints"])
+    return [*differing(settings, now), *data]
+
+
+def _claim(
+    where: RunFiles, made_with: dict[str, Any], images: Store, epochs: int, replace: bool
+) -> checkpoints.Checkpoint | None:
     """Claim the run's directory and return this run's checkpoint in it, if any."""
     old = files.read_if_whole(where.settings)
     known = (files.fingerprint(old), identity := files.fingerprint(made_with))
     old = allowing_more_patience(old, made_with)
-    other = bool(old and differing(old, made_with))
+    other = _differences(old, made_with, images) if old else []
     checkpoint = None if other else checkpoints.load(where.checkpoint)
     more = []
     if checkpoint and checkpoint.state["settings"] not in known:
@@ -259,9 +267,9 @@ def _claim(where: RunFiles, made_with: dict[str, Any], epochs: int, replace: boo
     elif checkpoint is None and where.weights("last").exists() and not other:
         more.append("a trained network without its checkpoint: training would start again")
     if not replace:
-        refuse_other(where.directory, old, made_with, more=more)
+        refuse_other(where.directory, {}, {}, more=[*other, *more])
     elif other or more:
-        differences = "; ".join([*(differing(old, made_with) if other else ()), *more])
+        differences = "; ".join([*other, *more])
         cost = replaced.cost(where.directory)
         kept = replaced.move(where.directory)
         log.warning(

@@ -68,6 +68,12 @@ def cases(run, embed):
     return found
 
 
+def test_exports_of_runs_of_two_datasets_have_two_places():
+    places = {run: str(Form("onnx").default_path(Path(run))) for run in ("results/a", "mine/results/a", "/x/results/a")}
+    assert [*places.values()] == ["exports/a.onnx", "mine/exports/a.onnx", "/x/exports/a.onnx"]
+    assert str(Form("tflite").default_path(Path("copies/a"))) == "exports/a.tflite"
+
+
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.default_path(Path(RUN))))
 def test_an_export_answers_as_keras_does_at_any_size(keras, run, made, cases, form):
     path = made(run, form)

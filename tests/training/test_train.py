@@ -188,7 +188,7 @@ def test_other_settings_never_use_the_checkpoint(train, finished, caplog):
 
 def test_other_data_never_use_the_checkpoint(train, dataset, finished):
     write_embeddings(dataset.images, dataset.embeddings.path, seed=9)
-    with pytest.raises(InputError, match=r"fingerprints\.embeddings"):
+    with pytest.raises(InputError, match=r"data\.embeddings"):
         train(epochs=3)
 
 

@@ -74,7 +74,7 @@ def test_a_run_depends_on_the_maps_that_it_reads_and_on_no_others(train, mapped)
     toy_maps.compute(mapped, "fine")
     values = toy_maps.store(mapped).read("fine", 0, 15)
     rewrite(mapped, "fine", values + np.float16(1))
-    with pytest.raises(InputError, match=r"fingerprints\.features\.fine: .*--replace"):
+    with pytest.raises(InputError, match=r"data\.features\.fine: .*--replace"):
         train()
 
 
