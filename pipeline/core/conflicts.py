@@ -48,6 +48,6 @@ def refuse_other(
     """
     if differences := [*(differing(old, new, prefix) if old else ()), *more]:
         raise InputError(
-            f"{what} was made with other settings ({'; '.join(differences)}); to replace it, set replace=true "
+            f"{what} was made with other settings or data ({'; '.join(differences)}); to replace it, set replace=true "
             "(--replace); to keep both, set another location (data=..., root=...)"
         )
