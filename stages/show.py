@@ -29,5 +29,6 @@ def command(result: Path) -> None:
         (made.record, "settings and versions that produced it"),
         (SummaryFiles(result.parent).text, "all runs side by side"),
     ):
-        click.echo(f"{path!s:45} {meaning}")
+        if path.exists():
+            click.echo(f"{path!s:45} {meaning}")
     click.echo(scores)

@@ -3,6 +3,9 @@
 If its training started from a saved network's weights, there is an answer with those weights too.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +45,7 @@ class Network:
             diverged: all answers but `start`'s are NaN, whatever the backend makes of such weights.
         """
         self._diverged = diverged
+        self._encoded: list[npt.NDArray[Any]] = []  # the first half of the batch predicted last
         self._models = {MODEL: model, **({START: start} if start else {})}
         self._dataset = dataset
         if dataset.outputs:
@@ -61,21 +65,28 @@ class Network:
         if not self._dataset.outputs:
             return {answer: self._predict(answer, batch) for answer in self._models}
         images = ImageBatch(batch.truth.lightness)
-        start = self._halves[START](images, {START: batch.embedded}) if START in self._halves else {}
+        self._encoded = self._halves[MODEL].encode(images)
+        start = {}
+        if before := self._halves.get(START):
+            start = before.decode(before.encode(images), images, {START: batch.embedded})
         other = self._dataset.embedded(self._partners[0][batch.rows])
         means = {name: np.broadcast_to(mean, batch.embedded[name].shape) for name, mean in self._means.items()}
         embedded = {MODEL: batch.embedded, EMBEDDING_SHUFFLED: other, EMBEDDING_MEAN: means}
-        return {**self._halves[MODEL](images, embedded), **start}
+        return {**self._halves[MODEL].decode(self._encoded, images, embedded), **start}
 
-    def reshuffled(self, batch: Batch) -> Answers:
-        """Predict ab (k, H, W, 2) with the embeddings of further other images, by the number of the shuffle."""
-        if not self._dataset.outputs or len(self._partners) == 1:
+    def reshuffled(self, batch: Batch, places: Sequence[int]) -> Answers:
+        """Predict ab with the embeddings of further other images, for some images of the batch predicted last.
+
+        Returns:
+            (k, H, W, 2) for the k `places`, by the number of the shuffle.
+        """
+        if not (places and self._dataset.outputs and len(self._partners) > 1):
             return {}
+        rows, images = batch.rows[places], ImageBatch(batch.truth.lightness[places])
         embedded = {
-            str(number): self._dataset.embedded(others[batch.rows])
-            for number, others in enumerate(self._partners[1:], 1)
+            str(number): self._dataset.embedded(others[rows]) for number, others in enumerate(self._partners[1:], 1)
         }
-        answers = self._halves[MODEL](ImageBatch(batch.truth.lightness), embedded)
+        answers = self._halves[MODEL].decode([each[places] for each in self._encoded], images, embedded)
         return {name: np.full_like(ab, np.nan) if self._diverged else ab for name, ab in answers.items()}
 
     def penalty(self, answer: str) -> float:

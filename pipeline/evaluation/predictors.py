@@ -40,7 +40,7 @@ class Batch:
     truth: Truth
     embedded: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
-    def __getitem__(self, chosen: slice) -> "Batch":
+    def __getitem__(self, chosen: slice | list[int]) -> "Batch":
         embedded = {name: values[chosen] for name, values in self.embedded.items()}
         return Batch(self.rows[chosen], self.truth[chosen], embedded)
 

@@ -65,7 +65,7 @@ def curves(
 
 def _loss_panel(axes: Axes, history: History, label: str) -> None:
     axes.set_title("Loss")
-    axes.set_ylabel(label)
+    axes.set_ylabel("\n".join(textwrap.wrap(label, 50)))
     drawn = _lines(axes, history, "loss")
     if drawn.size and drawn.min() > 0 and drawn.max() > 10 * drawn.min():
         axes.set_yscale("log")

@@ -265,7 +265,7 @@ def _extremes(points: Sequence[SweepPoint], baselines: Mapping[tuple[str, str], 
         if all(_clearly_better(best, other, higher=higher) for other in others):
             extreme = "highest" if higher else "lowest"
             parts.append(f"{extreme} {term(metric).label}: {style.shortened(name, 40)} ({number(best[0], metric)})")
-        else:
+        elif len(scored) > 1:
             parts.append(f"no clear winner in {term(metric).label}")
     if any(point.differs for point in points):
         parts.append("runs marked + have other epochs or settings than most")

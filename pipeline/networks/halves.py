@@ -1,6 +1,6 @@
 """A network in two halves, so that predictions for one image with several embeddings share the first half's work."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,16 +38,20 @@ class Halves:
         self._first = keras.Model([tensor for tensor in copy.inputs if id(tensor) not in late], encoded)
         self._second = keras.Model([*encoded, *late_inputs], copy.output)
 
-    def __call__(
-        self, batch: ImageBatch, embedded: Mapping[str, Mapping[str, Any]]
+    def encode(self, batch: ImageBatch) -> list[npt.NDArray[Any]]:
+        """Compute the first half, each tensor (n, ...); the batch's `embedded` is not used."""
+        return list(keras.tree.flatten(self._first.predict_on_batch(arrays(names_of(self._first), batch))))
+
+    def decode(
+        self, encoded: Sequence[npt.NDArray[Any]], batch: ImageBatch, embedded: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, npt.NDArray[np.float32]]:
         """Predict ab (n, H, W, 2) for a batch with each of several embeddings, by answer name.
 
         Args:
+            encoded: what `encode` returned for these images.
             batch: the images; its own `embedded` is not used.
             embedded: outputs of the embedding network, by answer name.
         """
-        encoded = keras.tree.flatten(self._first.predict_on_batch(arrays(names_of(self._first), batch)))
         answers = {}
         for answer, outputs in embedded.items():
             late = arrays(self._names, replace(batch, embedded=outputs)).values()

@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
 from pipeline.config import schema
@@ -15,7 +16,7 @@ from pipeline.config.paths import ResultFiles, RunFiles
 from pipeline.config.runs import Run, diverged
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
-from pipeline.core.progress import Progress, Silent
+from pipeline.core.progress import Progress
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import fingerprints, other_data, outputs_of
 from pipeline.embedding import recipe
@@ -98,6 +99,13 @@ def evaluate(
         new = ResultFiles(out)
         new.pictures.mkdir()
         colours = {name: statistics.no_colours() for name in ("predicted", "true")}
+        more = Scores(len(table))
+
+        def each(batch: Batch, answers: Mapping[str, Ab], pool: Executor) -> None:
+            test = data.places(batch, "test")
+            more.measure(pool, batch[test], network.reshuffled(batch, test))
+            _show(data, new.pictures, colours, batch, answers, pool)
+
         found = score(
             data,
             network,
@@ -105,10 +113,10 @@ def evaluate(
             batch_size=evaluation.batch_size,
             threads=threads,
             recognition=recognised,
-            each=partial(_show, data, new.pictures, colours),
+            each=each,
             progress=progress,
         )
-        _average_shuffles(data, network, found, evaluation.batch_size, threads, progress or Silent())
+        _average_shuffles(found, more, np.flatnonzero(np.array(data.partitions) == "test"))
         if heads.choose(architecture.head).loss == "mse":  # other losses are not of ab, or not of every pixel alike
             for answer, columns in found.items():
                 columns["loss"] = columns["mse"] + network.penalty(answer)
@@ -126,7 +134,8 @@ def evaluate(
         measured = found[scores.MODEL]
         run_figures.draw_pictures(run.name, network, data, measured, evaluation.pictures, new, note)
         run_figures.draw_colours(run.name, colours, new, note)
-        run_figures.draw_curves(run.name, where, rows, trained, new, note)
+        if trained["epochs"] or useless:
+            run_figures.draw_curves(run.name, where, rows, trained, new, note)
         saving.save(model, new.model)
         embedded = embeddings.manifest() if outputs else {"settings": {"weights": "none"}}
         record = _record(run, trained, data.name, embedded, split, weights, findings, evaluation, resolved)
@@ -149,20 +158,11 @@ def _without_best(trained: Mapping[str, Any], weights: str) -> dict[str, Any]:
     return {**trained, "status": status, **({"best_epoch": None} if weights == "best" else {})}
 
 
-def _average_shuffles(
-    data: Dataset, network: Network, found: Mapping[str, Columns], batch_size: int, threads: int, progress: Progress
-) -> None:
+def _average_shuffles(found: Mapping[str, Columns], more: Scores, test: npt.NDArray[np.intp]) -> None:
     """Average the test images' measures with another image's embedding over the embeddings of several other images.
 
     Recognition and the Fréchet distance, which take another network's time, stay those of the first.
     """
-    test = np.flatnonzero(np.array(data.partitions) == "test")
-    more = Scores(len(data.table))
-    with ThreadPoolExecutor(threads) as pool, progress.track("other embeddings, images", len(test)) as advance:
-        for start in range(0, len(test), batch_size):
-            batch = data.batch(test[start : start + batch_size])
-            more.measure(pool, batch, network.reshuffled(batch))
-            advance(len(batch.rows))
     for columns in more.answers.values():
         for name, values in columns.items():
             found[scores.EMBEDDING_SHUFFLED][name][test] += values[test]

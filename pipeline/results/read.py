@@ -116,6 +116,11 @@ class RunResults:
         return str(self.record.get("status", "unknown"))
 
     @property
+    def only_scored(self) -> bool:
+        """Whether the network is a saved one that was not trained further."""
+        return self.record.get("epochs") == 0 and not self.diverged
+
+    @property
     def diverged(self) -> bool:
         """Whether the network is that of a diverged training."""
         return diverged(self.record)

@@ -80,7 +80,7 @@ def _row(run: RunResults, columns: Iterable[tuple[str, str, str]]) -> list[str]:
         run.name,
         run.embedding.replace("RANDOM", "**RANDOM**"),
         str(run.record.get("epochs", MISSING)),
-        f"{run.status}, {weights} weights" if weights else run.status,
+        "not trained here" if run.only_scored else f"{run.status}, {weights} weights" if weights else run.status,
         *(_cell(run, *column).line for column in columns),
         "; ".join(filter(None, ("one colour everywhere" * run.one_colour, paired.remark(run.compared)))),
     ]

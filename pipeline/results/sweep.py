@@ -21,7 +21,7 @@ def draw(results: Path, tables: Sequence[Table]) -> None:
             old.unlink()
     drawn: Counter[str] = Counter()
     for table in tables:
-        shown = [run for run in table.runs if run.run and run.record.get("epochs") != 0]
+        shown = [run for run in table.runs if run.run and not run.only_scored]
         usual = Counter(comparison.conditions(run.record) for run in shown).most_common(1)
         points = [
             sweeps.SweepPoint(

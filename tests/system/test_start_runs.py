@@ -112,7 +112,10 @@ def test_a_run_of_no_epochs_is_scored_as_the_network_was(call, place):
     assert scores(result, MODEL) == scores(place / "results" / "classes", MODEL) and scores(result, START) == {}
     call("report")
     page = (place / "results" / "report" / "as-it-is.html").read_text()
-    assert "not trained here" in page and "0 epochs" not in page
+    summary, card = (path.read_text() for path in (result.parent / "summary.md", result / "model-card.md"))
+    for text in (page, card, next(line for line in summary.splitlines() if line.startswith("| as-it-is"))):
+        assert "not trained here" in text and "0 epochs" not in text and "finished" not in text
+    assert not list(result.glob("curves.*")) and "curves." not in card + page
 
 
 def test_the_start_has_the_temperature_of_the_evaluation(call, place):
