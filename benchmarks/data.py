@@ -4,7 +4,6 @@ Images in the layout of Kaggle's archive are synthetic (see `benchmarks.datasets
 comparisons run in turn, in one process, with the same number of threads.
 """
 
-import itertools
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +14,12 @@ import numpy as np
 from numcodecs.zstd import Zstd
 from PIL import Image
 
-from benchmarks.datasets import write_archive
+from benchmarks.datasets import large_photographs, small_photographs, write_archive
 from benchmarks.measure import THREADS, Line, Ratio, in_turn, median, quotients, seconds
 from pipeline.config import schema
 from pipeline.core import files
 from pipeline.core.machine import keep_freed
 from pipeline.dataset.ingest import ingest as ingest_images
-from pipeline.dataset.sources.sample import sample_photographs
 from pipeline.embedding import registry
 from pipeline.images import prepare
 from pipeline.images.formats import SIZE
@@ -31,8 +29,6 @@ from pipeline.storage.shards import ROWS_PER_CHUNK
 from pipeline.storage.store import Store
 
 INGESTED, READ, IMAGES_PER_SHARD = 1024, 512, 64
-PHOTOGRAPHS, WIDTH, HEIGHT = 128, 512, 384
-LARGE, TIMES = 16, 8  # large photographs, each made of TIMES x TIMES small ones
 ROUNDS = 3
 MAX_MILLISECONDS = 5.0
 ZSTD = Zstd(level=3, checksum=True)
@@ -102,31 +98,6 @@ def _ingest_arrays(folder: Path) -> Line:
         0.8,
         note="The rest of the time is for SHA-256 of each image and file, checks of the arrays, and the tables.",
     )
-
-
-def small_photographs(folder: Path) -> Path:
-    """Create a folder of JPEGs: random crops of scikit-image's photographs."""
-    made = folder / "small"
-    made.mkdir()
-    rng = np.random.default_rng(0)
-    originals = [np.asarray(Image.open(path).convert("RGB")) for path in sample_photographs()]
-    enough = itertools.cycle([image for image in originals if image.shape[0] >= HEIGHT and image.shape[1] >= WIDTH])
-    for number, image in enumerate(itertools.islice(enough, PHOTOGRAPHS)):
-        y, x = (rng.integers(have - want + 1) for have, want in zip(image.shape, (HEIGHT, WIDTH), strict=False))
-        Image.fromarray(image[y : y + HEIGHT, x : x + WIDTH]).save(made / f"{number:03d}.jpg", quality=90)
-    return made
-
-
-def large_photographs(folder: Path) -> Path:
-    """Create a folder of JPEGs of a camera's size, each made of many small ones."""
-    made = folder / "large"
-    made.mkdir()
-    rng = np.random.default_rng(0)
-    small = [np.asarray(Image.open(path)) for path in sorted((folder / "small").iterdir())]
-    for number in range(LARGE):
-        rows = [np.hstack([small[i] for i in rng.integers(len(small), size=TIMES)]) for _ in range(TIMES)]
-        Image.fromarray(np.vstack(rows)).save(made / f"{number:03d}.jpg", quality=90)
-    return made
 
 
 def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[Line]:

@@ -1,14 +1,17 @@
-"""Synthetic datasets to measure on."""
+"""Datasets to measure on: synthetic ones, and photographs made of scikit-image's."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from pipeline.config import schema
 from pipeline.core import files
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
 from pipeline.dataset.ingest import ingest
+from pipeline.dataset.sources.sample import sample_photographs
 from pipeline.embedding import recipe, registry
 from pipeline.images import lab
 from pipeline.images.formats import SIZE
@@ -16,6 +19,8 @@ from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 DISTINCT = 64  # images of an archive; the others repeat them, with their row number in the first pixels
+PHOTOGRAPHS, WIDTH, HEIGHT = 128, 512, 384
+LARGE, TIMES = 16, 8  # large photographs, each made of TIMES x TIMES small ones
 
 
 def photographs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -71,3 +76,28 @@ def synthetic(folder: Path, n: int, split: schema.Split | None = None) -> tuple[
     embeddings.complete({"images": images.manifest()["fingerprint"]})
     splits.write(read_index(images), table, split or schema.Split(), images.manifest()["fingerprint"])
     return images, embeddings, table
+
+
+def small_photographs(folder: Path) -> Path:
+    """Create a folder of JPEGs: random crops of scikit-image's photographs."""
+    made = folder / "small"
+    made.mkdir()
+    rng = np.random.default_rng(0)
+    originals = [np.asarray(Image.open(path).convert("RGB")) for path in sample_photographs()]
+    enough = itertools.cycle([image for image in originals if image.shape[0] >= HEIGHT and image.shape[1] >= WIDTH])
+    for number, image in enumerate(itertools.islice(enough, PHOTOGRAPHS)):
+        y, x = (rng.integers(have - want + 1) for have, want in zip(image.shape, (HEIGHT, WIDTH), strict=False))
+        Image.fromarray(image[y : y + HEIGHT, x : x + WIDTH]).save(made / f"{number:03d}.jpg", quality=90)
+    return made
+
+
+def large_photographs(folder: Path) -> Path:
+    """Create a folder of JPEGs of a camera's size, each made of many small ones."""
+    made = folder / "large"
+    made.mkdir()
+    rng = np.random.default_rng(0)
+    small = [np.asarray(Image.open(path)) for path in sorted((folder / "small").iterdir())]
+    for number in range(LARGE):
+        rows = [np.hstack([small[i] for i in rng.integers(len(small), size=TIMES)]) for _ in range(TIMES)]
+        Image.fromarray(np.vstack(rows)).save(made / f"{number:03d}.jpg", quality=90)
+    return made

@@ -67,6 +67,7 @@ def test_the_default_file_says_every_key_with_the_models_default():
 def test_the_papers_file_asks_for_the_papers_experiment():
     paper = load_config([DEFAULT, ROOT / "config" / "paper.yaml"])
     assert paper.dataset == "kaggle" and paper.datasets["kaggle"].kind == "kaggle"
+    assert paper.datasets["kaggle"].path == "data/kaggle-archive"
     assert paper.embedding.weights == "imagenet"
     assert paper.training.epochs == 2500
     assert paper.limit is None

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from test_check import changed, planned, pretend_trained  # noqa: F401
+from plans import changed, pretend_trained
 
 from pipeline.config.paths import Paths
 from pipeline.core.errors import InputError
@@ -19,7 +19,7 @@ def move(chosen, tmp_path):
     return changed(chosen, datasets={"tiny": {"kind": "kaggle", "path": str(tmp_path / "elsewhere")}})
 
 
-def test_a_run_stays_the_same_if_its_archive_moves(planned, tmp_path, caplog):  # noqa: F811
+def test_a_run_stays_the_same_if_its_archive_moves(planned, tmp_path, caplog):
     pretend_trained(planned, RUN)
     before = check.check_run(planned, RUN)
     chosen = move(planned, tmp_path)
@@ -29,7 +29,7 @@ def test_a_run_stays_the_same_if_its_archive_moves(planned, tmp_path, caplog):  
     assert Paths(chosen).images.manifest()
 
 
-def test_another_archive_at_another_path_is_refused(planned, tmp_path):  # noqa: F811
+def test_another_archive_at_another_path_is_refused(planned, tmp_path):
     chosen = move(planned, tmp_path)
     path = tmp_path / "elsewhere" / "ab" / "ab" / "ab1.npy"
     array = np.load(path)
@@ -40,7 +40,7 @@ def test_another_archive_at_another_path_is_refused(planned, tmp_path):  # noqa:
     check.check_data(changed(chosen, replace=True))
 
 
-def test_stored_images_need_no_archive(planned, tmp_path, caplog):  # noqa: F811
+def test_stored_images_need_no_archive(planned, tmp_path, caplog):
     pretend_trained(planned, RUN)
     before = check.check_run(planned, RUN)
     assert not check.is_ingested(planned)
@@ -52,7 +52,7 @@ def test_stored_images_need_no_archive(planned, tmp_path, caplog):  # noqa: F811
 
 
 @pytest.mark.parametrize("lack", ["limit", "index", "shard", "settings"])
-def test_an_archive_that_is_gone_is_needed_for_what_is_not_stored(planned, tmp_path, lack):  # noqa: F811
+def test_an_archive_that_is_gone_is_needed_for_what_is_not_stored(planned, tmp_path, lack):
     shutil.rmtree(tmp_path / "archive")
     chosen, paths = planned, Paths(planned)
     if lack == "limit":
@@ -67,7 +67,7 @@ def test_an_archive_that_is_gone_is_needed_for_what_is_not_stored(planned, tmp_p
     assert not check.is_ingested(chosen)
 
 
-def test_results_among_the_photographs_are_refused_before_any_work(planned, tmp_path):  # noqa: F811
+def test_results_among_the_photographs_are_refused_before_any_work(planned, tmp_path):
     photographs = {"tiny": {"kind": "folder", "path": str(tmp_path)}}
     with pytest.raises(InputError, match=rf"{tmp_path}: .*contains .*images\.zarr"):
         check.check_data(changed(planned, datasets=photographs, replace=True))

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
-from image_files import put
+from disk_run import STAGES, Run
 from small_disk import Disk
 
 from pipeline.core import files
@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate", "report")
 OF_A_RUN = STAGES[4:6]
 LEFTOVERS = re.compile(r"\.tmp|\.partial$|\.new$|\.old$|\.holder$")
 
@@ -65,38 +64,6 @@ def call(monkeypatch):
         return CliRunner().invoke(main, list(map(str, named)))
 
     return call
-
-
-class Run:
-    """A run, computed stage by stage on demand, with copies of its files before and after each stage."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        archive = folder / "archive"
-        tiny.write_kaggle(archive, *tiny.photographs(15), [4, 11])
-        for number in range(6):
-            put(folder, f"photos/{number}.png", seed=number)
-        start = folder / "before ingest"
-        (start / "config").mkdir(parents=True)
-        (start / "config" / "config.yaml").write_text(
-            f"dataset: kaggle\nimages_per_shard: 8\ndatasets: {{kaggle: {{kind: kaggle, path: '{archive}'}}, "
-            f"photos: {{kind: folder, path: '{folder / 'photos'}'}}}}\n"
-            "training: {epochs: 2}\nevaluation: {pictures: 2, recognition: null}\n"
-            "architectures: {dot: {encoder: 4/2 4/2 4/2, fusion: '1x1:4', decoder: 4 ^ 4 ^ 2 ^}}\n"
-        )
-
-    def before(self, stage, call):
-        place = STAGES.index(stage)
-        return self.folder / "before ingest" if place == 0 else self.after(STAGES[place - 1], call)
-
-    def after(self, stage, call):
-        made = self.folder / f"after {stage}"
-        if not made.exists():
-            shutil.copytree(self.before(stage, call), self.folder / "making")
-            result = call(self.folder / "making", stage)
-            assert result.exit_code == 0, result.stderr
-            (self.folder / "making").rename(made)
-        return made
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
+from clusters import wait_until
 from flow import RUN, Workflow
 from tiny import RESULT_FILES, ROOT, python, tree, write_embeddings
 
-from pipeline.config import loading, paper
+from pipeline.config import paper
 from pipeline.dataset.ingest import ingest
 
 
@@ -184,20 +184,16 @@ def test_after_snakemake_was_killed_the_same_command_goes_on(workflow):
     command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, asked)]
     killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     history = workflow.places.model(name) / "history.csv"
-    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) > 3)
+    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) > 3, history)
     killed.kill()
     killed.wait()
-    wait_until(lambda: not any(name in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])))
+    wait_until(
+        lambda: not any(name in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])),
+        "the end of the stages",
+    )
     printed = workflow(*asked)
     assert "resuming after epoch" in printed and "epoch 60 of 60" in printed
     assert (workflow.folder / "results" / name / "metrics.csv").exists()
-
-
-def wait_until(true, seconds=60):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def test_other_settings_are_refused_before_any_job(workflow):
@@ -285,12 +281,6 @@ def test_paper_asks_for_all_eleven_runs(workflow, tmp_path):
     for name in paper.RUNS:
         assert f"{tmp_path}/results/{name}" in printed
     assert "embed 1" in " ".join(printed.split())
-
-
-def test_paper_yaml_is_a_configuration_and_says_where_the_archive_belongs():
-    chosen = loading.load_config([ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"])
-    assert (chosen.dataset, chosen.embedding.weights, chosen.training.epochs) == ("kaggle", "imagenet", 2500)
-    assert chosen.datasets["kaggle"].path == "data/kaggle-archive"
 
 
 def test_a_finished_dataset_needs_no_archive_and_knows_it_elsewhere(workflow):
