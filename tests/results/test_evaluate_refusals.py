@@ -61,7 +61,7 @@ def test_a_run_trained_on_other_embeddings_is_refused(own):
     dataset, directory = own
     before = tree(directory)
     write_embeddings(dataset.images, dataset.embeddings.path, seed=5)
-    with pytest.raises(InputError, match=r"\(embeddings \w{8}…, now \w{8}…\)"):
+    with pytest.raises(InputError, match=r"\(data\.embeddings: '\w{8}…', now '\w{8}…'\)"):
         evaluate(dataset, directory)
     assert tree(directory) == before
 
