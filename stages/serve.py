@@ -74,7 +74,7 @@ def command(
                 f"serve: expected the packages of the extra deepcolor[serve], received no {missing}; "
                 "run pip install '.[serve]' in DeepColor's folder"
             ) from None
-        from pipeline.serve.queue import Limits
+        from pipeline.serve.limits import Limits
 
         if max_megapixels is None:
             source = work.config.datasets[work.config.dataset]

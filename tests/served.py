@@ -15,13 +15,16 @@ pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 import uvicorn
 
+from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.serve.app import make_app
-from pipeline.serve.queue import Limits, Queue
+from pipeline.serve.limits import Limits
+from pipeline.serve.queue import Queue
 from pipeline.serve.runs import ServedRun
 from pipeline.serve.server import configured
 from pipeline.serve.worker import Coloured
 
+PAGE, OTHER_PAGE = "0f0e0d0c-0b0a-0908-0706-050403020100", "11111111-2222-3333-4444-555555555555"
 NASTY = '<img src=x onerror=alert(1)> "Oma\'s" Bild é 100%.jpg'
 RUNS = [
     ServedRun("plain", Path("results/plain"), "ImageNet", False, ("RMSE 12.00, 15.00 for gray: better.",)),
@@ -55,14 +58,21 @@ class Painter:
         job.after.write_bytes(b"after")
         return Coloured("photograph", "", 3, 2)
 
+    def show(self, whole):
+        content = whole.source.read_bytes()
+        self.jobs.append(whole)
+        assert self.go.wait(10)
+        files.write_bytes(whole.target, b"whole " + content)
+
 
 class Site:
     """The server, and the requests that the page makes."""
 
     def __init__(self, folder, limits):
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.painter = Painter()
-        self.queue = Queue(folder, self.painter, [run.folder for run in RUNS], limits)
+        self.queue = Queue(folder, self.painter, self.painter.show, [run.folder for run in RUNS], limits)
         self.server = uvicorn.Server(configured(make_app(self.queue, RUNS)))
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -84,17 +94,18 @@ class Site:
         connection.close()
         return answer.status, answer.headers, content
 
-    def add(self, content, name="a.jpg", run=0, saturation=1.0):
-        status, _, body = self.ask(
-            "POST", f"/photographs?name={quote(name)}&run={run}&saturation={saturation}", content
-        )
+    def add(self, content, name="a.jpg", run=0, saturation=1.0, page=PAGE):
+        query = f"page={page}&name={quote(name)}&run={run}&saturation={saturation}"
+        status, _, body = self.ask("POST", f"/photographs?{query}", content)
         return status, json.loads(body)
 
-    def keys(self, *contents):
-        return [self.add(content)[1]["key"] for content in contents]
+    def keys(self, *contents, page=PAGE):
+        return [self.add(content, page=page)[1]["key"] for content in contents]
 
-    def states(self, *keys):
-        return json.loads(self.ask("GET", f"/photographs?keys={','.join(keys)}")[2])
+    def states(self, *keys, page=PAGE):
+        """Return the states of photographs, of all of the page without keys."""
+        states = json.loads(self.ask("GET", f"/photographs?page={page}")[2])["photographs"]
+        return [state for key in keys for state in states if state["key"] == key] if keys else states
 
     def colour(self, key, run, saturation):
         return self.ask("POST", f"/photographs/{key}/colour?run={run}&saturation={saturation}")

@@ -13,13 +13,13 @@ from pipeline.images.light import Levels, eight_bits
 LONGEST_SIDE = 1600  # pixels
 
 
-def reduced(levels: Levels, alpha: Levels | None = None) -> UInt8:
-    """Reduce a photograph (H, W) or (H, W, 3), uint8 or uint16, to (h, w, 3) uint8, at most `LONGEST_SIDE` long.
+def reduced(levels: Levels, alpha: Levels | None = None, longest: int = LONGEST_SIDE) -> UInt8:
+    """Reduce a photograph (H, W) or (H, W, 3), uint8 or uint16, to (h, w, 3) uint8, at most `longest` pixels long.
 
     With `alpha` (H, W), it is composited over white.
     """
     height, width = levels.shape[:2]
-    scale = min(1, LONGEST_SIDE / max(height, width))
+    scale = min(1, longest / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = eight_bits(np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA)))
     colours = small if small.ndim == 3 else np.dstack([small] * 3)

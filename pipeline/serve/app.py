@@ -1,28 +1,37 @@
 """The web application: the page, its files, and the requests that the page makes."""
 
 import asyncio
+import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from pipeline.colorize.inputs import TAKEN
+from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.images.formats import EXTENSIONS
 from pipeline.results import page as report
+from pipeline.serve import archive
 from pipeline.serve.guard import OwnPagesOnly, problem
+from pipeline.serve.limits import refuse_without_room
 from pipeline.serve.photograph import Photograph, Result, Settings
-from pipeline.serve.queue import Gone, Queue
+from pipeline.serve.queue import Queue
+from pipeline.serve.refusal import TOO_LARGE, Gone, Refusal, not_stored
 from pipeline.serve.runs import ServedRun
 
 OWN, SHARED = Path(__file__).with_name("templates"), Path(report.__file__).with_name("templates")
-ASSETS = (SHARED / "page.css", SHARED / "theme.js", OWN / "serve.css", OWN / "serve.js", OWN / "photographs.js")
+SCRIPTS = ("serve.js", "choose.js", "cards.js", "program.js", "whole.js")
+ASSETS = (SHARED / "page.css", SHARED / "theme.js", OWN / "serve.css", *(OWN / name for name in SCRIPTS))
 SECONDS_BETWEEN_CHUNKS = 60.0  # of an upload
+LONGEST_PAUSE = 1.0  # seconds before the states are answered
+PAGE = re.compile(r"[0-9A-Za-z-]{20,64}")  # what identifies a page
 
 log = logging.getLogger("deepcolor")
 
@@ -36,10 +45,12 @@ def make_app(queue: Queue, runs: list[ServedRun]) -> ASGIApp:
             *(Route(f"/{path.name}", _asset(path)) for path in ASSETS),
             Route("/photographs", site.states),
             Route("/photographs", site.add, methods=["POST"]),
+            Route("/coloured.zip", site.archive),
             Route("/end", site.remove, methods=["POST"]),
             Route("/photographs/{key}/colour", site.colour, methods=["POST"]),
             Route("/photographs/{key}/before", site.before),
             Route("/photographs/{key}/after/{number:int}", site.after),
+            Route("/photographs/{key}/whole/{number:int}", site.whole),
             Route("/photographs/{key}/result/{number:int}", site.result),
         ],
         exception_handlers={InputError: _refused, Exception: _unexpected},
@@ -52,7 +63,7 @@ def _asset(path: Path) -> Callable[[Request], Response]:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    return problem(str(error), 404 if isinstance(error, Gone) else 409)
+    return problem(str(error), error.status if isinstance(error, Refusal) else 409)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
@@ -74,9 +85,11 @@ class _Site:
         )
         names = [run.name for run in runs]
         unique = [run.name if names.count(run.name) == 1 else f"{run.name} ({run.folder})" for run in runs]
-        self._page = templates.get_template("page.html").render(
-            runs=list(zip(unique, runs, strict=True)), limits=queue.limits, extensions=EXTENSIONS
-        )
+        page = templates.get_template("page.html")
+        values = {"runs": list(zip(unique, runs, strict=True)), "limits": queue.limits, "extensions": TAKEN}
+        # A page that was loaded before the program was started again learns whether it is still the same.
+        self._version = files.digest_bytes(page.render(values, version="").encode())[:16]
+        self._page = page.render(values, version=self._version)
 
     def page(self, request: Request) -> Response:
         return HTMLResponse(self._page)
@@ -85,7 +98,9 @@ class _Site:
         """Accept the photograph in the request's body, and queue it for colouring."""
         try:
             settings = _settings(request.query_params)
-            photograph = self._queue.add(request.query_params.get("name", ""))
+            page, name = _page(request), request.query_params.get("name", "")
+            refuse_without_room(self._queue.folder, _length(request))
+            photograph = self._queue.add(page, name)
         except InputError:
             await self._drain(request)
             raise
@@ -95,7 +110,7 @@ class _Site:
         except BaseException:
             self._queue.remove([photograph.key])
             raise
-        return JSONResponse({"key": photograph.key, "name": photograph.name}, 201)
+        return JSONResponse({"key": photograph.key, "name": photograph.path}, 201)
 
     async def _receive(self, request: Request, photograph: Photograph) -> None:
         limit, size = self._queue.limits.upload_bytes, 0
@@ -104,22 +119,33 @@ class _Site:
                 async for chunk in _chunks(request):
                     size += len(chunk)
                     if size > limit:
-                        raise InputError(f"larger than {limit / 1e6:g} MB")
+                        raise Refusal(
+                            TOO_LARGE,
+                            f"expected at most {limit / 1e6:g} MB, received a larger file; make it smaller, or start "
+                            "the program with a larger --max-megabytes",
+                        )
                     file.write(chunk)
                     photograph.touch()
         except OSError as error:
-            raise InputError(f"the photograph cannot be stored: {error.strerror}; free some disk space") from None
+            await self._drain(request)
+            raise not_stored(self._queue.folder, error) from None
         photograph.received = True
 
     async def _drain(self, request: Request) -> None:
         """Read the rest of a refused upload of reasonable size: browsers show no reason if it is cut off."""
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) <= self._queue.limits.upload_bytes:
+        if 0 < _length(request) <= self._queue.limits.upload_bytes:
             async for _ in _chunks(request):
                 pass
 
-    def states(self, request: Request) -> Response:
-        return JSONResponse(self._queue.states(_keys(request)))
+    async def states(self, request: Request) -> Response:
+        """Answer with the states of the page's photographs, after a pause that the page may ask for.
+
+        The pause is made here, because browsers let the timers of hidden pages run only once a minute.
+        """
+        with contextlib.suppress(ValueError):
+            await asyncio.sleep(min(float(request.query_params.get("pause", "0")), LONGEST_PAUSE))
+        states = self._queue.states(_page(request))
+        return JSONResponse({"version": self._version, "photographs": states})
 
     def colour(self, request: Request) -> Response:
         """Colour a photograph again with other settings."""
@@ -127,7 +153,11 @@ class _Site:
         return Response(status_code=204)
 
     def remove(self, request: Request) -> Response:
-        self._queue.remove(_keys(request))
+        """Delete the photographs that are named, or else all of the page."""
+        if "keys" in request.query_params:
+            self._queue.remove(request.query_params["keys"].split(","))
+        else:
+            self._queue.remove_page(_page(request))
         return Response(status_code=204)
 
     def before(self, request: Request) -> Response:
@@ -137,11 +167,22 @@ class _Site:
         _, result = self._result(request)
         return _file(result.job.after, "image/jpeg")
 
+    def whole(self, request: Request) -> Response:
+        return _file(self._queue.whole(request.path_params["key"], request.path_params["number"]), "image/jpeg")
+
     def result(self, request: Request) -> Response:
         photograph, result = self._result(request)
-        own, suffix = PurePosixPath(photograph.name), PurePosixPath(result.coloured.file).suffix
-        name = f"{own.stem}-coloured{suffix or own.suffix}"
-        return _file(result.job.target / result.coloured.file, "application/octet-stream", name)
+        return _file(result.file, "application/octet-stream", PurePosixPath(photograph.output).name)
+
+    def archive(self, request: Request) -> Response:
+        """Send all coloured photographs of the page as a ZIP file."""
+        if not (results := self._queue.results(_page(request))):
+            raise Gone
+        return StreamingResponse(
+            archive.zipped(results),
+            media_type="application/zip",
+            headers={"content-disposition": 'attachment; filename="coloured.zip"'},
+        )
 
     def _result(self, request: Request) -> tuple[Photograph, Result]:
         photograph = self._queue.get(request.path_params["key"])
@@ -150,8 +191,17 @@ class _Site:
         return photograph, photograph.result
 
 
-def _keys(request: Request) -> list[str]:
-    return request.query_params.get("keys", "").split(",")
+def _page(request: Request) -> str:
+    page = request.query_params.get("page", "")
+    if not PAGE.fullmatch(page):
+        raise InputError("expected what identifies a page; reload it")
+    return page
+
+
+def _length(request: Request) -> int:
+    """Return the size of the body in bytes, or 0 if it is unknown."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 20 else 0
 
 
 def _settings(values: Mapping[str, str]) -> Settings:

@@ -3,7 +3,7 @@
 import time
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pipeline.serve.worker import Coloured, Job
@@ -27,14 +27,20 @@ class Result(NamedTuple):
     coloured: Coloured
     seconds: float
 
+    @property
+    def file(self) -> Path:
+        """The coloured photograph."""
+        return self.job.target / self.coloured.file
+
 
 @dataclass(eq=False)
 class Photograph:
-    """An uploaded photograph. Whoever knows `key`, which cannot be guessed, can see it.
+    """An uploaded photograph. Whoever knows `key` or `page`, which cannot be guessed, can see it.
 
     Attributes:
         key: identifies it in requests.
-        name: the file's name, without folders.
+        page: identifies its page.
+        path: the file's name, after those of the folders that were chosen; never used on the disk.
         folder: contains its files.
         received: whether the upload is complete.
         requested: the latest settings that the page asked for.
@@ -47,7 +53,8 @@ class Photograph:
     """
 
     key: str
-    name: str
+    page: str
+    path: str
     folder: Path
     received: bool = False
     requested: Settings = field(default_factory=lambda: Settings(0, 1.0))
@@ -59,6 +66,13 @@ class Photograph:
     problem: str = ""
 
     @property
+    def output(self) -> str:
+        """The name under which the result is downloaded, with folders; of the coloured file only the suffix counts."""
+        own = PurePosixPath(self.path)
+        suffix = PurePosixPath(self.result.coloured.file).suffix if self.result else ""
+        return str(own.with_name(f"{own.stem}-coloured{suffix or own.suffix}"))
+
+    @property
     def source(self) -> Path:
         """The uploaded file."""
         return self.folder / "photograph"
@@ -67,6 +81,11 @@ class Photograph:
     def before(self) -> Path:
         """A reduced JPEG of the uploaded file, made by the first attempt."""
         return self.folder / "before.jpg"
+
+    @property
+    def whole(self) -> Path:
+        """A JPEG of the uploaded file in full size, made when the page asks for it."""
+        return self.folder / "whole" / "before.jpg"
 
     def touch(self) -> None:
         """Note that its page is still open."""
@@ -86,3 +105,9 @@ def plain_name(name: str) -> str:
         ending = dot + suffix if stem and len(suffix) < 10 else ""
         visible = visible[: LONGEST_NAME - len(ending)] + ending
     return visible if visible.strip(".") else "photograph"
+
+
+def plain_path(path: str) -> str:
+    """Return a relative POSIX path of plain names; it is never empty and leads to no folder above."""
+    *folders, name = path.replace("\\", "/").split("/")
+    return "/".join([plain_name(folder) for folder in folders if folder.strip(". ")] + [plain_name(name)])

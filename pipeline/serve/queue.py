@@ -1,89 +1,72 @@
 """The queue of uploaded photographs: accepts them within limits, colours one at a time, and deletes them."""
 
 import contextlib
-import os
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.images.formats import MAX_MEGAPIXELS
-from pipeline.serve.photograph import Photograph, Result, Settings, plain_name
-from pipeline.serve.worker import Coloured, Job, Report
+from pipeline.serve.limits import Limits, refuse_full, refuse_too_many
+from pipeline.serve.photograph import Photograph, Result, Settings, plain_path
+from pipeline.serve.refusal import Gone, not_stored
+from pipeline.serve.worker import Coloured, Job, Report, Whole
 
 PAUSE = 5.0  # seconds between two checks for photographs whose page is gone
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the server accepts.
-
-    Attributes:
-        photographs: how many at once, over all pages.
-        upload_bytes: size of one photograph's file.
-        max_megapixels: size of one photograph.
-        total_bytes: size of all files including results; an attempt that has started may exceed it.
-        seconds: how long a photograph is kept after its page last asked about it.
-    """
-
-    photographs: int = 20
-    upload_bytes: int = 500_000_000
-    max_megapixels: float = MAX_MEGAPIXELS
-    total_bytes: int = 8_000_000_000
-    seconds: float = 1800.0
-
-
-class Gone(InputError):
-    """There is no such photograph, or no longer."""
-
-    def __init__(self) -> None:
-        super().__init__("the program no longer has this photograph; drop it again")
 
 
 class Queue:
     """Accepts photographs, colours them one after the other in a thread, and deletes them when their page is gone."""
 
     def __init__(
-        self, folder: Path, colour: Callable[[Job, Report], Coloured], runs: list[Path], limits: Limits
+        self,
+        folder: Path,
+        colour: Callable[[Job, Report], Coloured],
+        show: Callable[[Whole], None],
+        runs: list[Path],
+        limits: Limits,
     ) -> None:
         """Start the thread.
 
         Args:
             folder: for all files; must contain nothing else.
             colour: see `pipeline.serve.worker.Worker.colour`.
+            show: see `pipeline.serve.worker.Worker.show`; it is called from several threads, one at a time.
             runs: the folders that `Settings.run` counts.
             limits: what to accept.
         """
         self.limits = limits
-        self._folder, self._colour, self._runs = folder, colour, runs
+        self.folder, self._colour, self._show, self._runs = folder, colour, show, runs
         self._photographs: dict[str, Photograph] = {}
         self._waiting: dict[str, Photograph] = {}  # in the order of their turns
         self._current: Photograph | None = None
         self._closed = False
         self._changed = threading.Condition()
+        self._showing = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
         self._thread.start()
 
-    def add(self, name: str) -> Photograph:
-        """Make room for a photograph; the caller then writes its `source`, and sets `received`.
+    def add(self, page: str, path: str) -> Photograph:
+        """Make room for a photograph of a page; the caller then writes its `source`, and sets `received`.
 
         Raises:
-            InputError: there are too many photographs, or they take too much space.
+            Refusal: there are too many photographs, or they take too much space.
         """
         with self._changed:
             self._expire()
-            if len(self._photographs) >= self.limits.photographs:
-                raise InputError(f"at most {self.limits.photographs} photographs at once; remove some first")
-            self._refuse_full()
+            waiting = sum(not photograph.attempts for photograph in self._photographs.values())
+            refuse_too_many(len(self._photographs), waiting, self.limits)
+            refuse_full(self.folder, self.limits)
             key = secrets.token_urlsafe(16)
-            photograph = Photograph(key, plain_name(name), self._folder / key)
-            photograph.folder.mkdir(parents=True)
+            photograph = Photograph(key, page, plain_path(path), self.folder / key)
+            try:
+                photograph.folder.mkdir(parents=True)
+            except OSError as error:
+                raise not_stored(self.folder, error) from None
             self._photographs[key] = photograph
             return photograph
 
@@ -122,14 +105,60 @@ class Queue:
             for key in keys:
                 self._delete(key)
 
-    def states(self, keys: Iterable[str]) -> list[dict[str, Any]]:
-        """Return the states of those photographs that exist, as JSON values; asking keeps them."""
+    def remove_page(self, page: str) -> None:
+        """Delete all photographs of a page."""
+        self.remove([photograph.key for photograph in self._of(page)])
+
+    def states(self, page: str) -> list[dict[str, Any]]:
+        """Return the states of a page's photographs, as JSON values; asking keeps them."""
         with self._changed:
-            photographs = [self._photographs[key] for key in keys if key in self._photographs]
+            photographs = self._of(page)
             for photograph in photographs:
                 photograph.touch()
             self._expire()
             return [self._state(photograph) for photograph in photographs]
+
+    def results(self, page: str) -> list[tuple[str, Path]]:
+        """Return the name of each coloured photograph of a page, with folders, and its file."""
+        return [
+            (photograph.output, photograph.result.file)
+            for photograph in self._of(page)
+            if photograph.result is not None
+        ]
+
+    def whole(self, key: str, number: int) -> Path:
+        """Return a JPEG of a photograph (number 0) or its result in full size, or as large as browsers show well.
+
+        Raises:
+            Gone: there is no such photograph or result.
+            InputError: it cannot be shown.
+        """
+        source, target = self._whole(key, number)
+        try:
+            with self._showing:
+                if not target.exists():
+                    self._show(Whole(source, target))
+        finally:
+            try:
+                self._whole(key, number)
+            except Gone:  # deleted meanwhile, and its folder may have been made again for this file
+                with contextlib.suppress(OSError):
+                    files.remove(target.parent)
+                    target.parent.parent.rmdir()
+                raise
+        return target
+
+    def _whole(self, key: str, number: int) -> tuple[Path, Path]:
+        photograph = self.get(key)
+        if number == 0:
+            return photograph.source, photograph.whole
+        if photograph.result is None or photograph.result.number != number:
+            raise Gone
+        return photograph.result.file, photograph.result.job.target / "whole.jpg"
+
+    def _of(self, page: str) -> list[Photograph]:
+        with self._changed:
+            return [photograph for photograph in self._photographs.values() if photograph.page == page]
 
     def close(self) -> None:
         """Start no more work; the thread ends after the current photograph."""
@@ -170,15 +199,6 @@ class Queue:
         if photograph and photograph is not self._current:
             shutil.rmtree(photograph.folder, ignore_errors=True)
 
-    def _refuse_full(self) -> None:
-        size = 0
-        for folder, _, names in os.walk(self._folder):
-            for name in names:
-                with contextlib.suppress(OSError):  # deleted meanwhile
-                    size += (Path(folder) / name).stat().st_size
-        if size >= self.limits.total_bytes:
-            raise InputError(f"the photographs take more than {self.limits.total_bytes / 1e9:g} GB; remove some first")
-
     def _work(self) -> None:
         while photograph := self._next():
             settings, result, problem = photograph.requested, None, ""
@@ -191,7 +211,7 @@ class Queue:
                 saturation=settings.saturation,
             )
             try:
-                self._refuse_full()
+                refuse_full(self.folder, self.limits)
                 coloured = self._colour(job, photograph.report)
                 seconds = time.monotonic() - photograph.started
                 result = Result(photograph.attempts, settings, job, coloured, seconds)
@@ -221,7 +241,7 @@ class Queue:
             return
         if photograph.key not in self._waiting:  # otherwise other settings were requested meanwhile
             photograph.result, photograph.problem = result, problem
-        needed = {photograph.source, photograph.before}
+        needed = {photograph.source, photograph.before, photograph.whole.parent}
         if photograph.result:
             needed |= {photograph.result.job.target, photograph.result.job.after}
         with contextlib.suppress(OSError):

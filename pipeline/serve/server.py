@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 from pipeline.core.errors import InputError
 from pipeline.serve.app import make_app
 from pipeline.serve.guard import is_own
-from pipeline.serve.queue import Limits, Queue
+from pipeline.serve.limits import Limits
+from pipeline.serve.queue import Queue
 from pipeline.serve.runs import ServedRun
 from pipeline.serve.worker import Worker
 
@@ -64,6 +65,7 @@ def serve(
                 threads=threads,
             )
         ) as worker,
+        closing(Worker(Path(scratch), max_megapixels=limits.max_megapixels)) as viewer,
     ):
         while True:
             try:
@@ -74,13 +76,15 @@ def serve(
                     raise
                 log.warning("skipped: %s", error)
                 del runs[0]
-        with closing(Queue(Path(scratch), worker.colour, [run.folder for run in runs], limits)) as queue:
+        folders = [run.folder for run in runs]
+        with closing(Queue(Path(scratch), worker.colour, viewer.show, folders, limits)) as queue:
             try:
                 server = uvicorn.Server(configured(make_app(queue, runs)))
                 ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/", runs)
                 server.run(sockets=[listener])
             finally:
                 worker.close()
+                viewer.close()
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:

@@ -13,11 +13,15 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.serve.refusal import disk_full
 
 LOADED = 2  # runs whose networks stay in memory
 MOST_SECONDS = 900.0  # for one photograph
-QUALITY = 90  # of the reduced JPEGs
+QUALITY = 90  # of the JPEGs that the page shows
+MOST_SHOWN = 50e6  # pixels of a photograph at 100 %; browsers need 4 bytes for each
+LONGEST_SHOWN = 32_000  # pixels of its longer side
 
 # A terminal sends these to both processes; only the server acts on them.
 _TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
@@ -54,6 +58,13 @@ class Coloured(NamedTuple):
     height: int
 
 
+class Whole(NamedTuple):
+    """A photograph, `source`, to be written to `target` as a JPEG in full size, up to `MOST_SHOWN` pixels."""
+
+    source: Path
+    target: Path
+
+
 class Worker:
     """The process that colours; a new one replaces it after it has ended.
 
@@ -71,6 +82,7 @@ class Worker:
     ) -> None:
         """Set the folder of all jobs, and options of `stages colorize`; the first request starts the process."""
         options = {"embedding_weights": embedding_weights, "temperature": temperature, "threads": threads}
+        self._scratch = scratch
         self._arguments = (scratch, max_megapixels, options)
         self._process: Any = None
         self._connection: Any = None
@@ -93,6 +105,14 @@ class Worker:
         coloured: Coloured = self._ask(job, report)
         return coloured
 
+    def show(self, whole: Whole) -> None:
+        """Write a JPEG in full size.
+
+        Raises:
+            InputError: the photograph cannot be read, or the JPEG cannot be written.
+        """
+        self._ask(whole, lambda step: None)
+
     def close(self) -> None:
         """End the process at once, whatever it is doing."""
         self._closed = True
@@ -100,7 +120,7 @@ class Worker:
             self._process.kill()
             self._process.join()
 
-    def _ask(self, request: Path | Job, report: Report) -> Any:
+    def _ask(self, request: Path | Job | Whole, report: Report) -> Any:
         if self._closed:
             raise InputError("the program is ending")
         if self._process is None or not self._process.is_alive():
@@ -114,6 +134,8 @@ class Worker:
                     return content
                 if kind == "failed":
                     raise InputError(content)
+                if kind == "full":
+                    raise disk_full(self._scratch)
                 report(content)
         except (EOFError, OSError):
             self._process.join(5)
@@ -161,17 +183,28 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, options: dict[s
             try:
                 if isinstance(request, Job):
                     answer: tuple[str, Any] = "done", _colour(request, load, connection, max_megapixels)
+                elif isinstance(request, Whole):
+                    answer = "done", _write_jpeg(*request, max_megapixels, whole=True)
                 else:
                     load(request)
                     answer = "done", None
             except (EOFError, ConnectionError):
                 raise
             except Exception as error:
-                from pipeline.colorize.outcome import why_failed
-
-                answer = "failed", why_failed(error)
+                answer = _problem(error)
             connection.send(answer)
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _problem(error: Exception) -> tuple[str, str]:
+    from pipeline.colorize.outcome import why_failed
+    from pipeline.images.formats import UnreadablePhotograph
+
+    if isinstance(error, OSError) and error.errno in files.FULL:
+        return "full", ""
+    remedy = "; make it smaller, or start the program with a larger --max-megapixels"
+    too_large = isinstance(error, UnreadablePhotograph) and error.reason == "too large"
+    return "failed", why_failed(error) + remedy * too_large
 
 
 def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixels: float) -> Coloured:
@@ -182,7 +215,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
 
     if not job.before.exists():
         connection.send(("step", "reading"))
-        _reduce(job.source, job.before, max_megapixels)
+        _write_jpeg(job.source, job.before, max_megapixels)
     colorizer, partition_of = load(job.run)
     colorizer = replace(colorizer, saturation=job.saturation)
     connection.send(("step", "colouring"))
@@ -191,21 +224,23 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
     for sentence in outcome.failed.values():
         raise InputError(sentence)
     (row,) = csv_files.read(job.target / REPORT, COLUMNS)
-    width, height = _reduce(job.target / row["output"], job.after, max_megapixels)
+    width, height = _write_jpeg(job.target / row["output"], job.after, max_megapixels)
     remarks = [row["detail"], "the run was trained on this photograph" if outcome.trained_on else ""]
     return Coloured(row["output"], "; ".join(filter(None, remarks)), width, height)
 
 
-def _reduce(source: Path, target: Path, max_megapixels: float) -> tuple[int, int]:
-    """Write a reduced JPEG, transparency over white, and return the photograph's width and height."""
+def _write_jpeg(source: Path, target: Path, max_megapixels: float, whole: bool = False) -> tuple[int, int]:
+    """Write a JPEG, reduced unless `whole`, transparency over white, and return the photograph's width and height."""
     from PIL import Image
 
-    from pipeline.colorize.reduced import reduced
-    from pipeline.core import files
+    from pipeline.colorize.reduced import LONGEST_SIDE, reduced
     from pipeline.images import originals, saving
 
     original = originals.read(source, max_megapixels)
+    height, width = original.levels.shape[:2]
+    most = max(height, width) * min(1.0, (MOST_SHOWN / (height * width)) ** 0.5)
+    longest = min(int(most), LONGEST_SHOWN) if whole else LONGEST_SIDE
     with files.written_whole(target) as temporary:
-        small = Image.fromarray(reduced(original.levels, original.alpha))
+        small = Image.fromarray(reduced(original.levels, original.alpha, longest))
         saving.save(small, temporary, "JPEG", quality=QUALITY, subsampling=0)
-    return original.levels.shape[1], original.levels.shape[0]
+    return width, height

@@ -4,6 +4,10 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
+from served import PAGE
+
+UPLOAD = f"/photographs?page={PAGE}&name=a&run=0&saturation=1"
+
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9000", "127.0.0.9", "[::1]:8224", "localhost:1"])
 def test_loopback_names_are_answered(site, host):
@@ -18,7 +22,7 @@ def test_loopback_names_are_answered(site, host):
     "[::2]", "evil@localhost", "localhost:80:80", "", "::1",
 ])  # fmt: skip
 def test_other_host_names_are_refused(site, host):
-    for method, path in (("GET", "/"), ("POST", "/photographs?name=a&run=0&saturation=1")):
+    for method, path in (("GET", "/"), ("POST", UPLOAD)):
         status, headers, body = site.ask(method, path, b"x" if method == "POST" else None, {"Host": host})
         assert status == 403 and b"localhost" in body and headers["cache-control"] == "no-store"
     assert site.files() == []
@@ -27,11 +31,11 @@ def test_other_host_names_are_refused(site, host):
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:3000", "https://localhost"])
 def test_other_sites_pages_are_refused(site, origin):
     headers = {"Origin": origin, "Host": "localhost"}
-    status, _, body = site.ask("POST", "/photographs?name=a&run=0&saturation=1", b"x", headers)
+    status, _, body = site.ask("POST", UPLOAD, b"x", headers)
     assert status == 403 and b"other pages" in body and site.files() == []
     assert site.ask("GET", "/", headers=headers)[0] == 403
     own = {"Origin": "http://localhost", "Host": "localhost"}
-    assert site.ask("POST", "/photographs?name=a&run=0&saturation=1", b"x", own)[0] == 201
+    assert site.ask("POST", UPLOAD, b"x", own)[0] == 201
 
 
 def test_other_sites_may_link_to_the_page_and_embed_nothing(site):

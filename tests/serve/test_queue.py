@@ -1,8 +1,10 @@
 """The queue: what is coloured when, and when photographs are deleted."""
 
+import threading
 import time
 
-from served import opened
+import pytest
+from served import OTHER_PAGE, PAGE, opened
 from tiny import until
 
 
@@ -52,10 +54,51 @@ def test_closing_the_page_deletes_its_photographs(site):
     until(lambda: not list(site.folder.iterdir()))
 
 
+def test_all_photographs_of_a_page_are_removed_and_no_others(site):
+    site.painter.go.clear()
+    site.keys(b"one", b"two")
+    (other,) = site.keys(b"three", page=OTHER_PAGE)
+    until(lambda: site.states()[0]["state"] == "working")
+    assert site.ask("POST", f"/end?page={PAGE}")[0] == 204 and site.states() == []
+    site.painter.go.set()
+    until(lambda: [path.name for path in site.folder.iterdir()] == [other])
+
+
 def test_photographs_that_no_page_asks_for_are_deleted(tmp_path):
     with opened(tmp_path, seconds=0.6) as site:
-        open_page, closed_page = site.keys(b"one", b"two")
+        (kept,), (expired,) = site.keys(b"one"), site.keys(b"two", page=OTHER_PAGE)
         for _ in range(10):
-            assert site.states(open_page)
+            assert site.states(kept)
             time.sleep(0.1)
-        assert [path.name for path in site.folder.iterdir()] == [open_page] and site.states(closed_page) == []
+        assert [path.name for path in site.folder.iterdir()] == [kept]
+        assert site.states(expired, page=OTHER_PAGE) == []
+
+
+def test_a_photograph_and_its_result_are_shown_whole_and_made_once(site):
+    (key,) = site.keys(b"grain")
+    site.settled(key)
+    for number, content in ((0, b"whole grain"), (1, b"whole grain by plain, 1"), (1, b"whole grain by plain, 1")):
+        status, headers, body = site.ask("GET", f"/photographs/{key}/whole/{number}")
+        assert (status, headers["content-type"], body) == (200, "image/jpeg", content)
+    assert len(site.painter.jobs) == 3 and len(site.files()) == 6
+    assert site.ask("GET", f"/photographs/{key}/whole/2")[0] == site.ask("GET", "/photographs/x/whole/0")[0] == 404
+    site.colour(key, 1, 2.0)
+    site.settled(key)
+    assert site.ask("GET", f"/photographs/{key}/whole/1")[0] == 404
+    assert site.ask("GET", f"/photographs/{key}/whole/0")[2] == b"whole grain"
+    assert len(site.files()) == 5 and len(site.painter.jobs) == 4
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_is_removed_while_it_is_shown_leaves_nothing_behind(site, number):
+    (key,) = site.keys(b"grain")
+    site.settled(key)
+    site.painter.go.clear()
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(site.ask("GET", f"/photographs/{key}/whole/{number}")[0]))
+    asking.start()
+    until(lambda: len(site.painter.jobs) == 2)
+    site.end(key)
+    site.painter.go.set()
+    asking.join(10)
+    assert answers == [404] and list(site.folder.iterdir()) == []

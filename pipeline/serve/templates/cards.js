@@ -1,24 +1,25 @@
-// The photographs on the page: uploading them, polling their states, and showing the results.
-export const cards = new Set();
+// A photograph on the page: its settings, its state and its result.
+import { POST, cards, forget, page, poll, upload, wait } from "./program.js";
+import { open } from "./whole.js";
+
 const list = document.getElementById("photographs");
-const lost = document.getElementById("lost");
-const BUSY = 400; // milliseconds between two polls
-const IDLE = 15000;
-const LOST = 3000;
 const PATIENCE = 400; // milliseconds without input, after which a moved control counts as released
-const RESULT = [".after", ".line", ".slider", ".sides", ".download"];
+const AGAIN = 3000; // milliseconds until the program is asked again, after it was busy or did not answer
+const NO_ROOM = 15000; // milliseconds until a full program or disk is tried again
+const RESULT = [".after", ".line", ".slider", ".sides", ".whole", ".download"];
 let last = null; // the latest choice, which new photographs start with
-let timer = 0;
 
 export class Card {
   static count = 0;
 
-  constructor(file) {
+  constructor(file, path) {
     this.file = file;
-    this.name = file.name;
+    this.name = path;
     this.key = "";
-    this.state = "sending";
+    this.state = "queued";
     this.number = 0;
+    this.broken = 0; // uploads that broke off although the program answers
+    this.saved = false; // whether the result was downloaded
     this.element = document.getElementById("card").content.firstElementChild.cloneNode(true);
     const title = this.one(".name");
     title.textContent = this.name;
@@ -33,6 +34,15 @@ export class Card {
     this.run.addEventListener("change", () => this.changed());
     this.saturation.addEventListener("input", () => this.changed());
     this.one(".remove").addEventListener("click", () => this.remove());
+    this.one(".again").addEventListener("click", () => {
+      this.again();
+      this.element.focus();
+    });
+    this.one(".whole").addEventListener("click", () => open(this));
+    this.one(".download").addEventListener("click", () => {
+      this.saved = true;
+      summary();
+    });
     this.one(".all").addEventListener("click", () => {
       for (const other of cards) {
         if (other === this) continue;
@@ -43,7 +53,7 @@ export class Card {
     this.one(".before").addEventListener("load", (event) => this.fit(event.target));
     this.cut();
     cards.add(this);
-    this.busy("Waiting to be uploaded");
+    this.busy("Waiting");
     list.append(this.element);
   }
 
@@ -71,21 +81,32 @@ export class Card {
     last = this.chosen();
     if (!this.key) return;
     this.state = "waiting";
+    this.saved = false;
     this.busy("Waiting");
     clearTimeout(this.resting);
     this.resting = setTimeout(() => this.ask(), PATIENCE);
   }
 
   async ask() {
+    if (!this.key) return;
+    this.shown = "";
     try {
-      const query = new URLSearchParams(this.chosen());
-      const answer = await fetch(`photographs/${this.key}/colour?${query}`, { method: "POST" });
-      if (!answer.ok) this.fail((await answer.json()).problem);
+      const answer = await fetch(`photographs/${this.key}/colour?${new URLSearchParams(this.chosen())}`, POST);
+      if (answer.status === 404) this.gone();
+      else if (!answer.ok) this.fail((await answer.json()).problem);
     } catch {
-      this.resting = setTimeout(() => this.ask(), LOST);
-      lost.hidden = false;
+      this.resting = setTimeout(() => this.ask(), AGAIN);
     }
-    soon();
+    poll();
+  }
+
+  // Try once more, after a failure.
+  again() {
+    this.state = this.key ? "waiting" : "queued";
+    this.broken = 0;
+    this.busy("Waiting");
+    if (this.key) this.ask();
+    else upload();
   }
 
   send() {
@@ -93,42 +114,66 @@ export class Card {
       const request = new XMLHttpRequest();
       const sent = this.chosen();
       this.request = request;
-      request.open("POST", `photographs?${new URLSearchParams({ name: this.name, ...sent })}`);
+      request.open("POST", `photographs?${new URLSearchParams({ page, name: this.name, ...sent })}`);
       request.responseType = "json";
       request.setRequestHeader("content-type", "application/octet-stream");
       request.upload.addEventListener("progress", (event) => {
         if (event.lengthComputable) this.busy("Uploading", event.loaded / event.total);
       });
-      request.addEventListener("loadend", () => {
+      request.addEventListener("loadend", async () => {
         this.request = null;
-        this.file = null;
-        this.sent(request, sent);
+        await this.sent(request, sent);
         resolve();
       });
+      this.state = "sending";
       this.busy("Uploading", 0);
       request.send(this.file);
     });
   }
 
   // The upload has ended, one way or another.
-  sent(request, settings) {
+  async sent(request, settings) {
     if (request.status === 201) {
       this.key = request.response.key;
       this.state = "waiting";
+      this.shown = "";
+      wait(0);
       if (!cards.has(this)) forget([this]);
       else if (same(this.chosen(), settings)) this.busy("Waiting");
       else this.changed();
-    } else if (cards.has(this)) {
-      const problem = request.response?.problem ?? "the file cannot be read, or the program has ended";
-      this.fail(problem);
-    }
+    } else if (cards.has(this)) await this.refused(request);
+  }
+
+  async refused({ status, response }) {
+    const problem = response?.problem ?? "the program refused it";
+    const fits = [429, 507].includes(status);
+    if (status && !fits) this.fail(problem);
+    else if (fits) wait(status === 429 ? AGAIN : NO_ROOM, status === 429 ? "" : problem);
+    else if (!(await readable(this.file))) {
+      this.fail("the file cannot be read: it was moved, changed or deleted; choose it again");
+    } else if ((await poll()) && ++this.broken === 3) this.fail("its upload broke off three times");
+    if (this.state !== "sending") return;
+    this.state = "queued";
+    this.busy("Waiting");
+  }
+
+  // The program has deleted the photograph, or was started again.
+  gone() {
+    this.key = "";
+    this.one(".before").removeAttribute("src");
+    if (["waiting", "working"].includes(this.state)) this.again();
+    else if (this.state === "done") this.fail("the program was started again, or did not hear from this page for long, and no longer has it");
   }
 
   // Show the state that the program reported.
   show(status) {
     if (!same(this.chosen(), status)) return; // about earlier settings
+    const text = JSON.stringify(status);
+    if (this.shown === text) return;
+    this.shown = text;
     this.state = status.state;
-    if (status.before && !this.one(".before").src) {
+    if (status.before && !this.one(".before").hasAttribute("src")) {
+      this.one(".pictures").hidden = false;
       this.one(".before").src = `photographs/${this.key}/before`;
       this.one(".before").alt = `${this.name}, original`;
     }
@@ -141,10 +186,9 @@ export class Card {
   busy(text, share, seconds) {
     this.say(text, seconds);
     this.element.classList.add("busy");
-    this.one(".problem").hidden = true;
-    this.one(".download").hidden = true;
+    for (const part of [".problem", ".again", ".whole", ".download"]) this.one(part).hidden = true;
     const bar = this.one("progress");
-    bar.hidden = false;
+    bar.hidden = this.state === "queued";
     if (share === undefined) bar.removeAttribute("value");
     else bar.value = share;
   }
@@ -155,14 +199,18 @@ export class Card {
   }
 
   done(result) {
-    if (this.number !== result.number) {
+    const after = `photographs/${this.key}/after/${result.number}`;
+    if (this.one(".after").getAttribute("src") !== after) {
       this.number = result.number;
-      const after = this.one(".after");
-      after.src = `photographs/${this.key}/after/${result.number}`;
-      after.alt = `${this.name}, with guessed colours`;
+      this.width = result.width;
+      this.saved = false;
+      this.one(".after").src = after;
+      this.one(".after").alt = `${this.name}, with guessed colours`;
       this.one(".download").href = `photographs/${this.key}/result/${result.number}`;
     }
     this.one(".download").setAttribute("aria-label", `Download ${this.name}, full size`);
+    this.one(".whole").setAttribute("aria-label", `View ${this.name} at 100 %`);
+    this.one(".choices").hidden = false;
     for (const part of RESULT) this.one(part).hidden = false;
     this.one(".clipped").style.clipPath = "";
     this.rest();
@@ -174,11 +222,15 @@ export class Card {
     this.state = "failed";
     this.rest();
     this.number = 0;
+    const shown = this.one(".before").hasAttribute("src");
     for (const part of RESULT) this.one(part).hidden = true;
-    this.one(".choices").hidden = !this.key || !this.one(".before").src; // other settings would not help
+    this.one(".pictures").hidden = !shown;
+    this.one(".choices").hidden = !this.key || !shown; // other settings would not help
     this.one(".clipped").style.clipPath = "none";
     this.one(".problem").hidden = false;
     this.one(".problem").textContent = `Not coloured: ${problem}.`;
+    this.one(".again").hidden = false;
+    this.one(".again").setAttribute("aria-label", `Try ${this.name} again`);
     this.say("");
   }
 
@@ -197,7 +249,6 @@ export class Card {
     stack.style.aspectRatio = shape;
     stack.style.maxWidth = `min(100%, ${75 * shape}vh, ${Math.max(480, picture.naturalWidth)}px)`;
     this.one(".sides").style.maxWidth = stack.style.maxWidth;
-    this.one(".pictures").hidden = false;
     if (!this.number) this.one(".clipped").style.clipPath = "none";
   }
 
@@ -209,12 +260,18 @@ export class Card {
 
   remove() {
     const next = this.element.nextElementSibling || this.element.previousElementSibling;
+    forget([this]);
+    this.leave();
+    (next ? next.querySelector(".remove") : document.getElementById("choose")).focus();
+    wait(0);
+  }
+
+  // Leave the page.
+  leave() {
     cards.delete(this);
     clearTimeout(this.resting);
     if (this.request) this.request.abort();
-    forget([this]);
     this.element.remove();
-    (next ? next.querySelector(".remove") : document.getElementById("choose")).focus();
     summary();
   }
 }
@@ -223,51 +280,14 @@ const same = (one, other) => one.run === other.run && one.saturation === other.s
 
 const words = (step) => (step ? step[0].toUpperCase() + step.slice(1) : "Starting");
 
-export function summary() {
-  const count = (state) => [...cards].filter((card) => card.state === state).length;
-  const failed = count("failed");
-  const text = `${count("done")} of ${cards.size} photographs coloured${failed ? `, ${failed} failed` : ""}`;
-  document.getElementById("summary").textContent = cards.size > 1 ? text : "";
-  for (const card of cards) card.one(".all").hidden = cards.size < 2;
-}
+const readable = (file) =>
+  file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(() => true)
+    .catch(() => false);
 
-// Have the program delete the photographs. A beacon is sent even while the page closes.
-export function forget(gone) {
-  const keys = keysOf(gone);
-  if (keys) navigator.sendBeacon(`end?keys=${keys}`);
-}
-
-function keysOf(some) {
-  return [...some].map((card) => card.key).filter((key) => key).join(",");
-}
-
-async function poll() {
-  const uploaded = [...cards].filter((card) => card.key);
-  if (uploaded.length) {
-    try {
-      const answer = await fetch(`photographs?keys=${keysOf(uploaded)}`);
-      if (!answer.ok) throw new Error();
-      const states = new Map((await answer.json()).map((state) => [state.key, state]));
-      lost.hidden = true;
-      for (const card of uploaded) {
-        if (!cards.has(card)) continue;
-        if (states.has(card.key)) card.show(states.get(card.key));
-        else {
-          card.key = "";
-          card.fail("the program no longer has it; drop it again");
-        }
-      }
-    } catch {
-      lost.hidden = false;
-    }
-  }
-  clearTimeout(timer);
-  const busy = [...cards].some((card) => card.key && ["waiting", "working"].includes(card.state));
-  timer = setTimeout(poll, !lost.hidden ? LOST : busy ? BUSY : IDLE);
-}
-
-// Poll soon, because something has changed.
-export function soon() {
-  clearTimeout(timer);
-  timer = setTimeout(poll, 100);
+// Tell whoever shows what all photographs have in common.
+function summary() {
+  document.dispatchEvent(new Event("photographs"));
 }
