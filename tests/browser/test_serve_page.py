@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from urllib.parse import urlsplit
 
 import chromium
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from selenium.webdriver.support.ui import WebDriverWait
+from small_disk import Disk
 from tiny import ROOT, make_run, until
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
@@ -31,10 +34,10 @@ def results(_started, tmp_path_factory):
 class Program:
     """The command, started from a shell."""
 
-    def __init__(self, results, folder):
-        self.scratch = folder / "scratch"
-        self.scratch.mkdir()
-        arguments = [sys.executable, "-m", "stages", "serve", "--port", "0", "--max-megabytes", "2"]
+    def __init__(self, results, scratch, port=0):
+        self.scratch = scratch
+        self.scratch.mkdir(exist_ok=True)
+        arguments = [sys.executable, "-m", "stages", "serve", "--port", str(port), "--max-megabytes", "2"]
         arguments += ["--max-megapixels", "1", "--set", f"root={results.parent}"]
         environment = os.environ | {"TMPDIR": str(self.scratch), "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
@@ -55,7 +58,7 @@ class Program:
 
 @pytest.fixture(scope="module")
 def program(results, tmp_path_factory):
-    program = Program(results, tmp_path_factory.mktemp("program"))
+    program = Program(results, tmp_path_factory.mktemp("program") / "scratch")
     yield program
     program.process.kill()
     program.process.communicate()
@@ -102,14 +105,14 @@ def photograph(path, height, width, seed=0):
     return path
 
 
-def choose(browser, *paths):
+def choose(browser, *paths, already=0):
     browser.one("#choose").send_keys("\n".join(map(str, paths)))
-    browser.until(lambda: len(browser.all(".photograph")) == len(paths))
+    browser.until(lambda: len(browser.all(".photograph")) == already + len(paths))
 
 
 def finished(browser):
     """Wait until every photograph on the page is coloured or has failed."""
-    browser.until(lambda: not browser.all(".busy"))
+    WebDriverWait(browser.driver, 60).until(lambda _: not browser.all(".busy"))
     return [card.text for card in browser.all(".photograph")]
 
 
@@ -136,7 +139,10 @@ def test_a_visit(keras, browser, results, program, tmp_path):
     assert "Not coloured: not an image of a known format, or its header is broken." in texts[1]
     assert "Done: 90 × 120 pixels" in texts[2]
     assert "Not coloured: 1000 x 1200 pixels are more than 1 megapixels" in texts[3]
-    assert browser.one("#summary").text == "2 of 4 photographs coloured, 2 failed"
+    browser.until(lambda: browser.one("#summary").text == "2 of 4 photographs coloured, 2 failed")
+    browser.one("#failed").click()
+    assert [card.is_displayed() for card in browser.all(".photograph")] == [False, True, False, True]
+    browser.one("#failed").click()
 
     card = browser.all(".photograph")[0]
     cut = "getComputedStyle(document.querySelector('.clipped')).clipPath"
@@ -217,13 +223,172 @@ def stored(program):
     return [path for folder in program.scratch.iterdir() for path in folder.iterdir()]
 
 
-def test_too_many_or_too_large_photographs_are_not_uploaded(browser, tmp_path):
-    (tmp_path / "huge.jpg").write_bytes(b"\0" * 2_000_001)
-    paths = [photograph(tmp_path / f"{number}.png", 24, 24) for number in range(21)]
-    browser.one("#choose").send_keys("\n".join(map(str, [tmp_path / "huge.jpg", *paths])))
-    refused = [item.text for item in browser.all("#refused li")]
-    assert refused == ["huge.jpg: larger than 2 MB.", "20.png: at most 20 at once; remove some first."]
-    assert len(browser.all(".photograph")) == 20
+def box(folder, photographs):
+    """A folder of photographs, in subfolders, and of other files."""
+    for number in range(photographs):
+        path = folder / f"19{number % 3}0" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photograph(path, 24, 36, number)
+    (folder / "huge.jpg").write_bytes(b"\0" * 2_000_001)
+    for name in ("notes.txt", ".hidden.jpg", "1900/Thumbs.db"):
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def asks_before_it_is_left(browser):
+    return browser.run(
+        "(() => { const leaving = new Event('beforeunload', { cancelable: true }); "
+        "dispatchEvent(leaving); return leaving.defaultPrevented; })()"
+    )
+
+
+def answer(browser, yes):
+    alert = browser.driver.switch_to.alert
+    text = alert.text
+    (alert.accept if yes else alert.dismiss)()
+    return text
+
+
+def test_a_whole_folder_is_coloured_and_downloaded(browser, program, tmp_path):
+    folder = box(tmp_path / "box", 25)
+    assert not asks_before_it_is_left(browser)
+    browser.one("#folder").send_keys(str(folder))
+    browser.until(lambda: len(browser.all(".photograph")) == 25)
+    assert asks_before_it_is_left(browser)
+    others, large = [item.text for item in browser.all("#refused li")]
+    assert others.endswith(": box/.hidden.jpg, box/1900/Thumbs.db, box/notes.txt.") and "2 MB" in large
+    assert large.endswith(": box/huge.jpg.")
+    most = 0
+    while browser.all(".busy"):
+        most = max(most, len(browser.all(".busy progress:not([hidden])")))
+    assert 1 <= most <= 4  # three that are uploaded, and one that is just finished
+    browser.until(lambda: browser.one("#summary").text == "25 of 25 photographs coloured")
+    assert asks_before_it_is_left(browser)
+
+    browser.one("#archive").click()
+    (path,) = browser.until(lambda: list((tmp_path / "downloads").glob("*.zip")))
+    with zipfile.ZipFile(path) as packed:
+        names = [f"box/19{number % 3}0/{number}-coloured.png" for number in range(25)]
+        assert sorted(packed.namelist()) == sorted(names) and packed.testzip() is None
+        assert packed.read(names[7]) == written_by_colorize(folder / "1910" / "7.png", tmp_path / "out")
+    assert not asks_before_it_is_left(browser)
+
+    choose(browser, photograph(tmp_path / "more.png", 24, 24), already=25)
+    assert asks_before_it_is_left(browser)
+    finished(browser)
+    browser.until(lambda: browser.one("#clear").is_displayed())
+    browser.one("#clear").click()
+    until(lambda: len(stored(program)) == 1)
+    browser.one("#choose").send_keys(f"{folder / '1900' / '0.png'}\n{folder / 'notes.txt'}")
+    assert "Not coloured" in finished(browser)[2]
+    browser.one("#remove").click()
+    assert "3 photographs" in answer(browser, yes=False) and len(browser.all(".photograph")) == 3
+    browser.one("#remove").click()
+    assert "2 coloured ones were not downloaded" in answer(browser, yes=True)
+    assert browser.all(".photograph") == []
+    until(lambda: stored(program) == [])
+    assert not asks_before_it_is_left(browser)
+
+
+def test_a_photograph_is_viewed_at_100_percent(browser, tmp_path):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    choose(browser, photograph(tmp_path / "a.png", 720, 1320))
+    finished(browser)
+    for width in (1280, 360):
+        wide(browser, width)
+        button = browser.one("button.whole")
+        button.send_keys(Keys.ENTER)
+        browser.until(lambda: browser.one("#whole-note").text == "Guessed colours, 100 %.")
+        after, before = browser.all("#whole-pan img")
+        assert after.size == {"width": 1320, "height": 720}
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        place = "[document.getElementById('whole-pan').scrollLeft, document.getElementById('whole-pan').scrollTop]"
+        x = browser.run(place)[0]
+        assert abs(x - (1320 - browser.one("#whole-pan").size["width"]) / 2) < 20
+        browser.press(Keys.ARROW_LEFT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+        moved = browser.run(place)[0]
+        assert moved > x
+        ActionChains(browser.driver).move_to_element(browser.one("#whole-pan")).click_and_hold().move_by_offset(
+            20, 0
+        ).release().perform()
+        assert browser.run(place)[0] == moved - 20
+        ActionChains(browser.driver).move_by_offset(30, 0).perform()
+        here = browser.run(place)
+        assert here[0] == moved - 20
+        browser.one("#whole-original").click()
+        browser.until(lambda: browser.one("#whole-note").text == "Original, 100 %.")
+        assert before.is_displayed() and browser.run(place) == here
+        browser.one("#whole-original").click()
+        assert not before.is_displayed() and browser.one("#whole-note").text == "Guessed colours, 100 %."
+        browser.press(Keys.ESCAPE)
+        browser.until(lambda: not browser.one("#whole").is_displayed())
+        assert browser.driver.switch_to.active_element == button
+    points = browser.run("document.querySelector('button.whole').getBoundingClientRect().toJSON()")
+    assert points["width"] > 0
+    button.click()
+    browser.until(lambda: browser.one("#whole-note").text == "Guessed colours, 100 %.")
+    x = browser.run(place)[0]
+    for kind, at in (("touchStart", [200]), ("touchMove", [170]), ("touchMove", [100]), ("touchEnd", [])):
+        points = [{"x": x, "y": 300} for x in at]
+        browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    browser.until(lambda: browser.run(place)[0] > x + 40)
+    browser.one("#whole-close").click()
+    assert not browser.one("#whole").is_displayed()
+
+
+def test_the_page_goes_on_when_the_program_is_started_again(started, results, tmp_path):
+    first = Program(results, tmp_path / "scratch")
+    wide(started, 1280)
+    started.driver.get(first.address)
+    paths = [photograph(tmp_path / f"{number}.png", 24, 36, number) for number in range(6)]
+    choose(started, *paths[:3])
+    finished(started)
+    first.end()
+    started.one("#choose").send_keys("\n".join(map(str, paths[3:])))
+    started.until(lambda: started.one("#lost").is_displayed())
+    assert len(started.all(".busy")) == 3 and started.all(".problem:not([hidden])") == []
+    second = Program(results, tmp_path / "scratch", urlsplit(first.address).port)
+    try:
+        WebDriverWait(started.driver, 30).until(lambda _: not started.one("#lost").is_displayed())
+        texts = finished(started)
+        assert all("started again" in text for text in texts[:3]) and all("Done" in text for text in texts[3:])
+        started.all(".again")[0].click()
+        texts = finished(started)
+        assert "Done" in texts[0] and "started again" in texts[1]
+        started.until(lambda: started.one("#again").text == "Try 2 failed again")
+        started.one("#again").click()
+        finished(started)
+        started.until(lambda: started.one("#summary").text == "6 of 6 photographs coloured")
+    finally:
+        second.end()
+    third = Program(tmp_path / "results", tmp_path / "scratch", urlsplit(first.address).port)  # without these runs
+    try:
+        WebDriverWait(started.driver, 30).until(lambda _: started.one("#outdated").is_displayed())
+    finally:
+        third.end()
+        started.driver.get("about:blank")
+
+
+def test_the_page_waits_for_room_on_a_full_disk(started, results, tmp_path):
+    disk = Disk(tmp_path / "disk")
+    program = Program(results, disk.path)
+    try:
+        started.driver.get(program.address)
+        choose(started, photograph(tmp_path / "a.png", 24, 36))
+        finished(started)
+        disk.leave(0)
+        started.one("#choose").send_keys(str(photograph(tmp_path / "b.png", 600, 900)))
+        started.until(lambda: started.one("#room").is_displayed())
+        assert f"{disk.path}" in started.one("#room").text
+        disk.remount("size=64m")
+        started.all(".remove")[0].click()
+        assert "Done: 900 × 600" in finished(started)[0] and not started.one("#room").is_displayed()
+    finally:
+        program.end()
+        disk.unmount()
+        started.driver.get("about:blank")
 
 
 def test_a_photograph_can_be_dropped_anywhere(browser):
@@ -234,6 +399,18 @@ def test_a_photograph_can_be_dropped_anywhere(browser):
     """)
     (text,) = finished(browser)
     assert text.startswith("dropped.jpg") and "Not coloured: not an image" in text
+
+
+def test_a_folder_can_be_dropped(browser, tmp_path):
+    folder = box(tmp_path / "box", 4)
+    at = {"x": 200, "y": 300, "data": {"items": [], "files": [str(folder)], "dragOperationsMask": 1}}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.driver.execute_cdp_cmd("Input.dispatchDragEvent", at | {"type": kind})
+    browser.until(lambda: len(browser.all(".photograph")) == 4)
+    texts = finished(browser)
+    names = ["box/1900/0.png", "box/1900/3.png", "box/1910/1.png", "box/1920/2.png"]
+    assert [text.splitlines()[0] for text in texts] == names and all("Done" in text for text in texts)
+    assert "box/notes.txt" in browser.one("#refused").text and "box/huge.jpg" in browser.one("#refused").text
 
 
 def test_ctrl_c_deletes_all_photographs_and_says_so(program, started, tmp_path):

@@ -186,6 +186,7 @@ export class Card {
   busy(text, share, seconds) {
     this.say(text, seconds);
     this.element.classList.add("busy");
+    this.element.classList.remove("failed");
     for (const part of [".problem", ".again", ".whole", ".download"]) this.one(part).hidden = true;
     const bar = this.one("progress");
     bar.hidden = this.state === "queued";
@@ -220,6 +221,7 @@ export class Card {
 
   fail(problem) {
     this.state = "failed";
+    this.element.classList.add("failed");
     this.rest();
     this.number = 0;
     const shown = this.one(".before").hasAttribute("src");

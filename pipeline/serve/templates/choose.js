@@ -2,8 +2,10 @@
 const byPath = new Intl.Collator(undefined, { numeric: true });
 const ordered = (found) => found.sort((one, other) => byPath.compare(one.path, other.path));
 
-export const chosen = (files) =>
-  ordered([...files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+export function chosen(files) {
+  const found = [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+  return found.some(({ path }) => path.includes("/")) ? ordered(found) : found;
+}
 
 // Return the files below what was dropped, and the paths of what cannot be read.
 export async function dropped(items) {

@@ -21,7 +21,7 @@ function take(found, unreadable = []) {
     else if (file.size > most) large.push(path);
     else new Card(file, path);
   }
-  refuse("no photograph in a format that is read", others);
+  refuse("not photographs in a format that is read", others);
   refuse(`larger than ${most / 1e6} MB; make them smaller, or start the program with a larger --max-megabytes`, large);
   refuse("cannot be read", unreadable);
   if (!found.length && !unreadable.length) refuse("no files in it", ["the folder"]);
@@ -73,7 +73,9 @@ function count() {
   const saved = done.filter((card) => card.saved).length;
   const counts = `${done.length} of ${cards.size} photographs coloured`;
   part("summary").textContent = several ? `${counts}${failed.length ? `, ${failed.length} failed` : ""}` : "";
-  show("again", failed.length > 1, `Try all ${failed.length} that failed again`);
+  show("failed", several && failed.length, `Show only the ${failed.length} failed`);
+  show("again", several && failed.length, `Try ${failed.length} failed again`);
+  if (!failed.length) filter(false);
   show("archive", done.length > 1, `Download all ${done.length} (ZIP)`);
   show("clear", saved && saved < cards.size, `Remove ${saved} downloaded`);
   show("remove", several, "Remove all");
@@ -85,6 +87,12 @@ function show(id, shown, label) {
   part(id).textContent = label;
 }
 
+function filter(failed) {
+  part("failed").setAttribute("aria-pressed", failed);
+  part("photographs").classList.toggle("failed", failed);
+}
+
+part("failed").addEventListener("click", (event) => filter(event.target.getAttribute("aria-pressed") === "false"));
 part("archive").href = `coloured.zip?page=${page}`;
 part("archive").addEventListener("click", () => {
   for (const card of having("done")) card.saved = true;
