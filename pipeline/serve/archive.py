@@ -41,7 +41,7 @@ def zipped(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
     """
     pipe, taken = _Pipe(), set[str]()
     now = time.localtime()[:6]
-    with ZipFile(pipe, "w", ZIP_STORED) as archive:  # type: ignore[arg-type]
+    with ZipFile(pipe, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]  # needs no close
         for name, path in files:
             entry = ZipInfo(_unique(_NOT_ON_WINDOWS.sub("_", name), taken), now)
             entry.external_attr = 0o644 << 16

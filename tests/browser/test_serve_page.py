@@ -358,9 +358,10 @@ def test_the_page_goes_on_when_the_program_is_started_again(started, results, tm
         texts = finished(started)
         assert "Done" in texts[0] and "started again" in texts[1]
         started.until(lambda: started.one("#again").text == "Try 2 failed again")
+        paths[2].unlink()
         started.one("#again").click()
-        finished(started)
-        started.until(lambda: started.one("#summary").text == "6 of 6 photographs coloured")
+        assert "cannot be read: it was moved" in finished(started)[2]
+        started.until(lambda: started.one("#summary").text == "5 of 6 photographs coloured, 1 failed")
     finally:
         second.end()
     third = Program(tmp_path / "results", tmp_path / "scratch", urlsplit(first.address).port)  # without these runs

@@ -146,9 +146,9 @@ export class Card {
 
   async refused({ status, response }) {
     const problem = response?.problem ?? "the program refused it";
-    const fits = [429, 507].includes(status);
-    if (status && !fits) this.fail(problem);
-    else if (fits) wait(status === 429 ? AGAIN : NO_ROOM, status === 429 ? "" : problem);
+    if ([429, 503].includes(status)) wait(AGAIN);
+    else if (status === 507) wait(NO_ROOM, problem);
+    else if (status) this.fail(problem);
     else if (!(await readable(this.file))) {
       this.fail("the file cannot be read: it was moved, changed or deleted; choose it again");
     } else if ((await poll()) && ++this.broken === 3) this.fail("its upload broke off three times");

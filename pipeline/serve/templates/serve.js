@@ -55,7 +55,8 @@ addEventListener("dragleave", (event) => {
 addEventListener("drop", async (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  take(...(await dropped(event.dataTransfer.items)));
+  const { items } = event.dataTransfer;
+  if ([...items].some((item) => item.kind === "file")) take(...(await dropped(items)));
 });
 
 const having = (state) => [...cards].filter((card) => card.state === state);
@@ -79,7 +80,10 @@ function count() {
   show("archive", done.length > 1, `Download all ${done.length} (ZIP)`);
   show("clear", saved && saved < cards.size, `Remove ${saved} downloaded`);
   show("remove", several, "Remove all");
-  for (const card of cards) card.one(".all").hidden = !several;
+  for (const card of cards) {
+    card.one(".all").hidden = !several;
+    card.one(".what").setAttribute("aria-live", several ? "off" : "polite"); // the summary says enough
+  }
 }
 
 function show(id, shown, label) {
@@ -100,6 +104,7 @@ part("archive").addEventListener("click", () => {
 });
 part("again").addEventListener("click", () => {
   for (const card of having("failed")) card.again();
+  part("together").focus();
 });
 part("clear").addEventListener("click", () => {
   const saved = having("done").filter((card) => card.saved);
