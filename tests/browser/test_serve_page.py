@@ -138,7 +138,7 @@ def test_a_visit(keras, browser, results, program, tmp_path):
     assert texts[0].startswith(NASTY) and "Done: 480 × 300 pixels" in texts[0] and browser.all(".name img") == []
     assert "Not coloured: not an image of a known format, or its header is broken." in texts[1]
     assert "Done: 90 × 120 pixels" in texts[2]
-    assert "Not coloured: 1000 x 1200 pixels are more than 1 megapixels" in texts[3]
+    assert "Not coloured: 1000 x 1200 pixels are more than 1 megapixels" in texts[3] and "--max-megapixels" in texts[3]
     browser.until(lambda: browser.one("#summary").text == "2 of 4 photographs coloured, 2 failed")
     browser.one("#failed").click()
     assert [card.is_displayed() for card in browser.all(".photograph")] == [False, True, False, True]

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from contextlib import closing
 
+import numpy as np
 import pytest
 from PIL import Image
 from tiny import ROOT, until
 
 from pipeline.core.errors import InputError
+from pipeline.serve import worker as serve_worker
 from pipeline.serve.worker import Job, Worker
 
 
@@ -36,6 +38,22 @@ def test_a_killed_process_fails_one_photograph_and_is_replaced(tmp_path, monkeyp
             worker.colour(job, lambda step: None)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("most", "longest", "size"), [(50e6, 9999, (400, 300)), (30_000, 9999, (200, 150)), (50e6, 100, (100, 75))]
+)
+def test_a_photograph_is_shown_in_full_size_up_to_what_browsers_take(tmp_path, monkeypatch, most, longest, size):
+    monkeypatch.setattr(serve_worker, "MOST_SHOWN", most)
+    monkeypatch.setattr(serve_worker, "LONGEST_SHOWN", longest)
+    picture = Image.effect_noise((400, 300), 80)
+    picture.save(tmp_path / "a.png")
+    assert serve_worker._write_jpeg(tmp_path / "a.png", tmp_path / "a.jpg", 1, whole=True) == (400, 300)
+    shown = Image.open(tmp_path / "a.jpg")
+    assert shown.size == size
+    if size == picture.size:
+        difference = np.asarray(shown.convert("L"), float) - np.asarray(picture, float)
+        assert np.abs(difference).mean() < 5
 
 
 def test_a_temperature_reaches_the_network(made_run, tmp_path):
