@@ -1,7 +1,5 @@
 """What the server accepts."""
 
-import contextlib
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,17 +44,12 @@ def refuse_too_many(kept: int, waiting: int, limits: Limits) -> None:
         )
 
 
-def refuse_full(folder: Path, limits: Limits) -> None:
-    """Refuse more work once the files in a folder reach the limit.
+def refuse_full(size: int, limits: Limits) -> None:
+    """Refuse more work once all files together have `size` bytes.
 
     Raises:
-        Refusal: they do.
+        Refusal: they reach the limit.
     """
-    size = 0
-    for below, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):  # deleted meanwhile
-                size += (Path(below) / name).stat().st_size
     if size >= limits.total_bytes:
         raise Refusal(
             NO_ROOM,

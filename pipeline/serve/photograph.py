@@ -1,5 +1,6 @@
 """An uploaded photograph, its files and its progress."""
 
+import contextlib
 import time
 import unicodedata
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Photograph:
         page: identifies its page.
         path: the file's name, after those of the folders that were chosen; never used on the disk.
         folder: contains its files.
+        size: of all its files in bytes, when `measure` was called last.
         received: whether the upload is complete.
         requested: the latest settings that the page asked for.
         attempts: how many times it was coloured.
@@ -56,6 +58,7 @@ class Photograph:
     page: str
     path: str
     folder: Path
+    size: int = 0
     received: bool = False
     requested: Settings = field(default_factory=lambda: Settings(0, 1.0))
     attempts: int = 0
@@ -86,6 +89,11 @@ class Photograph:
     def whole(self) -> Path:
         """A JPEG of the uploaded file in full size, made when the page asks for it."""
         return self.folder / "whole" / "before.jpg"
+
+    def measure(self) -> None:
+        """Note how large its files are."""
+        with contextlib.suppress(OSError):  # deleted meanwhile
+            self.size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def touch(self) -> None:
         """Note that its page is still open."""

@@ -60,7 +60,7 @@ class Queue:
             self._expire()
             waiting = sum(not photograph.attempts for photograph in self._photographs.values())
             refuse_too_many(len(self._photographs), waiting, self.limits)
-            refuse_full(self.folder, self.limits)
+            refuse_full(self._size(), self.limits)
             key = secrets.token_urlsafe(16)
             photograph = Photograph(key, page, plain_path(path), self.folder / key)
             try:
@@ -85,6 +85,7 @@ class Queue:
             photograph = self.get(key)
             if not photograph.received:
                 raise InputError("the photograph is still being uploaded")
+            photograph.measure()
             photograph.requested = settings
             if photograph.result and photograph.result.settings == settings and photograph is not self._current:
                 self._waiting.pop(key, None)
@@ -146,6 +147,7 @@ class Queue:
                     files.remove(target.parent)
                     target.parent.parent.rmdir()
                 raise
+        self.get(key).measure()
         return target
 
     def _whole(self, key: str, number: int) -> tuple[Path, Path]:
@@ -155,6 +157,10 @@ class Queue:
         if photograph.result is None or photograph.result.number != number:
             raise Gone
         return photograph.result.file, photograph.result.job.target / "whole.jpg"
+
+    def _size(self) -> int:
+        with self._changed:
+            return sum(photograph.size for photograph in self._photographs.values())
 
     def _of(self, page: str) -> list[Photograph]:
         with self._changed:
@@ -211,7 +217,7 @@ class Queue:
                 saturation=settings.saturation,
             )
             try:
-                refuse_full(self.folder, self.limits)
+                refuse_full(self._size(), self.limits)
                 coloured = self._colour(job, photograph.report)
                 seconds = time.monotonic() - photograph.started
                 result = Result(photograph.attempts, settings, job, coloured, seconds)
@@ -248,3 +254,4 @@ class Queue:
             for path in photograph.folder.iterdir():
                 if path not in needed:
                     files.remove(path)
+        photograph.measure()

@@ -1,127 +1,10 @@
 """`python -m stages serve` in a browser."""
 
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import zipfile
-from urllib.parse import urlsplit
-
-import chromium
-import numpy as np
 import pytest
-from click.testing import CliRunner
-from PIL import Image
-from selenium.webdriver.support.ui import WebDriverWait
-from small_disk import Disk
-from tiny import ROOT, make_run, until
+from serve_program import NASTY, choose, downloaded, finished, photograph, stored, wide, written_by_colorize
+from tiny import until
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-NASTY = '<img src=x onerror=alert(1)> "Oma\'s" Bild é 100%.jpg'
-
-
-@pytest.fixture(scope="module")
-def results(_started, tmp_path_factory):
-    """Two finished runs."""
-    folder = tmp_path_factory.mktemp("serve") / "results"
-    make_run(folder, "dot_lr1e-2_noembed", (150.0, 160.0))
-    make_run(folder, "dot_lr1e-3_noembed", (110.0, 150.0))
-    return folder
-
-
-class Program:
-    """The command, started from a shell."""
-
-    def __init__(self, results, scratch, port=0):
-        self.scratch = scratch
-        self.scratch.mkdir(exist_ok=True)
-        arguments = [sys.executable, "-m", "stages", "serve", "--port", str(port), "--max-megabytes", "2"]
-        arguments += ["--max-megapixels", "1", "--set", f"root={results.parent}"]
-        environment = os.environ | {"TMPDIR": str(self.scratch), "PYTHONUNBUFFERED": "1"}
-        self.process = subprocess.Popen(
-            arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-        )
-        self.lines = []
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if match := re.search(r"http://127\.0\.0\.1:\d+/", line):
-                self.address = match[0]
-                return
-        raise AssertionError("".join(self.lines))
-
-    def end(self):
-        os.killpg(self.process.pid, signal.SIGINT)  # as a terminal does
-        self.lines += self.process.communicate(timeout=20)[1].splitlines(keepends=True)
-
-
-@pytest.fixture(scope="module")
-def program(results, tmp_path_factory):
-    program = Program(results, tmp_path_factory.mktemp("program") / "scratch")
-    yield program
-    program.process.kill()
-    program.process.communicate()
-
-
-@pytest.fixture(scope="module")
-def started():
-    browser = chromium.Browser()
-    yield browser
-    browser.driver.quit()
-
-
-@pytest.fixture
-def browser(started, program, tmp_path):
-    """The browser on the page; afterwards, check its console for errors and that it contacted no other machine."""
-    drive = started.driver
-    drive.get("about:blank")
-    for kind in ("browser", "performance"):
-        drive.get_log(kind)
-    (tmp_path / "downloads").mkdir()
-    allowed = {"behavior": "allow", "downloadPath": str(tmp_path / "downloads")}
-    drive.execute_cdp_cmd("Browser.setDownloadBehavior", allowed)
-    wide(started, 1280)
-    drive.get(program.address)
-    yield started
-    contacted = set()
-    for entry in drive.get_log("performance"):
-        message = json.loads(entry["message"])["message"]
-        if message["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated"):
-            parts = message["params"]
-            contacted.add(urlsplit(parts["request"]["url"] if "request" in parts else parts["url"])[:2])
-    assert contacted - {("data", ""), ("about", ""), ("chrome", "newtab")} == {urlsplit(program.address)[:2]}
-    assert started.errors() == []
-
-
-def wide(browser, width):
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
-def photograph(path, height, width, seed=0):
-    small = np.random.default_rng(seed).integers(0, 256, (height // 12, width // 12), dtype=np.uint8)
-    Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).save(path)
-    return path
-
-
-def choose(browser, *paths, already=0):
-    browser.one("#choose").send_keys("\n".join(map(str, paths)))
-    browser.until(lambda: len(browser.all(".photograph")) == already + len(paths))
-
-
-def finished(browser):
-    """Wait until every photograph on the page is coloured or has failed."""
-    WebDriverWait(browser.driver, 60).until(lambda _: not browser.all(".busy"))
-    return [card.text for card in browser.all(".photograph")]
-
-
-def written_by_colorize(path, out, *options):
-    from stages.colorize import command
-
-    result = CliRunner().invoke(command, [str(part) for part in (path, "--out", out, *options)])
-    assert result.exit_code == 0, result.output
-    return (out / path.name).read_bytes()
 
 
 def test_a_visit(keras, browser, results, program, tmp_path):
@@ -207,89 +90,6 @@ def test_a_visit(keras, browser, results, program, tmp_path):
     browser.driver.get(program.address)
 
 
-def downloaded(browser, card, tmp_path):
-    """Click the card's link, and return the bytes."""
-    folder = tmp_path / "downloads"
-    card.find_element("css selector", ".download").click()
-
-    (path,) = browser.until(lambda: [path for path in folder.glob("*-coloured.*") if path.suffix != ".crdownload"])
-    content = path.read_bytes()
-    path.unlink()
-    return content
-
-
-def stored(program):
-    """Return the folders of the program's photographs."""
-    return [path for folder in program.scratch.iterdir() for path in folder.iterdir()]
-
-
-def box(folder, photographs):
-    """A folder of photographs, in subfolders, and of other files."""
-    for number in range(photographs):
-        path = folder / f"19{number % 3}0" / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        photograph(path, 24, 36, number)
-    (folder / "huge.jpg").write_bytes(b"\0" * 2_000_001)
-    for name in ("notes.txt", ".hidden.jpg", "1900/Thumbs.db"):
-        (folder / name).write_bytes(b"x")
-    return folder
-
-
-def asks_before_it_is_left(browser):
-    return browser.run(
-        "(() => { const leaving = new Event('beforeunload', { cancelable: true }); "
-        "dispatchEvent(leaving); return leaving.defaultPrevented; })()"
-    )
-
-
-def answer(browser, yes):
-    alert = browser.driver.switch_to.alert
-    text = alert.text
-    (alert.accept if yes else alert.dismiss)()
-    return text
-
-
-def test_a_whole_folder_is_coloured_and_downloaded(browser, program, tmp_path):
-    folder = box(tmp_path / "box", 25)
-    assert not asks_before_it_is_left(browser)
-    browser.one("#folder").send_keys(str(folder))
-    browser.until(lambda: len(browser.all(".photograph")) == 25)
-    assert asks_before_it_is_left(browser)
-    others, large = [item.text for item in browser.all("#refused li")]
-    assert others.endswith(": box/.hidden.jpg, box/1900/Thumbs.db, box/notes.txt.") and "2 MB" in large
-    assert large.endswith(": box/huge.jpg.")
-    most = 0
-    while browser.all(".busy"):
-        most = max(most, len(browser.all(".busy progress:not([hidden])")))
-    assert 1 <= most <= 4  # three that are uploaded, and one that is just finished
-    browser.until(lambda: browser.one("#summary").text == "25 of 25 photographs coloured")
-    assert asks_before_it_is_left(browser)
-
-    browser.one("#archive").click()
-    (path,) = browser.until(lambda: list((tmp_path / "downloads").glob("*.zip")))
-    with zipfile.ZipFile(path) as packed:
-        names = [f"box/19{number % 3}0/{number}-coloured.png" for number in range(25)]
-        assert sorted(packed.namelist()) == sorted(names) and packed.testzip() is None
-        assert packed.read(names[7]) == written_by_colorize(folder / "1910" / "7.png", tmp_path / "out")
-    assert not asks_before_it_is_left(browser)
-
-    choose(browser, photograph(tmp_path / "more.png", 24, 24), already=25)
-    assert asks_before_it_is_left(browser)
-    finished(browser)
-    browser.until(lambda: browser.one("#clear").is_displayed())
-    browser.one("#clear").click()
-    until(lambda: len(stored(program)) == 1)
-    browser.one("#choose").send_keys(f"{folder / '1900' / '0.png'}\n{folder / 'notes.txt'}")
-    assert "Not coloured" in finished(browser)[2]
-    browser.one("#remove").click()
-    assert "3 photographs" in answer(browser, yes=False) and len(browser.all(".photograph")) == 3
-    browser.one("#remove").click()
-    assert "2 coloured ones were not downloaded" in answer(browser, yes=True)
-    assert browser.all(".photograph") == []
-    until(lambda: stored(program) == [])
-    assert not asks_before_it_is_left(browser)
-
-
 def test_a_photograph_is_viewed_at_100_percent(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
@@ -338,60 +138,6 @@ def test_a_photograph_is_viewed_at_100_percent(browser, tmp_path):
     assert not browser.one("#whole").is_displayed()
 
 
-def test_the_page_goes_on_when_the_program_is_started_again(started, results, tmp_path):
-    first = Program(results, tmp_path / "scratch")
-    wide(started, 1280)
-    started.driver.get(first.address)
-    paths = [photograph(tmp_path / f"{number}.png", 24, 36, number) for number in range(6)]
-    choose(started, *paths[:3])
-    finished(started)
-    first.end()
-    started.one("#choose").send_keys("\n".join(map(str, paths[3:])))
-    started.until(lambda: started.one("#lost").is_displayed())
-    assert len(started.all(".busy")) == 3 and started.all(".problem:not([hidden])") == []
-    second = Program(results, tmp_path / "scratch", urlsplit(first.address).port)
-    try:
-        WebDriverWait(started.driver, 30).until(lambda _: not started.one("#lost").is_displayed())
-        texts = finished(started)
-        assert all("started again" in text for text in texts[:3]) and all("Done" in text for text in texts[3:])
-        started.all(".again")[0].click()
-        texts = finished(started)
-        assert "Done" in texts[0] and "started again" in texts[1]
-        started.until(lambda: started.one("#again").text == "Try 2 failed again")
-        paths[2].unlink()
-        started.one("#again").click()
-        assert "cannot be read: it was moved" in finished(started)[2]
-        started.until(lambda: started.one("#summary").text == "5 of 6 photographs coloured, 1 failed")
-    finally:
-        second.end()
-    third = Program(tmp_path / "results", tmp_path / "scratch", urlsplit(first.address).port)  # without these runs
-    try:
-        WebDriverWait(started.driver, 30).until(lambda _: started.one("#outdated").is_displayed())
-    finally:
-        third.end()
-        started.driver.get("about:blank")
-
-
-def test_the_page_waits_for_room_on_a_full_disk(started, results, tmp_path):
-    disk = Disk(tmp_path / "disk")
-    program = Program(results, disk.path)
-    try:
-        started.driver.get(program.address)
-        choose(started, photograph(tmp_path / "a.png", 24, 36))
-        finished(started)
-        disk.leave(0)
-        started.one("#choose").send_keys(str(photograph(tmp_path / "b.png", 600, 900)))
-        started.until(lambda: started.one("#room").is_displayed())
-        assert f"{disk.path}" in started.one("#room").text
-        disk.remount("size=64m")
-        started.all(".remove")[0].click()
-        assert "Done: 900 × 600" in finished(started)[0] and not started.one("#room").is_displayed()
-    finally:
-        program.end()
-        disk.unmount()
-        started.driver.get("about:blank")
-
-
 def test_a_photograph_can_be_dropped_anywhere(browser):
     browser.driver.execute_script("""
         const data = new DataTransfer();
@@ -400,18 +146,6 @@ def test_a_photograph_can_be_dropped_anywhere(browser):
     """)
     (text,) = finished(browser)
     assert text.startswith("dropped.jpg") and "Not coloured: not an image" in text
-
-
-def test_a_folder_can_be_dropped(browser, tmp_path):
-    folder = box(tmp_path / "box", 4)
-    at = {"x": 200, "y": 300, "data": {"items": [], "files": [str(folder)], "dragOperationsMask": 1}}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        browser.driver.execute_cdp_cmd("Input.dispatchDragEvent", at | {"type": kind})
-    browser.until(lambda: len(browser.all(".photograph")) == 4)
-    texts = finished(browser)
-    names = ["box/1900/0.png", "box/1900/3.png", "box/1910/1.png", "box/1920/2.png"]
-    assert [text.splitlines()[0] for text in texts] == names and all("Done" in text for text in texts)
-    assert "box/notes.txt" in browser.one("#refused").text and "box/huge.jpg" in browser.one("#refused").text
 
 
 def test_ctrl_c_deletes_all_photographs_and_says_so(program, started, tmp_path):
