@@ -17,10 +17,10 @@ from stages.__main__ import main
 LONGEST = (
     "test_workflow.py", "test_train.py", "test_resuming.py", "test_kills.py", "test_head_runs.py",
     "test_optimizers.py", "test_jax.py", "test_stopping.py", "test_color.py", "test_disk.py", "test_serve_page.py",
-    "test_worker.py", "test_distributed.py", "test_stages.py", "test_evaluate.py", "test_train_on_maps.py",
-    "test_export.py", "test_own_network.py", "test_seams_training.py", "test_evaluate_runs.py",
-    "test_evaluate_refusals.py", "test_network.py", "test_efficientnet_lite0.py", "test_batch.py",
-    "test_page_browser.py", "test_verify.py",
+    "test_serve_folders.py", "test_worker.py", "test_distributed.py", "test_stages.py", "test_evaluate.py",
+    "test_train_on_maps.py", "test_export.py", "test_own_network.py", "test_seams_training.py",
+    "test_evaluate_runs.py", "test_evaluate_refusals.py", "test_network.py", "test_efficientnet_lite0.py",
+    "test_batch.py", "test_page_browser.py", "test_verify.py",
 )  # fmt: skip
 
 
