@@ -15,7 +15,7 @@ from pipeline.images import foreign
 from pipeline.images.formats import EXTENSIONS
 
 # Those of `ingest`, and those of other formats that are read.
-TAKEN = (*EXTENSIONS, ".avif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo")
+_TAKEN = (*EXTENSIONS, ".avif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo")
 _BY_PLUGINS = {".heic": foreign.HEIC, ".heif": foreign.HEIC, ".hif": foreign.HEIC, ".jxl": foreign.JPEG_XL}
 
 
@@ -36,6 +36,11 @@ class Inputs:
     formats: dict[str, int] = field(default_factory=dict)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
     protected: Protected = field(default_factory=lambda: Protected(frozenset(), frozenset()))
+
+
+def taken() -> tuple[str, ...]:
+    """Return the extensions of the photographs that are coloured, in lower case."""
+    return (*_TAKEN, *(extension for extension, name in _BY_PLUGINS.items() if foreign.plugin(name)))
 
 
 def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
@@ -87,8 +92,7 @@ def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
                 refuse(f"the target of the link {escaped(str(file))}; name another folder, or remove the link")
         folders |= _identities(by_folder)
         for name, file in zip(names, files, strict=True):
-            suffix = Path(name).suffix.lower()
-            if suffix in TAKEN or (suffix in _BY_PLUGINS and foreign.plugin(_BY_PLUGINS[suffix])):
+            if Path(name).suffix.lower() in taken():
                 add(file, name)
             else:
                 _leave_out(file, found)
@@ -119,7 +123,7 @@ def without_outputs(found: Inputs, reported: Collection[str]) -> None:
 
 
 def _leave_out(file: Path, found: Inputs) -> None:
-    reason = f"not a photograph: expected one of {', '.join(TAKEN)}"
+    reason = f"not a photograph: expected one of {', '.join(taken())}"
     if name := _format_of(file):
         found.formats[name] = found.formats.get(name, 0) + 1
         reason = foreign.advice(name)

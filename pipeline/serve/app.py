@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline.colorize.inputs import TAKEN
+from pipeline.colorize.inputs import taken
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.results import page as report
@@ -86,7 +86,7 @@ class _Site:
         names = [run.name for run in runs]
         unique = [run.name if names.count(run.name) == 1 else f"{run.name} ({run.folder})" for run in runs]
         page = templates.get_template("page.html")
-        values = {"runs": list(zip(unique, runs, strict=True)), "limits": queue.limits, "extensions": TAKEN}
+        values = {"runs": list(zip(unique, runs, strict=True)), "limits": queue.limits, "extensions": taken()}
         # A page that was loaded before the program was started again learns whether it is still the same.
         self._version = files.digest_bytes(page.render(values, version="").encode())[:16]
         self._page = page.render(values, version=self._version)
