@@ -186,7 +186,7 @@ def test_the_bytes_of_an_onnx_file_do_not_depend_on_the_converters_names(keras, 
         picture = [helper.make_tensor_value_info(name, 1, [2]) for name in ("lightness", "ab")]
         weights = [numpy_helper.from_array(np.float32([value, 1]), name) for name, value in ((second, 2), (first, 3))]
         nodes = [helper.make_node("Mul", ["lightness", first], ["x"]), helper.make_node("Add", ["x", second], ["ab"])]
-        made = helper.make_graph(nodes, "g", picture[:1], picture[1:], initializer=weights)
+        made = helper.make_graph(nodes, "g", picture[:1], picture[1:], initializer=weights, doc_string=first)
         _name_by_order(made)
         return made
 

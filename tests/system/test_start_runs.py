@@ -113,8 +113,9 @@ def test_a_run_of_no_epochs_is_scored_as_the_network_was(call, place):
     call("report")
     page = (place / "results" / "report" / "as-it-is.html").read_text()
     summary, card = (path.read_text() for path in (result.parent / "summary.md", result / "model-card.md"))
-    for text in (page, card, next(line for line in summary.splitlines() if line.startswith("| as-it-is"))):
-        assert "not trained here" in text and "0 epochs" not in text and "finished" not in text
+    row = next(line for line in summary.splitlines() if line.startswith("| as-it-is"))
+    assert all("not trained here" in text and "0 epochs" not in text for text in (page, card, row))
+    assert "finished" not in card + row
     assert not list(result.glob("curves.*")) and "curves." not in card + page
 
 
