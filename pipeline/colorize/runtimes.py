@@ -165,7 +165,11 @@ def write_onnx(module: tf.Module, path: Path) -> None:
 
 
 def _name_by_order(graph: Any) -> None:
-    """Name nodes and tensors of an ONNX graph by their order, because tf2onnx' names depend on hashes of text."""
+    """Name nodes and tensors of an ONNX graph by their order, because tf2onnx' names depend on hashes of text.
+
+    Its description names a function of TensorFlow, with a number that counts those of the process.
+    """
+    graph.doc_string = ""
     kept = {value.name for value in (*graph.input, *graph.output)}
     names: dict[str, str] = {}
 
