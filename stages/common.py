@@ -137,7 +137,7 @@ class Work:
         Raises:
             InputError: a file is missing, or a value is invalid.
         """
-        from pipeline.config import loading
+        from pipeline.config import loading, yaml_files
 
         base: dict[str, Any] = {}
         if from_workflow := os.environ.get(loading.VARIABLE):
@@ -149,7 +149,7 @@ class Work:
                     f"{error}; unset it (only the workflow sets it)"
                 ) from None
         elif DEFAULT_CONFIG.exists():
-            base = loading.read_yaml(DEFAULT_CONFIG)
+            base = yaml_files.read_yaml(DEFAULT_CONFIG)
         changes = {key: self.options[key] for key in CHANGES if self.options.get(key)}
         return loading.load_config(self.options["configs"], self.options["assignments"], base=base, changes=changes)
 

@@ -1,38 +1,20 @@
-"""Find the partition of a run's data that contains a photograph, by its file or its pixels."""
+"""Find the partition of a run's data that contains a photograph."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from pipeline.config import schema
-from pipeline.config.paths import ResultFiles, scratch_of
-from pipeline.core import csv_files, files, versions
+from pipeline.config.paths import ResultFiles
+from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
-from pipeline.dataset import splits
-from pipeline.dataset.index import image_digest, read_index
-from pipeline.dataset.sources import folder, sample
-from pipeline.dataset.sources.scratch import known_files
-from pipeline.images import lab
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.results.record import read_record
-from pipeline.storage.store import Store
 
-NONE = "none"  # in no partition
 UNKNOWN = "unknown"
 LISTED = ("file", "sha256", "partition")  # columns of the photographs of a published network, before others
 
 log = logging.getLogger("deepcolor")
-
-
-class Listed(NamedTuple):
-    """An ingested photograph: its path below the dataset's folder, the SHA-256 of the file, and its partition."""
-
-    file: str
-    sha256: str
-    partition: str
 
 
 class Membership:
@@ -57,12 +39,12 @@ class Membership:
         if self._images is None:
             return UNKNOWN
         try:
-            return self._images.partition(photograph)
+            return self._images(photograph)
         except (InputError, UnreadablePhotograph, OSError, MemoryError):
             return UNKNOWN
 
     @cached_property
-    def _images(self) -> "_Images | None":
+    def _images(self) -> Callable[[Path], str] | None:
         try:
             return _read(self._result)
         except KeyError as error:
@@ -73,40 +55,7 @@ class Membership:
         return None
 
 
-@dataclass(frozen=True)
-class _Images:
-    """The images of a run's data: their partitions by digest of the file, and by digest of L and ab."""
-
-    source: schema.FolderSource | schema.SampleSource | None  # None without the images themselves
-    by_file: Mapping[str, str]
-    by_picture: Mapping[str, str]
-    comparable: bool  # whether the versions of `versions.DECODED_BY` are those of ingest
-
-    def partition(self, photograph: Path) -> str:
-        """See `Membership`."""
-        if self.by_file and (partition := self.by_file.get(files.digest_file(photograph))):
-            return partition
-        if self.source is None:
-            return UNKNOWN
-        if isinstance(self.source, schema.SampleSource):
-            gray_below = float(schema.FolderSource.model_fields["gray_below"].default)
-            picture = sample.first_cut(photograph)
-        else:
-            gray_below = self.source.gray_below
-            # Versions that knew no toning used such photographs too.
-            settings = self.source.model_copy(update={"toned_below": 0.0})
-            _, picture = folder.judge(photograph.parent, photograph.name, settings)
-            if picture is None:
-                return UNKNOWN
-        if picture is None:
-            return NONE if self.comparable else UNKNOWN
-        if partition := self.by_picture.get(image_digest(picture[..., 0], picture[..., 1:])):
-            return partition
-        gray = lab.mean_chroma(picture[..., 1:]) < gray_below
-        return NONE if self.comparable and not gray else UNKNOWN
-
-
-def _read(result: Path) -> _Images:
+def _read(result: Path) -> Callable[[Path], str]:
     """Read a run's data.
 
     Raises:
@@ -116,57 +65,8 @@ def _read(result: Path) -> _Images:
     record = read_record(result)
     if ResultFiles(result).published.exists():
         rows = csv_files.read(ResultFiles(result).photographs, LISTED)
-        return _Images(None, {row["sha256"]: row["partition"] for row in rows}, {}, False)
-    described = record["settings"]["images"]["source"]
-    if described["kind"] not in ("sample", "folder"):
-        raise InputError(f"its images were read from arrays ({described['kind']}), not photographs")
-    kind = schema.SampleSource if described["kind"] == "sample" else schema.FolderSource
-    images, split = _stores(result, record)
-    partitions = [row["partition"] for row in splits.read(split, record["fingerprints"]["images"])]
-    by_picture = {row["digest"]: partition for row, partition in zip(read_index(images), partitions, strict=True)}
-    then, now = images.manifest()["versions"], versions.versions()
-    return _Images(
-        kind.model_validate(described),
-        {each.sha256: each.partition for each in _listed(images, partitions)},
-        by_picture,
-        all(then.get(name) == now[name] for name in versions.DECODED_BY),
-    )
+        partitions = {row["sha256"]: row["partition"] for row in rows}
+        return lambda photograph: partitions.get(files.digest_file(photograph), UNKNOWN)
+    from pipeline.colorize import ingested  # which reads stores
 
-
-def listed(result: Path) -> list[Listed]:
-    """Return the photographs of a run's data whose files are known; none if they came from elsewhere than a folder.
-
-    Raises:
-        InputError: the run's data are missing, damaged or other ones.
-        KeyError: run.yaml is incomplete.
-    """
-    record = read_record(result)
-    images, split = _stores(result, record)
-    return _listed(images, [row["partition"] for row in splits.read(split, record["fingerprints"]["images"])])
-
-
-def _listed(images: Store, partitions: Sequence[str]) -> list[Listed]:
-    index, known = read_index(images), known_files(scratch_of(images))
-    found = []
-    for shard in range(images.shard_count()):
-        record = images.record(shard) or {}
-        start, stop = record["rows"]
-        rows = [(row["id"], known.get(row["id"], "")) for row in index[start:stop]]
-        # The digests of the files may be from a later scan than the images.
-        if folder.input_digest(rows) == record["input"]:
-            found += [Listed(*row, partitions[start + place]) for place, row in enumerate(rows)]
-    return found
-
-
-def _stores(result: Path, record: Mapping[str, Any]) -> tuple[Store, Path]:
-    """Return the images and the split that the run was trained on."""
-    expected = record["fingerprints"]["images"], record["fingerprints"]["split"]
-    datasets = ResultFiles(result).datasets(record)
-    for dataset in datasets:
-        if not dataset.images.manifest_path.exists():
-            continue
-        if (dataset.images.manifest()["fingerprint"], splits.fingerprint(dataset.splits)) == expected:
-            return dataset.images, dataset.splits
-        raise InputError(f"{dataset.directory} contains other images or another split than the run was trained on")
-    searched = ", ".join(dict.fromkeys(str(dataset.directory) for dataset in datasets))
-    raise InputError(f"its images were not found in {searched}")
+    return ingested.read(result, record)

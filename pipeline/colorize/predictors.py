@@ -16,7 +16,6 @@ from pipeline.core import files
 from pipeline.core.machine import Precision
 from pipeline.images import ab_bins
 from pipeline.images.lab import NEUTRAL, UInt8
-from pipeline.networks import heads
 from pipeline.networks.inputs import ImageBatch, fixed_size, names_of, predict, stored
 
 Float32 = npt.NDArray[np.float32]
@@ -114,7 +113,10 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
     """
     path = ResultFiles(folder).published
     files.refuse_changed(path)
-    heads.check_temperature(temperature, "--temperature")
+    if temperature is not None:
+        from pipeline.networks import heads
+
+        heads.check_temperature(temperature, "--temperature")
     used = record["published"]["temperature"] if temperature is None else temperature
     return OnnxPredictor(onnx_session(path, threads), used, f"{files.digest_file(path)} at temperature {used}")
 

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from skimage.color import rgb2lab
 
-from pipeline.colorize import membership, predictors
+from pipeline.colorize import ingested, membership, predictors
 from pipeline.colorize.colorizer import Colorizer, complete
 from pipeline.colorize.export import PACKAGES, refuse_missing_packages, sample
 from pipeline.config.paths import ResultFiles
@@ -142,7 +142,7 @@ def _difference(folder: Path, keras: predictors.Predictor, onnx: predictors.Pred
 
 def _write_photographs(run: Path, record: Mapping[str, Any], path: Path) -> list[dict[str, str]]:
     """List the photographs with the digest of the file, the partition, and what else the dataset's table says."""
-    photographs = membership.listed(run)
+    photographs = ingested.listed(run)
     table = record["settings"]["images"]["source"].get("table")
     more = {escaped(row["file"]): row for row in csv_files.read(Path(table), ["file"])} if table else {}
     rows = [{**more.get(each.file, {}), **each._asdict()} for each in photographs]

@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-from skimage.color import rgb2lab
 
 from pipeline.images.light import Levels
 
@@ -30,7 +29,7 @@ def own_colour(levels: Levels, alpha: Levels | None = None) -> float:
     opaque = np.ones((_FINE, _FINE))
     if alpha is not None:
         opaque = cv2.resize(alpha, (_FINE, _FINE), interpolation=cv2.INTER_AREA) / full
-    lab = rgb2lab(rgb).reshape(-1, 3)
+    lab = cv2.cvtColor(rgb.astype(np.float32), cv2.COLOR_RGB2Lab).reshape(-1, 3).astype(np.float64)
     powers = np.vander(lab[:, 0] / 100, _DEGREE + 1)
     weights = np.sqrt(opaque).reshape(-1, 1)
     fitted, *_ = np.linalg.lstsq(powers * weights, lab[:, 1:] * weights, rcond=None)

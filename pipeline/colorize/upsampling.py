@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -47,52 +48,56 @@ class Upsampling:
         slopes = _slopes(values, guide, sigma, steadiness)
         smooth = np.concatenate([values, guide[..., None]], axis=-1).astype(np.float32)
         # Columns are upsampled here, rows on demand.
-        self._smooth = _across(smooth, _weights(shape[1], width, columns, cubic=True))
-        self._slopes = _across(slopes, _weights(shape[1], width, columns, cubic=False))
-        self._cubic = _weights(shape[0], height, rows, cubic=True)
-        self._linear = _weights(shape[0], height, rows, cubic=False)
+        self._smooth = _across(smooth, _Weights(shape[1], width, columns, cubic=True), shape[1])
+        self._slopes = _across(slopes, _Weights(shape[1], width, columns, cubic=False), shape[1])
+        self._cubic = _Weights(shape[0], height, rows, cubic=True)
+        self._linear = _Weights(shape[0], height, rows, cubic=False)
 
     def rows(self, start: int, lightness: Float) -> list[Float]:
         """Return the rows from `start` on, (k, width) float32 for each channel, for their `lightness` (k, width)."""
-        these = slice(start, start + len(lightness))
-        cubic, linear = self._cubic[these], self._linear[these]
-        *bases, small = (cubic @ plane for plane in self._smooth)
-        slopes = (linear @ plane for plane in self._slopes)
+        stop = start + len(lightness)
+        *bases, small = self._cubic.applied(self._smooth, start, stop)
+        slopes = self._linear.applied(self._slopes, start, stop)
         detail = lightness - small
         return [base + slope * detail for base, slope in zip(bases, slopes, strict=True)]
 
 
-def _across(planes: Float, weights: Any) -> Float:
-    """Upsample planes (h, w, c) to (c, h, W)."""
-    return np.stack([np.ascontiguousarray((weights @ plane.T).T) for plane in np.moveaxis(planes, -1, 0)])
+class _Weights:
+    """The weights of the small pixels for each pixel along a side; the border is repeated."""
+
+    def __init__(self, size: int, small: int, extent: float, *, cubic: bool) -> None:
+        place = (np.arange(size) + 0.5) * (extent / size) - 0.5
+        taps = np.floor(place).astype(int)[:, None] + (np.arange(-1, 3) if cubic else np.arange(2))
+        distance = np.abs(place[:, None] - taps)
+        self._shares = (_keys(distance) if cubic else 1 - distance).astype(np.float32)
+        self._taps = np.clip(taps, 0, small - 1)
+
+    def applied(self, planes: Float, start: int, stop: int) -> Float:
+        """Upsample planes (c, small, n) to the pixels from `start` to `stop`, (c, stop - start, n)."""
+        shares, taps = self._shares[start:stop], self._taps[start:stop]
+        first, last = taps[0, 0], taps[-1, -1] + 1
+        matrix = np.zeros((stop - start, last - first), np.float32)
+        np.add.at(matrix, (np.arange(stop - start)[:, None], taps - first), shares)
+        return matrix @ planes[:, first:last]
+
+
+def _across(planes: Float, weights: _Weights, width: int) -> Float:
+    """Upsample planes (h, w, c) to (c, h, width)."""
+    turned = np.ascontiguousarray(planes.transpose(2, 1, 0))
+    return np.ascontiguousarray(weights.applied(turned, 0, width).swapaxes(1, 2))
 
 
 def _slopes(values: Float, guide: Float, sigma: float, steadiness: float) -> Float:
     """Regress each channel on the guide, in a Gaussian window around each pixel."""
-    from scipy.ndimage import gaussian_filter
+    side = 2 * int(4 * sigma + 0.5) + 1
 
-    def mean(plane: Float) -> Float:
-        smooth: Float = gaussian_filter(plane, sigma, mode="nearest")
-        return smooth
+    def mean(planes: Float) -> Float:
+        return np.asarray(cv2.GaussianBlur(planes, (side, side), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
 
     centre = mean(guide)
     variance = np.maximum(mean(guide * guide) - centre * centre, 0) + steadiness
     covariances = [mean(plane * guide) - mean(plane) * centre for plane in np.moveaxis(values, -1, 0)]
     return np.asarray(np.stack([covariance / variance for covariance in covariances], axis=-1), np.float32)
-
-
-def _weights(size: int, small: int, extent: float, *, cubic: bool) -> Any:
-    """Return the weights of the small pixels for each pixel, sparse (size, small); the border is repeated."""
-    from scipy.sparse import csr_array
-
-    place = (np.arange(size) + 0.5) * (extent / size) - 0.5
-    below = np.floor(place).astype(int)
-    taps = below[:, None] + (np.arange(-1, 3) if cubic else np.arange(2))
-    distance = np.abs(place[:, None] - taps)
-    shares = (_keys(distance) if cubic else 1 - distance).astype(np.float32)
-    columns = np.clip(taps, 0, small - 1)
-    rows = np.arange(0, taps.size + 1, taps.shape[1])
-    return csr_array((shares.ravel(), columns.ravel(), rows), shape=(size, small))
 
 
 def _keys(distance: npt.NDArray[Any]) -> npt.NDArray[Any]:

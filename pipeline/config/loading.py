@@ -4,16 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline.config.schema import Config, Experiment, Section
+from pipeline.config.yaml_files import LINES, parse, read_yaml
 from pipeline.core.errors import InputError
 from pipeline.core.text import shown
 
 VARIABLE = "DEEPCOLOR_CONFIG"  # environment variable with the workflow's configuration, as JSON
 MOST_PROBLEMS = 10
-LINES = "`key: value` lines"
 # What was expected, by the type of pydantic's error; its own words are those of Python rather than YAML.
 EXPECTED = {
     "missing": "a value",
@@ -91,56 +90,6 @@ def _explain(problem: Any) -> str:
     return f"{key}: {message}" if key else message
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a configuration file without checking its keys.
-
-    Raises:
-        InputError: the file is missing, not YAML, or no mapping.
-    """
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise InputError(f"{path}: expected a YAML file, received a pipe or device; save it as a file")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: expected a configuration file, found none; the default is config/config.yaml"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a YAML file, received: {error}; save it as UTF-8 text") from None
-    values = _yaml(text, f"{path}: expected a YAML file")
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: expected {LINES}, received {shown(values)}; see config/config.yaml")
-    return values
-
-
-def _yaml(text: str, expected: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
-    except Exception as error:  # PyYAML lets errors of int, float, dates and deep nesting through
-        problem = str(error) or type(error).__name__
-        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            mark = error.problem_mark
-            problem = f"{error.problem or error.context} in line {mark.line + 1}, column {mark.column + 1}"
-        problem = problem.replace('"<unicode string>", ', "")
-        raise InputError(f"{expected}, received: {problem}; correct it") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses duplicate keys."""
-
-    def compose_mapping_node(self, anchor: Any) -> Any:
-        node = super().compose_mapping_node(anchor)
-        keys: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in keys:
-                    raise yaml.MarkedYAMLError(problem=f"the duplicate key {key.value!r}", problem_mark=key.start_mark)
-                keys.add(key.value)
-        return node
-
-
 def every_value(section: Section) -> dict[str, Any]:
     """Return the values of a section as JSON values, also those that records omit because they are defaults.
 
@@ -192,7 +141,7 @@ def parse_assignment(text: str, option: str = "--set") -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"{option} {text!r}: expected KEY=VALUE, for example embedding.weights=imagenet")
-    nested = _yaml(value, f"{option} {text!r}: expected a YAML value after '='")
+    nested = parse(value, f"{option} {text!r}: expected a YAML value after '='")
     for part in reversed(key.strip().split(".")):
         nested = {part: nested}
     return dict(nested)

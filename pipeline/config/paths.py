@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.storage.layouts import EMBEDDINGS, FEATURES, IMAGES, StoreLayout
 
 if TYPE_CHECKING:
+    from pipeline.config.schema import Config
     from pipeline.storage.store import Store
 
 SHIPPED = Path(__file__).parents[1] / "weights"  # the published network that comes with DeepColor
@@ -190,7 +190,7 @@ class SummaryFiles:
 class Paths(DatasetFiles):
     """The paths of a configuration: the files of its dataset, and the folders below `root`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: "Config") -> None:
         super().__init__(Path(config.data) / config.dataset)
         root = Path(config.root)
         self.models = root / "models"

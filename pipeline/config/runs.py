@@ -251,6 +251,9 @@ def started(record: Mapping[str, Any]) -> bool:
     return isinstance(settings, Mapping) and bool(settings.get("training", {}).get("start_from"))
 
 
+NO_NUMBERS = "The network's answers are not numbers ({}), so they cannot be scored."  # of a status
+
+
 def diverged(record: Mapping[str, Any]) -> bool:
     """Return whether the network that a run.yaml describes is that of a diverged training.
 

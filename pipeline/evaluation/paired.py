@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config import runs
 from pipeline.evaluation import intervals, scores
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import BASELINES, GRAY, MAJORITY, MEAN, SHUFFLED
@@ -16,7 +17,6 @@ COLUMNS = ("run", "dataset", "partition", "n", "answer", "against", "metric", "v
 # A run that has learned something beats these baselines in these metrics on the test images.
 HURDLES = (("rmse", MEAN), ("rmse", GRAY), ("ciede2000", GRAY), ("accuracy", MAJORITY))
 _FOUND = (*HURDLES[:3], ("ciede2000", SHUFFLED), HURDLES[3])
-NO_NUMBERS = "The network's answers are not numbers ({}), so they cannot be scored."
 ONE_COLOUR = "The network answers one colour everywhere"  # the start of that finding
 ALL_BUT_GRAY = 0.1  # of the truth's mean chroma
 SAME = 1e-5  # relative; smaller differences are rounding, since networks answer in float32
@@ -67,7 +67,7 @@ def findings(
     value = {(r["answer"], r["metric"]): float(r["value"]) for r in rows if r["partition"] == "test"}
     against = _of_test(differences)
     if not math.isfinite(value.get((MODEL, "rmse"), math.nan)):
-        return [NO_NUMBERS.format(status)]
+        return [runs.NO_NUMBERS.format(status)]
     sentences = []
     if only_colour:
         a, b = only_colour

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import skimage  # its submodules load on first use, which keeps planning fast
 
 # Predictions may contain colours outside sRGB, which are clipped.
 warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
@@ -20,6 +19,10 @@ UInt8 = npt.NDArray[np.uint8]
 MULTIPLE = 8  # networks accept heights and widths that are multiples of this
 NEUTRAL = 128  # a and b of a gray pixel
 DOUBTFUL = 2e-3  # in 8-bit units; over all colours, the largest error of float32 was 1.2e-4
+_TO_XYZ = np.array([
+    [0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]
+])  # fmt: skip
+_WHITE = np.array([0.95047, 1.0, 1.08883])  # D65, two degrees
 ENCODING = "OpenCV 8-bit CIE Lab (uint8): L*255/100, a+128, b+128; sRGB, D65"
 
 
@@ -67,12 +70,9 @@ def _unrounded(pixels: UInt8, dtype: str) -> npt.NDArray[Any]:
 @cache
 def _light(dtype: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return linear light, 0..1, of each sRGB level, (256,), and the matrix to XYZ relative to the white point."""
-    from skimage.color import colorconv
-
-    grays = np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3)
-    light = skimage.color.rgb2xyz(grays)[:, 1] / colorconv.xyz_from_rgb[1].sum()
-    white = colorconv.xyz_tristimulus_values(illuminant="D65", observer="2")
-    return light.astype(dtype), (colorconv.xyz_from_rgb / white[:, None]).astype(dtype)
+    levels = np.arange(256) / 255
+    light = np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
+    return light.astype(dtype), (_TO_XYZ / _WHITE[:, None]).astype(dtype)
 
 
 def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> UInt8:
@@ -81,6 +81,8 @@ def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> U
     Colours outside sRGB are clipped per channel. Predictions are first rounded and clipped to 0..255, as if stored;
     non-finite values count as neutral.
     """
+    import skimage  # slow to load, and not installed for colouring alone
+
     chroma = np.nan_to_num(np.asarray(ab, np.float64), nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL)
     rgb = skimage.color.lab2rgb(decode(lightness, np.clip(np.rint(chroma), 0, 255)))
     levels: UInt8 = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)

@@ -1,7 +1,7 @@
 """XMP: adding the origin of the colours."""
 
+import html
 import re
-from xml.sax.saxutils import quoteattr
 
 NAMESPACE = "https://deepcolor.invalid/xmp/1/"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
@@ -33,7 +33,7 @@ def described(packet: bytes, note: str, extension: str = "") -> bytes:
     ours = (
         f'<{prefix}:Description {prefix}:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
         f'xmlns:deepcolor="{NAMESPACE}"{extended} '
-        f"Iptc4xmpExt:DigitalSourceType={quoteattr(SOURCE_TYPE)} deepcolor:Note={quoteattr(note)}/>"
+        f'Iptc4xmpExt:DigitalSourceType="{html.escape(SOURCE_TYPE)}" deepcolor:Note="{html.escape(note)}"/>'
     )
     if end and end[1]:
         text = text[: end.start()] + ours + text[end.start() :]

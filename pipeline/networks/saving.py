@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline.config import loading, runs
+from pipeline.config import runs
 from pipeline.config.paths import ResultFiles
+from pipeline.config.yaml_files import read_yaml
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.networks import builder, heads  # `builder` registers the layers that a saved model names
@@ -129,6 +130,6 @@ def load(path: Path) -> keras.Model:
         ) from None
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     record = ResultFiles(path.parent).record
-    if not finite(model) or (record.exists() and runs.diverged(loading.read_yaml(record))):
+    if not finite(model) or (record.exists() and runs.diverged(read_yaml(record))):
         raise InputError(f"{path}: {runs.DIVERGED}")
     return model

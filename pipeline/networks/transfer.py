@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from pipeline.config import loading
 from pipeline.config.paths import ResultFiles
 from pipeline.config.start import KEY, model_file
+from pipeline.config.yaml_files import read_yaml
 from pipeline.core import files
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
@@ -46,7 +46,7 @@ def load(start_from: str, model: keras.Model, head: Head, embedding: Mapping[str
         )
     record = ResultFiles(path.parent).record
     if embedding and record.exists():
-        before = _material(loading.read_yaml(record).get("embedding") or {})
+        before = _material(read_yaml(record).get("embedding") or {})
         if others := differing(before, _material(embedding), between="expected "):
             raise InputError(
                 f"{KEY}: expected a network that was trained on the embeddings of this run, received {path}, trained "

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import loading, runs
+from pipeline.config import runs
 from pipeline.config.paths import ResultFiles
+from pipeline.config.yaml_files import read_yaml
 from pipeline.core import conflicts, files
 from pipeline.core.errors import InputError
-from pipeline.evaluation import paired
 
 
 def read_record(result: Path) -> dict[str, Any]:
@@ -23,9 +23,9 @@ def read_record(result: Path) -> dict[str, Any]:
             f"{result}: expected the results of a run, but there is no {path.name}; name a folder results/<run>"
         )
     files.refuse_changed(path)
-    record = loading.read_yaml(path)
+    record = read_yaml(path)
     if runs.diverged(record):  # earlier versions could score such a network
-        record["findings"] = [paired.NO_NUMBERS.format(record["status"])]
+        record["findings"] = [runs.NO_NUMBERS.format(record["status"])]
     return record
 
 

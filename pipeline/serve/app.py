@@ -17,7 +17,6 @@ from starlette.types import ASGIApp
 from pipeline.colorize.inputs import taken
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.results import page as report
 from pipeline.serve import archive
 from pipeline.serve.guard import OwnPagesOnly, problem
 from pipeline.serve.limits import refuse_without_room
@@ -26,7 +25,8 @@ from pipeline.serve.queue import Queue
 from pipeline.serve.refusal import TOO_LARGE, Gone, Refusal, not_stored
 from pipeline.serve.runs import ServedRun
 
-OWN, SHARED = Path(__file__).with_name("templates"), Path(report.__file__).with_name("templates")
+OWN = Path(__file__).with_name("templates")
+SHARED = Path(__file__).parents[1] / "results" / "templates"
 SCRIPTS = ("serve.js", "choose.js", "cards.js", "program.js", "whole.js")
 ASSETS = (SHARED / "page.css", SHARED / "theme.js", OWN / "serve.css", *(OWN / name for name in SCRIPTS))
 SECONDS_BETWEEN_CHUNKS = 60.0  # of an upload

@@ -14,11 +14,11 @@ from pipeline.config.loading import (
     merge,
     parse_assignment,
     parse_config,
-    read_yaml,
     refuse_duplicate_keys,
 )
 from pipeline.config.runs import find
 from pipeline.config.schema import Config
+from pipeline.config.yaml_files import read_yaml
 from pipeline.core.errors import InputError
 from pipeline.networks import notation
 

@@ -11,6 +11,7 @@ from tiny import INCEPTION, ROOT, refused
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths
 from pipeline.config.runs import Run, find, layered
+from pipeline.config.yaml_files import read_yaml
 from pipeline.networks import heads, notation
 from pipeline.networks.cost import forward_flops
 from pipeline.planning import new_config
@@ -41,9 +42,7 @@ def test_the_configuration_names_the_folder_and_trains_as_its_comments_say(call,
     assert result.exit_code == 0, result.stderr
     assert "40 photographs" in result.stderr and "about " in result.stderr
     text = (tmp_path / "work" / "my-photos.yaml").read_text()
-    read = loading.load_config(
-        [tmp_path / "work" / "my-photos.yaml"], base=loading.read_yaml(ROOT / "config/config.yaml")
-    )
+    read = loading.load_config([tmp_path / "work" / "my-photos.yaml"], base=read_yaml(ROOT / "config/config.yaml"))
     source = read.datasets[read.dataset]
     assert (read.dataset, source.kind, source.path) == ("my-photos", "folder", str(folder))
     assert read.training.epochs == new_config.FROM_SHIPPED.of(40) == 30
