@@ -50,10 +50,11 @@ check: .venv/installed
 	$(BIN)/snakemake --lint
 	$(BIN)/python -m pip check --disable-pip-version-check
 
-.venv/installed: requirements.lock
+.venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), f"expected Python 3.11 to 3.13, received {sys.version.split()[0]}; choose one: make PYTHON=python3.12"'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
 	touch $@
 
 # Run after changing dependencies; requires uv.

@@ -31,6 +31,7 @@ ROWS = {
     "access": "data.access",
     "evaluate": "evaluation.evaluate",
     "start": "starts.start",
+    "colouring": "colouring.colouring",
     "memory": "memory.growth",
     "growth": "growth.growth",
 }

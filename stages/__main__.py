@@ -5,11 +5,12 @@ from importlib import import_module
 
 import click
 
+from pipeline import __version__
 from stages.command import refusing_usage
 
 NAMES = (
     *("new", "config", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "report"),
-    *("publish", "colorize", "export", "serve", "compare", "show", "inspect", "verify", "clean"),
+    *("publish", "colorize", "export", "serve", "compare", "show", "inspect", "verify", "clean", "doctor"),
 )
 
 
@@ -32,13 +33,19 @@ class Stages(click.Group):
 
 
 @click.command(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="deepcolor")
 def main() -> None:
-    """Run one stage of the DeepColor pipeline. Stages are listed in the order of the data flow.
+    """Colour photographs, or run a stage of the pipeline. Stages are listed in the order of the data flow.
 
     An interrupted stage resumes where it stopped; finished work is not repeated.
     """
 
 
-if __name__ == "__main__":
+def deepcolor(name: str = "deepcolor") -> None:
+    """Run the command `deepcolor`."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # outside of a stage, Ctrl-C ends without a traceback
-    main(prog_name="python -m stages")
+    main(prog_name=name)
+
+
+if __name__ == "__main__":
+    deepcolor("python -m stages")

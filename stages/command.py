@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from pipeline import WORKFLOW
-from pipeline.core import machine, plugins, signals
+from pipeline.core import extras, machine, plugins, signals
 from pipeline.core.errors import InputError
 from pipeline.core.text import printable
 
@@ -57,12 +57,19 @@ class Stage(click.Command):
         try:
             with signals.stopping(self._stopped, _orphaned()):
                 plugins.load()
-                return super().invoke(context)
+                try:
+                    return super().invoke(context)
+                except ModuleNotFoundError as error:
+                    extras.refuse_missing(self.name or "", error.name)
+                    raise
         except InputError as error:
             _end(f"error: {error}", 2)
         except KeyboardInterrupt as error:
             number = signal.SIGTERM if isinstance(error, signals.Stopped) else signal.SIGINT
             _end(self._stopped(number), 128 + number)
+        except BrokenPipeError:  # whoever reads the output, such as head, has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
         except OSError as error:
             what = error.strerror or str(error)
             name = f"{error.filename}: " if error.filename else ""

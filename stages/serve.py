@@ -62,18 +62,7 @@ def command(
     """
     with contextlib.suppress(KeyboardInterrupt):  # the intended way to stop
         from pipeline.config.schema import FolderSource
-        from pipeline.core.errors import InputError
-
-        try:
-            from pipeline.serve import runs, server
-        except ModuleNotFoundError as error:
-            missing = str(error.name).partition(".")[0]
-            if missing not in ("starlette", "uvicorn", "anyio", "h11"):
-                raise
-            raise InputError(
-                f"serve: expected the packages of the extra deepcolor[serve], received no {missing}; "
-                "run pip install '.[serve]' in DeepColor's folder"
-            ) from None
+        from pipeline.serve import runs, server
         from pipeline.serve.limits import Limits
 
         if max_megapixels is None:

@@ -3,9 +3,7 @@
 import ctypes
 import os
 import shutil
-import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
 
@@ -39,17 +37,35 @@ def processor_flags() -> set[str]:
 def _gpu_capabilities() -> list[float]:
     """Return the compute capabilities of NVIDIA GPUs, if the packages for them are installed."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if hidden or not any(map(_installed, CUDA)) or not (command := shutil.which("nvidia-smi")):
-        return []
-    query = [command, "--query-gpu=compute_cap", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, check=False)  # noqa: S603
     try:
-        return [float(line) for line in done.stdout.split()]
+        return [float(line) for line in _asked("compute_cap")] if not hidden and uses_gpus() else []
     except ValueError:
         return []
 
 
+def gpus() -> list[str]:
+    """Return the names of the NVIDIA GPUs."""
+    return _asked("name")
+
+
+def uses_gpus() -> bool:
+    """Whether a network library for NVIDIA GPUs is installed."""
+    return any(map(_installed, CUDA))
+
+
+def _asked(what: str) -> list[str]:
+    """Return a property of each NVIDIA GPU."""
+    if not (command := shutil.which("nvidia-smi")):
+        return []
+    import subprocess  # slow to load
+
+    query = [command, f"--query-gpu={what}", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()  # noqa: S603
+
+
 def _installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution  # slow to load
+
     try:
         return bool(distribution(package))
     except PackageNotFoundError:

@@ -81,4 +81,4 @@ def test_a_missing_extra_is_named(call, monkeypatch, package):
     monkeypatch.delattr("pipeline.serve.server")
     monkeypatch.setitem(sys.modules, package, None)
     error = call()
-    assert f"no {package}" in error and "pip install '.[serve]'" in error
+    assert f"{package} is not installed" in error and "'.[serve]'" in error

@@ -22,7 +22,10 @@ def locked():
 
 
 def direct():
-    return [Requirement(text) for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
+    extras = PROJECT["optional-dependencies"]
+    (own,) = [each for each in map(Requirement, extras["dev"]) if each.name == PROJECT["name"]]
+    wanted = [text for extra in own.extras for text in extras[extra]] + PROJECT["dependencies"] + extras["dev"]
+    return [Requirement(text) for text in dict.fromkeys(wanted) if Requirement(text).name != own.name]
 
 
 def test_the_lock_pins_every_package_exactly_once():
