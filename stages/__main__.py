@@ -1,6 +1,10 @@
 """`python -m stages`: all stages by name."""
 
 import signal
+
+if __name__ == "__main__":  # outside of a stage, Ctrl-C ends without a traceback, also while the next lines import
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from importlib import import_module
 
 import click

@@ -137,6 +137,8 @@ def test_a_stage_that_is_stopped_while_it_starts_ends_soon(training, tmp_path, w
         began = time.monotonic()
         printed = process.communicate(timeout=60)[0]
         assert time.monotonic() - began < 10, printed
+        if number == signal.SIGINT and printed.startswith("Fatal Python error: init_import_site"):
+            continue  # Python itself was still starting, and ends in this way
         assert process.returncode in (-number, 128 + number) and "Traceback" not in printed, printed
 
 
