@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from pipeline.colorize.outputs import made_before
+from pipeline.colorize.outputs import is_ours, made_before
 from pipeline.colorize.protection import Identity, Protected, identities_above, identity
 from pipeline.colorize.report import REPORT
 from pipeline.core.errors import InputError
@@ -86,7 +87,7 @@ def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
         by_folder: dict[Path, Path] = {}
         for file in files:
             by_folder.setdefault(file.parent, file)
-        for file in [*by_folder.values(), *filter(Path.is_symlink, files)]:
+        for file in [*by_folder.values(), *filter(os.path.islink, files)]:
             # A folder may also be the target of a mount, which is no link.
             if target in identities_above(file) or identity(file.parent) in above:
                 refuse(f"the target of the link {escaped(str(file))}; name another folder, or remove the link")
@@ -115,8 +116,18 @@ def roots(inputs: Iterable[Path]) -> dict[Path, list[Path]]:
 
 
 def without_outputs(found: Inputs, reported: Collection[str]) -> None:
-    """Remove what earlier calls wrote beside the photographs."""
-    made = made_before([name for _, name in found.photographs], reported)
+    """Remove what earlier calls wrote beside the photographs, also with other names or into other reports."""
+    names = [name for _, name in found.photographs]
+    made = made_before(names, reported)
+    stems: dict[str, set[str]] = {}
+    for name in names:
+        stems.setdefault(str(PurePosixPath(name).parent), set()).add(PurePosixPath(name).stem)
+    for path, name in found.photographs:
+        stem, others = PurePosixPath(name).stem, stems[str(PurePosixPath(name).parent)]
+        # An output's name contains that of its photograph.
+        if name not in made and any(other != stem and other in stem for other in others):
+            with suppress(OSError):
+                made |= {name} if is_ours(path) else set()
     found.photographs = [(path, name) for path, name in found.photographs if name not in made]
     found.others = [(path, reason) for path, reason in found.others if REPORT not in path.name]
     found.protected = _protected(found, frozenset())

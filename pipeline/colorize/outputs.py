@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Collection
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pipeline.core import files
 from pipeline.core.text import escaped
+from pipeline.images import writing
 
 NAME = "{name}"  # in a template, the photograph's name without its extension
 _LONGEST = 255  # bytes in a file's name
@@ -46,6 +47,12 @@ def made_before(names: Collection[str], reported: Collection[str]) -> set[str]:
     """Return which of the files beside photographs are outputs, given those in the report, escaped."""
     made = {name for name in names if escaped(name) in reported}
     return made | ({*map(comparison_of, made)} & {*names})
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is an output of DeepColor."""
+    content = path.read_bytes()
+    return writing.is_coloured(content) or content.startswith(b"\x93NUMPY")
 
 
 def _beside(name: str, other: str) -> str:

@@ -1,6 +1,8 @@
 """colorize.csv: a row per file with its outcome, written during the call."""
 
+import contextlib
 import csv
+import os
 from pathlib import Path
 
 from pipeline.core import csv_files, files
@@ -26,6 +28,11 @@ DONE, FAILED, STARTED, LEFT_OUT = "done", "failed", "started", "left out"
 Row = dict[str, str]
 
 
+def shown_path(path: Path) -> str:
+    """Return how a file is named in the report."""
+    return escaped(str(path.absolute()))
+
+
 class Report:
     """The rows by file. As a context manager, it keeps colorize.csv open and writes each added row at once."""
 
@@ -37,10 +44,11 @@ class Report:
         """
         self._path = folder / REPORT
         self.rows = _read(self._path)
+        self._others: dict[str, Row] = {}
 
     def __enter__(self) -> "Report":
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows = _read(self._path)  # another call may have ended in the meantime
+        self.rows = self._others | _read(self._path)  # another call may have ended in the meantime
         self._made_from = {row["output"]: file for file, row in self.rows.items() if row["output"]}
         csv_files.write(self._path, COLUMNS, self.rows.values())
         self._file = self._path.open("a", encoding="utf-8", newline="")
@@ -60,6 +68,15 @@ class Report:
             self._writer.writerow(self.rows[row["file"]])
             self._file.flush()
 
+    def take_over(self, other: Path) -> None:
+        """Add the rows of a report in a subfolder for files that this one does not have."""
+        below = os.path.relpath(other.parent.absolute(), self._path.parent.absolute())
+        with contextlib.suppress(InputError):
+            for file, row in _read(other).items():
+                output = f"{escaped(below)}/{row['output']}" if row["output"] else ""
+                self._others.setdefault(file, row | {"output": output})
+        self.rows = self._others | self.rows
+
     def source_of(self, output: str) -> str | None:
         """Return the file from which an output was made before this call."""
         return self._made_from.get(escaped(output))
@@ -71,6 +88,7 @@ def _read(path: Path) -> dict[str, Row]:
         return {}
     rows, columns = [], None
     try:
+        files.refuse_special(path)
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             rows, columns = list(reader), reader.fieldnames

@@ -51,8 +51,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     The temporary name is fixed, so the next writer removes what a killed process left behind; a link is not followed.
     """
-    short = len(os.fsencode(path.name)) + len(os.fsencode(path.suffix)) < 250  # file systems allow 255 bytes
-    temporary = path.with_name(f".{path.name if short else digest_bytes(os.fsencode(path.name))}.tmp{path.suffix}")
+    temporary = _hidden(path, f"tmp{path.suffix}")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -78,7 +77,7 @@ def new_folder(path: Path, own: Iterable[str]) -> Iterator[Path]:
     """
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-    temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
+    temporary, old = _hidden(path, "tmp"), _hidden(path, "old")
 
     def clean_up() -> None:
         if old.exists() and not old.is_symlink() and not path.exists():  # stopped between the two renames
@@ -99,6 +98,13 @@ def new_folder(path: Path, own: Iterable[str]) -> Iterator[Path]:
             temporary.rename(path)
         finally:
             clean_up()
+
+
+def _hidden(path: Path, ending: str) -> Path:
+    """Return a name beside `path` that nobody else gives to a file."""
+    ending = f".deepcolor.{ending}"
+    short = len(os.fsencode(path.name + ending)) < 255  # file systems allow 255 bytes
+    return path.with_name(f".{path.name if short else digest_bytes(os.fsencode(path.name))}{ending}")
 
 
 def _keep_foreign(old: Path, new: Path, own: Iterable[str]) -> None:

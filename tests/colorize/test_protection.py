@@ -83,7 +83,12 @@ def test_links_named_like_temporary_files_keep_their_targets(keras, colorizer, f
     out.mkdir()
     target = tmp_path / "mine.png"
     target.write_bytes(b"mine")
-    for name in (".a.png.tmp.png", ".colorize.csv.tmp.csv", ".colorize.csv.holder", "..colorize.csv.holder.tmp.holder"):
+    for name in (
+        ".a.png.deepcolor.tmp.png",
+        ".colorize.csv.deepcolor.tmp.csv",
+        ".colorize.csv.holder",
+        "..colorize.csv.holder.deepcolor.tmp.holder",
+    ):
         (out / name).symlink_to(target)
     assert colour([folder], out, colorizer).failed == {}
     assert target.read_bytes() == b"mine" and report(out)["a.png"]["status"] == "done"
@@ -99,7 +104,7 @@ def test_a_link_in_the_lock_s_place_is_not_written_through(keras, colorizer, fol
     assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize("name", [".pictures.tmp", ".pictures.old"])
+@pytest.mark.parametrize("name", [".pictures.deepcolor.tmp", ".pictures.deepcolor.old"])
 def test_a_folder_s_link_named_like_a_temporary_one_keeps_its_target(tmp_path, name):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_bytes(b"mine")

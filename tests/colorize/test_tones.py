@@ -9,7 +9,8 @@ from skimage.color import lab2rgb
 from skimage.data import astronaut, chelsea, coffee, rocket
 from tiny import star
 
-from pipeline.colorize.tones import IN_COLOUR, own_colour
+from pipeline.colorize.tones import COLOUR, TONED, kind_of, own_colour
+from pipeline.colorize.tones import GRAY as NO_COLOUR
 
 PHOTOGRAPHS = [astronaut(), chelsea(), coffee(), rocket()]
 GRAY = [np.asarray(Image.fromarray(photograph).convert("L")) for photograph in PHOTOGRAPHS]
@@ -57,13 +58,25 @@ WITHOUT_COLOUR = {
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 @pytest.mark.parametrize("kind", WITHOUT_COLOUR)
 def test_gray_toned_stained_and_noisy_photographs_are_not_in_colour(kind):
-    assert max(own_colour(WITHOUT_COLOUR[kind](gray)) for gray in GRAY) < IN_COLOUR
-    assert max(map(own_colour, GRAY)) == 0
+    found = {kind_of(WITHOUT_COLOUR[kind](gray)) for gray in GRAY}
+    if kind in ("gray", "noisy", "channels apart"):
+        assert found == {NO_COLOUR}
+    else:
+        assert COLOUR not in found and NO_COLOUR not in found
+    if kind.startswith(("sepia", "cyanotype")):
+        assert found == {TONED}
+    assert set(map(own_colour, GRAY)) == {(0, 0)}
+
+
+@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
+def test_strong_colours_of_one_hue_are_no_toned_print():
+    orange = rgb(star(GRAY[0])[..., 0] / 2 + 25, 30, 50)
+    assert own_colour(orange)[0] < 2 and kind_of(orange) == COLOUR
 
 
 @pytest.mark.parametrize("change", [lambda levels: levels, compressed, lambda levels: noisy(levels, 20)])
 def test_photographs_in_colour_are(change):
-    assert min(own_colour(change(photograph)) for photograph in PHOTOGRAPHS) > IN_COLOUR
+    assert {kind_of(change(photograph)) for photograph in PHOTOGRAPHS} == {COLOUR}
 
 
 def test_depth_and_transparency_do_not_matter():
@@ -73,5 +86,5 @@ def test_depth_and_transparency_do_not_matter():
     half = np.full(photograph.shape[:2], 255, np.uint8)
     half[:, 256:] = 0
     gray = np.dstack([GRAY[0]] * 3)
-    assert own_colour(np.where(half[..., None] > 0, gray, photograph), half) < 0.5
-    assert own_colour(np.where(half[..., None] > 0, photograph, gray), half) > IN_COLOUR
+    assert max(own_colour(np.where(half[..., None] > 0, gray, photograph), half)) < 0.5
+    assert kind_of(np.where(half[..., None] > 0, photograph, gray), half) == COLOUR

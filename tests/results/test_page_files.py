@@ -162,13 +162,13 @@ def test_what_fails_leaves_the_old_page(fake, monkeypatch):
         write_report(fake.results, fake.pictures)
     assert {path: tree(fake.results)[path] for path in before} == before
     # A kill between the two renames: the old page comes back before anything else is done.
-    (fake.results / "report").rename(fake.results / ".report.old")
+    (fake.results / "report").rename(fake.results / ".report.deepcolor.old")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(page, "script_data", killed)
         write_report(fake.results, fake.pictures)
     assert {path: tree(fake.results)[path] for path in before} == before
     # A kill leaves its unfinished folder behind; the next run clears it away, and a run that is gone goes.
-    (fake.results / ".report.tmp" / "data").mkdir(parents=True)
+    (fake.results / ".report.deepcolor.tmp" / "data").mkdir(parents=True)
     (fake.results / ".report.new" / "data").mkdir(parents=True)
     shutil.rmtree(fake.results / "base_lr1e-4")
     write_report(fake.results, fake.pictures)

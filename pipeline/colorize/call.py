@@ -1,0 +1,236 @@
+"""Colour the photographs of one output folder: finished ones are skipped, and a failure stops no other."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.colorize import tones
+from pipeline.colorize.colorizer import Colorizer
+from pipeline.colorize.inputs import Inputs
+from pipeline.colorize.options import Options
+from pipeline.colorize.outcome import Outcome, why_failed
+from pipeline.colorize.outputs import as_png, comparison_of, is_ours, numbered, templated, with_ending
+from pipeline.colorize.protection import Refused
+from pipeline.colorize.reduced import write_comparison
+from pipeline.colorize.report import DONE, FAILED, LEFT_OUT, REPORT, STARTED, Report, Row, shown_path
+from pipeline.core import files
+from pipeline.core.text import escaped
+from pipeline.images import originals, writing
+
+IN_COLOUR = "already in colour: left as it is; --recolor replaces its colours"
+
+
+@dataclass
+class Call:
+    """Colours the photographs of one output folder."""
+
+    out: Path
+    report: Report
+    colorizer: Colorizer
+    options: Options
+    found: Inputs
+    partition_of: Callable[[Path], str]
+    outcome: Outcome
+    beside: bool
+
+    def __post_init__(self) -> None:
+        self.claimed: set[str] = set()
+        # Outputs with these names are reserved for the photograph itself.
+        own = [name for _, name in self.found.photographs]
+        self.names = {templated(self.options.name, name) for name in own} | {*(own if self.beside else ())}
+        self.note = f"{writing.NOTE} {__version__}, run {self.colorizer.run}; not original"
+        decisive = [self.colorizer.identity, self.options.compare, self.options.ab_only]
+        self.made_with = files.fingerprint(decisive)[:16]
+
+    def leave_out(self, row: Row, reason: str) -> None:
+        """Report a file that is not coloured on purpose."""
+        self.outcome.left_out += 1
+        self.report.add(row | {"status": LEFT_OUT, "detail": reason})
+
+    def fail(self, row: Row, reason: str) -> None:
+        """Report a file or folder that could not be read, or not be coloured."""
+        self.outcome.failed[row["file"]] = reason
+        # An earlier output still exists, so its columns stay, unless it was being replaced.
+        self.report.add(row | self.report.rows.get(row["file"], {}) | {"status": FAILED, "detail": reason})
+
+    def colour(self, source: Path, name: str) -> None:
+        """Colour one photograph unless that is done, and report the outcome."""
+        file, name = shown_path(source), templated(self.options.name, name)
+        row = {"file": file, "made_with": self.made_with}
+        try:
+            status = source.stat()
+            # The second time also changes where a file with the same first one takes its place.
+            row |= {"bytes": str(status.st_size), "modified": f"{status.st_mtime_ns} {status.st_ctime_ns}"}
+            before = self._before(source, name, row)
+            if done := self._done(source, name, row, before):
+                self._claim(self._outputs(done))
+                self.outcome.skipped += 1
+                if before["status"] != DONE:  # the remarks were lost by a failure since then
+                    row["detail"] = "; ".join(self._read(source)[1])
+                self.report.add(before | row | {"sha256": before["sha256"], "status": DONE})
+            elif self._is_left_in_colour(source, row, before):
+                self._leave_in_colour(row)
+            else:
+                row |= self._coloured(source, name, row, before)
+                # By now the photograph is out of memory, so the membership may read it once more.
+                self.report.add(row | {"status": DONE, "partition": self.partition_of(source)})
+                self.outcome.done += 1
+            self.outcome.trained_on += self.report.rows[file]["partition"] == "train"
+        except _InColourError:
+            self._leave_in_colour(row)
+        except Exception as error:  # the other photographs do not depend on this one
+            full = isinstance(error, OSError) and error.errno in files.FULL
+            with contextlib.suppress(OSError) if full else contextlib.nullcontext():
+                self.fail(row, why_failed(error))
+            if full:  # the others would fail too
+                raise
+
+    def _before(self, source: Path, name: str, row: Row) -> Row:
+        """Return the row of an earlier call for this photograph, even if it was in another folder then."""
+        if own := self.report.rows.get(row["file"]):
+            return own
+        for output in self._candidates(name):
+            moved = self.report.rows.get(self.report.source_of(output) or "", {})
+            if moved and self._unchanged(source, row, moved):
+                return moved
+        return {}
+
+    def _candidates(self, name: str) -> Iterator[str]:
+        """Yield the names that the output may have."""
+        for output in (name, as_png(name), with_ending(name, ".png"), with_ending(name, ".ab.npy")):
+            yield output
+            if self.options.unique or output == with_ending(name, ".png"):
+                others = (numbered(output, number) for number in itertools.count(2))
+                yield from itertools.takewhile(lambda other: os.path.lexists(self.out / other), others)
+
+    def _unchanged(self, source: Path, row: Row, before: Row) -> bool:
+        """Whether a photograph has the content that it had before."""
+        if before.get("bytes") != row["bytes"]:
+            return False
+        if before["modified"] == row["modified"] and before["file"] == row["file"]:
+            return True
+        if not before["sha256"]:  # of an earlier version
+            return before["modified"].split()[:1] == row["modified"].split()[:1]
+        return before["sha256"] == files.digest_file(source)
+
+    def _done(self, source: Path, name: str, row: Row, before: Row) -> str | None:
+        """Return the existing output if it is what this call would write."""
+        if not before.get("output_bytes") or before["made_with"] != row["made_with"]:
+            return None
+        if not self._unchanged(source, row, before):
+            return None
+        for output in self._candidates(name):
+            path = self.out / output
+            if escaped(output) == before["output"] and path.is_file():
+                if str(path.stat().st_size) != before["output_bytes"] or (output != name and output in self.names):
+                    return None
+                if not all((self.out / each).is_file() for each in self._outputs(output)):
+                    before["output_bytes"] = ""  # unfinished
+                    return None
+                return output
+        return None
+
+    def _is_left_in_colour(self, source: Path, row: Row, before: Row) -> bool:
+        left = before.get("status") == LEFT_OUT and before["detail"] == IN_COLOUR and not self.options.recolor
+        return left and self._unchanged(source, row, before)
+
+    def _leave_in_colour(self, row: Row) -> None:
+        self.outcome.in_colour += 1
+        self.leave_out(row, IN_COLOUR)
+
+    def _coloured(self, source: Path, name: str, row: Row, before: Row) -> Row:
+        """Write the outputs for a photograph; return their columns of the report."""
+        options = self.options
+        original, remarks = self._read(source)
+        output = self._output(name, original, before)
+        outputs = self._outputs(output)
+        self._claim(outputs)
+        for each in outputs:
+            self.found.protected.refuse(self.out, each)
+        if not options.overwrite and not self._unfinished(output, before):
+            self._refuse_existing(outputs, before)
+        row["sha256"] = files.digest_file(source)
+        self.report.add(row | {"status": STARTED, "output": escaped(output)})
+        make = self.colorizer.ab if options.ab_only else self.colorizer
+        colours = make(original.levels, original.alpha, original.reduced)
+        with files.written_whole(self.out / output) as temporary:
+            if options.ab_only:
+                files.fill(temporary, files.npy(colours))
+            else:
+                writing.write(temporary, original, colours, self.note)
+        if options.compare:
+            with files.written_whole(self.out / outputs[1]) as temporary:
+                write_comparison(temporary, original.levels, colours, self.note)
+        size = (self.out / output).stat().st_size
+        return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
+
+    def _read(self, source: Path) -> tuple[originals.Original, list[str]]:
+        """Read a photograph and what is to be said about it; refuse one in colour unless `recolor` is set."""
+        original = originals.read(source, self.options.max_megapixels, self.colorizer.shorter_side)
+        remarks = list(original.remarks)
+        kind = tones.kind_of(original.levels, original.alpha)
+        if kind == tones.COLOUR and not self.options.recolor:
+            raise _InColourError
+        if kind != tones.GRAY:
+            remarks.append(f"{kind}: its own colours are replaced")
+        return original, remarks
+
+    def _outputs(self, output: str) -> list[str]:
+        return [output, *([comparison_of(output)] if self.options.compare else [])]
+
+    def _output(self, name: str, original: originals.Original, before: Row) -> str:
+        if self.options.ab_only:
+            output = with_ending(name, ".ab.npy")
+        elif original.kept:
+            output = name
+        else:
+            other = with_ending(name, ".png")
+            more = (numbered(other, number) for number in itertools.count(1))
+            reserved = self.names | self.claimed
+            output = next(each for each in itertools.chain([as_png(name)], more) if each not in reserved)
+        if not self.options.unique:
+            return output
+        return next(
+            each for each in (numbered(output, n) for n in itertools.count(1)) if self._free(each, name, before)
+        )
+
+    def _free(self, output: str, name: str, before: Row) -> bool:
+        """Whether a photograph may have this output without replacing any file."""
+        outputs = self._outputs(output)
+        if self.claimed.intersection(outputs) or self.names.intersection(set(outputs) - {name}):
+            return False
+        return self._unfinished(output, before) or not any(os.path.lexists(self.out / each) for each in outputs)
+
+    def _claim(self, outputs: list[str]) -> None:
+        for output in outputs:
+            if output in self.claimed or (output != outputs[0] and output in self.names):
+                raise Refused(
+                    f"{output} is already the output of another photograph; add --unique, or colour it elsewhere"
+                )
+        self.claimed.update(outputs)
+
+    def _unfinished(self, output: str, before: Row) -> bool:
+        """Whether a call was stopped while it wrote this output, and wrote what is there."""
+        if before.get("output") != escaped(output) or before["output_bytes"]:
+            return False
+        path = self.out / output
+        return not os.path.lexists(path) or (path.is_file() and is_ours(path))
+
+    def _refuse_existing(self, outputs: list[str], before: Row) -> None:
+        for output in outputs:
+            if not os.path.lexists(self.out / output):
+                continue
+            origin = f"by something that {REPORT} does not list"
+            if before.get("output") == escaped(outputs[0]):
+                origin = "by another run, with other options, or from an earlier version of the photograph"
+            elif source := self.report.source_of(outputs[0]):
+                origin = f"from {source}"
+            raise Refused(f"{output} exists and was made {origin}; add --overwrite or --unique, or change --out")
+
+
+class _InColourError(Exception):
+    """A colour photograph that is to stay as it is."""
