@@ -68,17 +68,28 @@ class _Stop:
         self.ask(number)
         if self._raised:  # it must not interrupt what ends the process
             return
-        if _imports(frame):
+        if _would_be_lost(frame):
             signal.setitimer(signal.ITIMER_REAL, RETRY)
             return
         self._raised, self.since = True, time.monotonic()
-        raise KeyboardInterrupt if self.number == signal.SIGINT else Stopped
+        raise self._exception()
+
+    def refuse_to_go_on(self) -> None:
+        """Raise the exception again if it was raised before and got lost."""
+        if self._raised:
+            raise self._exception()
+
+    def _exception(self) -> KeyboardInterrupt:
+        return KeyboardInterrupt() if self.number == signal.SIGINT else Stopped()
 
 
-def _imports(frame: FrameType | None) -> bool:
-    while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+def _would_be_lost(frame: FrameType | None) -> bool:
+    """Whether Python imports a module, or is in a callback of the garbage collector, JAX's."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib") or frame.f_code.co_name == "_xla_gc_callback":
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False
 
 
 def _watch(stop: _Stop, over: threading.Event, last_words: Callable[[int], str], orphaned: Callable[[], bool]) -> None:
@@ -98,12 +109,19 @@ def held_back() -> Iterator[Sequence[int]]:
 
     Yields:
         The signals received so far, so that the block can end early.
+
+    Raises:
+        KeyboardInterrupt: a signal was received before, but its exception got lost in a callback.
     """
     global _held
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
+
+    handler = signal.getsignal(signal.SIGINT)
+    if isinstance(handler, _Stop):
+        handler.refuse_to_go_on()
 
     def note(number: int, frame: Any) -> None:
         received.append(number)

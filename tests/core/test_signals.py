@@ -1,5 +1,6 @@
 """Processes that are told to stop: not during an import, and at the latest after some seconds."""
 
+import contextlib
 import signal
 import sys
 import time
@@ -77,3 +78,13 @@ def test_a_process_stops_when_its_caller_has_ended():
     with pytest.raises(signals.Stopped), signals.stopping(str, orphaned=lambda: True):
         time.sleep(10)
         raise AssertionError("nothing was noticed")
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, signals.Stopped), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_whose_exception_got_lost_is_raised_again_before_others_are_deferred(number, kind):
+    with pytest.raises(kind) as caught, signals.stopping(str):
+        with contextlib.suppress(KeyboardInterrupt):  # as Python does in a callback
+            signal.raise_signal(number)
+        with signals.held_back():
+            raise AssertionError("it goes on")
+    assert caught.type is kind
