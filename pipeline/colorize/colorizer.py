@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.colorize import predictors, recolour
+from pipeline.colorize.borders import Framed, border_of, within
 from pipeline.colorize.predictors import Predictor
 from pipeline.colorize.upsampling import Upsampling
 from pipeline.config.paths import SHIPPED, ResultFiles
@@ -128,15 +129,23 @@ class Colorizer:
         light.in_strips(strip, photograph.shape, self.threads)
         return out
 
-    def _colours(self, photograph: Levels, alpha: Levels | None, reduced: Levels | None) -> Upsampling:
-        """Predict a* and b*, upsampled to the photograph's size on demand."""
+    def _colours(self, photograph: Levels, alpha: Levels | None, reduced: Levels | None) -> Upsampling | Framed:
+        """Predict a* and b*, upsampled to the photograph's size on demand; a border around it gets none."""
         _check(photograph)
-        height, width = photograph.shape[:2]
         seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
+        square = prepare.lightness(seen, (SIZE, SIZE))
+        if not any(sides := border_of(square)):
+            return self._inner_colours(photograph.shape[:2], seen, square)
+        inner, inner_seen = within(Photograph(photograph, alpha), sides), within(seen, sides)
+        square = prepare.lightness(inner_seen, (SIZE, SIZE))
+        colours = self._inner_colours(inner.levels.shape[:2], inner_seen, square)
+        return Framed(colours, photograph.shape[:2], sides)
+
+    def _inner_colours(self, shape: tuple[int, ...], seen: Photograph, square: UInt8) -> Upsampling:
+        height, width = shape
         shown = self.predictor.size or prepare.network_shape(height, width, self.shorter_side)
-        small = prepare.lightness(seen, shown)
         # As in training, the embedding network receives a square of 224 pixels.
-        square = small if shown == (SIZE, SIZE) else prepare.lightness(seen, (SIZE, SIZE))
+        small = square if shown == (SIZE, SIZE) else prepare.lightness(seen, shown)
         padded = prepare.padded(small)
         ab = self.predictor(padded, square)
         ab = np.clip(np.nan_to_num(ab, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL), 0, 255) - np.float32(NEUTRAL)
