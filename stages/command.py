@@ -52,6 +52,9 @@ class Stage(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # the shell closed it
+                setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends
         _log_to_stderr()
         machine.keep_freed()
         try:

@@ -140,8 +140,8 @@ def test_a_stage_that_is_stopped_while_it_starts_ends_soon(training, tmp_path, w
         assert time.monotonic() - began < 10, printed
         # Python has a traceback of its own while it starts, and TensorFlow where it imports from C.
         assert not [file for file in re.findall(r'File "([^"]+)"', printed) if "/pipeline/" in file], printed
-        starting = number == signal.SIGINT and printed.startswith("Fatal Python error: init_import_site")
-        assert process.returncode in (-number, 128 + number) or starting, printed
+        too_early = number == signal.SIGINT and printed.startswith("Fatal Python error: init_import_site")
+        assert process.returncode in (-number, 128 + number) or too_early, printed
 
 
 def test_a_clock_that_is_set_ends_no_workflow(monkeypatch, workflow):
