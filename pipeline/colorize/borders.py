@@ -1,11 +1,14 @@
 """Find the border around a photograph: the paper of a print, or the background of a scan. It stays without colours."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.colorize.upsampling import Float, Upsampling
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import UInt8
+from pipeline.images.light import Levels, lightness_of
 from pipeline.images.photographs import Photograph
 
 # All in levels of L, 0..255, and in pixels of a picture of 224 x 224; see docs/colorize.md.
@@ -16,6 +19,15 @@ NARROWEST, WIDEST = 3, 64
 SIDES = 3  # that must have a border, because a sky or a wall may look like one side
 
 Sides = tuple[int, int, int, int]  # top, bottom, left and right
+
+
+class Box(NamedTuple):
+    """Rows and columns of a photograph; the last of each is exclusive."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
 
 
 def border_of(lightness: UInt8) -> Sides:
@@ -36,39 +48,60 @@ def border_of(lightness: UInt8) -> Sides:
     return top, bottom, left, right
 
 
-def within(photograph: Photograph, sides: Sides) -> Photograph:
-    """Return the part of a photograph inside a border, given as `border_of` returns it for (224, 224)."""
-    top, bottom, left, right = _pixels(photograph.levels.shape, sides)
-    alpha = None if photograph.alpha is None else photograph.alpha[top:bottom, left:right]
-    return Photograph(photograph.levels[top:bottom, left:right], alpha)
+def inside_of(levels: Levels, lightness: UInt8) -> Box | None:
+    """Return the part of a photograph (H, W) or (H, W, 3) inside its border, to the pixel; None without a border.
+
+    Args:
+        levels: the photograph, uint8 or uint16.
+        lightness: its L (224, 224) uint8.
+    """
+    depths = border_of(lightness)
+    if not any(depths):
+        return None
+    turned = levels.swapaxes(0, 1)
+    top, bottom, left, right = (
+        _edge(view, depth) for view, depth in zip((levels, levels[::-1], turned, turned[::-1]), depths, strict=True)
+    )
+    height, width = levels.shape[:2]
+    return Box(top, height - bottom, left, width - right)
 
 
-def _pixels(shape: tuple[int, ...], sides: Sides) -> tuple[int, int, int, int]:
-    """Return first and last row and column, exclusive, inside a border."""
-    height, width = shape[:2]
-    top, bottom, left, right = sides
-    return (
-        round(top * height / SIZE), height - round(bottom * height / SIZE),
-        round(left * width / SIZE), width - round(right * width / SIZE),
-    )  # fmt: skip
+def _edge(lines: Levels, depth: int) -> int:
+    """Return how many lines a border takes that is about `depth` of 224 lines deep."""
+    if not depth:
+        return 0
+    of_224 = len(lines) / SIZE
+    first, stop = max(0, int((depth - 4) * of_224)), min(len(lines), round(depth * of_224) + 1)
+    middle = slice(lines.shape[1] // 4, max(1, lines.shape[1] * 3 // 4))  # without the borders of other sides
+    tone = np.median(lightness_of(lines[: max(1, int(2 * of_224)), middle]))
+    apart = np.median(np.abs(lightness_of(lines[first:stop, middle]) - tone), axis=1) * 2.55
+    return first + int(np.argmax(apart > CONTRAST / 2)) if (apart > CONTRAST / 2).any() else stop
+
+
+def within(photograph: Photograph, box: Box, shape: tuple[int, ...]) -> Photograph:
+    """Return the part of a photograph that is in a box of the photograph at another size, `shape` (H, W)."""
+    down, across = (have / want for have, want in zip(photograph.levels.shape, shape, strict=False))
+    rows = slice(round(box.top * down), round(box.bottom * down))
+    columns = slice(round(box.left * across), round(box.right * across))
+    alpha = None if photograph.alpha is None else photograph.alpha[rows, columns]
+    return Photograph(photograph.levels[rows, columns], alpha)
 
 
 class Framed:
     """Colours of what is inside a border, and none on the border."""
 
-    def __init__(self, inner: Upsampling, shape: tuple[int, ...], sides: Sides) -> None:
-        """Put the colours of the inner part into a photograph (H, W)."""
-        self._inner = inner
-        self._top, self._bottom, self._left, self._right = _pixels(shape, sides)
+    def __init__(self, inner: Upsampling, box: Box) -> None:
+        """Put the colours of the inner part into the photograph."""
+        self._inner, self._box = inner, box
 
     def rows(self, start: int, lightness: Float) -> list[Float]:
         """As `Upsampling.rows`."""
-        first = max(start, self._top)
-        stop = max(first, min(start + len(lightness), self._bottom))
+        first = max(start, self._box.top)
+        stop = max(first, min(start + len(lightness), self._box.bottom))
         chroma = [np.zeros_like(lightness) for _ in range(2)]
         if first < stop:
-            part = slice(first - start, stop - start), slice(self._left, self._right)
-            for plane, inner in zip(chroma, self._inner.rows(first - self._top, lightness[part]), strict=True):
+            part = slice(first - start, stop - start), slice(self._box.left, self._box.right)
+            for plane, inner in zip(chroma, self._inner.rows(first - self._box.top, lightness[part]), strict=True):
                 plane[part] = inner
         return chroma
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.colorize import predictors, recolour
-from pipeline.colorize.borders import Framed, border_of, within
+from pipeline.colorize.borders import Framed, inside_of, within
 from pipeline.colorize.predictors import Predictor
 from pipeline.colorize.upsampling import Upsampling
 from pipeline.config.paths import SHIPPED, ResultFiles
@@ -134,12 +134,12 @@ class Colorizer:
         _check(photograph)
         seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
         square = prepare.lightness(seen, (SIZE, SIZE))
-        if not any(sides := border_of(square)):
-            return self._inner_colours(photograph.shape[:2], seen, square)
-        inner, inner_seen = within(Photograph(photograph, alpha), sides), within(seen, sides)
-        square = prepare.lightness(inner_seen, (SIZE, SIZE))
-        colours = self._inner_colours(inner.levels.shape[:2], inner_seen, square)
-        return Framed(colours, photograph.shape[:2], sides)
+        shape = photograph.shape[:2]
+        if not (box := inside_of(photograph, square)):
+            return self._inner_colours(shape, seen, square)
+        inner = within(seen, box, shape)
+        square = prepare.lightness(inner, (SIZE, SIZE))
+        return Framed(self._inner_colours((box.bottom - box.top, box.right - box.left), inner, square), box)
 
     def _inner_colours(self, shape: tuple[int, ...], seen: Photograph, square: UInt8) -> Upsampling:
         height, width = shape
