@@ -1,6 +1,6 @@
 """Photographs at their full depth, with the metadata of their files."""
 
-import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,5 +98,16 @@ def _resolution(image: Image.Image | None, *, turned: bool) -> tuple[float, floa
 
 def _compressed(data: bytes, image: Image.Image | None) -> bool:
     if image is not None and image.format == "WEBP":
-        return b"VP8L" not in (data[12:16], *re.findall(rb"VP8[L ](?=....)", data[12:4096], re.DOTALL)[:1])
+        return not _is_lossless(data)
     return image is None or image.info.get("compression") not in ("raw", None)
+
+
+def _is_lossless(data: bytes) -> bool:
+    """Whether the picture in a WebP, or the first of an animation, is lossless."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sI", data, at)
+        if kind in (b"VP8 ", b"VP8L"):
+            return bool(kind == b"VP8L")
+        at += 8 + (16 if kind == b"ANMF" else size + size % 2)  # a frame has chunks of its own after 16 bytes
+    return False

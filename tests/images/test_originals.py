@@ -189,11 +189,19 @@ def test_equal_pictures_give_equal_files_at_any_time(tmp_path):
     assert first[0] == first[1]
 
 
-def test_a_lossless_webp_stays_lossless(tmp_path):
-    for lossless in (True, False):
-        read = saved(tmp_path / "a.webp", RGB8, lossless=lossless)
-        again = written(tmp_path / "b.webp", read, RGB8)
-        assert np.array_equal(again.levels, RGB8) == lossless
+@pytest.mark.parametrize("kind", ["bare", "long profile", "XMP that mentions it", "animated"])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_lossless_webp_stays_lossless(tmp_path, kind, lossless):
+    srgb = writing.srgb_profile()
+    options = {
+        "bare": {},
+        "long profile": {"icc_profile": srgb + bytes(1_500_001)},
+        "XMP that mentions it": {"xmp": b"VP8L" * 3, "icc_profile": srgb},
+        "animated": {"save_all": True, "append_images": [Image.fromarray(RGB8[::-1])], "icc_profile": srgb},
+    }[kind]
+    read = saved(tmp_path / "a.webp", RGB8, lossless=lossless, **options)
+    again = written(tmp_path / "b.webp", read, RGB8)
+    assert np.array_equal(again.levels, RGB8) == lossless
 
 
 def test_alpha_stays_and_is_not_mixed_into_the_colours(tmp_path):
