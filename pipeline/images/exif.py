@@ -6,7 +6,7 @@ A directory maps tags to entries. EXIF, and the tags of a TIFF, are a main direc
 import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 EXIF, GPS, INTEROP = 34665, 34853, 40965
 _PARENTS = {EXIF: None, GPS: None, INTEROP: EXIF}
@@ -65,6 +65,15 @@ def text(value: str) -> Entry:
     """Make an entry of text."""
     data = value.encode() + b"\0"
     return Entry(ASCII, len(data), data)
+
+
+def orientation(value: Any) -> int:
+    """Return the orientation in the decoded value of a tag, or in the first of several; 1 if it is not in 1..8."""
+    try:
+        number = int(value[0] if isinstance(value, tuple) else value)
+    except (TypeError, ValueError, IndexError):
+        return 1
+    return number if number in range(1, 9) else 1
 
 
 def parse(data: bytes, skipped: frozenset[int] = frozenset()) -> Exif:

@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pipeline.images import foreign, formats, icc, jpeg_xl, png, sixteen_bits
+from pipeline.images import exif, foreign, formats, icc, jpeg_xl, png, sixteen_bits
 from pipeline.images.depth import depth_of
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
@@ -153,12 +153,11 @@ def header_of(data: bytes) -> Image.Image | None:
 
 def orientation_of(image: Image.Image) -> int:
     """Return the orientation in EXIF, 1..8; 1 if it has none or one that does not exist."""
-    orientation = 1
     if image.format == "JXL" and not getattr(image, "jpeg", None):
-        return orientation  # it has been applied; its EXIF is about the picture that it was made of
+        return 1  # it has been applied; its EXIF is about the picture that it was made of
     with contextlib.suppress(Exception):  # damaged metadata do not matter for the pixels
-        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return orientation if orientation in range(1, 9) else 1
+        return exif.orientation(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
 
 
 def turned(plane: Any, orientation: int) -> Any:

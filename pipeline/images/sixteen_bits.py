@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import tifffile
 
+from pipeline.images import exif
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
 
@@ -61,7 +62,7 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data):
             raise UnreadablePhotograph("truncated")
-        orientation = int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
+        orientation = exif.orientation(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
         try:
             pixels = page.asarray()
         except (ValueError, NotImplementedError):  # that tifffile alone does not support, mostly LZW

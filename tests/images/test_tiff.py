@@ -82,6 +82,15 @@ def test_signed_levels_of_16_bits_keep_their_depth(tmp_path):
         originals.read(tmp_path / "a.tif")
 
 
+@pytest.mark.filterwarnings("ignore:Metadata Warning")
+@pytest.mark.parametrize(("values", "turned"), [((0,), 0), ((9,), 0), ((65535,), 0), ((6, 1), -1), ((9, 6), 0)])
+@pytest.mark.parametrize("pixels", [GRAY, DEEP], ids=["8 bits", "16 bits"])
+def test_an_orientation_that_does_not_exist_turns_nothing(tmp_path, pixels, values, turned):
+    tag = [(274, "H", len(values), values if len(values) > 1 else values[0], True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, extratags=tag, photometric=None if pixels.ndim == 2 else "rgb")
+    assert np.array_equal(originals.read(tmp_path / "a.tif").levels, np.rot90(pixels, turned))
+
+
 def test_cmyk_of_16_bits_is_reduced_with_a_remark(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.dstack([DEEP, DEEP[..., 0]]), photometric="separated")
     read = originals.read(tmp_path / "a.tif")
