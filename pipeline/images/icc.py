@@ -34,10 +34,12 @@ def to_srgb(levels: Levels, profile: bytes | None) -> tuple[Levels, str]:
         converted = _with_16_bits(levels, profile)
         if converted is not None:
             return converted, ""
-    eight = picture_to_srgb(Image.fromarray(eight_bits(levels)), profile)
+    converted = _by_pillow(Image.fromarray(eight_bits(levels)), profile)
+    if converted is None:
+        return levels, ""
     if levels.dtype == np.uint8:
-        return eight, ""
-    return eight.astype(np.uint16) * 257, "its colour profile was applied with 8 bits"
+        return converted, ""
+    return converted.astype(np.uint16) * 257, "its colour profile was applied with 8 bits"
 
 
 def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
@@ -47,19 +49,23 @@ def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
     """
     if picture.mode == "LAB":
         return np.asarray(_by_profile(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))))
+    if profile and (converted := _by_pillow(picture, profile)) is not None:
+        return converted
     # Avoid copies of a large photograph: Pillow copies even a picture that is already RGB.
-    converted = picture if picture.mode in ("L", "RGB") else None
-    if profile:
-        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if picture.mode == "L" and (curve := _gray_curve(profile)) is not None:
-                return np.asarray(encoded(curve, "uint8")[np.asarray(picture).astype(np.uint16) * 257])
-            if _MODES.get(embedded.profile.xcolor_space.strip()) == picture.mode:
-                converted = _by_profile(picture, embedded)
-    if converted is None:
-        converted = picture.convert("RGB")
-    # The three channels from a gray profile are equal.
-    return np.asarray(converted.getchannel(0) if converted.mode != picture.mode == "L" else converted)
+    return np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+
+
+def _by_pillow(picture: Image.Image, profile: bytes) -> Levels | None:
+    """Convert as `picture_to_srgb`; return None if the profile is damaged or of another colour space."""
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if picture.mode == "L" and (curve := _gray_curve(profile)) is not None:
+            return np.asarray(encoded(curve, "uint8")[np.asarray(picture).astype(np.uint16) * 257])
+        if _MODES.get(embedded.profile.xcolor_space.strip()) == picture.mode:
+            converted = _by_profile(picture, embedded)
+            # The three channels from a gray profile are equal.
+            return np.asarray(converted.getchannel(0) if picture.mode == "L" else converted)
+    return None
 
 
 def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:

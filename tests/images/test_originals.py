@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from pipeline.images import originals, writing
+from pipeline.images import icc, originals, writing
 from pipeline.images.photographs import UnreadablePhotograph
 from pipeline.images.xmp import SOURCE_TYPE
 
@@ -125,11 +125,38 @@ def test_a_profile_is_applied_with_all_16_bits_as_pillow_applies_it_with_8(tmp_p
     assert len(np.unique(read.levels)) > 500 and read.remarks == ()
 
 
-def test_a_damaged_profile_of_16_bits_is_ignored(tmp_path):
-    profile = matrix_profile(1.8)[:150]
+UNUSABLE = {
+    "cut off": lambda: matrix_profile(1.8)[:150],
+    "of any bytes": lambda: b"\xff" * 500,
+    "Lab": lambda: ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
+    "of the other kind": None,
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+@pytest.mark.parametrize("pixels", [GRAY16, RGB16], ids=["gray", "RGB"])
+def test_a_profile_that_cannot_be_applied_leaves_16_bits_as_they_are(tmp_path, pixels, kind):
+    other = icc.matrix_profile(None, 1 / 1.8) if pixels.ndim == 3 else matrix_profile(1.8)
+    profile = UNUSABLE[kind]() if UNUSABLE[kind] else other
+    photometric = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, iccprofile=profile)
+    read = originals.read(tmp_path / "a.tif")
+    assert np.array_equal(read.levels, pixels) and not read.remarks
+
+
+def test_a_profile_of_tables_is_applied_to_16_bits_with_a_remark(tmp_path):
+    corners = b"".join(bytes([255 * number.bit_count() // 3, 128, 128]) for number in range(8))  # of gray in Lab
+    lines = bytes(range(256)) * 3
+    table = (
+        b"mft1\0\0\0\0\3\3\2\0" + struct.pack(">9i", *np.eye(3, dtype=int).ravel() * 65536) + lines + corners + lines
+    )
+    head = bytearray(matrix_profile(1.8)[:128])
+    head[20:24], head[:4] = b"Lab ", struct.pack(">I", 144 + len(table))
+    profile = bytes(head) + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
     tifffile.imwrite(tmp_path / "a.tif", RGB16, photometric="rgb", iccprofile=profile)
     read = originals.read(tmp_path / "a.tif")
-    assert np.array_equal(read.levels // 257, np.rint(RGB16 / 257)) and "8 bits" in read.remarks[0]
+    assert read.levels.dtype == np.uint16 and "8 bits" in read.remarks[0]
+    assert np.ptp(read.levels, axis=2).max() <= 2 * 257 and np.ptp(read.levels) > 20_000
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
