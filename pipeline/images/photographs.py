@@ -100,6 +100,8 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
         if decoded is None:
             assert image is not None  # noqa: S101 - a TIFF that Pillow cannot read has been decoded or refused
             decoded = _by_pillow(data, image, at_least)
+        if image is not None and image.format == "PNG":
+            png.refuse_truncated(data)
         photograph, orientation = decoded
         levels, alpha = (turned(plane, orientation) for plane in (photograph.levels, photograph.alpha))
         return Photograph(levels, alpha, photograph.remark)

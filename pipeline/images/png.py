@@ -16,6 +16,11 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # x, y of white, red, green, blue
 _SAME_GAMMA, _SAME_PLACE = 0.05, 0.003  # as in libpng, gammas are the same within 5 %
 _LONGEST_TEXT = 2**26  # bytes, decompressed
+_BYTES_AT_ONCE = 2**14  # at most 16 MiB, decompressed
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # in a pixel, by the type of colours
+_ADAM7 = (  # first column and row, and steps across and down
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
+)  # fmt: skip
 # Pillow's names of how samples are stored; it has none for 16-bit gray with alpha, which is read as four channels of 8.
 _HALVES = {"RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L"), "LA;16B": ("RGBA",)}
 
@@ -29,6 +34,22 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
             return
         yield name, view[at + 8 : at + 8 + length], struct.unpack_from(">I", data, at + 8 + length)[0]
         at += 12 + length
+
+
+def refuse_truncated(data: bytes) -> None:
+    """Raise UnreadablePhotograph if the rows of a PNG end early though its data are whole; Pillow leaves them black."""
+    width, height, depth, kind, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    bits = depth * _SAMPLES[kind]
+    missing = 0
+    for x, y, across, down in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - x) // across), -(-(height - y) // down)
+        missing += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
+    unpacker = zlib.decompressobj()
+    for name, content, _ in chunks(data):
+        for at in range(0, len(content) if name == b"IDAT" else 0, _BYTES_AT_ONCE):
+            missing -= len(unpacker.decompress(content[at : at + _BYTES_AT_ONCE]))
+    if missing > 0:
+        raise UnreadablePhotograph("truncated")
 
 
 def is_deep(image: Image.Image, data: bytes) -> bool:

@@ -58,9 +58,9 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
             raise UnreadablePhotograph(
                 f"a TIFF of {page.dtype} {getattr(page.photometric, 'name', '')}; save it as RGB of 8 or 16 bits"
             )
-        # tifffile fills missing strips with zeros.
+        # tifffile fills missing and empty strips with zeros.
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data):
+        if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data) or 0 in page.databytecounts:
             raise UnreadablePhotograph("truncated")
         orientation = exif.orientation(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
         try:

@@ -20,6 +20,9 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
 def png(pixels, depth, colour_type, *before, after=()):
     """A PNG of rows of samples (H, W) or (H, W, C) in `depth` bits, with chunks before and after the pixels."""
     rows = pixels.reshape(len(pixels), -1)
@@ -132,20 +135,32 @@ def test_interlaced_16_bits_are_read(tmp_path, kind):
     path = tmp_path / "a.png"
     pixels = np.random.default_rng(2).integers(0, 2**16, (11, 13, len(kind)), dtype=np.uint16)
     parts = []
-    for x, y, right, down in (
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ):
+    for x, y, right, down in PASSES:
         parts += [b"\0" + row.astype(">u2").tobytes() for row in pixels[y::down, x::right]]
     head = struct.pack(">IIBBBBB", 13, 11, 16, 2 if kind == "RGB" else 6, 0, 0, 1)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"".join(parts)))
                      + chunk(b"IEND", b""))  # fmt: skip
     assert np.array_equal(originals.read(path).levels, pixels[..., :3])
+
+
+@pytest.mark.parametrize(("depth", "colour_type"), [(1, 0), (8, 0), (8, 2), (16, 0), (16, 2), (16, 6)])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_rows_that_end_early_are_found(tmp_path, depth, colour_type, interlaced):
+    bits = depth * {0: 1, 2: 3, 6: 4}[colour_type]
+    steps = PASSES if interlaced else [(0, 0, 1, 1)]
+    lines = [len(range(x, 13, right)) for x, y, right, down in steps for _ in range(y, 11, down)]
+    rows = [b"\0" + b"\x55" * ((columns * bits + 7) // 8) for columns in lines]
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 13, 11, depth, colour_type, 0, 0, interlaced))
+
+    def written(data):
+        cut = len(data) // 2
+        parts = [head, *(chunk(b"IDAT", part) for part in (data[:cut], data[cut:])), chunk(b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+    assert read(tmp_path, written(zlib.compress(b"".join(rows)))).levels.shape[:2] == (11, 13)
+    for short in (rows[:-1], rows[:4]):
+        with pytest.raises(UnreadablePhotograph, match="truncated"):
+            read(tmp_path, written(zlib.compress(b"".join(short))))
 
 
 def test_a_flipped_bit_in_16_bits_is_found(tmp_path):

@@ -91,6 +91,17 @@ def test_an_orientation_that_does_not_exist_turns_nothing(tmp_path, pixels, valu
     assert np.array_equal(originals.read(tmp_path / "a.tif").levels, np.rot90(pixels, turned))
 
 
+@pytest.mark.parametrize("pixels", [DEEP[..., 0], DEEP], ids=["gray", "RGB"])
+def test_empty_strips_are_missing_pixels(tmp_path, pixels):
+    photometric = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, rowsperstrip=10)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        tag = file.pages[0].tags[279]
+        tag.overwrite((tag.value[0], 0))
+    with pytest.raises(UnreadablePhotograph, match="truncated"):
+        originals.read(tmp_path / "a.tif")
+
+
 def test_cmyk_of_16_bits_is_reduced_with_a_remark(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.dstack([DEEP, DEEP[..., 0]]), photometric="separated")
     read = originals.read(tmp_path / "a.tif")
