@@ -4,7 +4,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from PIL import ExifTags, Image
 
@@ -14,11 +14,21 @@ from pipeline.images.exif import Entry, Exif
 from pipeline.images.jpeg_segments import APP1, APP13, COMMENT, EXTENDED_XMP, LIMIT, PHOTOSHOP, XMP, segments_of
 
 _RESOURCES, _XMP_TAG, _DESCRIPTION = 34377, 700, 270
+DEPTH, TILE_DEPTH = 32997, 32998  # of a volume
 # Tags of TIFF's layout, its profile, and what makes it a DNG, which share a directory with those of EXIF.
 _LAYOUT = frozenset((
     *range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 297, 301, *range(317, 329), *range(330, 348),
-    *range(512, 522), *range(529, 533), 34675, 37724, 50706, 50707, ExifTags.Base.Orientation,
+    *range(400, 406), *range(433, 436), *range(512, 522), *range(529, 533), 559, 32995, 32996, TILE_DEPTH, 34675,
+    37724, 50674, 50706, 50707, ExifTags.Base.Orientation,
 ))  # fmt: skip
+# By these, readers of TIFFs take a file for one of a microscope or scanner, whose pixels they look for in other places.
+_INSTRUMENTS = {
+    4864: "Andor", 33445: "MD Gel", 33471: "Olympus", 33560: "Olympus", 33628: "MetaMorph", 33629: "MetaMorph",
+    33630: "MetaMorph", 33631: "MetaMorph", 34361: "FluoView", 34362: "FluoView", 34412: "Zeiss", 37706: "TVIPS",
+    43314: "NIH Image", 51123: "Micro-Manager", 65000: "Argos", 65001: "EER", 65420: "Hamamatsu", 65426: "Hamamatsu",
+    65432: "Hamamatsu",
+}  # fmt: skip
+_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _LAYOUT_IN_WORDS = re.compile(rb'\{"shape"|ImageJ=|SCANIMAGE|\s*<\?xml.*<OME', re.DOTALL)
 # IPTC, its digest, and the state and address of the copyright. Others are thumbnails, profiles and resolutions.
 _RESOURCES_KEPT = (0x0404, 0x0425, 0x040A, 0x040B)
@@ -129,6 +139,11 @@ def _sort(found: Metadata) -> None:
         main[_RESOURCES] = Entry(exif.BYTE, len(kept), kept)
     if _DESCRIPTION in main and _LAYOUT_IN_WORDS.match(main[_DESCRIPTION].data):
         del main[_DESCRIPTION]
+    if (depth := main.pop(DEPTH, None)) and (planes := int.from_bytes(depth.data, _ORDERS[found.exif.order])) > 1:
+        found.remarks.append(f"the first of {planes} planes in the file; the others are left out")
+    if left_out := [tag for tag in _INSTRUMENTS if main.pop(tag, None)]:
+        makers = ", ".join(dict.fromkeys(_INSTRUMENTS[tag] for tag in left_out))
+        found.remarks.append(f"tags that only programs of {makers} understand are left out")
 
 
 def _read_png(data: bytes, found: Metadata) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pipeline.images import exif, foreign, formats, icc, jpeg_xl, png, sixteen_bits
+from pipeline.images import exif, foreign, formats, icc, jpeg_xl, metadata, png, sixteen_bits
 from pipeline.images.depth import depth_of
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
@@ -34,6 +34,7 @@ for _library in Path(PIL.__file__).parents[1].glob("pillow.libs/libtiff*"):
 BYTES_PER_PIXEL = 16  # upper bound for files
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+_STRIPS, _TILES = 273, 324  # where they begin
 _opening = threading.Lock()
 
 
@@ -194,6 +195,8 @@ def _with_full_depth(data: bytes, image: Image.Image | None) -> tuple[Photograph
 def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[Photograph, int]:
     if image.format == "TIFF" and _covered(image) < image.width * image.height:
         raise UnreadablePhotograph("truncated")  # Pillow leaves missing strips black
+    if image.format == "TIFF":
+        _keep_first_plane(image)
     if at_least is not None:
         image.draft(None, (2 * at_least, 2 * at_least))
     image.load()
@@ -225,6 +228,16 @@ def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[P
 
 def _profile(image: Image.Image, *, gray: bool) -> bytes | None:
     return image.info.get("icc_profile") or (png.profile(image.info, gray=gray) if image.format == "PNG" else None)
+
+
+def _keep_first_plane(image: Any) -> None:
+    """Make Pillow, which would draw the planes of a volume over each other, decode only the first."""
+    planes, in_tile = image.tag_v2.get(metadata.DEPTH, 1), image.tag_v2.get(metadata.TILE_DEPTH, 1)
+    if isinstance(planes, int) and isinstance(in_tile, int) and planes > in_tile > 0:
+        first, *others = image.tile[: len(image.tile) // -(-planes // in_tile) or 1]
+        if first.codec_name == "raw":  # Pillow keeps the last of several with the same place in the picture
+            first = first._replace(offset=(image.tag_v2.get(_STRIPS) or image.tag_v2[_TILES])[0])
+        image.tile = [first, *others]
 
 
 def _covered(image: Image.Image) -> int:

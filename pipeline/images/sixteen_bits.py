@@ -21,9 +21,13 @@ def is_tiff(data: bytes) -> bool:
     return data[:4] in _TIFF
 
 
+def _opened(data: bytes) -> tifffile.TiffFile:
+    return tifffile.TiffFile(io.BytesIO(data), is_lsm=False)  # which would need a second page
+
+
 def tiff_size(data: bytes) -> tuple[int, int]:
     """Return width and height."""
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         page: Any = file.pages[0]
         return page.imagewidth, page.imagelength
 
@@ -32,7 +36,7 @@ def tiff_profile(data: bytes) -> bytes | None:
     """Return the colour profile of a TIFF; None for other files."""
     if not is_tiff(data):
         return None
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         page: Any = file.pages[0]
         return page.tags[_PROFILE].value if _PROFILE in page.tags else None
 
@@ -47,7 +51,7 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
     Raises:
         UnreadablePhotograph: it is truncated or of an unsupported kind.
     """
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         if not file.pages:
             raise UnreadablePhotograph("a TIFF without a picture")
         page: Any = file.pages[0]

@@ -102,6 +102,24 @@ def test_empty_strips_are_missing_pixels(tmp_path, pixels):
         originals.read(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("pixels", [GRAY, DEEP[..., 0]], ids=["8 bits", "16 bits"])
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 7}, {"tile": (2, 16, 16)}, {"compression": "zlib"}])
+def test_the_first_plane_of_a_volume_is_read_with_a_remark(tmp_path, pixels, options):
+    stack = np.stack([pixels, pixels[::-1], pixels[:, ::-1], ~pixels])
+    tifffile.imwrite(tmp_path / "a.tif", stack, volumetric=True, photometric="minisblack", **options)
+    assert np.array_equal(originals.read(tmp_path / "a.tif").levels, pixels)
+    _, remarks = rewritten(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert "4 planes" in remarks[0]
+
+
+@pytest.mark.parametrize("tags", [(34361, 34362), (33628,), (34412,), (33560,), (43314,), (33445,), (65420,)])
+def test_no_tag_makes_readers_take_the_result_for_a_file_of_an_instrument(tmp_path, tags):
+    extra = [(tag, 7, 64, b"\1" * 64, True) for tag in tags] + [(271, 2, 6, "Zeiss", True)]
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, extratags=extra)
+    image, remarks = rewritten(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert not set(tags) & set(image.tag_v2) and image.tag_v2[271] == "Zeiss" and len(remarks) == 1
+
+
 def test_cmyk_of_16_bits_is_reduced_with_a_remark(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.dstack([DEEP, DEEP[..., 0]]), photometric="separated")
     read = originals.read(tmp_path / "a.tif")
