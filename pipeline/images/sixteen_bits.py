@@ -46,7 +46,7 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
 
     Args:
         data: the file's bytes.
-        known: whether Pillow can read it; then return None unless it has 16 bits.
+        known: whether Pillow can read it; then return None unless it has 16 bits, or an alpha that Pillow would lose.
 
     Raises:
         UnreadablePhotograph: it is truncated or of an unsupported kind.
@@ -56,7 +56,10 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
             raise UnreadablePhotograph("a TIFF without a picture")
         page: Any = file.pages[0]
         plain = page.photometric in (0, 1, 2) and page.axes in ("YX", "YXS", "SYX")
-        if known and not (plain and page.dtype in (np.uint16, np.int16, np.int8)):
+        alpha_at = _alpha_at(page)
+        # Pillow knows an alpha only as the first extra sample, and none that gray is multiplied by.
+        hidden = alpha_at is not None and (alpha_at not in (1, 3) or (page.photometric < 2 and _is_multiplied(page)))
+        if known and not (plain and (page.dtype in (np.uint16, np.int16, np.int8) or hidden)):
             return None
         if not plain or page.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
             raise UnreadablePhotograph(
@@ -75,14 +78,12 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
                 raise UnreadablePhotograph(f"a TIFF of {page.dtype}, compression {page.compression.name}") from None
             if 8 < page.bitspersample < 16:
                 pixels |= pixels >> page.bitspersample  # the lower bits, which OpenCV leaves zero
-            levels, alpha = _channels(pixels, reverse=True)
+            levels, alpha = _channels(pixels, alpha_at, reverse=True)
             orientation = 1  # OpenCV has applied it
         else:
             pixels = _unsigned(pixels)
-            levels, alpha = _channels(np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels)
-        if not page.extrasamples or page.extrasamples[0] not in (1, 2):
-            alpha = None
-        elif page.extrasamples[0] == 1 and alpha is not None:  # premultiplied colours
+            levels, alpha = _channels(np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels, alpha_at)
+        if alpha is not None and _is_multiplied(page):
             full = np.iinfo(levels.dtype).max
             opaque = np.maximum(alpha, 1).reshape(alpha.shape + (1,) * (levels.ndim - 2)).astype(np.float32)
             levels = np.minimum(np.rint(levels * (full / opaque)), full).astype(levels.dtype)
@@ -110,12 +111,23 @@ def _unsigned(pixels: Levels) -> Levels:
     return (levels << 1) | (levels >> (bits - 2))
 
 
-def _channels(pixels: Levels, *, reverse: bool = False) -> tuple[Levels, Levels | None]:
+def _alpha_at(page: Any) -> int | None:
+    """Return the number of the sample that is alpha."""
+    first = 3 if page.photometric == 2 else 1
+    return next((first + number for number, kind in enumerate(page.extrasamples) if kind in (1, 2)), None)
+
+
+def _is_multiplied(page: Any) -> bool:
+    """Whether the colours are multiplied by alpha, which there is."""
+    return bool(next(kind for kind in page.extrasamples if kind in (1, 2)) == 1)
+
+
+def _channels(pixels: Levels, alpha_at: int | None, *, reverse: bool = False) -> tuple[Levels, Levels | None]:
     """Split into gray or RGB, and alpha; `reverse` for OpenCV's channel order."""
     if pixels.ndim == 2:
         return pixels, None
     count = pixels.shape[2]
-    alpha = np.ascontiguousarray(pixels[..., count - 1]) if count in (2, 4) else None
-    if count < 3:
+    alpha = None if alpha_at is None or alpha_at >= count else np.ascontiguousarray(pixels[..., alpha_at])
+    if count < 3 or alpha_at in (1, 2):
         return np.ascontiguousarray(pixels[..., 0]), alpha
     return np.ascontiguousarray(pixels[..., 2::-1] if reverse else pixels[..., :3]), alpha

@@ -120,6 +120,24 @@ def test_no_tag_makes_readers_take_the_result_for_a_file_of_an_instrument(tmp_pa
     assert not set(tags) & set(image.tag_v2) and image.tag_v2[271] == "Zeiss" and len(remarks) == 1
 
 
+@pytest.mark.parametrize("others", [["unassalpha", 0], [0, "unassalpha"], ["assocalpha"], ["assocalpha", 0]])
+@pytest.mark.parametrize("gray", [False, True])
+@pytest.mark.parametrize("deep", [False, True])
+def test_alpha_is_found_among_other_samples(tmp_path, others, gray, deep):
+    colours, full = (DEEP, 65535) if deep else (RGB8, 255)
+    colours = colours[..., :1] if gray else colours
+    alpha = np.maximum(colours[..., 0], full // 2)
+    multiplied = np.rint(colours * (alpha[..., None] / full)).astype(colours.dtype)
+    extra = [alpha if each else np.full_like(alpha, 7) for each in others]
+    pixels = np.dstack([multiplied if "assocalpha" in others else colours, *extra])
+    options = {"photometric": "minisblack" if gray else "rgb", "planarconfig": "contig", "extrasamples": others}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **options)
+    read = originals.read(tmp_path / "a.tif")
+    assert np.array_equal(read.alpha, alpha)
+    off = np.abs(read.levels.astype(int) - (colours[..., 0] if gray else colours))
+    assert off.max() <= (1 if "assocalpha" in others else 0)
+
+
 def test_cmyk_of_16_bits_is_reduced_with_a_remark(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.dstack([DEEP, DEEP[..., 0]]), photometric="separated")
     read = originals.read(tmp_path / "a.tif")
