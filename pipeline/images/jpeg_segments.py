@@ -37,12 +37,20 @@ def joined(segments: Sequence[Segment]) -> bytes:
     return b"".join(struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content for marker, content in segments)
 
 
-def shorten(exif: Exif) -> None:
-    """Leave out maker notes, then the longest entries, until EXIF fits into a segment."""
-    while len(encoded(exif)) > LIMIT - len(b"Exif\0\0"):
+def fits(exif: Exif) -> bool:
+    """Whether EXIF fits into a segment."""
+    return len(encoded(exif)) <= LIMIT - len(b"Exif\0\0")
+
+
+def shorten(exif: Exif) -> list[int]:
+    """Leave out maker notes, then the longest entries, until EXIF fits into a segment; return their tags."""
+    left_out = []
+    while not fits(exif):
         every = [(tag, entries) for entries in (exif.main, *exif.inner.values()) for tag in entries]
         tag, entries = max(every, key=lambda found: (found[0] == ExifTags.Base.MakerNote, len(found[1][found[0]].data)))
         del entries[tag]
+        left_out.append(tag)
+    return left_out
 
 
 def split(packet: bytes, segments: Sequence[Segment], note: str) -> tuple[bytes, list[Segment]]:

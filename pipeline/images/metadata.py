@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from PIL import ExifTags, Image
 
-from pipeline.images import exif, jpeg_xl, png, xmp
+from pipeline.images import exif, jpeg_segments, jpeg_xl, png, xmp
 from pipeline.images.boxes import boxes_of
 from pipeline.images.exif import Entry, Exif
 from pipeline.images.jpeg_segments import APP1, APP13, COMMENT, EXTENDED_XMP, LIMIT, PHOTOSHOP, XMP, segments_of
@@ -68,20 +68,21 @@ def read(data: bytes, image: Image.Image | None) -> Metadata:
         elif image is not None:
             found.exif, found.xmp = _parsed(_exif_of(image)), image.info.get("xmp") or b""
         _sort(found)
+        if source in ("JPEG", "MPO") and (left_out := jpeg_segments.shorten(found.exif)):
+            found.remarks.append(f"its EXIF is too long for a JPEG, and entries are left out ({_names(left_out)})")
     except (ValueError, IndexError, struct.error):
         found.remarks.append("its metadata are damaged and partly left out")
     if found.exif.damaged:
-        tags = ", ".join(_name(tag) for tag in dict.fromkeys(found.exif.damaged[:4]))
-        more = ", …" if len(found.exif.damaged) > 4 else ""
-        found.remarks.append(f"its EXIF is damaged, and entries are left out ({tags}{more})")
+        found.remarks.append(f"its EXIF is damaged, and entries are left out ({_names(found.exif.damaged)})")
     if found.xmp and not xmp.is_understood(found.xmp):
         found.xmp = b""
         found.remarks.append("its XMP is damaged and left out")
     return found
 
 
-def _name(tag: int) -> str:
-    return "the end of a directory" if tag == 0 else str(ExifTags.TAGS.get(tag, tag))
+def _names(tags: list[int]) -> str:
+    names = ("the end of a directory" if tag == 0 else str(ExifTags.TAGS.get(tag, tag)) for tag in tags[:4])
+    return ", ".join(dict.fromkeys(names)) + ", …" * (len(tags) > 4)
 
 
 def _exif_of(image: Image.Image) -> bytes:

@@ -33,9 +33,7 @@ def write(path: Path, original: Original, rgb: Levels, note: str) -> None:
         rgb: sRGB (H, W, 3) of the original's height, width and depth.
         note: the origin of the colours, for EXIF's Software and XMP; ASCII.
     """
-    exif = original.metadata.exif.copy()
-    exif.main[ExifTags.Base.Software] = text(note)
-    exif.main[ExifTags.Base.Orientation] = exif.entry(SHORT, 1)
+    exif = _exif(original, note)
     pixels = rgb if original.alpha is None else np.dstack([rgb, original.alpha])
     if original.format == "TIFF":
         packet = xmp.described(original.metadata.xmp, note)
@@ -46,11 +44,21 @@ def write(path: Path, original: Original, rgb: Levels, note: str) -> None:
         _write_by_pillow(path, original, pixels, exif, note)
 
 
+def _exif(original: Original, note: str) -> Exif:
+    """Return the original's EXIF with the note, unless that would push something out of a JPEG."""
+    exif = original.metadata.exif.copy()
+    if original.format == "JPEG":
+        jpeg_segments.shorten(exif)
+    noted = exif.copy()
+    noted.main[ExifTags.Base.Software] = text(note)
+    noted.main[ExifTags.Base.Orientation] = exif.entry(SHORT, 1)
+    return exif if original.format == "JPEG" and not jpeg_segments.fits(noted) else noted
+
+
 def _write_by_pillow(path: Path, original: Original, pixels: Levels, exif: Exif, note: str) -> None:
     packet = xmp.described(original.metadata.xmp, note)
     options: dict[str, Any] = {"quality": QUALITY}
     if original.format == "JPEG":
-        jpeg_segments.shorten(exif)
         packet, segments = jpeg_segments.split(original.metadata.xmp, original.metadata.segments, note)
         options |= {"subsampling": 0, "optimize": False, "extra": jpeg_segments.joined(segments)}
     elif original.format == "AVIF":

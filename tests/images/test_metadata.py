@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, IptcImagePlugin, PngImagePlugin
 from readers import NOTE, RGB8, exif_block, rewritten
 
-from pipeline.images import jpeg_segments, png
+from pipeline.images import exif, jpeg_segments, originals, png, writing
 
 CAPTION = "Große Feier, 1955"
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
@@ -74,6 +74,29 @@ def test_xmp_that_fills_its_segment_becomes_extended_xmp(tmp_path):
              if part.startswith(jpeg_segments.EXTENDED_XMP)]  # fmt: skip
     assert b"".join(part[40:] for part in parts) == packet
     assert hashlib.md5(packet).hexdigest().upper().encode() == digest == parts[0][:32]
+
+
+@pytest.mark.parametrize("tag", [270, 37500, 37510])
+def test_exif_that_fills_its_segment_loses_nothing_to_our_note(tmp_path, tag):
+    found = exif.Exif(main={315: exif.text("Annie")})
+    entries = found.main if tag == 270 else found.inner.setdefault(exif.EXIF, {})
+    room = jpeg_segments.LIMIT - len(b"Exif\0\0") - len(exif.encoded(found)) - 60
+    entries[tag] = exif.Entry(exif.UNDEFINED, room, b"c" * room)
+    jpeg(tmp_path / "a", exif=b"Exif\0\0" + exif.encoded(found))
+    original = originals.read(tmp_path / "a")
+    writing.write(tmp_path / "b", original, RGB8, "Colours made by DeepColor in a test of full segments")
+    again = originals.read(tmp_path / "b").metadata.exif
+    assert (again.main | again.inner.get(exif.EXIF, {}))[tag].data == b"c" * room and 315 in again.main
+    assert original.remarks == () and writing.is_coloured((tmp_path / "b").read_bytes())
+
+
+def test_exif_in_several_segments_is_shortened_with_a_remark(tmp_path):
+    found = exif.Exif(main={315: exif.text("Annie")})
+    found.inner[exif.EXIF] = {37500: exif.Entry(exif.UNDEFINED, 80_000, b"m" * 80_000)}
+    block = exif.encoded(found)
+    jpeg(tmp_path / "a", *((0xE1, b"Exif\0\0" + block[at : at + 60_000]) for at in range(0, len(block), 60_000)))
+    image, remarks = rewritten(tmp_path / "a", tmp_path / "b")
+    assert "MakerNote" in remarks[0] and len(remarks) == 1 and image.getexif()[315] == "Annie"
 
 
 @pytest.mark.parametrize("chunk", ["iTXt", "packed iTXt", "zTXt", "tEXt"])
