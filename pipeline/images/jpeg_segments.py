@@ -63,12 +63,15 @@ def split(packet: bytes, segments: Sequence[Segment], note: str) -> tuple[bytes,
 
     Returns:
         A packet that fits into a segment, and the other segments; a packet that is too long becomes extended XMP (XMP
-        specification part 3, 1.1.3.1) in place of any other.
+        specification part 3, 1.1.3.1). If there is some already, the packet stays without the origin, which becomes a
+        comment.
     """
     described = xmp.described(packet, note)
     if len(described) <= LIMIT - len(XMP):
         return described, list(segments)
-    others = [(marker, content) for marker, content in segments if not content.startswith(EXTENDED_XMP)]
+    others = list(segments)
+    if any(content.startswith(EXTENDED_XMP) for _, content in segments):
+        return xmp.upright(packet), [*others, (COMMENT, note.encode())]
     digest = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
     room = LIMIT - len(EXTENDED_XMP) - 40
     for at in range(0, len(packet), room):

@@ -22,11 +22,7 @@ def described(packet: bytes, note: str, extension: str = "") -> bytes:
         note: the origin of the colours.
         extension: the digest of a JPEG's extended XMP, which the packet must mention.
     """
-    text = _text(packet)
-    text = re.sub(r'\s(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)\s*=\s*("[^"]*"|\'[^\']*\')', "", text)
-    text = re.sub(r"<(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)>.*?</\1>", "", text, flags=re.DOTALL)
-    body, mark, trailer = text.rpartition("<?xpacket end")
-    text = body.rstrip() + mark + trailer
+    text = _upright(packet)
     extended = f' xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{extension}"' * bool(extension)
     end = _END.search(text)
     prefix = (end[1] or end[2]) if end else "rdf"
@@ -45,6 +41,19 @@ def described(packet: bytes, note: str, extension: str = "") -> bytes:
             f'<rdf:RDF xmlns:rdf="{_RDF}">{ours}</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
         )
     return text.encode("utf-8", "surrogateescape")
+
+
+def upright(packet: bytes) -> bytes:
+    """Remove the orientation, the origin of the colours and the padding from a packet."""
+    return _upright(packet).encode("utf-8", "surrogateescape")
+
+
+def _upright(packet: bytes) -> str:
+    text = _text(packet)
+    text = re.sub(r'\s(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)\s*=\s*("[^"]*"|\'[^\']*\')', "", text)
+    text = re.sub(r"<(tiff:Orientation|Iptc4xmpExt:DigitalSourceType)>.*?</\1>", "", text, flags=re.DOTALL)
+    body, mark, trailer = text.rpartition("<?xpacket end")
+    return body.rstrip() + mark + trailer
 
 
 def _text(packet: bytes) -> str:

@@ -64,6 +64,19 @@ def test_extended_xmp_is_kept(tmp_path):
     assert digest in image.info["xmp"] and CAPTION.encode() in image.info["xmp"] and NOTE.encode() in image.info["xmp"]
 
 
+def test_extended_xmp_is_kept_beside_a_packet_that_fills_its_segment(tmp_path):
+    more = b"<more>" + b"y" * 500 + b"</more>"
+    digest = hashlib.md5(more).hexdigest().upper().encode()
+    packet = XMP.replace(b" dc:title", b' xmlns:xmpNote="n" xmpNote:HasExtendedXMP="' + digest + b'" dc:title')
+    room = jpeg_segments.LIMIT - len(jpeg_segments.XMP) - len(packet) - 7
+    packet = packet.replace(b"</rdf:RDF>", b"<!--" + b"z" * room + b"--></rdf:RDF>")
+    part = (0xE1, jpeg_segments.EXTENDED_XMP + digest + struct.pack(">II", len(more), 0) + more)
+    jpeg(tmp_path / "a", part, xmp=packet)
+    image, _ = rewritten(tmp_path / "a", tmp_path / "b")
+    assert image.info["xmp"] == packet and image.info["comment"] == NOTE.encode()
+    assert part in list(jpeg_segments.segments_of((tmp_path / "b").read_bytes()))
+
+
 def test_xmp_that_fills_its_segment_becomes_extended_xmp(tmp_path):
     packet = XMP.replace(b"</rdf:RDF>", b"<!--" + b"z" * 65_200 + b"--></rdf:RDF>")
     jpeg(tmp_path / "a", xmp=packet)
