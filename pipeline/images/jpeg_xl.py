@@ -7,6 +7,7 @@ from pipeline.images.boxes import boxes_of
 
 START = b"\xff\x0a"  # of a codestream, which is a file by itself or lies in boxes
 _RATIOS = (None, *map(Fraction, ("1", "12/10", "4/3", "3/2", "16/9", "5/4", "2")))  # width / height
+_LONGEST = 2**26  # bytes of metadata, decompressed
 _LENGTHS = (9, 13, 18, 30)  # bits of a side
 
 
@@ -82,23 +83,31 @@ def _codestream(data: bytes) -> bytes:
     return b""
 
 
+def _unpacked(data: bytes) -> bytes:
+    import brotli  # of the same extra as the plugin
+
+    unpacker = brotli.Decompressor()
+    try:
+        unpacked: bytes = unpacker.process(data, output_buffer_limit=_LONGEST)
+    except brotli.error:
+        raise ValueError("damaged metadata") from None
+    if not unpacker.is_finished():
+        raise ValueError("metadata that are cut off, or too long")
+    return unpacked
+
+
 def metadata_of(data: bytes) -> tuple[bytes, bytes]:
     """Return EXIF and XMP, each empty if there is none.
 
     Raises:
-        ValueError: they are compressed, and damaged.
+        ValueError: they are compressed, and damaged or longer than 64 MiB.
     """
     found = {b"Exif": b"", b"xml ": b""}
     for kind, content in boxes_of(data):
         inner = bytes(content)
         if kind == b"brob":
-            import brotli  # of the same extra as the plugin
-
             kind = inner[:4]
-            try:
-                inner = brotli.decompress(inner[4:]) if kind in found else b""
-            except brotli.error:
-                raise ValueError("damaged metadata") from None
+            inner = _unpacked(inner[4:]) if kind in found else b""
         if kind in found:
             found[kind] = found[kind] or inner
     exif = found[b"Exif"]

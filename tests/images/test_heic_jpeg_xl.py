@@ -2,8 +2,11 @@
 
 import base64
 import io
+import struct
 import sys
+import tracemalloc
 
+import brotli
 import numpy as np
 import pillow_heif
 import pytest
@@ -66,6 +69,18 @@ def test_metadata_in_boxes_of_a_jpeg_xl_are_kept(tmp_path, compressed):
     image, remarks = rewritten(tmp_path / "a", tmp_path / "b.png")
     assert image.getexif()[315].encode("latin-1").decode() == ARTIST and b"xmpmeta" in image.info["xmp"]
     assert remarks == () and np.array_equal(np.asarray(image), RGB8[..., ::-1])
+
+
+def test_metadata_that_unpack_to_gigabytes_are_left_out(tmp_path):
+    packer = brotli.Compressor(quality=1)
+    content = b"xml " + b"".join([*(packer.process(bytes(2**20)) for _ in range(512)), packer.finish()])
+    data = TURNED + struct.pack(">I4s", 8 + len(content), b"brob") + content
+    (tmp_path / "a").write_bytes(data)
+    tracemalloc.start()
+    read = originals.read(tmp_path / "a")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * 2**26 and read.levels.shape == (24, 16, 3) and "left out" in read.remarks[0]
 
 
 def test_a_depth_that_is_lost_is_remarked(tmp_path):
