@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import PIL
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from pipeline.images import exif, foreign, formats, icc, jpeg_xl, metadata, png, sixteen_bits
 from pipeline.images.depth import depth_of
@@ -30,6 +30,9 @@ for _name in ("tifffile", "PIL"):
 for _library in Path(PIL.__file__).parents[1].glob("pillow.libs/libtiff*"):
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(str(_library)).TIFFSetErrorHandler(ctypes.c_void_p(None))
+
+# Pillow's limit for a decompressed text or profile, 1 MB, is below what scanners and editors write.
+PngImagePlugin.MAX_TEXT_CHUNK = png.LONGEST_TEXT
 
 BYTES_PER_PIXEL = 16  # upper bound for files
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")

@@ -15,7 +15,7 @@ from pipeline.images.light import Levels
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # x, y of white, red, green, blue
 _SAME_GAMMA, _SAME_PLACE = 0.05, 0.003  # as in libpng, gammas are the same within 5 %
-_LONGEST_TEXT = 2**26  # bytes, decompressed
+LONGEST_TEXT = 2**26  # bytes, decompressed, and of a profile
 _BYTES_AT_ONCE = 2**14  # at most 16 MiB, decompressed
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # in a pixel, by the type of colours
 _ADAM7 = (  # first column and row, and steps across and down
@@ -135,7 +135,7 @@ def text_of(name: bytes, content: bytes) -> tuple[bytes, bytes]:
         return keyword, rest
     unpacker = zlib.decompressobj()
     try:
-        text = unpacker.decompress(rest, _LONGEST_TEXT)
+        text = unpacker.decompress(rest, LONGEST_TEXT)
     except zlib.error:
         return keyword, b""
     return keyword, text if unpacker.eof else b""

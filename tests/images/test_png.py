@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from readers import RGB8, rewritten
 
-from pipeline.images import originals
+from pipeline.images import originals, writing
 from pipeline.images.formats import UnreadablePhotograph
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
@@ -161,6 +161,23 @@ def test_rows_that_end_early_are_found(tmp_path, depth, colour_type, interlaced)
     for short in (rows[:-1], rows[:4]):
         with pytest.raises(UnreadablePhotograph, match="truncated"):
             read(tmp_path, written(zlib.compress(b"".join(short))))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("after", [False, True])
+def test_long_texts_and_profiles_are_legal(tmp_path, depth, after):
+    profile = writing.srgb_profile() + bytes(3_000_000)
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"caption" * 1_000_000))
+    before = [chunk(b"iCCP", b"x\0\0" + zlib.compress(profile)), *([] if after else [text])]
+    pixels = RGB8.astype(np.uint16) * (257 if depth == 16 else 1)
+    found = read(tmp_path, png(pixels, depth, 2, *before, after=[text] if after else ()))
+    assert np.array_equal(found.levels, pixels) and text[8:-4] == found.metadata.chunks[0][1] and not found.remarks
+
+
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt"])
+def test_a_text_or_profile_that_unpacks_to_gigabytes_is_refused(tmp_path, name):
+    with pytest.raises(UnreadablePhotograph, match="too large"):
+        read(tmp_path, png(RGB8.astype(np.uint16), 8, 2, chunk(name, b"x\0\0" + zlib.compress(bytes(2**27)))))
 
 
 def test_a_flipped_bit_in_16_bits_is_found(tmp_path):
