@@ -34,6 +34,16 @@ for _library in Path(PIL.__file__).parents[1].glob("pillow.libs/libtiff*"):
 # Pillow's limit for a decompressed text or profile, 1 MB, is below what scanners and editors write.
 PngImagePlugin.MAX_TEXT_CHUNK = png.LONGEST_TEXT
 
+_MEANINGS = {  # of parts of what decoders say
+    "MAX_TEXT_": "its texts or its colour profile are larger than 64 MiB",
+    "image file is truncated": "truncated, or damaged otherwise",
+    "incomplete or truncated stream": "truncated, or damaged otherwise",
+    "decoder error": (
+        "damaged, or compressed in a way that is not read; if another program opens it, save it without compression"
+    ),
+    "libjxl": "truncated, or damaged otherwise",
+    "JPEG XL without a header": "truncated, or damaged otherwise",
+}
 BYTES_PER_PIXEL = 16  # upper bound for files
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
@@ -129,8 +139,9 @@ def decoding() -> Iterator[None]:
         raise
     except Exception as error:
         detail = " ".join(f"{type(error).__name__} {error}".split())
-        reason = f"cannot be decoded: damaged, or of a kind that is not supported ({detail})"
-        raise UnreadablePhotograph(reason) from None
+        meaning = next((words for part, words in _MEANINGS.items() if part in detail), None)
+        unknown = f"damaged, or of a kind that is not supported ({detail})"
+        raise UnreadablePhotograph(f"cannot be decoded: {meaning or unknown}") from None
 
 
 def header_of(data: bytes) -> Image.Image | None:
@@ -180,7 +191,7 @@ def turned(plane: Any, orientation: int) -> Any:
 def _with_full_depth(data: bytes, image: Image.Image | None) -> tuple[Photograph, int] | None:
     """Decode what Pillow cannot read, or only with 8 bits; return pixels and orientation, or None for other files."""
     if sixteen_bits.is_tiff(data):
-        decoded = sixteen_bits.decode_tiff(data, known=image is not None)
+        decoded = sixteen_bits.decode_tiff(data, (lambda: header_of(data)) if image is not None else None)
         if decoded is None:
             return None
         levels, alpha, orientation = decoded

@@ -2,6 +2,10 @@
 
 import io
 import math
+import struct
+import sys
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -14,6 +18,7 @@ from pipeline.images.light import Levels
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PROFILE, _ORIENTATION = 34675, 274
+_KNOWN = (1, 8, 32773, 32946)  # compressions that tifffile decodes by itself: none, PackBits, Deflate
 
 
 def is_tiff(data: bytes) -> bool:
@@ -22,13 +27,22 @@ def is_tiff(data: bytes) -> bool:
 
 
 def _opened(data: bytes) -> tifffile.TiffFile:
-    return tifffile.TiffFile(io.BytesIO(data), is_lsm=False)  # which would need a second page
+    try:
+        return tifffile.TiffFile(io.BytesIO(data), is_lsm=False)  # which would need a second page
+    except struct.error:
+        raise UnreadablePhotograph("a TIFF that is cut off after its first bytes") from None
+
+
+def _first_page(file: tifffile.TiffFile) -> Any:
+    if not file.pages:
+        raise UnreadablePhotograph("a TIFF without a picture, or cut off after its first bytes")
+    return file.pages[0]
 
 
 def tiff_size(data: bytes) -> tuple[int, int]:
     """Return width and height."""
     with _opened(data) as file:
-        page: Any = file.pages[0]
+        page = _first_page(file)
         return page.imagewidth, page.imagelength
 
 
@@ -37,29 +51,33 @@ def tiff_profile(data: bytes) -> bytes | None:
     if not is_tiff(data):
         return None
     with _opened(data) as file:
-        page: Any = file.pages[0]
+        page = _first_page(file)
         return page.tags[_PROFILE].value if _PROFILE in page.tags else None
 
 
-def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int] | None:
+def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Levels, Levels | None, int] | None:
     """Decode a TIFF to levels, alpha and orientation.
 
     Args:
         data: the file's bytes.
-        known: whether Pillow can read it; then return None unless it has 16 bits, or an alpha that Pillow would lose.
+        by_pillow: opens it anew with Pillow; None if Pillow cannot. If it can, return None unless the file has 16 bits,
+            an alpha that Pillow would lose, or coarser colours than lightness without compression.
 
     Raises:
         UnreadablePhotograph: it is truncated or of an unsupported kind.
     """
     with _opened(data) as file:
-        if not file.pages:
-            raise UnreadablePhotograph("a TIFF without a picture")
-        page: Any = file.pages[0]
+        page = _first_page(file)
+        if page.compression == 1 and page.is_subsampled and page.dtype == np.uint8:
+            pixels = _by_opencv(data)
+            if pixels is None:
+                raise UnreadablePhotograph("truncated, or damaged otherwise")
+            return np.ascontiguousarray(pixels[..., 2::-1]), None, 1
         plain = page.photometric in (0, 1, 2) and page.axes in ("YX", "YXS", "SYX")
         alpha_at = _alpha_at(page)
         # Pillow knows an alpha only as the first extra sample, and none that gray is multiplied by.
         hidden = alpha_at is not None and (alpha_at not in (1, 3) or (page.photometric < 2 and _is_multiplied(page)))
-        if known and not (plain and (page.dtype in (np.uint16, np.int16, np.int8) or hidden)):
+        if by_pillow and not (plain and (page.dtype in (np.uint16, np.int16, np.int8) or hidden)):
             return None
         if not plain or page.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
             raise UnreadablePhotograph(
@@ -69,17 +87,26 @@ def decode_tiff(data: bytes, *, known: bool) -> tuple[Levels, Levels | None, int
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data) or 0 in page.databytecounts:
             raise UnreadablePhotograph("truncated")
+        if page.compression == 1 and 8 * sum(page.databytecounts) < page.size * page.bitspersample:
+            raise UnreadablePhotograph("truncated")
         orientation = exif.orientation(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
         try:
             pixels = page.asarray()
-        except (ValueError, NotImplementedError):  # that tifffile alone does not support, mostly LZW
+        except (ValueError, NotImplementedError, ImportError, zlib.error):  # damaged, or unknown to tifffile alone
+            if page.compression in _KNOWN and page.bitspersample in (8, 16):
+                raise UnreadablePhotograph("truncated, or damaged otherwise") from None
             pixels = _by_opencv(data)
+            if pixels is None and by_pillow:
+                pixels = _by_pillow(by_pillow)
             if pixels is None or pixels.dtype != page.dtype:
-                raise UnreadablePhotograph(f"a TIFF of {page.dtype}, compression {page.compression.name}") from None
+                raise UnreadablePhotograph(
+                    f"a TIFF that is damaged, or of a compression that is not read ({page.compression.name}); save it "
+                    "without compression"
+                ) from None
             if 8 < page.bitspersample < 16:
                 pixels |= pixels >> page.bitspersample  # the lower bits, which OpenCV leaves zero
             levels, alpha = _channels(pixels, alpha_at, reverse=True)
-            orientation = 1  # OpenCV has applied it
+            orientation = 1  # which has been applied
         else:
             pixels = _unsigned(pixels)
             levels, alpha = _channels(np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels, alpha_at)
@@ -98,6 +125,23 @@ def _by_opencv(data: bytes) -> Levels | None:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:
         log.setLogLevel(before)
+
+
+def _by_pillow(opened: Callable[[], Any]) -> Levels | None:
+    """Decode 16 bits a channel as OpenCV does: of colours, Pillow decodes the upper, and again the lower bytes."""
+    image = opened()
+    if image.mode == "I;16":
+        return np.asarray(image)
+    rawmode = image.tile[0].args[0]
+    if rawmode not in ("RGB;16N", "RGBA;16N"):
+        return None
+    pixels: Levels | None = None
+    for order in "LB" if sys.byteorder == "little" else "BL":
+        image = opened()
+        image.tile = [tile._replace(args=(rawmode[:-1] + order, *tile.args[1:])) for tile in image.tile]
+        half = np.asarray(image).astype(np.uint16)
+        pixels = half if pixels is None else pixels << 8 | half
+    return None if pixels is None else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
 def _unsigned(pixels: Levels) -> Levels:

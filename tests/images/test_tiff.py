@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from readers import RGB8, exif_block, rewritten
 
 from pipeline.images import originals
@@ -136,6 +137,76 @@ def test_alpha_is_found_among_other_samples(tmp_path, others, gray, deep):
     assert np.array_equal(read.alpha, alpha)
     off = np.abs(read.levels.astype(int) - (colours[..., 0] if gray else colours))
     assert off.max() <= (1 if "assocalpha" in others else 0)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bits_of_a_compression_that_only_pillow_knows_are_read(tmp_path, compression, orientation, channels):
+    pixels = np.dstack([DEEP, DEEP[..., 0]])[..., :channels]
+    flat = Image.fromarray(np.ascontiguousarray(pixels.reshape(20, -1)))
+    flat.save(tmp_path / "flat.tif", compression=compression)
+    with tifffile.TiffFile(tmp_path / "flat.tif") as file:
+        (start,), (size,) = file.pages[0].dataoffsets, file.pages[0].databytecounts
+        scheme = file.pages[0].compression
+    shorts = {256: [30], 257: [20], 258: [16] * channels, 259: [scheme], 262: [2 if channels > 1 else 1], 273: [300],
+              274: [orientation], 277: [channels], 278: [20], 279: [size], 338: [2] * (channels > 3)}  # fmt: skip
+    entries = [
+        (tag, 3, len(values), struct.pack(f"<{len(values)}H", *values)) for tag, values in shorts.items() if values
+    ]
+    data = (tmp_path / "flat.tif").read_bytes()[start : start + size]
+    (tmp_path / "a.tif").write_bytes(exif_block(entries, "<").ljust(300, b"\0") + data)
+    read = originals.read(tmp_path / "a.tif")
+    expected = np.rot90(pixels, -1) if orientation == 6 else pixels
+    assert np.array_equal(read.levels, expected[..., 0] if channels == 1 else expected[..., :3])
+    assert (read.alpha is None) if channels < 4 else np.array_equal(read.alpha, expected[..., 3])
+
+
+def ycbcr(cut=0):
+    """A TIFF of subsampled colours without compression, all of them gray."""
+    blocks = GRAY.reshape(10, 2, 15, 2).swapaxes(1, 2).reshape(10, 15, 4)
+    data = np.dstack([blocks, np.full((10, 15, 2), 128, np.uint8)]).tobytes()
+    entries = [(256, 3, 1, b"\0\x1e"), (257, 3, 1, b"\0\x14"), (258, 3, 3, b"\0\x08" * 3), (259, 3, 1, b"\0\1"),
+               (262, 3, 1, b"\0\6"), (273, 4, 1, struct.pack(">I", 300)), (277, 3, 1, b"\0\3"), (278, 3, 1, b"\0\x14"),
+               (279, 4, 1, struct.pack(">I", len(data))), (530, 3, 2, b"\0\2\0\2")]  # fmt: skip
+    return (exif_block(entries).ljust(300, b"\0") + data)[: -cut or None]
+
+
+def test_subsampled_colours_without_compression_are_read(tmp_path):
+    (tmp_path / "a.tif").write_bytes(ycbcr())
+    assert np.array_equal(originals.read(tmp_path / "a.tif").levels, np.dstack([GRAY] * 3))
+
+
+def damaged(path, kind):
+    if kind == "short strips":
+        tifffile.imwrite(path, DEEP[..., 0], rowsperstrip=20)
+    elif kind == "short Deflate":
+        tifffile.imwrite(path, DEEP[:9, :, 0], compression="zlib")
+    elif kind == "short LZW":
+        Image.fromarray(np.ascontiguousarray(DEEP[:9, :, 0])).save(path, "TIFF", compression="tiff_lzw")
+    elif kind == "subsampled":
+        path.write_bytes(ycbcr(cut=100))
+    else:
+        tifffile.imwrite(path, DEEP)
+        path.write_bytes(path.read_bytes()[: {"after 8 bytes": 8, "after 4 bytes": 4}[kind]])
+    if kind.startswith("short"):
+        with tifffile.TiffFile(path, mode="r+") as file:
+            tags = file.pages[0].tags
+            if kind == "short strips":
+                tags[279].overwrite(tags[279].value[0] - 2)
+            else:
+                tags[257].overwrite(20)
+                tags[278].overwrite(20)
+
+
+@pytest.mark.parametrize(
+    "kind", ["short strips", "short Deflate", "short LZW", "subsampled", "after 8 bytes", "after 4 bytes"]
+)
+def test_a_damaged_tiff_is_refused_for_a_reason_in_words(tmp_path, kind):
+    damaged(tmp_path / "a.tif", kind)
+    with pytest.raises(UnreadablePhotograph, match=r"truncated|damaged|cut off") as refused:
+        originals.read(tmp_path / "a.tif")
+    assert "Error" not in str(refused.value) and "NONE" not in str(refused.value)
 
 
 def test_cmyk_of_16_bits_is_reduced_with_a_remark(tmp_path):
