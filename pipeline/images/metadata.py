@@ -23,10 +23,9 @@ _LAYOUT = frozenset((
 ))  # fmt: skip
 # By these, readers of TIFFs take a file for one of a microscope or scanner, whose pixels they look for in other places.
 _INSTRUMENTS = {
-    4864: "Andor", 33445: "MD Gel", 33471: "Olympus", 33560: "Olympus", 33628: "MetaMorph", 33629: "MetaMorph",
-    33630: "MetaMorph", 33631: "MetaMorph", 34361: "FluoView", 34362: "FluoView", 34412: "Zeiss", 37706: "TVIPS",
-    43314: "NIH Image", 51123: "Micro-Manager", 65000: "Argos", 65001: "EER", 65420: "Hamamatsu", 65426: "Hamamatsu",
-    65432: "Hamamatsu",
+    33445: "MD Gel", 33471: "Olympus", 33560: "Olympus", 33628: "MetaMorph", 33629: "MetaMorph", 33630: "MetaMorph",
+    33631: "MetaMorph", 34361: "FluoView", 34362: "FluoView", 34412: "Zeiss", 43314: "NIH Image", 65420: "Hamamatsu",
+    65426: "Hamamatsu", 65432: "Hamamatsu",
 }  # fmt: skip
 _ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _LAYOUT_IN_WORDS = re.compile(rb'\{"shape"|ImageJ=|SCANIMAGE|\s*<\?xml.*<OME', re.DOTALL)
