@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from pipeline.images import exif, formats, metadata
+from pipeline.images import exif, formats, metadata, sixteen_bits
 from pipeline.images.light import Levels
 from pipeline.images.metadata import Metadata
 from pipeline.images.photographs import decode, decoding, header_of, orientation_of, read_bytes
@@ -99,7 +99,7 @@ def _resolution(image: Image.Image | None, *, turned: bool) -> tuple[float, floa
 def _compressed(data: bytes, image: Image.Image | None) -> bool:
     if image is not None and image.format == "WEBP":
         return not _is_lossless(data)
-    return image is None or image.info.get("compression") not in ("raw", None)
+    return sixteen_bits.is_tiff(data) and sixteen_bits.is_compressed(data)
 
 
 def _is_lossless(data: bytes) -> bool:

@@ -46,6 +46,12 @@ def tiff_size(data: bytes) -> tuple[int, int]:
         return page.imagewidth, page.imagelength
 
 
+def is_compressed(data: bytes) -> bool:
+    """Whether the pixels of a TIFF are compressed."""
+    with _opened(data) as file:
+        return bool(_first_page(file).compression != 1)
+
+
 def tiff_profile(data: bytes) -> bytes | None:
     """Return the colour profile of a TIFF; None for other files."""
     if not is_tiff(data):

@@ -75,6 +75,23 @@ def test_the_result_is_read_by_other_programs(tmp_path, kind):
         assert (317 in file.pages[0].tags) == (file.pages[0].compression != 1)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind", ["8 bits", "16 bits", "BigTIFF", "white is zero", "gray and alpha", "signed"])
+def test_uncompressed_stays_uncompressed(tmp_path, kind, compression):
+    pixels, options = {
+        "8 bits": (RGB8, {"photometric": "rgb"}),
+        "16 bits": (DEEP, {"photometric": "rgb"}),
+        "BigTIFF": (RGB8, {"photometric": "rgb", "bigtiff": True}),
+        "white is zero": (DEEP[..., 0], {"photometric": "miniswhite", "byteorder": ">"}),
+        "gray and alpha": (DEEP[..., :2], {"extrasamples": ["unassalpha"], "planarconfig": "contig"}),
+        "signed": (DEEP.astype(np.int16) & 0x7FFF, {"photometric": "rgb"}),
+    }[kind]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression=compression, **options)
+    rewritten(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert (file.pages[0].compression == 1) == (compression is None)
+
+
 def test_signed_levels_of_16_bits_keep_their_depth(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 1, 16384, 32767]], np.int16))
     assert originals.read(tmp_path / "a.tif").levels.tolist() == [[0, 2, 32769, 65535]]
