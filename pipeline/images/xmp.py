@@ -5,13 +5,20 @@ import re
 
 NAMESPACE = "https://deepcolor.invalid/xmp/1/"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
-_END = re.compile(r"</(\w+):RDF\s*>|<(\w+):RDF(\s[^<>]*)?/>")
+# The end of RDF, with any prefix or none; comments and CDATA are matched first, so that none is found in them.
+_END = re.compile(
+    r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|</((?:[\w.-]+:)?)RDF\s*>|<((?:[\w.-]+:)?)RDF(\s[^<>]*)?/>", re.DOTALL
+)
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
 def is_understood(packet: bytes) -> bool:
     """Whether a packet is RDF, to which `described` can add."""
-    return _END.search(_text(packet)) is not None
+    return _end(_text(packet)) is not None
+
+
+def _end(text: str) -> re.Match[str] | None:
+    return next((found for found in _END.finditer(text) if not found[0].startswith("<!")), None)
 
 
 def described(packet: bytes, note: str, extension: str = "") -> bytes:
@@ -24,17 +31,18 @@ def described(packet: bytes, note: str, extension: str = "") -> bytes:
     """
     text = _upright(packet)
     extended = f' xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{extension}"' * bool(extension)
-    end = _END.search(text)
-    prefix = (end[1] or end[2]) if end else "rdf"
+    end = _end(text)
+    outer = (end[1] or end[2] or "") if end else "rdf:"
+    inner, declared = (outer, "") if outer else ("rdf:", f' xmlns:rdf="{_RDF}"')  # attributes need a prefix
     ours = (
-        f'<{prefix}:Description {prefix}:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-        f'xmlns:deepcolor="{NAMESPACE}"{extended} '
+        f'<{inner}Description{declared} {inner}about="" '
+        f'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:deepcolor="{NAMESPACE}"{extended} '
         f'Iptc4xmpExt:DigitalSourceType="{html.escape(SOURCE_TYPE)}" deepcolor:Note="{html.escape(note)}"/>'
     )
-    if end and end[1]:
+    if end and end[0].startswith("</"):
         text = text[: end.start()] + ours + text[end.start() :]
     elif end:  # without any description
-        text = f"{text[: end.start()]}{end[0][:-2]}>{ours}</{prefix}:RDF>{text[end.end() :]}"
+        text = f"{text[: end.start()]}{end[0][:-2]}>{ours}</{outer}RDF>{text[end.end() :]}"
     else:
         text = (
             '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -58,8 +66,10 @@ def _upright(packet: bytes) -> str:
 
 def _text(packet: bytes) -> str:
     encoding = "utf-8"
-    if packet[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if packet[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        encoding = "utf-32"
+    elif packet[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
     elif 0 in packet[:2]:
-        encoding = "utf-16-be" if packet[0] == 0 else "utf-16-le"
+        encoding = f"utf-{32 if packet[:4].count(0) == 3 else 16}-{'be' if packet[0] == 0 else 'le'}"
     return packet.decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace").strip("\0")

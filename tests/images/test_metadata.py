@@ -187,22 +187,33 @@ def test_a_gif_that_is_cut_off_after_its_picture_is_no_matter(tmp_path):
     assert image.text["Comment"] == CAPTION and remarks == ()
 
 
-@pytest.mark.parametrize("kind", ["utf-16", "latin-1", "empty RDF", "another prefix"])
+XMP_KINDS = ["utf-16", "utf-16-le", "utf-32", "utf-32-be", "latin-1", "empty RDF", "r", "r-d.f", "", "comment", "CDATA"]
+
+
+@pytest.mark.parametrize("kind", XMP_KINDS)
 def test_xmp_of_other_forms_is_kept(tmp_path, kind):
     packet, kept = XMP, CAPTION.encode()
-    if kind == "utf-16":
-        packet = XMP.decode().encode("utf-16")
+    if kind.startswith("utf"):
+        packet = XMP.decode().encode(kind)
     elif kind == "latin-1":
         packet, kept = XMP.decode().encode("latin-1"), CAPTION.encode("latin-1")
     elif kind == "empty RDF":
         packet, kept = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}/></x:xmpmeta>'.encode(), b"</x:xmpmeta>"
+    elif kind == "":
+        packet = f'<RDF {RDF.replace(":rdf", "")}><Description xmlns:d="d" d:title="{CAPTION}"/></RDF>'.encode()
+    elif kind in ("comment", "CDATA"):
+        hidden = {"comment": b"<!-- </rdf:RDF> -->", "CDATA": b"<x><![CDATA[</rdf:RDF>]]></x>"}[kind]
+        packet = XMP.replace(b"<rdf:Description", hidden + b"<rdf:Description", 1)
     else:
-        packet = XMP.replace(b"rdf:", b"r:").replace(b"xmlns:rdf", b"xmlns:r")
+        packet = XMP.replace(b"rdf:", kind.encode() + b":").replace(b"xmlns:rdf", b"xmlns:" + kind.encode())
     Image.fromarray(RGB8).save(tmp_path / "a", "WEBP", xmp=packet)
     image, remarks = rewritten(tmp_path / "a", tmp_path / "b")
     assert kept in image.info["xmp"] and NOTE.encode() in image.info["xmp"] and remarks == ()
     if kind != "latin-1":
-        assert ElementTree.fromstring(image.info["xmp"])[0].tag.endswith("RDF")
+        root = ElementTree.fromstring(image.info["xmp"])
+        outer = root if kind == "" else root[0]
+        assert outer.tag.endswith("RDF") and NOTE in outer[-1].attrib.values()
+        assert outer[-1].tag == outer.tag.replace("}RDF", "}Description")
 
 
 def test_xmp_that_is_none_is_left_out_with_a_remark(tmp_path):
