@@ -1,5 +1,6 @@
 """What a file says about a photograph: EXIF, XMP, IPTC and texts, from where each format keeps them."""
 
+import json
 import re
 import struct
 from collections.abc import Callable
@@ -28,7 +29,12 @@ _INSTRUMENTS = {
     65426: "Hamamatsu", 65432: "Hamamatsu",
 }  # fmt: skip
 _ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
-_LAYOUT_IN_WORDS = re.compile(rb'\{"shape"|ImageJ=|SCANIMAGE|\s*<\?xml.*<OME', re.DOTALL)
+_LAYOUT_IN_WORDS = re.compile(rb"SCANIMAGE|\s*<\?xml.*<OME", re.DOTALL)
+_LINES_OF_IMAGEJ = re.compile(
+    rb"(ImageJ|SCIFIO|images|channels|slices|frames|hyperstack|mode|[xyzvt]?unit|[xyz]origin|spacing|finterval|fps|loop"
+    rb"|min|max|cf|c\d)=[^ ]*"
+)
+_KEYS_OF_TIFFFILE = ("shape", "axes", "volumetric", "truncated")
 # IPTC, its digest, and the state and address of the copyright. Others are thumbnails, profiles and resolutions.
 _RESOURCES_KEPT = (0x0404, 0x0425, 0x040A, 0x040B)
 _UUIDS = {
@@ -137,13 +143,34 @@ def _sort(found: Metadata) -> None:
         found.xmp = found.xmp or packet.data
     if (resources := main.pop(_RESOURCES, None)) and (kept := _kept_resources(resources.data)):
         main[_RESOURCES] = Entry(exif.BYTE, len(kept), kept)
-    if _DESCRIPTION in main and _LAYOUT_IN_WORDS.match(main[_DESCRIPTION].data):
-        del main[_DESCRIPTION]
+    if _DESCRIPTION in main:
+        entry = main.pop(_DESCRIPTION)
+        if caption := _caption(entry.data.rstrip(b"\0")):
+            as_it_was = entry.data.startswith(caption)
+            main[_DESCRIPTION] = entry if as_it_was else Entry(entry.kind, len(caption) + 1, caption + b"\0")
     if (depth := main.pop(DEPTH, None)) and (planes := int.from_bytes(depth.data, _ORDERS[found.exif.order])) > 1:
         found.remarks.append(f"the first of {planes} planes in the file; the others are left out")
     if left_out := [tag for tag in _INSTRUMENTS if main.pop(tag, None)]:
         makers = ", ".join(dict.fromkeys(_INSTRUMENTS[tag] for tag in left_out))
         found.remarks.append(f"tags that only programs of {makers} understand are left out")
+
+
+def _caption(description: bytes) -> bytes:
+    """Return a TIFF's description without what programs note there about the layout of several pictures."""
+    if _LAYOUT_IN_WORDS.match(description):
+        return b""
+    if description.startswith((b"ImageJ=", b"SCIFIO=")):
+        lines = description.splitlines()
+        return b"\n".join(line for line in lines if not _LINES_OF_IMAGEJ.fullmatch(line)).strip()
+    if not re.match(rb'\{.*"shape":|shape=', description, re.DOTALL):
+        return description
+    try:
+        found = json.loads(description)
+    except (ValueError, RecursionError):
+        layout_only = re.fullmatch(rb"shape=\([\d, ]*\)\s*", description)
+        return b"" if layout_only else b"Caption: " + description  # without it, readers look for a layout
+    others = {key: value for key, value in found.items() if key not in _KEYS_OF_TIFFFILE}
+    return json.dumps(others).encode() if others else b""
 
 
 def _read_png(data: bytes, found: Metadata) -> None:

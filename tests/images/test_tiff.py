@@ -75,6 +75,25 @@ def test_the_result_is_read_by_other_programs(tmp_path, kind):
         assert (317 in file.pages[0].tags) == (file.pages[0].compression != 1)
 
 
+DESCRIPTIONS = {
+    "ImageJ=1.53\nimages=2\nunit=cm\nmin=0.0\nmy caption, f=8\n": "my caption, f=8",
+    "ImageJ=1.53\nimages=2\nslices=2\nloop=false\n": None,
+    '{"shape": [2, 20, 30], "axes": "QYX", "caption": "mine"}': '{"caption": "mine"}',
+    '{"shape": [2, 20, 30]}': None,
+    '{"shape": my caption}': 'Caption: {"shape": my caption}',
+    "shape=(2, 20, 30)": None,
+    "shape=of a heart": "Caption: shape=of a heart",
+    "a plain {caption}": "a plain {caption}",
+}
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS)
+def test_a_caption_among_notes_of_layout_is_kept(tmp_path, description):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, description=description, metadata=None)
+    image, _ = rewritten(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert image.tag_v2.get(270) == DESCRIPTIONS[description]
+
+
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("kind", ["8 bits", "16 bits", "BigTIFF", "white is zero", "gray and alpha", "signed"])
 def test_uncompressed_stays_uncompressed(tmp_path, kind, compression):
