@@ -79,7 +79,8 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
             if pixels is None:
                 raise UnreadablePhotograph("truncated, or damaged otherwise")
             return np.ascontiguousarray(pixels[..., 2::-1]), None, 1
-        plain = page.photometric in (0, 1, 2) and page.axes in ("YX", "YXS", "SYX")
+        bits = page.bitspersample  # several numbers if the samples differ, as in 5, 6 and 5 bits
+        plain = page.photometric in (0, 1, 2) and page.axes in ("YX", "YXS", "SYX") and isinstance(bits, int)
         alpha_at = _alpha_at(page)
         # Pillow knows an alpha only as the first extra sample, and none that gray is multiplied by.
         hidden = alpha_at is not None and (alpha_at not in (1, 3) or (page.photometric < 2 and _is_multiplied(page)))
@@ -87,30 +88,31 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
             return None
         if not plain or page.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
             raise UnreadablePhotograph(
-                f"a TIFF of {page.dtype} {getattr(page.photometric, 'name', '')}; save it as RGB of 8 or 16 bits"
+                f"a TIFF of {bits} bits ({page.dtype} {getattr(page.photometric, 'name', '')}); save it as RGB of 8 or "
+                "16 bits"
             )
         # tifffile fills missing and empty strips with zeros.
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data) or 0 in page.databytecounts:
             raise UnreadablePhotograph("truncated")
-        if page.compression == 1 and 8 * sum(page.databytecounts) < page.size * page.bitspersample:
+        if page.compression == 1 and 8 * sum(page.databytecounts) < page.size * bits:
             raise UnreadablePhotograph("truncated")
         orientation = exif.orientation(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
         try:
             pixels = page.asarray()
         except (ValueError, NotImplementedError, ImportError, zlib.error):  # damaged, or unknown to tifffile alone
-            if page.compression in _KNOWN and page.bitspersample in (8, 16):
+            if page.compression in _KNOWN and bits in (8, 16):
                 raise UnreadablePhotograph("truncated, or damaged otherwise") from None
             pixels = _by_opencv(data)
             if pixels is None and by_pillow:
                 pixels = _by_pillow(by_pillow)
             if pixels is None or pixels.dtype != page.dtype:
                 raise UnreadablePhotograph(
-                    f"a TIFF that is damaged, or of a compression that is not read ({page.compression.name}); save it "
-                    "without compression"
+                    f"a TIFF that is damaged, or of a kind that is not read ({bits} bits, compression "
+                    f"{page.compression.name}); if another program opens it, save it with 8 or 16 bits uncompressed"
                 ) from None
-            if 8 < page.bitspersample < 16:
-                pixels |= pixels >> page.bitspersample  # the lower bits, which OpenCV leaves zero
+            if 8 < bits < 16:
+                pixels |= pixels >> bits  # the lower bits, which OpenCV leaves zero
             levels, alpha = _channels(pixels, alpha_at, reverse=True)
             orientation = 1  # which has been applied
         else:

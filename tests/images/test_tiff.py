@@ -251,6 +251,15 @@ def test_cmyk_of_16_bits_is_reduced_with_a_remark(tmp_path):
     assert read.levels.dtype == np.uint8 and "16 bits" in read.remarks[0]
 
 
+def test_bits_that_differ_between_the_colours_are_refused(tmp_path):
+    entries = [(256, 3, 1, b"\0\4"), (257, 3, 1, b"\0\1"), (258, 3, 3, b"\0\5\0\6\0\5"), (259, 3, 1, b"\0\1"),
+               (262, 3, 1, b"\0\2"), (273, 4, 1, struct.pack(">I", 200)), (277, 3, 1, b"\0\3"), (278, 3, 1, b"\0\1"),
+               (279, 4, 1, struct.pack(">I", 8))]  # fmt: skip
+    (tmp_path / "a.tif").write_bytes(exif_block(entries).ljust(200, b"\0") + b"\xf8\0\xff\xff\x07\xe0\0\0")
+    with pytest.raises(UnreadablePhotograph, match=r"5, 6, 5.* save it"):
+        originals.read(tmp_path / "a.tif")
+
+
 def test_12_bits_are_scaled_to_16(tmp_path):
     levels = np.array([[0, 1, 2048, 4095]], np.uint16)
     bits = ((levels[..., None] >> np.arange(11, -1, -1)) & 1).astype(np.uint8)
