@@ -88,8 +88,8 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
             return None
         if not plain or page.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
             raise UnreadablePhotograph(
-                f"a TIFF of {bits} bits ({page.dtype} {getattr(page.photometric, 'name', '')}); save it as RGB of 8 or "
-                "16 bits"
+                f"a TIFF of {bits} bits ({page.dtype} {getattr(page.photometric, 'name', '')}); save it with whole "
+                "numbers of 8 or 16 bits"
             )
         # tifffile fills missing and empty strips with zeros.
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
