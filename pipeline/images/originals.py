@@ -60,7 +60,7 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
         written = source_format if source_format in formats.WRITTEN else "PNG"
         frames = int(getattr(image, "n_frames", 1))
         large = source_format == "JPEG" and at_least is not None and min(photograph.levels.shape[:2]) >= 4 * at_least
-        turned = image is not None and orientation_of(image) >= 5
+        turned = (orientation_of(image) if image else sixteen_bits.orientation_of(data)) >= 5
         found = metadata.read(data, image)
         _adapt(found.exif, photograph.levels, turned=turned)
         several = f"the first of {frames} pictures in the file; the others are left out" if frames > 1 else ""

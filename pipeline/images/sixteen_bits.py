@@ -46,6 +46,13 @@ def tiff_size(data: bytes) -> tuple[int, int]:
         return page.imagewidth, page.imagelength
 
 
+def orientation_of(data: bytes) -> int:
+    """Return the orientation of a TIFF, 1..8."""
+    with _opened(data) as file:
+        page = _first_page(file)
+        return exif.orientation(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
+
+
 def is_compressed(data: bytes) -> bool:
     """Whether the pixels of a TIFF are compressed."""
     with _opened(data) as file:

@@ -111,6 +111,14 @@ def test_uncompressed_stays_uncompressed(tmp_path, kind, compression):
         assert (file.pages[0].compression == 1) == (compression is None)
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_the_resolution_turns_with_the_photograph(tmp_path, big):
+    tag = [(274, "H", 1, 6, True)]
+    tifffile.imwrite(tmp_path / "a.tif", DEEP, photometric="rgb", bigtiff=big, resolution=(300, 200), extratags=tag)
+    image, _ = rewritten(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert image.size == (20, 30) and (image.tag_v2[282], image.tag_v2[283]) == (200, 300)
+
+
 def test_signed_levels_of_16_bits_keep_their_depth(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 1, 16384, 32767]], np.int16))
     assert originals.read(tmp_path / "a.tif").levels.tolist() == [[0, 2, 32769, 65535]]
