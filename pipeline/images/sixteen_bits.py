@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import tifffile
+from PIL import Image
 
 from pipeline.images import exif
 from pipeline.images.formats import UnreadablePhotograph
@@ -18,6 +19,7 @@ from pipeline.images.light import Levels
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PROFILE, _ORIENTATION = 34675, 274
+_OLD_JPEG, _JPEG = 6, (513, 514)  # a compression, and place and length of its data
 _KNOWN = (1, 8, 32773, 32946)  # compressions that tifffile decodes by itself: none, PackBits, Deflate
 
 
@@ -88,6 +90,8 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
             return np.ascontiguousarray(pixels[..., 2::-1]), None, 1
         bits = page.bitspersample  # several numbers if the samples differ, as in 5, 6 and 5 bits
         plain = page.photometric in (0, 1, 2) and page.axes in ("YX", "YXS", "SYX") and isinstance(bits, int)
+        if page.compression == _OLD_JPEG and (pixels := _old_jpeg(data, page)) is not None:
+            return pixels, None, orientation_of(data)
         alpha_at = _alpha_at(page)
         # Pillow knows an alpha only as the first extra sample, and none that gray is multiplied by.
         hidden = alpha_at is not None and (alpha_at not in (1, 3) or (page.photometric < 2 and _is_multiplied(page)))
@@ -140,6 +144,18 @@ def _by_opencv(data: bytes) -> Levels | None:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:
         log.setLogLevel(before)
+
+
+def _old_jpeg(data: bytes, page: Any) -> Levels | None:
+    """Decode the JPEG in a TIFF of the kind of 1992, whose libraries no longer read it; None if it is in pieces."""
+    start, size = (int(np.ravel(page.tags[tag].value)[0]) if tag in page.tags else 0 for tag in _JPEG)
+    picture = data[start : start + size]
+    if not picture.startswith(b"\xff\xd8"):
+        return None
+    with Image.open(io.BytesIO(picture), formats=["JPEG"]) as image:
+        if image.size != (page.imagewidth, page.imagelength) or image.mode not in ("L", "RGB"):
+            return None
+        return np.asarray(image)
 
 
 def _by_pillow(opened: Callable[[], Any]) -> Levels | None:

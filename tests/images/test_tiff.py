@@ -221,6 +221,20 @@ def test_subsampled_colours_without_compression_are_read(tmp_path):
     assert np.array_equal(originals.read(tmp_path / "a.tif").levels, np.dstack([GRAY] * 3))
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_jpeg_in_a_tiff_of_the_old_kind_is_read(tmp_path, orientation, gray):
+    Image.fromarray(GRAY if gray else RGB8).save(tmp_path / "a.jpg")
+    expected, data = np.asarray(Image.open(tmp_path / "a.jpg")), (tmp_path / "a.jpg").read_bytes()
+    count = 1 if gray else 3
+    shorts = {256: [30], 257: [20], 258: [8] * count, 259: [6], 262: [1 if gray else 6], 273: [300], 274: [orientation],
+              277: [count], 278: [20], 279: [len(data)], 512: [1], 513: [300], 514: [len(data)]}  # fmt: skip
+    entries = [(tag, 3, len(values), struct.pack(f"<{len(values)}H", *values)) for tag, values in shorts.items()]
+    (tmp_path / "a.tif").write_bytes(exif_block(entries, "<").ljust(300, b"\0") + data)
+    levels = originals.read(tmp_path / "a.tif").levels
+    assert np.array_equal(levels, np.rot90(expected, -1) if orientation == 6 else expected)
+
+
 def damaged(path, kind):
     if kind == "short strips":
         tifffile.imwrite(path, DEEP[..., 0], rowsperstrip=20)
