@@ -36,9 +36,10 @@ def _opened(data: bytes) -> tifffile.TiffFile:
 
 
 def _first_page(file: tifffile.TiffFile) -> Any:
-    if not file.pages:
+    page: Any = file.pages[0] if file.pages else None
+    if page is None or 0 in (page.imagewidth, page.imagelength):
         raise UnreadablePhotograph("a TIFF without a picture, or cut off after its first bytes")
-    return file.pages[0]
+    return page
 
 
 def tiff_size(data: bytes) -> tuple[int, int]:
@@ -99,8 +100,8 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
             return None
         if not plain or page.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
             raise UnreadablePhotograph(
-                f"a TIFF of {bits} bits ({page.dtype} {getattr(page.photometric, 'name', '')}); save it with whole "
-                "numbers of 8 or 16 bits"
+                f"a TIFF of {', '.join(map(str, np.ravel(bits)))} bits ({page.dtype} "
+                f"{getattr(page.photometric, 'name', '')}); save it as RGB in whole numbers of 8 or 16 bits"
             )
         # tifffile fills missing and empty strips with zeros.
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]

@@ -244,6 +244,8 @@ def damaged(path, kind):
         Image.fromarray(np.ascontiguousarray(DEEP[:9, :, 0])).save(path, "TIFF", compression="tiff_lzw")
     elif kind == "subsampled":
         path.write_bytes(ycbcr(cut=100))
+    elif kind == "no width":
+        path.write_bytes(exif_block([(256, 3, 1, b"\0\0"), (257, 3, 1, b"\0\1"), (273, 3, 1, b"\0\0")]))
     else:
         tifffile.imwrite(path, DEEP)
         path.write_bytes(path.read_bytes()[: {"after 8 bytes": 8, "after 4 bytes": 4}[kind]])
@@ -258,7 +260,7 @@ def damaged(path, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["short strips", "short Deflate", "short LZW", "subsampled", "after 8 bytes", "after 4 bytes"]
+    "kind", ["short strips", "short Deflate", "short LZW", "subsampled", "no width", "after 8 bytes", "after 4 bytes"]
 )
 def test_a_damaged_tiff_is_refused_for_a_reason_in_words(tmp_path, kind):
     damaged(tmp_path / "a.tif", kind)
