@@ -105,7 +105,7 @@ def main(folder: Path) -> None:
         difference, roughness = np.array(values).T
         most = np.quantile(difference, 0.9)
         print(
-            f"{change}: CIEDE2000 of the colours {difference.mean():.2f} (90 % below {most:.2f}), roughness of the colours "
+            f"{change}: CIEDE2000 of the colours {difference.mean():.2f} (90 % below {most:.2f}), roughness "
             f"{np.median(roughness):.2f} times that without"
         )
 
