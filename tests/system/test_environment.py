@@ -24,7 +24,7 @@ def locked():
 def direct():
     extras = PROJECT["optional-dependencies"]
     (own,) = [each for each in map(Requirement, extras["dev"]) if each.name == PROJECT["name"]]
-    wanted = [text for extra in own.extras for text in extras[extra]] + PROJECT["dependencies"] + extras["dev"]
+    wanted = [text for extra in sorted(own.extras) for text in extras[extra]] + PROJECT["dependencies"] + extras["dev"]
     return [Requirement(text) for text in dict.fromkeys(wanted) if Requirement(text).name != own.name]
 
 
