@@ -115,7 +115,7 @@ def test_training_that_is_told_to_stop_saves_what_is_done_first(
 @pytest.fixture
 def workflow():
     """A process that stands in for a workflow, and the environment of its stages."""
-    process = start("-c", "import time; time.sleep(600)")
+    process = start("-c", "import time; time.sleep(3600)")
     caller = locks.name_of(process.pid)
     yield process, {**os.environ, "DEEPCOLOR_WORKFLOW": caller}
     process.kill()
