@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -119,8 +120,8 @@ def held_back() -> Iterator[Sequence[int]]:
         yield received
         return
 
-    handler = signal.getsignal(signal.SIGINT)
-    if isinstance(handler, _Stop):
+    handler, handled = signal.getsignal(signal.SIGINT), sys.exc_info()[1]
+    if isinstance(handler, _Stop) and not isinstance(handled, KeyboardInterrupt):
         handler.refuse_to_go_on()
 
     def note(number: int, frame: Any) -> None:

@@ -88,3 +88,15 @@ def test_a_signal_whose_exception_got_lost_is_raised_again_before_others_are_def
         with signals.held_back():
             raise AssertionError("it goes on")
     assert caught.type is kind
+
+
+def test_what_is_saved_because_of_a_signal_may_defer_others():
+    saved = []
+    with pytest.raises(signals.Stopped), signals.stopping(str):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            with signals.held_back():
+                saved.append(1)
+            raise
+    assert saved

@@ -35,7 +35,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     assert "..." not in result.stdout.split("Commands:")[1]  # no summary is too long for its line
     data = {"ingest", "embed", "features", "split", "baselines"}
     runs = {"train", "evaluate", "summary", "report", "publish", "colorize", "export", "serve", "compare", "show"}
-    assert set(NAMES) == data | runs | {"new", "config", "inspect", "verify", "clean"}
+    assert set(NAMES) == data | runs | {"new", "config", "inspect", "verify", "clean", "doctor"}
 
 
 @pytest.mark.parametrize("name", NAMES)
