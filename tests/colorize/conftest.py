@@ -88,7 +88,7 @@ def made(tmp_path_factory):
 
     @cache
     def made(run, form):
-        path = folder / "exports" / form.default_path(run).name
+        path = folder / files.digest_bytes(str(run).encode())[:8] / "exports" / form.default_path(run).name
         export.export(run, path, form)
         return path
 

@@ -83,7 +83,7 @@ def oversized(path):
 
 PNG, JPEG = encoded(RGB), encoded(RGB, "JPEG")
 DEEP = np.random.default_rng(3).integers(0, 65536, (20, 30, 3), dtype=np.uint16)
-BOMB = zlib.compress(bytes(50_000_000), 9)
+BOMB = zlib.compress(bytes(80_000_000), 9)
 WIDTH, HEIGHT = RGB.shape[1::-1]
 UNREADABLE, TOO_LARGE, GRAY = "1 unreadable; set", "1 too large; set", "1 gray; set"
 WRONG_PHOTOGRAPHS = {
@@ -101,8 +101,8 @@ WRONG_PHOTOGRAPHS = {
     "PNG of 2**31 x 2**31": (png(2**31 - 1, 2**31 - 1, b""), TOO_LARGE),
     "PNG of 0 x 0": (png(0, 0), UNREADABLE),
     "PNG with a broken checksum": (PNG[:30] + b"\0\0" + PNG[32:], UNREADABLE),
-    "PNG, compressed text of 50 MB": (png(WIDTH, HEIGHT, more=chunk(b"zTXt", b"c\0\0" + BOMB)), UNREADABLE),
-    "PNG, profile of 50 MB": (png(WIDTH, HEIGHT, more=chunk(b"iCCP", b"c\0\0" + BOMB)), UNREADABLE),
+    "PNG, compressed text of 80 MB": (png(WIDTH, HEIGHT, more=chunk(b"zTXt", b"c\0\0" + BOMB)), UNREADABLE),
+    "PNG, profile of 80 MB": (png(WIDTH, HEIGHT, more=chunk(b"iCCP", b"c\0\0" + BOMB)), UNREADABLE),
     "GIF without frames": (gif(10, 10), UNREADABLE),
     "GIF, frame of 65535 x 65535": (gif(1, 1, 0, 0, 65535, 65535), TOO_LARGE),
     "GIF, frame far away": (gif(1, 1, 65535, 65535, 1, 1), TOO_LARGE),
