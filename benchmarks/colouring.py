@@ -51,7 +51,7 @@ def _photograph(path: Path, megapixels: float, seed: int) -> Path:
 
 def _process(folder: Path, *arguments: object) -> int:
     """Run Python; return its peak memory in bytes."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ORT_DISABLE_TELEMETRY": "1"}
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)], cwd=folder, env=environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
