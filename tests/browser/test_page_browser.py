@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-import chromium
 import fake_results
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -17,13 +16,6 @@ from pipeline.results.page import write_report
 
 MOST_BYTES = 5_000_000
 NASTY_PAGE = f"report/{quote(fake_results.NASTY, safe='')}.html"
-
-
-@pytest.fixture(scope="module")
-def started():
-    browser = chromium.Browser()
-    yield browser
-    browser.driver.quit()
 
 
 @pytest.fixture
