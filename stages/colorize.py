@@ -34,6 +34,14 @@ SHOWN = 20  # failures that are printed; the report lists all
     help=f"Shorter side, in pixels, of the picture that the network sees, if it takes any size. Default: {SIZE}.",
 )
 @click.option("--saturation", default=1.0, show_default=True, help="Factor on the strength of the colours.")
+@click.option(
+    "--hint",
+    "given",
+    multiple=True,
+    metavar="X,Y,#RRGGBB[,RADIUS]",
+    help="The colour wanted at a place of the photograph, in pixels of the upright photograph. May be repeated.",
+)
+@click.option("--hints", "hints_file", type=common.PATH, help="JSON file of hints, for one or several photographs.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
 @click.option("--recolor", is_flag=True, help="Replace the colours of colour photographs too.")
@@ -57,6 +65,8 @@ def command(
     unique: bool,
     size: int | None,
     saturation: float,
+    given: tuple[str, ...],
+    hints_file: Path | None,
     compare: bool,
     ab_only: bool,
     recolor: bool,
@@ -73,6 +83,7 @@ def command(
     """
     from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.colorizer import Colorizer
+    from pipeline.colorize.hints import Hints
     from pipeline.colorize.membership import Membership
     from pipeline.colorize.options import Options
     from pipeline.colorize.outputs import NAME
@@ -86,7 +97,8 @@ def command(
     if suffix and name:
         raise InputError("--suffix: expected none, because --name says where it belongs; leave out one of the two")
     template = name or f"{NAME}{suffix or ''}"
-    options = Options(compare, ab_only, overwrite, max_megapixels, recolor, template, unique)
+    hints = Hints.of(given, hints_file)
+    options = Options(compare, ab_only, overwrite, max_megapixels, recolor, template, unique, hints)
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:
         click.echo(f"failed: {file}: {reason}", err=True)

@@ -19,10 +19,10 @@ def command(run: Path, out: Path, replace: bool, threads: int) -> None:
     RUN is the folder results/<run> of a network that predicts classes for pictures of one size, such as color. OUT is
     kept only if it colours sample photographs as Keras does. Pass it to colorize or serve as --run.
     """
-    from pipeline.colorize.publish import publish
+    from pipeline.publishing.publish import publish
 
     with common.hold(out):
-        facts = publish(run, out, replace=replace, threads=threads)
+        facts = publish(run, out, replace=replace, threads=threads, progress=common.progress())
     click.echo(
         f"publish: {out}, network of {facts['bytes'] / 1e6:.1f} MB; colours differ from Keras' by at most "
         f"{max(facts['ciede2000']):.2g} (mean CIEDE2000 of a sample photograph)",

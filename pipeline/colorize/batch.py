@@ -63,6 +63,7 @@ def colorize_files(
         outcome.formats |= {name: outcome.formats.get(name, 0) + n for name, n in found.formats.items()}
     if not any(found.photographs or found.unreadable for _, _, found in places):
         _refuse_nothing(inputs, outcome.formats)
+    options.hints.refuse_unused([name for _, _, found in places for _, name in found.photographs])
     for folder, report, found in places:
         outcome.reports.append(folder / REPORT)
         # The lock is inside the folder, because the folder above may belong to someone else.

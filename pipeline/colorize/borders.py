@@ -29,6 +29,10 @@ class Box(NamedTuple):
     left: int
     right: int
 
+    def contains(self, row: int, column: int) -> bool:
+        """Whether a pixel is in it."""
+        return self.top <= row < self.bottom and self.left <= column < self.right
+
 
 def border_of(lightness: UInt8) -> Sides:
     """Return how many pixels a border takes on each side of L (h, w) uint8, about 224 pixels high and wide; or zeros.

@@ -3,13 +3,14 @@
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.colorize import tones
 from pipeline.colorize.colorizer import Colorizer
+from pipeline.colorize.hints import Hint
 from pipeline.colorize.inputs import Inputs
 from pipeline.colorize.options import Options
 from pipeline.colorize.outcome import Outcome, why_failed
@@ -42,9 +43,6 @@ class Call:
         # Outputs with these names are reserved for the photograph itself.
         own = [name for _, name in self.found.photographs]
         self.names = {templated(self.options.name, name) for name in own} | {*(own if self.beside else ())}
-        self.note = f"{writing.NOTE} {__version__}, run {self.colorizer.run}; not original"
-        decisive = [self.colorizer.identity, self.options.compare, self.options.ab_only]
-        self.made_with = files.fingerprint(decisive)[:16]
 
     def leave_out(self, row: Row, reason: str) -> None:
         """Report a file that is not coloured on purpose."""
@@ -59,8 +57,9 @@ class Call:
 
     def colour(self, source: Path, name: str) -> None:
         """Colour one photograph unless that is done, and report the outcome."""
+        hints = self.options.hints.for_photograph(name)
         file, name = shown_path(source), templated(self.options.name, name)
-        row = {"file": file, "made_with": self.made_with}
+        row = {"file": file, "made_with": self._made_with(hints)}
         try:
             status = source.stat()
             # The second time also changes where a file with the same first one takes its place.
@@ -75,7 +74,7 @@ class Call:
             elif self._is_left_in_colour(source, row, before):
                 self._leave_in_colour(row)
             else:
-                row |= self._coloured(source, name, row, before)
+                row |= self._coloured(source, name, row, before, hints)
                 # By now the photograph is out of memory, so the membership may read it once more.
                 self.report.add(row | {"status": DONE, "partition": self.partition_of(source)})
                 self.outcome.done += 1
@@ -88,6 +87,17 @@ class Call:
                 self.fail(row, why_failed(error))
             if full:  # the others would fail too
                 raise
+
+    def _made_with(self, hints: Sequence[Hint]) -> str:
+        """Return a digest of all that decides the outputs, except the photograph."""
+        decisive = [self.colorizer.identity, self.options.compare, self.options.ab_only]
+        return files.fingerprint(decisive + [hint.as_json() for hint in hints])[:16]
+
+    def _note(self, hints: Sequence[Hint]) -> str:
+        """Return the sentence that an output carries."""
+        places = "1 place" if len(hints) == 1 else f"{len(hints)} places"
+        chosen = f", colours at {places} chosen by a person" if hints else ""
+        return f"{writing.NOTE} {__version__}, run {self.colorizer.run}{chosen}; not original"
 
     def _before(self, source: Path, name: str, row: Row) -> Row:
         """Return the row of an earlier call for this photograph, even if it was in another folder then."""
@@ -142,9 +152,9 @@ class Call:
         self.outcome.in_colour += 1
         self.leave_out(row, IN_COLOUR)
 
-    def _coloured(self, source: Path, name: str, row: Row, before: Row) -> Row:
+    def _coloured(self, source: Path, name: str, row: Row, before: Row, hints: Sequence[Hint]) -> Row:
         """Write the outputs for a photograph; return their columns of the report."""
-        options = self.options
+        options, note = self.options, self._note(hints)
         original, remarks = self._read(source)
         output = self._output(name, original, before)
         outputs = self._outputs(output)
@@ -156,15 +166,15 @@ class Call:
         row["sha256"] = files.digest_file(source)
         self.report.add(row | {"status": STARTED, "output": escaped(output)})
         make = self.colorizer.ab if options.ab_only else self.colorizer
-        colours = make(original.levels, original.alpha, original.reduced)
+        colours = make(original.levels, original.alpha, original.reduced, hints)
         with files.written_whole(self.out / output) as temporary:
             if options.ab_only:
                 files.fill(temporary, files.npy(colours))
             else:
-                writing.write(temporary, original, colours, self.note)
+                writing.write(temporary, original, colours, note)
         if options.compare:
             with files.written_whole(self.out / outputs[1]) as temporary:
-                write_comparison(temporary, original.levels, colours, self.note)
+                write_comparison(temporary, original.levels, colours, note)
         size = (self.out / output).stat().st_size
         return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
 

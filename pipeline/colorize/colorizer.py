@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.colorize import predictors, recolour
-from pipeline.colorize.borders import Framed, inside_of, within
+from pipeline.colorize.colouring import Colouring
+from pipeline.colorize.hints import Hint
 from pipeline.colorize.predictors import Predictor
-from pipeline.colorize.upsampling import Upsampling
 from pipeline.config.paths import SHIPPED, ResultFiles
 from pipeline.core import files, plugins
 from pipeline.core.errors import InputError
-from pipeline.images import light, prepare
+from pipeline.images import light
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE, NEUTRAL, UInt8
 from pipeline.images.light import Levels
@@ -100,25 +100,30 @@ class Colorizer:
         """A digest of everything that decides the colours, except the photograph."""
         return files.fingerprint([self.predictor.digest, self.shorter_side, self.saturation])
 
-    def __call__(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> Levels:
+    def __call__(
+        self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None, hints: Sequence[Hint] = ()
+    ) -> Levels:
         """Colour a photograph.
 
         Args:
             photograph: (H, W) gray or (H, W, 3) sRGB, uint8 (0..255) or uint16 (0..65535); only its lightness is used.
             alpha: (H, W) of the same type; the network sees the photograph over white.
             reduced: the photograph at a reduced size, for the network; see `pipeline.images.originals.Original`.
+            hints: colours that are wanted at places of the photograph.
 
         Returns:
             SRGB (H, W, 3) of the same type and L*. Colours outside sRGB lose chroma.
 
         Raises:
-            InputError: the array is not a photograph.
+            InputError: the array is not a photograph, a hint is not on it, or the network takes no hints.
         """
-        return recolour.recolour(photograph, self._colours(photograph, alpha, reduced).rows, self.threads)
+        return recolour.recolour(photograph, self.see(photograph, alpha, reduced).colours(hints).rows, self.threads)
 
-    def ab(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> UInt8:
+    def ab(
+        self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None, hints: Sequence[Hint] = ()
+    ) -> UInt8:
         """Return the colours alone, (H, W, 2) uint8 as in `pipeline.images.lab`, without the fit into sRGB."""
-        colours = self._colours(photograph, alpha, reduced)
+        colours = self.see(photograph, alpha, reduced).colours(hints)
         out = np.empty((*photograph.shape[:2], 2), np.uint8)
 
         def strip(start: int, stop: int) -> None:
@@ -129,33 +134,11 @@ class Colorizer:
         light.in_strips(strip, photograph.shape, self.threads)
         return out
 
-    def _colours(self, photograph: Levels, alpha: Levels | None, reduced: Levels | None) -> Upsampling | Framed:
-        """Predict a* and b*, upsampled to the photograph's size on demand; a border around it gets none."""
+    def see(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> Colouring:
+        """Predict a photograph's colours, which can then be had with hints; for the arguments see `__call__`."""
         _check(photograph)
         seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
-        square = prepare.lightness(seen, (SIZE, SIZE))
-        shape = photograph.shape[:2]
-        if not (box := inside_of(photograph, square)):
-            return self._inner_colours(shape, seen, square)
-        inner = within(seen, box, shape)
-        square = prepare.lightness(inner, (SIZE, SIZE))
-        return Framed(self._inner_colours((box.bottom - box.top, box.right - box.left), inner, square), box)
-
-    def _inner_colours(self, shape: tuple[int, ...], seen: Photograph, square: UInt8) -> Upsampling:
-        height, width = shape
-        shown = self.predictor.size or prepare.network_shape(height, width, self.shorter_side)
-        # As in training, the embedding network receives a square of 224 pixels.
-        small = square if shown == (SIZE, SIZE) else prepare.lightness(seen, shown)
-        padded = prepare.padded(small)
-        ab = self.predictor(padded, square)
-        ab = np.clip(np.nan_to_num(ab, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL), 0, 255) - np.float32(NEUTRAL)
-        rows, columns = ab.shape[:2]
-        step = len(padded) // rows
-        guide = padded.astype(np.float32) / np.float32(2.55)
-        if step > 1:
-            guide = guide.reshape(rows, step, columns, step).mean(axis=(1, 3))
-        values = ab * np.float32(self.saturation)
-        return Upsampling(values, guide, (height, width), extent=(shown[0] / step, shown[1] / step))
+        return Colouring(self.predictor, photograph, seen, self.shorter_side, self.saturation)
 
 
 @contextlib.contextmanager

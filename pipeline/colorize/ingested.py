@@ -90,9 +90,18 @@ def listed(result: Path) -> list[Listed]:
         InputError: the run's data are missing, damaged or other ones.
         KeyError: run.yaml is incomplete.
     """
-    record = read_record(result)
-    images, split = _stores(result, record)
-    return _listed(images, [row["partition"] for row in splits.read(split, record["fingerprints"]["images"])])
+    images, split = stores(result)
+    return _listed(images, [row["partition"] for row in splits.read(split, images.manifest()["fingerprint"])])
+
+
+def stores(result: Path) -> tuple[Store, Path]:
+    """Return the images and the split that a run was trained on.
+
+    Raises:
+        InputError: the run's data are missing, damaged or other ones.
+        KeyError: run.yaml is incomplete.
+    """
+    return _stores(result, read_record(result))
 
 
 def _listed(images: Store, partitions: Sequence[str]) -> list[Listed]:

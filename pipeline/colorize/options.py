@@ -1,7 +1,8 @@
 """What a call of `colorize_files` writes, and under which names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipeline.colorize.hints import Hints
 from pipeline.colorize.outputs import NAME
 from pipeline.core.errors import InputError
 from pipeline.images.formats import MAX_MEGAPIXELS
@@ -19,6 +20,7 @@ class Options:
         recolor: replace the colours of colour photographs, which are otherwise left as they are.
         name: the name of an output without its extension; ``{name}`` stands for the photograph's.
         unique: number an output, as in "a (2).jpg", whose name is taken.
+        hints: colours that are wanted at places of photographs.
 
     Raises:
         InputError: two options exclude each other, or `name` is not the name of a file.
@@ -31,6 +33,7 @@ class Options:
     recolor: bool = False
     name: str = NAME
     unique: bool = False
+    hints: Hints = field(default_factory=Hints)
 
     def __post_init__(self) -> None:
         if self.compare and self.ab_only:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.colorize.spreading import Spreading
 from pipeline.config.paths import ResultFiles
 from pipeline.core import files
 from pipeline.core.machine import Precision
@@ -20,6 +21,22 @@ from pipeline.networks.inputs import ImageBatch, fixed_size, names_of, predict, 
 
 Float32 = npt.NDArray[np.float32]
 
+LOGITS, FEATURES = "logits", "features"  # outputs of a published network
+
+
+class Prediction(NamedTuple):
+    """What a network predicts for one picture, h and w an integer fraction of L's height and width.
+
+    Attributes:
+        ab: a and b (h, w, 2) in 8-bit units, not clipped.
+        logits: of classes of colour (h, w, 313); None unless the network is a published one.
+        features: what it computed last, (h, w, c); None unless it takes hints.
+    """
+
+    ab: Float32
+    logits: Float32 | None = None
+    features: Float32 | None = None
+
 
 class Predictor(Protocol):
     """Predicts colours from lightness.
@@ -27,6 +44,7 @@ class Predictor(Protocol):
     Attributes:
         size: height and width of the only L that it takes; None if it takes any that `prepare.padded` returns.
         digest: identifies the networks and the temperature.
+        spreading: spreads hints; None if the network takes none.
     """
 
     @property
@@ -35,8 +53,11 @@ class Predictor(Protocol):
     @property
     def digest(self) -> str: ...  # noqa: D102
 
-    def __call__(self, lightness: UInt8, square: UInt8) -> Float32:
-        """Predict ab (h, w, 2) in 8-bit units, not clipped, h and w an integer fraction of H and W.
+    @property
+    def spreading(self) -> Spreading | None: ...  # noqa: D102
+
+    def __call__(self, lightness: UInt8, square: UInt8) -> Prediction:
+        """Predict colours.
 
         Args:
             lightness: L (H, W).
@@ -57,17 +78,18 @@ class KerasPredictor:
     network: Any
     embed: Callable[[UInt8], dict[str, Float32]] | None
     digest: str = ""
+    spreading: Spreading | None = None
 
     @property
     def size(self) -> tuple[int, int] | None:
         """See `Predictor`."""
         return fixed_size(self.network)
 
-    def __call__(self, lightness: UInt8, square: UInt8) -> Float32:
+    def __call__(self, lightness: UInt8, square: UInt8) -> Prediction:
         """See `Predictor`."""
         network, repeats = self._smallest
         embedded = self.embed(square[None]) if self.embed else {}
-        return predict(network, ImageBatch(lightness[None], embedded))[0, ::repeats, ::repeats]
+        return Prediction(predict(network, ImageBatch(lightness[None], embedded))[0, ::repeats, ::repeats])
 
     @cached_property
     def _smallest(self) -> tuple[Any, int]:
@@ -84,14 +106,16 @@ class OnnxPredictor:
     """A published network of classes; see `pipeline.colorize.publish`.
 
     Attributes:
-        session: of ONNX Runtime, returns the logits of an L (1, H, W) uint8.
+        session: of ONNX Runtime, returns `LOGITS`, and `FEATURES` if it can take hints, of an L (1, H, W) uint8.
         temperature: at which the classes become colours.
         digest: see `Predictor`.
+        spreading: see `Predictor`.
     """
 
     session: Any
     temperature: float
     digest: str
+    spreading: Spreading | None = None
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -99,10 +123,14 @@ class OnnxPredictor:
         height, width = self.session.get_inputs()[0].shape[1:]
         return height, width
 
-    def __call__(self, lightness: UInt8, square: UInt8) -> Float32:
+    def __call__(self, lightness: UInt8, square: UInt8) -> Prediction:
         """See `Predictor`."""
-        (logits,) = self.session.run(["logits"], {"lightness": lightness[None]})
-        return np.asarray(ab_bins.annealed_mean(logits[0], self.temperature) + NEUTRAL, np.float32)
+        names = [each.name for each in self.session.get_outputs()]
+        found = self.session.run(names, {"lightness": lightness[None]})
+        outputs = {name: values[0] for name, values in zip(names, found, strict=True)}
+        logits = outputs[LOGITS]
+        ab = np.asarray(ab_bins.annealed_mean(logits, self.temperature) + NEUTRAL, np.float32)
+        return Prediction(ab, logits, outputs.get(FEATURES))
 
 
 def open_published(folder: Path, record: Mapping[str, Any], threads: int, temperature: float | None) -> OnnxPredictor:
@@ -118,7 +146,9 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
 
         heads.check_temperature(temperature, "--temperature")
     used = record["published"]["temperature"] if temperature is None else temperature
-    return OnnxPredictor(onnx_session(path, threads), used, f"{files.digest_file(path)} at temperature {used}")
+    digest = f"{files.digest_file(path)} at temperature {used}"
+    spread = ResultFiles(folder).spreading
+    return OnnxPredictor(onnx_session(path, threads), used, digest, Spreading.load(spread) if spread.exists() else None)
 
 
 def onnx_session(path: Path, threads: int) -> Any:

@@ -10,7 +10,7 @@ import inspect
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,10 @@ def _copy(network: keras.Model, replaced: dict[type, Any]) -> keras.Model:
 
 
 def colouring(
-    network: keras.Model, embed: keras.Model | None, outputs: Mapping[str, tuple[int, ...]], answer: str = "ab"
+    network: keras.Model,
+    embed: keras.Model | None,
+    outputs: Mapping[str, tuple[int, ...]],
+    answers: Sequence[str] = ("ab",),
 ) -> tf.Module:
     """Return a module whose `colour` predicts ab from L of any height and width, unless the network has a fixed size.
 
@@ -101,7 +104,7 @@ def colouring(
         network: see `builder.build`.
         embed: computes these outputs, a dict of float32, from L (batch, H, W) uint8; None to make them inputs.
         outputs: shapes of the embedding network's outputs that the network needs.
-        answer: name of the output.
+        answers: names of the network's outputs, in their order.
     """
     inner = _copy(network, REPLACED)
     names = inputs.names_of(inner)
@@ -111,7 +114,8 @@ def colouring(
         seen = tf.cast(_with_edges_repeated(lightness), tf.float32)
         by_name = embed(lightness, training=False) if embed else dict(zip(outputs, embedded, strict=True))
         arrays = inputs.arrays(names, inputs.ImageBatch(seen, by_name))
-        return {answer: inner(arrays, training=False)[:, : shape[1], : shape[2]]}
+        found = keras.tree.flatten(inner(arrays, training=False))
+        return {name: each[:, : shape[1], : shape[2]] for name, each in zip(answers, found, strict=True)}
 
     size = inputs.fixed_size(network) or (None, None)
     signature = [tf.TensorSpec((None, *size), tf.uint8, name="lightness")]

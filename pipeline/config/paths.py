@@ -145,7 +145,9 @@ class ResultFiles:
     head = Under(RunFiles.head.name)
     card = Under("model-card.md")
     pictures = Under("pictures")  # of the test images
-    published = Under("network.onnx")  # only in the folder of a published network; see `pipeline.colorize.publish`
+    published = Under("network.onnx")  # only in the folder of a published network; see `pipeline.publishing.publish`
+    spreading = Under("hints.npy")  # likewise: how hints spread; see `pipeline.colorize.spreading`
+    hint_scores = Under("hints.csv")  # likewise: how much hints help
     photographs = Under("photographs.csv")  # likewise: those that it was trained and tested on
     listing = Under(files.LISTING)  # digests of the other files; written last
 

@@ -1,8 +1,8 @@
 """Publish a trained run: a folder with which photographs are coloured without Keras, for example `paths.SHIPPED`.
 
 It contains the embedding network and the run's network as one ONNX file with weights in float16, which predicts logits
-of classes of colour; the run's own network, from which further training can start; its record and model card; and the
-photographs that it was trained and tested on.
+of classes of colour; how hints spread over its predictions, and how much they help; the run's own network, from which
+further training can start; its record and model card; and the photographs that it was trained and tested on.
 """
 
 import logging
@@ -25,20 +25,25 @@ from pipeline.colorize.export import PACKAGES, refuse_missing_packages, sample
 from pipeline.config.paths import ResultFiles
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
+from pipeline.core.progress import Progress, Silent
 from pipeline.core.text import escaped
+from pipeline.dataset import splits
 from pipeline.evaluation import metrics
 from pipeline.images import lab
 from pipeline.networks.inputs import fixed_size
 from pipeline.results import model_card
 from pipeline.results.record import read_record
 
-OUTPUT = "logits"
+LEARNED_FROM = 1000  # training photographs, at most, from which the spreading of hints is learned
+SEED = 0  # of simulated hints
 LARGEST_LOSS = 0.5  # mean CIEDE2000 of any sample photograph coloured with and without Keras
 
 log = logging.getLogger("deepcolor")
 
 
-def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2) -> dict[str, Any]:
+def publish(
+    run: Path, folder: Path, *, replace: bool = False, threads: int = 2, progress: Progress | None = None
+) -> dict[str, Any]:
     """Publish a run, and keep the folder only if it colours sample photographs as Keras does. Starts Keras.
 
     Args:
@@ -46,6 +51,7 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
         folder: the folder to write; see `ResultFiles.published`.
         replace: replace an existing folder of a published network.
         threads: number of threads to compute with.
+        progress: notified of each step.
 
     Returns:
         The key `published` of the folder's record: temperature, bytes, differences from Keras, versions.
@@ -77,6 +83,7 @@ def publish(run: Path, folder: Path, *, replace: bool = False, threads: int = 2)
             onnx = predictors.OnnxPredictor(predictors.onnx_session(new.published, threads), facts["temperature"], "")
             facts["bytes"] = new.published.stat().st_size
             facts["ciede2000"] = _difference(folder, keras, onnx)
+            _write_hints(run, onnx, new, progress or Silent())
             facts["versions"] = {name: version(name) for name in PACKAGES["onnx"].values()}
             for name in (old.model.name, old.metrics.name, old.differences.name, old.history.name):
                 shutil.copyfile(run / name, temporary / name)
@@ -118,11 +125,29 @@ def _write_onnx(predictor: predictors.KerasPredictor, path: Path) -> None:
 
     network: Any = runtimes.in_float32(predictor.network)
     embed: Any = predictor.embed
-    decoding = next(layer for layer in network.layers if isinstance(layer, AnnealedMean))
+    logits = next(layer for layer in network.layers if isinstance(layer, AnnealedMean)).input
+    features = next(layer for layer in network.layers if layer.output is logits).input
+    if features.shape[:3] != logits.shape[:3]:
+        features = logits
+    answering = keras.Model(network.inputs, [logits, features])
     outputs = {name: tensor.shape[1:] for name, tensor in embed.model.output.items()} if embed else {}
-    logits = keras.Model(network.inputs, decoding.input)
-    runtimes.write_onnx(runtimes.colouring(logits, embed.model if embed else None, outputs, OUTPUT), path)
+    answers = predictors.LOGITS, predictors.FEATURES
+    runtimes.write_onnx(runtimes.colouring(answering, embed.model if embed else None, outputs, answers), path)
     runtimes.halve_onnx(path)
+
+
+def _write_hints(run: Path, onnx: predictors.OnnxPredictor, new: ResultFiles, progress: Progress) -> None:
+    """Learn how hints spread from training photographs, and measure on test photographs how much they help."""
+    from pipeline.publishing import fitting, measuring
+
+    images, split = ingested.stores(run)
+    table = splits.read(split, images.manifest()["fingerprint"])
+    rows = {part: [row for row, each in enumerate(table) if each["partition"] == part] for part in ("train", "test")}
+    chosen = np.random.default_rng(SEED).permutation(rows["train"])[:LEARNED_FROM]
+    spreading = fitting.fit(measuring.pictures(onnx, images, sorted(chosen.tolist()), progress), SEED, progress)
+    spreading.save(new.spreading)
+    measured = measuring.measure(onnx, spreading, images, rows["test"], SEED, progress)
+    measuring.write(new.hint_scores, measured, [table[row]["group"] for row in rows["test"]])
 
 
 def _difference(folder: Path, keras: predictors.Predictor, onnx: predictors.Predictor) -> list[float]:

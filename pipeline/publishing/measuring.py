@@ -1,0 +1,163 @@
+"""Measure how much hints help, and whether a hint stays on its thing, on test photographs."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.colorize.predictors import OnnxPredictor
+from pipeline.colorize.spreading import Spreading, describe
+from pipeline.colorize.upsampling import Upsampling
+from pipeline.core import csv_files
+from pipeline.core.progress import Progress, Silent
+from pipeline.evaluation import metrics
+from pipeline.evaluation.intervals import Jackknife, interval
+from pipeline.images import lab
+from pipeline.images.lab import NEUTRAL, UInt8
+from pipeline.publishing.simulated import Pictures, patches, thing
+from pipeline.storage.store import Store
+
+NUMBERS = (0, 1, 2, 5, 10, 20, 50)  # of hints
+COLUMNS = ("measure", "hints", "photographs", "value", "low", "high")
+PSNR, GAIN, ON_THING, BESIDE, FAR = "psnr", "gain", "on_thing", "beside", "far"
+STEP = 40.0  # difference of a hint from the prediction, for the last three
+OTHER_COLOUR, OTHER_LIGHTNESS = 20.0, 30.0  # differences from a thing, beyond a strong edge
+NEAR = 0.35  # of the side of the picture
+
+Float = npt.NDArray[np.float32]
+
+
+class Seen(NamedTuple):
+    """A picture at the size of its prediction: as `describe` returns it, L* (h, w), predicted a* and b* (h, w, 2)."""
+
+    described: Float
+    lightness: Float
+    predicted: Float
+
+
+def see(predictor: OnnxPredictor, lightness: UInt8) -> Seen:
+    """Predict the colours of L (H, W)."""
+    prediction = predictor(lightness, lightness)
+    if prediction.features is None:
+        raise ValueError("expected a network that takes hints")
+    guide = reduced(lightness[..., None], prediction.ab.shape)[..., 0] / np.float32(2.55)
+    predicted = prediction.ab - np.float32(NEUTRAL)
+    return Seen(describe(prediction.features, guide, predicted), guide, predicted)
+
+
+def reduced(picture: UInt8, shape: tuple[int, ...]) -> Float:
+    """Return the means (h, w, c) of blocks of a picture (H, W, c), with h and w of `shape`."""
+    height, width, channels = picture.shape
+    rows, columns = shape[:2]
+    blocks = picture.reshape(rows, height // rows, columns, width // columns, channels)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+
+
+def pictures(
+    predictor: OnnxPredictor, images: Store, rows: Sequence[int], progress: Progress | None = None
+) -> Pictures:
+    """Predict the images `rows` of a store."""
+    described, guides, predicted, true = [], [], [], []
+    with (progress or Silent()).track("hints, images", len(rows)) as advance:
+        for row in rows:
+            (lightness,), (ab,) = (images.read_rows(name, np.array([row])) for name in ("L", "ab"))
+            seen = see(predictor, lightness)
+            described.append(seen.described.astype(np.float16))
+            guides.append(seen.lightness)
+            predicted.append(seen.predicted)
+            true.append(reduced(ab, seen.lightness.shape) - np.float32(NEUTRAL))
+            advance(1)
+    return Pictures(np.stack(described), np.stack(guides), np.stack(predicted), np.stack(true))
+
+
+def measure(
+    predictor: OnnxPredictor,
+    spreading: Spreading,
+    images: Store,
+    rows: Sequence[int],
+    seed: int,
+    progress: Progress | None = None,
+) -> dict[str, metrics.Values]:
+    """Measure each of the images `rows`, which the network was not trained on.
+
+    Returns:
+        (n,) float64 by name: the PSNR in dB with each of `NUMBERS` hints of the true colour, as "psnr 10", and how
+        much of a hint of another colour arrives, 0..1: on its thing, beside it and far from it beyond a strong edge;
+        NaN where a photograph has no such thing or edge.
+    """
+    found: dict[str, list[float]] = {}
+    with (progress or Silent()).track("hints, test images", len(rows)) as advance:
+        for row in rows:
+            (lightness,), (ab,) = (images.read_rows(name, np.array([row])) for name in ("L", "ab"))
+            random = np.random.default_rng((seed, row))
+            seen = see(predictor, lightness)
+            values = _with_true_hints(seen, spreading, lightness, ab, random)
+            values |= _with_a_wrong_hint(seen, spreading, ab, random)
+            for name, value in values.items():
+                found.setdefault(name, []).append(value)
+            advance(1)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _with_true_hints(
+    seen: Seen, spreading: Spreading, lightness: UInt8, ab: UInt8, random: np.random.Generator
+) -> dict[str, float]:
+    described, guide, predicted = seen
+    true = lab.to_rgb(lightness, ab)
+    places, colours = patches(ab, max(NUMBERS), random)
+    cells = places * guide.shape // lightness.shape
+    found = {}
+    for count in NUMBERS:
+        hinted = spreading(described, predicted, cells[:count], colours[:count]) if count else predicted
+        planes = Upsampling(np.asarray(hinted, np.float32), guide, ab.shape[:2]).rows(
+            0, lightness.astype(np.float32) / np.float32(2.55)
+        )
+        coloured = lab.to_rgb(lightness, np.stack(planes, axis=-1) + NEUTRAL)
+        found[f"{PSNR} {count}"] = float(metrics.psnr_of_error(metrics.squared_error(coloured[None], true[None]))[0])
+    return found
+
+
+def _with_a_wrong_hint(seen: Seen, spreading: Spreading, ab: UInt8, random: np.random.Generator) -> dict[str, float]:
+    described, guide, predicted = seen
+    true = reduced(ab, guide.shape) - NEUTRAL
+    found = dict.fromkeys((ON_THING, BESIDE, FAR), float("nan"))
+    if (some := thing(guide, true, random)) is None:
+        return found
+    row, column = some.row, some.column
+    wanted = predicted[row, column] + np.array([STEP, 0])
+    hinted = spreading(described, predicted, np.array([[row, column]]), wanted[None])
+    arrived = (hinted - predicted)[..., 0] / STEP
+    other = np.linalg.norm(true - true[row, column], axis=-1) > OTHER_COLOUR
+    other |= np.abs(guide - guide[row, column]) > OTHER_LIGHTNESS
+    other &= ~some.mask
+    down, across = (np.arange(size) for size in guide.shape)
+    near = np.hypot(*np.meshgrid(across - column, down - row)) <= NEAR * len(guide)
+    for name, places in ((ON_THING, some.mask), (BESIDE, other & near), (FAR, other & ~near)):
+        if places.any():
+            found[name] = float(arrived[places].mean())
+    return found
+
+
+def rows_of(measured: dict[str, metrics.Values], groups: Sequence[str]) -> Iterable[dict[str, object]]:
+    """Yield the rows of hints.csv: means with 95 % intervals over groups; the gain is that over no hints."""
+    zero = measured[f"{PSNR} 0"]
+    for name, values in measured.items():
+        measure_name, _, count = name.partition(" ")
+        yield _row(measure_name, count or "1", values, groups)
+        if count not in ("", "0"):
+            yield _row(GAIN, count, values - zero, groups)
+
+
+def _row(name: str, hints: str, values: metrics.Values, groups: Sequence[str]) -> dict[str, object]:
+    there = ~np.isnan(values)
+    chosen = [group for group, known in zip(groups, there, strict=True) if known]
+    means = Jackknife(chosen).means({name: values[there]})[name] if chosen else [np.nan]
+    numbers = ["" if each is None else f"{each:.4f}" for each in interval(means)]
+    return dict(zip(COLUMNS, (name, hints, len(chosen), *numbers), strict=True))
+
+
+def write(path: Path, measured: dict[str, metrics.Values], groups: Sequence[str]) -> None:
+    """Write hints.csv."""
+    csv_files.write(path, COLUMNS, rows_of(measured, groups))
