@@ -42,7 +42,10 @@ SHOWN = 20  # failures that are printed; the report lists all
     help="The colour wanted at a place of the photograph, in pixels of the upright photograph. May be repeated.",
 )
 @click.option("--hints", "hints_file", type=common.PATH, help="JSON file of hints, for one or several photographs.")
+@click.option("--variants", default=1, show_default=True, help="How many colourings of each to write, up to 8.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the variants after the first.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
+@click.option("--keep-original-beside", "keep", is_flag=True, help="Also copy each photograph, as '<name>.original'.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
 @click.option("--recolor", is_flag=True, help="Replace the colours of colour photographs too.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -67,7 +70,10 @@ def command(
     saturation: float,
     given: tuple[str, ...],
     hints_file: Path | None,
+    variants: int,
+    seed: int,
     compare: bool,
+    keep: bool,
     ab_only: bool,
     recolor: bool,
     overwrite: bool,
@@ -98,7 +104,9 @@ def command(
         raise InputError("--suffix: expected none, because --name says where it belongs; leave out one of the two")
     template = name or f"{NAME}{suffix or ''}"
     hints = Hints.of(given, hints_file)
-    options = Options(compare, ab_only, overwrite, max_megapixels, recolor, template, unique, hints)
+    options = Options(
+        compare, ab_only, overwrite, max_megapixels, recolor, template, unique, hints, variants, seed, keep
+    )
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:
         click.echo(f"failed: {file}: {reason}", err=True)

@@ -49,6 +49,8 @@ def colorize_files(
     options = options or Options()
     if out is None and options.name == NAME:
         raise InputError("--out: expected a folder, received none; name one, or add --suffix for outputs beside")
+    if out is None and options.keep_original:
+        raise InputError("--keep-original-beside: expected --out, received none; outputs lie beside their originals")
     outcome, loaded = Outcome(), cache(load)
     places = []
     for folder, paths in ({out: list(inputs)} if out is not None else given.roots(inputs)).items():

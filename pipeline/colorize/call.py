@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,16 @@ from pipeline.colorize.hints import Hint
 from pipeline.colorize.inputs import Inputs
 from pipeline.colorize.options import Options
 from pipeline.colorize.outcome import Outcome, why_failed
-from pipeline.colorize.outputs import as_png, comparison_of, is_ours, numbered, templated, with_ending
+from pipeline.colorize.outputs import (
+    as_png,
+    comparison_of,
+    is_ours,
+    numbered,
+    original_of,
+    templated,
+    variant_of,
+    with_ending,
+)
 from pipeline.colorize.protection import Refused
 from pipeline.colorize.reduced import write_comparison
 from pipeline.colorize.report import DONE, FAILED, LEFT_OUT, REPORT, STARTED, Report, Row, shown_path
@@ -66,7 +76,7 @@ class Call:
             row |= {"bytes": str(status.st_size), "modified": f"{status.st_mtime_ns} {status.st_ctime_ns}"}
             before = self._before(source, name, row)
             if done := self._done(source, name, row, before):
-                self._claim(self._outputs(done))
+                self._claim(self._outputs(done, name))
                 self.outcome.skipped += 1
                 if before["status"] != DONE:  # the remarks were lost by a failure since then
                     row["detail"] = "; ".join(self._read(source)[1])
@@ -91,6 +101,10 @@ class Call:
     def _made_with(self, hints: Sequence[Hint]) -> str:
         """Return a digest of all that decides the outputs, except the photograph."""
         decisive = [self.colorizer.identity, self.options.compare, self.options.ab_only]
+        if self.options.keep_original:
+            decisive.append("original")
+        if self.options.variants > 1:
+            decisive.append({"variants": self.options.variants, "seed": self.options.seed})
         return files.fingerprint(decisive + [hint.as_json() for hint in hints])[:16]
 
     def _note(self, hints: Sequence[Hint]) -> str:
@@ -138,7 +152,7 @@ class Call:
             if escaped(output) == before["output"] and path.is_file():
                 if str(path.stat().st_size) != before["output_bytes"] or (output != name and output in self.names):
                     return None
-                if not all((self.out / each).is_file() for each in self._outputs(output)):
+                if not all((self.out / each).is_file() for each in self._outputs(output, name)):
                     before["output_bytes"] = ""  # unfinished
                     return None
                 return output
@@ -157,7 +171,7 @@ class Call:
         options, note = self.options, self._note(hints)
         original, remarks = self._read(source)
         output = self._output(name, original, before)
-        outputs = self._outputs(output)
+        outputs = self._outputs(output, name)
         self._claim(outputs)
         for each in outputs:
             self.found.protected.refuse(self.out, each)
@@ -165,8 +179,9 @@ class Call:
             self._refuse_existing(outputs, before)
         row["sha256"] = files.digest_file(source)
         self.report.add(row | {"status": STARTED, "output": escaped(output)})
-        make = self.colorizer.ab if options.ab_only else self.colorizer
-        colours = make(original.levels, original.alpha, original.reduced, hints)
+        seen = self.colorizer.see(original.levels, original.alpha, original.reduced)
+        make = self.colorizer.put_ab if options.ab_only else self.colorizer.put
+        colours = make(original.levels, seen.colours(hints))
         with files.written_whole(self.out / output) as temporary:
             if options.ab_only:
                 files.fill(temporary, files.npy(colours))
@@ -175,6 +190,14 @@ class Call:
         if options.compare:
             with files.written_whole(self.out / outputs[1]) as temporary:
                 write_comparison(temporary, original.levels, colours, note)
+        for number in range(2, options.variants + 1):
+            colours = make(original.levels, seen.colours(hints, number - 1, options.seed))
+            with files.written_whole(self.out / variant_of(output, number)) as temporary:
+                writing.write(temporary, original, colours, f"{note}, variant {number}")
+        if options.keep_original:
+            with files.written_whole(self.out / original_of(output, name)) as temporary:
+                files.fill(temporary, source.read_bytes())
+                shutil.copystat(source, temporary)
         size = (self.out / output).stat().st_size
         return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
 
@@ -189,8 +212,10 @@ class Call:
             remarks.append(f"{kind}: its own colours are replaced")
         return original, remarks
 
-    def _outputs(self, output: str) -> list[str]:
-        return [output, *([comparison_of(output)] if self.options.compare else [])]
+    def _outputs(self, output: str, name: str) -> list[str]:
+        kept = [original_of(output, name)] if self.options.keep_original else []
+        variants = [variant_of(output, number) for number in range(2, self.options.variants + 1)]
+        return [output, *([comparison_of(output)] if self.options.compare else []), *variants, *kept]
 
     def _output(self, name: str, original: originals.Original, before: Row) -> str:
         if self.options.ab_only:
@@ -210,7 +235,7 @@ class Call:
 
     def _free(self, output: str, name: str, before: Row) -> bool:
         """Whether a photograph may have this output without replacing any file."""
-        outputs = self._outputs(output)
+        outputs = self._outputs(output, name)
         if self.claimed.intersection(outputs) or self.names.intersection(set(outputs) - {name}):
             return False
         return self._unfinished(output, before) or not any(os.path.lexists(self.out / each) for each in outputs)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.colorize import predictors, recolour
-from pipeline.colorize.colouring import Colouring
+from pipeline.colorize.colouring import Colouring, Colours
 from pipeline.colorize.hints import Hint
 from pipeline.colorize.predictors import Predictor
 from pipeline.config.paths import SHIPPED, ResultFiles
@@ -117,13 +117,20 @@ class Colorizer:
         Raises:
             InputError: the array is not a photograph, a hint is not on it, or the network takes no hints.
         """
-        return recolour.recolour(photograph, self.see(photograph, alpha, reduced).colours(hints).rows, self.threads)
+        return self.put(photograph, self.see(photograph, alpha, reduced).colours(hints))
+
+    def put(self, photograph: Levels, colours: Colours) -> Levels:
+        """Put colours of `see` on the photograph; see `__call__`."""
+        return recolour.recolour(photograph, colours.rows, self.threads)
 
     def ab(
         self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None, hints: Sequence[Hint] = ()
     ) -> UInt8:
         """Return the colours alone, (H, W, 2) uint8 as in `pipeline.images.lab`, without the fit into sRGB."""
-        colours = self.see(photograph, alpha, reduced).colours(hints)
+        return self.put_ab(photograph, self.see(photograph, alpha, reduced).colours(hints))
+
+    def put_ab(self, photograph: Levels, colours: Colours) -> UInt8:
+        """Return colours of `see` on the photograph, alone; see `ab`."""
         out = np.empty((*photograph.shape[:2], 2), np.uint8)
 
         def strip(start: int, stop: int) -> None:
@@ -135,7 +142,7 @@ class Colorizer:
         return out
 
     def see(self, photograph: Levels, alpha: Levels | None = None, reduced: Levels | None = None) -> Colouring:
-        """Predict a photograph's colours, which can then be had with hints; for the arguments see `__call__`."""
+        """Predict a photograph's colours, to be had with hints or varied; for the arguments see `__call__`."""
         _check(photograph)
         seen = Photograph(photograph, alpha) if reduced is None else Photograph(reduced)
         return Colouring(self.predictor, photograph, seen, self.shorter_side, self.saturation)

@@ -11,12 +11,15 @@ from pipeline.colorize.hints import Hint, cell_of, cells, refuse_outside
 from pipeline.colorize.predictors import Prediction, Predictor
 from pipeline.colorize.spreading import describe
 from pipeline.colorize.upsampling import Float, Upsampling
+from pipeline.colorize.variants import varied
 from pipeline.core.errors import InputError
 from pipeline.images import ab_bins, lab, prepare
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import NEUTRAL, UInt8
 from pipeline.images.light import Levels
 from pipeline.images.photographs import Photograph
+
+Colours = Upsampling | Framed
 
 APART = 15.0  # of colours that are offered, in a* and b*
 
@@ -75,23 +78,28 @@ class Colouring:
         self._square = prepare.lightness(photograph, (SIZE, SIZE))
         self._box = inside_of(levels, self._square)
 
-    def colours(self, hints: Sequence[Hint] = ()) -> Upsampling | Framed:
+    def colours(self, hints: Sequence[Hint] = (), variant: int = 0, seed: int = 0) -> Colours:
         """Return a* and b*, upsampled to the photograph's size on demand; a border gets none, unless a hint is on it.
+
+        Args:
+            hints: wanted colours.
+            variant: 0 for the predicted colours, otherwise the number of other ones, see `variants`.
+            seed: of the variants.
 
         Raises:
             InputError: the network takes no hints, or one is not on the photograph.
         """
-        if hints and not self._predictor.spreading:
+        if (hints or variant) and not self._predictor.spreading:
             raise InputError(
-                "--hint: expected a network that takes hints, such as the one that comes with DeepColor, received "
-                "another; leave out --run, or publish the run"
+                f"{'--hint' if hints else '--variants'}: expected a published network, such as the one that comes with "
+                "DeepColor, received another; leave out --run, or publish the run"
             )
         refuse_outside(hints, *self._shape)
         box = self._box
         if box is None or any(not box.contains(hint.y, hint.x) for hint in hints):
-            return self._upsampled(self.whole, hints)
+            return self._upsampled(self.whole, hints, variant, seed)
         moved = [hint._replace(x=hint.x - box.left, y=hint.y - box.top) for hint in hints]
-        return Framed(self._upsampled(self.inside, moved), box)
+        return Framed(self._upsampled(self.inside, moved, variant, seed), box)
 
     def likely(self, row: int, column: int, count: int = 8) -> list[str]:
         """Return colours that the network finds likely at a pixel, as "#rrggbb" of its lightness, likeliest first.
@@ -135,12 +143,19 @@ class Colouring:
         shape = box.bottom - box.top, box.right - box.left
         return self._see(shape, inner, prepare.lightness(inner, (SIZE, SIZE)))
 
-    def _upsampled(self, seen: Seen, hints: Sequence[Hint]) -> Upsampling:
-        values = seen.ab * np.float32(self._saturation)
-        features, spreading = seen.prediction.features, self._predictor.spreading
-        if hints and spreading and features is not None:
-            at, wanted = cells(hints, seen.shape, seen.small, seen.extent)
-            values = spreading(describe(features, seen.guide, seen.ab), values, at, wanted)
+    def _upsampled(self, seen: Seen, hints: Sequence[Hint], variant: int, seed: int) -> Upsampling:
+        values, spreading = seen.ab, self._predictor.spreading
+        _, logits, features = seen.prediction
+        if (hints or variant) and spreading and features is not None:
+            described = describe(features, seen.guide, seen.ab)
+            if variant and logits is not None:
+                values = varied(spreading, described, values, logits, variant, seed)
+            values = values * np.float32(self._saturation)
+            if hints:
+                at, wanted = cells(hints, seen.shape, seen.small, seen.extent)
+                values = spreading(described, values, at, wanted)
+        else:
+            values = values * np.float32(self._saturation)
         return Upsampling(values, seen.guide, seen.shape, extent=seen.extent)
 
     def _see(self, shape: tuple[int, int], photograph: Photograph, square: UInt8) -> Seen:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from pipeline.colorize.hints import Hints
 from pipeline.colorize.outputs import NAME
+from pipeline.colorize.variants import MOST
 from pipeline.core.errors import InputError
 from pipeline.images.formats import MAX_MEGAPIXELS
 
@@ -21,6 +22,9 @@ class Options:
         name: the name of an output without its extension; ``{name}`` stands for the photograph's.
         unique: number an output, as in "a (2).jpg", whose name is taken.
         hints: colours that are wanted at places of photographs.
+        variants: how many colourings of each photograph to write; the first one is the network's answer.
+        seed: of the others.
+        keep_original: copy the photograph beside its output.
 
     Raises:
         InputError: two options exclude each other, or `name` is not the name of a file.
@@ -34,10 +38,17 @@ class Options:
     name: str = NAME
     unique: bool = False
     hints: Hints = field(default_factory=Hints)
+    variants: int = 1
+    seed: int = 0
+    keep_original: bool = False
 
     def __post_init__(self) -> None:
         if self.compare and self.ab_only:
             raise InputError("--compare: expected coloured photographs, received --ab-only; leave out one of the two")
+        if self.variants > 1 and self.ab_only:
+            raise InputError("--variants: expected coloured photographs, received --ab-only; leave out one of the two")
+        if not 1 <= self.variants <= MOST:
+            raise InputError(f"--variants: expected a number in 1..{MOST}, received {self.variants}")
         if self.overwrite and self.unique:
             raise InputError(
                 "--unique: expected existing files to stay, received --overwrite; leave out one of the two"

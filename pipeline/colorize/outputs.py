@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
+from pipeline.colorize.variants import MOST
 from pipeline.core import files
 from pipeline.core.text import escaped
 from pipeline.images import writing
@@ -28,6 +29,17 @@ def comparison_of(output: str) -> str:
     return with_ending(output, ".compare.jpg")
 
 
+def original_of(output: str, photograph: str) -> str:
+    """Return the name of the copy of a photograph, as in "a.original.tif" for "a.png" and "a.tif"."""
+    return with_ending(_beside(output, PurePosixPath(output).stem), f".original{PurePosixPath(photograph).suffix}")
+
+
+def variant_of(output: str, number: int) -> str:
+    """Return the name of another colouring, as in "a.variant-2.jpg", from 2 on."""
+    path = PurePosixPath(output)
+    return with_ending(_beside(output, path.stem), f".variant-{number}{path.suffix}")
+
+
 def numbered(output: str, number: int) -> str:
     """Return the name with a number, as in "a (2).jpg", from 2 on."""
     path = PurePosixPath(output)
@@ -46,7 +58,8 @@ def with_ending(name: str, ending: str) -> str:
 def made_before(names: Collection[str], reported: Collection[str]) -> set[str]:
     """Return which of the files beside photographs are outputs, given those in the report, escaped."""
     made = {name for name in names if escaped(name) in reported}
-    return made | ({*map(comparison_of, made)} & {*names})
+    more = {variant_of(each, number) for each in made for number in range(2, MOST + 1)}
+    return made | ((more | {*map(comparison_of, made)}) & {*names})
 
 
 def is_ours(path: Path) -> bool:

@@ -18,7 +18,7 @@ from pipeline.core import files
 
 Floats = npt.NDArray[np.floating]
 
-NOISE = 0.02  # variance of a hint, relative to that of the differences: a hint is met to 2 %
+NOISE = 0.05  # variance of a hint, relative to that of the differences: a hint is met to 5 %
 # Units in which lightness, predicted colours and positions enter a descriptor.
 LIGHTNESS, COLOUR, POSITION = 40.0, 25.0, 0.8
 

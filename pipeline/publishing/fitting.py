@@ -16,8 +16,8 @@ from pipeline.colorize.spreading import NOISE, Spreading
 from pipeline.core.progress import Progress, Silent
 from pipeline.publishing.simulated import Pictures, Random, thing
 
-DIMENSIONS = 16  # of descriptors
-STEPS, STEPS_PER_PICTURE = 2000, 3  # the most, and for few pictures
+DIMENSIONS = 32  # of descriptors
+STEPS, STEPS_PER_PICTURE = 3000, 3  # the most, and for few pictures
 BATCH = 12  # pictures in a step
 HINTS = 24  # on a picture: 1 to this many
 PLACES = 400  # of a picture whose colours are estimated

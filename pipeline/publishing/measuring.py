@@ -1,6 +1,6 @@
 """Measure how much hints help, and whether a hint stays on its thing, on test photographs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pipeline.colorize.predictors import OnnxPredictor
 from pipeline.colorize.spreading import Spreading, describe
 from pipeline.colorize.upsampling import Upsampling
+from pipeline.colorize.variants import varied
 from pipeline.core import csv_files
 from pipeline.core.progress import Progress, Silent
 from pipeline.evaluation import metrics
@@ -17,11 +18,13 @@ from pipeline.evaluation.intervals import Jackknife, interval
 from pipeline.images import lab
 from pipeline.images.lab import NEUTRAL, UInt8
 from pipeline.publishing.simulated import Pictures, patches, thing
+from pipeline.results.markdown import table
 from pipeline.storage.store import Store
 
 NUMBERS = (0, 1, 2, 5, 10, 20, 50)  # of hints
-COLUMNS = ("measure", "hints", "photographs", "value", "low", "high")
-PSNR, GAIN, ON_THING, BESIDE, FAR = "psnr", "gain", "on_thing", "beside", "far"
+COLUMNS = ("measure", "count", "photographs", "value", "low", "high")
+VARIANTS = (1, 2, 4, 8)  # of which the best one counts
+PSNR, GAIN, ON_THING, BESIDE, FAR, BEST = "psnr", "gain", "on_thing", "beside", "far", "rmse_of_best"
 STEP = 40.0  # difference of a hint from the prediction, for the last three
 OTHER_COLOUR, OTHER_LIGHTNESS = 20.0, 30.0  # differences from a thing, beyond a strong edge
 NEAR = 0.35  # of the side of the picture
@@ -30,21 +33,22 @@ Float = npt.NDArray[np.float32]
 
 
 class Seen(NamedTuple):
-    """A picture at the size of its prediction: as `describe` returns it, L* (h, w), predicted a* and b* (h, w, 2)."""
+    """A picture at the size of its prediction: as `describe` returns it, L*, predicted a* and b*, and logits."""
 
     described: Float
     lightness: Float
     predicted: Float
+    logits: Float
 
 
 def see(predictor: OnnxPredictor, lightness: UInt8) -> Seen:
     """Predict the colours of L (H, W)."""
     prediction = predictor(lightness, lightness)
-    if prediction.features is None:
+    if prediction.features is None or prediction.logits is None:
         raise ValueError("expected a network that takes hints")
     guide = reduced(lightness[..., None], prediction.ab.shape)[..., 0] / np.float32(2.55)
     predicted = prediction.ab - np.float32(NEUTRAL)
-    return Seen(describe(prediction.features, guide, predicted), guide, predicted)
+    return Seen(describe(prediction.features, guide, predicted), guide, predicted, prediction.logits)
 
 
 def reduced(picture: UInt8, shape: tuple[int, ...]) -> Float:
@@ -85,7 +89,7 @@ def measure(
     Returns:
         (n,) float64 by name: the PSNR in dB with each of `NUMBERS` hints of the true colour, as "psnr 10", and how
         much of a hint of another colour arrives, 0..1: on its thing, beside it and far from it beyond a strong edge;
-        NaN where a photograph has no such thing or edge.
+        NaN where a photograph has no such thing or edge; and the squared error of ab of the best of some variants.
     """
     found: dict[str, list[float]] = {}
     with (progress or Silent()).track("hints, test images", len(rows)) as advance:
@@ -95,6 +99,7 @@ def measure(
             seen = see(predictor, lightness)
             values = _with_true_hints(seen, spreading, lightness, ab, random)
             values |= _with_a_wrong_hint(seen, spreading, ab, random)
+            values |= _best_of_variants(seen, spreading, lightness, ab, seed)
             for name, value in values.items():
                 found.setdefault(name, []).append(value)
             advance(1)
@@ -104,23 +109,20 @@ def measure(
 def _with_true_hints(
     seen: Seen, spreading: Spreading, lightness: UInt8, ab: UInt8, random: np.random.Generator
 ) -> dict[str, float]:
-    described, guide, predicted = seen
+    described, guide, predicted, _ = seen
     true = lab.to_rgb(lightness, ab)
     places, colours = patches(ab, max(NUMBERS), random)
     cells = places * guide.shape // lightness.shape
     found = {}
     for count in NUMBERS:
         hinted = spreading(described, predicted, cells[:count], colours[:count]) if count else predicted
-        planes = Upsampling(np.asarray(hinted, np.float32), guide, ab.shape[:2]).rows(
-            0, lightness.astype(np.float32) / np.float32(2.55)
-        )
-        coloured = lab.to_rgb(lightness, np.stack(planes, axis=-1) + NEUTRAL)
+        coloured = lab.to_rgb(lightness, _full(hinted, guide, lightness))
         found[f"{PSNR} {count}"] = float(metrics.psnr_of_error(metrics.squared_error(coloured[None], true[None]))[0])
     return found
 
 
 def _with_a_wrong_hint(seen: Seen, spreading: Spreading, ab: UInt8, random: np.random.Generator) -> dict[str, float]:
-    described, guide, predicted = seen
+    described, guide, predicted, _ = seen
     true = reduced(ab, guide.shape) - NEUTRAL
     found = dict.fromkeys((ON_THING, BESIDE, FAR), float("nan"))
     if (some := thing(guide, true, random)) is None:
@@ -140,24 +142,80 @@ def _with_a_wrong_hint(seen: Seen, spreading: Spreading, ab: UInt8, random: np.r
     return found
 
 
+def _best_of_variants(seen: Seen, spreading: Spreading, lightness: UInt8, ab: UInt8, seed: int) -> dict[str, float]:
+    described, guide, predicted, logits = seen
+    errors = []
+    for number in range(max(VARIANTS)):
+        values = varied(spreading, described, predicted, logits, number, seed) if number else predicted
+        coloured = _full(values, guide, lightness)
+        errors.append(float(metrics.squared_error(coloured[None], ab[None])[0]))
+    return {f"{BEST} {count}": min(errors[:count]) for count in VARIANTS}
+
+
+def _full(values: Float, guide: Float, lightness: UInt8) -> Float:
+    """Return ab (H, W, 2) in 8-bit units, upsampled from a* and b* (h, w, 2) with L* (h, w) along L (H, W)."""
+    upsampling = Upsampling(np.asarray(values, np.float32), guide, lightness.shape[:2])
+    planes = upsampling.rows(0, lightness.astype(np.float32) / np.float32(2.55))
+    return np.asarray(np.stack(planes, axis=-1) + np.float32(NEUTRAL))
+
+
 def rows_of(measured: dict[str, metrics.Values], groups: Sequence[str]) -> Iterable[dict[str, object]]:
     """Yield the rows of hints.csv: means with 95 % intervals over groups; the gain is that over no hints."""
     zero = measured[f"{PSNR} 0"]
     for name, values in measured.items():
         measure_name, _, count = name.partition(" ")
-        yield _row(measure_name, count or "1", values, groups)
-        if count not in ("", "0"):
+        yield _row(measure_name, count or "1", values, groups, np.sqrt if measure_name == BEST else None)
+        if measure_name == PSNR and count != "0":
             yield _row(GAIN, count, values - zero, groups)
 
 
-def _row(name: str, hints: str, values: metrics.Values, groups: Sequence[str]) -> dict[str, object]:
+def _row(
+    name: str,
+    count: str,
+    values: metrics.Values,
+    groups: Sequence[str],
+    formula: Callable[[metrics.Values], metrics.Values] | None = None,
+) -> dict[str, object]:
     there = ~np.isnan(values)
     chosen = [group for group, known in zip(groups, there, strict=True) if known]
-    means = Jackknife(chosen).means({name: values[there]})[name] if chosen else [np.nan]
-    numbers = ["" if each is None else f"{each:.4f}" for each in interval(means)]
-    return dict(zip(COLUMNS, (name, hints, len(chosen), *numbers), strict=True))
+    means = Jackknife(chosen).means({name: values[there]})[name] if chosen else np.array([np.nan])
+    numbers = ["" if each is None else f"{each:.4f}" for each in interval(formula(means) if formula else means)]
+    return dict(zip(COLUMNS, (name, count, len(chosen), *numbers), strict=True))
 
 
 def write(path: Path, measured: dict[str, metrics.Values], groups: Sequence[str]) -> None:
     """Write hints.csv."""
     csv_files.write(path, COLUMNS, rows_of(measured, groups))
+
+
+def section(path: Path) -> str:
+    """Return a section of the model card about hints and variants, of a file by `write`."""
+    rows = {(row["measure"], row["count"]): row for row in csv_files.read(path, COLUMNS)}
+
+    def cell(measure: str, count: int, digits: int) -> str:
+        row = rows.get((measure, str(count)), {})
+        numbers = [f"{float(row[key]):.{digits}f}" if row.get(key) else "" for key in ("value", "low", "high")]
+        return f"{numbers[0]} ({numbers[1]} to {numbers[2]})" if all(numbers) else numbers[0]
+
+    hints = table(
+        ["hints", "PSNR, dB", "gain, dB"],
+        ["--:"] * 3,
+        [[str(count), cell(PSNR, count, 2), cell(GAIN, count, 2) if count else ""] for count in NUMBERS],
+    )
+    variants = table(
+        ["variants", "RMSE of the best"], ["--:"] * 2, [[str(count), cell(BEST, count, 2)] for count in VARIANTS]
+    )
+    return f"""
+## Hints and variants
+
+With hints of the true colour at random places of the test photographs (mean over photographs, 95 % intervals):
+
+{hints}
+
+Of a hint of another colour, on average a share of {cell(ON_THING, 1, 2)} arrives at the other places of the same thing,
+{cell(BESIDE, 1, 2)} beside it and {cell(FAR, 1, 2)} far from it, both beyond a strong edge.
+
+Of several colourings, each photograph's best:
+
+{variants}
+"""

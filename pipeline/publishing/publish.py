@@ -31,10 +31,11 @@ from pipeline.dataset import splits
 from pipeline.evaluation import metrics
 from pipeline.images import lab
 from pipeline.networks.inputs import fixed_size
+from pipeline.publishing import measuring
 from pipeline.results import model_card
 from pipeline.results.record import read_record
 
-LEARNED_FROM = 1000  # training photographs, at most, from which the spreading of hints is learned
+LEARNED_FROM = 2000  # training photographs, at most, from which the spreading of hints is learned
 SEED = 0  # of simulated hints
 LARGEST_LOSS = 0.5  # mean CIEDE2000 of any sample photograph coloured with and without Keras
 
@@ -89,7 +90,8 @@ def publish(
                 shutil.copyfile(run / name, temporary / name)
             photographs = _write_photographs(run, record, new.photographs)
             model_card.write(run, record["run"], new.card, published=True)
-            files.write_text(new.card, new.card.read_text(encoding="utf-8") + _section(photographs))
+            more = measuring.section(new.hint_scores) + _section(photographs)
+            files.write_text(new.card, new.card.read_text(encoding="utf-8") + more)
             text = yaml.safe_dump({**record, "published": facts}, sort_keys=False, allow_unicode=True, width=1000)
             files.write_text(new.record, text)
             files.write_listing(temporary)
@@ -138,7 +140,7 @@ def _write_onnx(predictor: predictors.KerasPredictor, path: Path) -> None:
 
 def _write_hints(run: Path, onnx: predictors.OnnxPredictor, new: ResultFiles, progress: Progress) -> None:
     """Learn how hints spread from training photographs, and measure on test photographs how much they help."""
-    from pipeline.publishing import fitting, measuring
+    from pipeline.publishing import fitting
 
     images, split = ingested.stores(run)
     table = splits.read(split, images.manifest()["fingerprint"])
