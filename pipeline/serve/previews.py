@@ -17,7 +17,7 @@ from pipeline.images import originals
 from pipeline.images.lab import UInt8
 from pipeline.serve.worker import Place, Preview
 
-KEPT = 3  # photographs, about 20 MB each
+KEPT = 3  # photographs, about 10 MB each
 LONGEST = 1024  # pixels of the longer side
 QUALITY = 85  # of the JPEGs
 

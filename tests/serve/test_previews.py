@@ -75,7 +75,7 @@ def test_what_is_outside_or_too_many_is_refused(source):
 def test_a_network_without_hints_refuses_them(source):
     previews = Previews(lambda run: Colorizer(Gray(None)), 10)
     assert np.abs(redness(previews(Preview(source, RUN, 1.0)))).max() < 4
-    with pytest.raises(InputError, match="takes hints"):
+    with pytest.raises(InputError, match="--hint"):
         previews(Preview(source, RUN, 1.0, (Hint(0, 0, "#ffffff"),)))
 
 
