@@ -11,7 +11,6 @@ from PIL import Image
 from pipeline.colorize.colorizer import Colorizer
 from pipeline.colorize.colouring import Colouring
 from pipeline.colorize.hints import Hint, refuse_outside
-from pipeline.colorize.recolour import recolour
 from pipeline.colorize.reduced import reduced
 from pipeline.images import originals
 from pipeline.images.lab import UInt8
@@ -62,7 +61,7 @@ class Previews:
         hints = [shown.reduced(hint) for hint in hints]
         if isinstance(request, Place):
             return shown.colouring.likely(hints[0].y, hints[0].x)
-        coloured = recolour(shown.levels, shown.colouring.colours(hints).rows, self._load(preview.run).threads)
+        coloured = self._load(preview.run).put(shown.levels, shown.colouring.colours(hints))
         written = io.BytesIO()
         Image.fromarray(coloured).save(written, "JPEG", quality=QUALITY, subsampling=0)
         return written.getvalue()
