@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline.colorize.hints import refuse_outside
+from pipeline.colorize.hints import MOST, refuse_outside
 from pipeline.colorize.inputs import taken
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -90,7 +90,12 @@ class _Site:
         names = [run.name for run in runs]
         unique = [run.name if names.count(run.name) == 1 else f"{run.name} ({run.folder})" for run in runs]
         page = templates.get_template("page.html")
-        values = {"runs": list(zip(unique, runs, strict=True)), "limits": queue.limits, "extensions": taken()}
+        values = {
+            "runs": list(zip(unique, runs, strict=True)),
+            "limits": queue.limits,
+            "extensions": taken(),
+            "most_hints": MOST,
+        }
         # A page that was loaded before the program was started again learns whether it is still the same.
         self._version = files.digest_bytes(page.render(values, version="").encode())[:16]
         self._page = page.render(values, version=self._version)

@@ -6,6 +6,7 @@ import { POST } from "./program.js";
 
 const part = (name) => document.getElementById(`hints-${name}`);
 const dialog = document.getElementById("hints");
+const most = Number(dialog.dataset.most);
 const SLOW = 700; // milliseconds after which the dialog says that it waits
 const AGAIN = 300; // milliseconds until a busy program is asked again
 const LOST = 3000;
@@ -55,6 +56,10 @@ function show(number, said) {
 }
 
 function add(x, y, byKey) {
+  if (history.state.length >= most) {
+    part("said").textContent = `A photograph takes at most ${most} hints; delete one.`;
+    return;
+  }
   const hints = [...history.state, { x, y, color: markers.colourAt(x, y) }];
   history.change(hints);
   open(hints.length - 1, byKey, `Hint ${hints.length} added at ${x}, ${y}; choose its colour.`);
