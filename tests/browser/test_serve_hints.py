@@ -10,11 +10,9 @@ from serve_program import choose, downloaded, finished, photograph, wide, writte
 from tiny import until
 
 from pipeline.colorize.hints import Hint
-from pipeline.config.paths import SHIPPED, ResultFiles
 from pipeline.images import lab
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-pytestmark = pytest.mark.skipif(not ResultFiles(SHIPPED).spreading.exists(), reason="no network here takes hints")
 
 HEIGHT, WIDTH = 480, 640
 
