@@ -22,7 +22,7 @@ from pipeline.serve.limits import Limits
 from pipeline.serve.queue import Queue
 from pipeline.serve.runs import ServedRun
 from pipeline.serve.server import configured
-from pipeline.serve.worker import Coloured
+from pipeline.serve.worker import HINTS, Coloured, Place
 
 PAGE, OTHER_PAGE = "0f0e0d0c-0b0a-0908-0706-050403020100", "11111111-2222-3333-4444-555555555555"
 NASTY = '<img src=x onerror=alert(1)> "Oma\'s" Bild é 100%.jpg'
@@ -56,6 +56,8 @@ class Painter:
         job.target.mkdir()
         (job.target / "photograph").write_bytes(b"%b by %b, %g" % (content, job.run.name.encode(), job.saturation))
         job.after.write_bytes(b"after")
+        if job.hints:
+            (job.target / HINTS).write_text(f"{job.name}: {len(job.hints)}")
         return Coloured("photograph", "", 3, 2)
 
     def show(self, whole):
@@ -63,6 +65,12 @@ class Painter:
         self.jobs.append(whole)
         assert self.go.wait(10)
         files.write_bytes(whole.target, b"whole " + content)
+
+    def preview(self, request):
+        self.jobs.append(request)
+        if isinstance(request, Place):
+            return [f"#{request.x:03}{request.y:03}"]
+        return b"%d hints, %g" % (len(request.hints), request.saturation)
 
 
 class Site:
@@ -72,7 +80,8 @@ class Site:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.painter = Painter()
-        self.queue = Queue(folder, self.painter, self.painter.show, [run.folder for run in RUNS], limits)
+        painter, folders = self.painter, [run.folder for run in RUNS]
+        self.queue = Queue(folder, painter, painter.show, painter.preview, folders, limits)
         self.server = uvicorn.Server(configured(make_app(self.queue, RUNS)))
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -107,8 +116,11 @@ class Site:
         states = json.loads(self.ask("GET", f"/photographs?page={page}")[2])["photographs"]
         return [state for key in keys for state in states if state["key"] == key] if keys else states
 
-    def colour(self, key, run, saturation):
-        return self.ask("POST", f"/photographs/{key}/colour?run={run}&saturation={saturation}")
+    def colour(self, key, run, saturation, hints=()):
+        return self.hinted(key, "colour", json.dumps(hints), run, saturation)
+
+    def hinted(self, key, what, hints, run=0, saturation=1.0):
+        return self.ask("POST", f"/photographs/{key}/{what}?run={run}&saturation={saturation}", hints)
 
     def end(self, *keys):
         return self.ask("POST", f"/end?keys={','.join(keys)}")

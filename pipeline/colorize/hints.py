@@ -74,22 +74,34 @@ class Hints:
 
     @classmethod
     def of(cls, given: Sequence[str], path: Path | None) -> "Hints":
-        """Return the hints of the command line and of a file.
-
-        The file is JSON: a list of hints, ``{"x": 120, "y": 80, "color": "#2e7d32", "radius": 5}`` with an optional
-        radius, for a single photograph; or an object of such lists by photograph.
+        """Return the hints of the command line and of a file; see `loaded`.
 
         Raises:
             InputError: something is no hint, or the file cannot be read.
         """
         only = tuple(parse(text) for text in given)
-        if path is None:
-            return cls(only)
-        content = _read(path)
-        if isinstance(content, list):
-            return cls((*_listed(content, str(path)), *only))
-        by_name = {name: _listed(hints, f"{path}: {escaped(name)}") for name, hints in content.items()}
-        return cls(only, by_name, str(path))
+        return cls(only) if path is None else cls.loaded(_read(path), str(path), only)
+
+    @classmethod
+    def loaded(cls, content: bytes, origin: str, only: Sequence[Hint] = ()) -> "Hints":
+        """Return the hints of a file, and others for the only photograph of the call.
+
+        The file is JSON: a list of hints, ``{"x": 120, "y": 80, "color": "#2e7d32", "radius": 5}`` with an optional
+        radius, for a single photograph; or an object of such lists by photograph.
+
+        Args:
+            content: of the file.
+            origin: the file, in messages.
+            only: more hints.
+
+        Raises:
+            InputError: something is no hint.
+        """
+        values = _decoded(content, origin)
+        if isinstance(values, list):
+            return cls((*_listed(values, origin), *only))
+        by_name = {name: _listed(hints, f"{origin}: {escaped(name)}") for name, hints in values.items()}
+        return cls(tuple(only), by_name, origin)
 
     def refuse_unused(self, names: Sequence[str]) -> None:
         """Refuse hints if it is not clear which of the photographs `names` they are for."""
@@ -155,16 +167,21 @@ def cells(
     return np.array(places, np.intp).reshape(-1, 2), np.array(colours, np.float32).reshape(-1, 2)
 
 
-def _read(path: Path) -> list[Any] | dict[str, Any]:
+def _read(path: Path) -> bytes:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"--hints: expected a JSON file, received {path}: {error.strerror}") from None
+
+
+def _decoded(content: bytes, origin: str) -> list[Any] | dict[str, Any]:
+    try:
+        values = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"--hints: expected JSON, received {path}: {error}") from None
-    if not isinstance(content, list | dict):
-        raise InputError(f"{path}: expected a list of hints, or one for each photograph, received {content!r:.40}")
-    return content
+        raise InputError(f"--hints: expected JSON, received {origin}: {error}") from None
+    if not isinstance(values, list | dict):
+        raise InputError(f"{origin}: expected a list of hints, or one for each photograph, received {values!r:.40}")
+    return values
 
 
 def _listed(content: Any, where: str) -> tuple[Hint, ...]:

@@ -3,35 +3,35 @@
 import asyncio
 import contextlib
 import logging
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from pipeline.colorize.hints import MOST, refuse_outside
 from pipeline.colorize.inputs import taken
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.serve import archive
 from pipeline.serve.guard import OwnPagesOnly, problem
 from pipeline.serve.limits import refuse_without_room
-from pipeline.serve.photograph import Photograph, Result, Settings
+from pipeline.serve.photograph import Photograph, Result
 from pipeline.serve.queue import Queue
 from pipeline.serve.refusal import TOO_LARGE, Gone, Refusal, not_stored
+from pipeline.serve.requested import chunks_of, hints_of, length_of, page_of, place_of, settings_of
 from pipeline.serve.runs import ServedRun
 
 OWN = Path(__file__).with_name("templates")
 SHARED = Path(__file__).parents[1] / "results" / "templates"
-SCRIPTS = ("serve.js", "choose.js", "cards.js", "program.js", "whole.js")
+SCRIPTS = tuple(sorted(path.name for path in OWN.glob("*.js")))
 ASSETS = (SHARED / "page.css", SHARED / "theme.js", OWN / "serve.css", *(OWN / name for name in SCRIPTS))
-SECONDS_BETWEEN_CHUNKS = 60.0  # of an upload
 LONGEST_PAUSE = 1.0  # seconds before the states are answered
-PAGE = re.compile(r"[0-9A-Za-z-]{20,64}")  # what identifies a page
 
 log = logging.getLogger("deepcolor")
 
@@ -48,6 +48,10 @@ def make_app(queue: Queue, runs: list[ServedRun]) -> ASGIApp:
             Route("/coloured.zip", site.archive),
             Route("/end", site.remove, methods=["POST"]),
             Route("/photographs/{key}/colour", site.colour, methods=["POST"]),
+            Route("/photographs/{key}/preview", site.preview, methods=["POST"]),
+            Route("/photographs/{key}/likely", site.likely),
+            Route("/photographs/{key}/hints", site.opened, methods=["POST"]),
+            Route("/photographs/{key}/hints/{number:int}", site.hints),
             Route("/photographs/{key}/before", site.before),
             Route("/photographs/{key}/after/{number:int}", site.after),
             Route("/photographs/{key}/whole/{number:int}", site.whole),
@@ -86,7 +90,12 @@ class _Site:
         names = [run.name for run in runs]
         unique = [run.name if names.count(run.name) == 1 else f"{run.name} ({run.folder})" for run in runs]
         page = templates.get_template("page.html")
-        values = {"runs": list(zip(unique, runs, strict=True)), "limits": queue.limits, "extensions": taken()}
+        values = {
+            "runs": list(zip(unique, runs, strict=True)),
+            "limits": queue.limits,
+            "extensions": taken(),
+            "most_hints": MOST,
+        }
         # A page that was loaded before the program was started again learns whether it is still the same.
         self._version = files.digest_bytes(page.render(values, version="").encode())[:16]
         self._page = page.render(values, version=self._version)
@@ -97,9 +106,9 @@ class _Site:
     async def add(self, request: Request) -> Response:
         """Accept the photograph in the request's body, and queue it for colouring."""
         try:
-            settings = _settings(request.query_params)
-            page, name = _page(request), request.query_params.get("name", "")
-            refuse_without_room(self._queue.folder, _length(request))
+            settings = settings_of(request)
+            page, name = page_of(request), request.query_params.get("name", "")
+            refuse_without_room(self._queue.folder, length_of(request))
             photograph = self._queue.add(page, name)
         except InputError:
             await self._drain(request)
@@ -116,7 +125,7 @@ class _Site:
         limit, size = self._queue.limits.upload_bytes, 0
         try:
             with photograph.source.open("wb") as file:
-                async for chunk in _chunks(request):
+                async for chunk in chunks_of(request):
                     size += len(chunk)
                     if size > limit:
                         raise Refusal(
@@ -133,8 +142,8 @@ class _Site:
 
     async def _drain(self, request: Request) -> None:
         """Read the rest of a refused upload of reasonable size: browsers show no reason if it is cut off."""
-        if 0 < _length(request) <= self._queue.limits.upload_bytes:
-            async for _ in _chunks(request):
+        if 0 < length_of(request) <= self._queue.limits.upload_bytes:
+            async for _ in chunks_of(request):
                 pass
 
     async def states(self, request: Request) -> Response:
@@ -144,20 +153,41 @@ class _Site:
         """
         with contextlib.suppress(ValueError):
             await asyncio.sleep(min(float(request.query_params.get("pause", "0")), LONGEST_PAUSE))
-        states = self._queue.states(_page(request))
+        states = self._queue.states(page_of(request))
         return JSONResponse({"version": self._version, "photographs": states})
 
-    def colour(self, request: Request) -> Response:
-        """Colour a photograph again with other settings."""
-        self._queue.request(request.path_params["key"], _settings(request.query_params))
+    async def colour(self, request: Request) -> Response:
+        """Colour a photograph again with other settings, and with the hints in the request's body."""
+        photograph = self._queue.get(request.path_params["key"])
+        settings = settings_of(request, await hints_of(request, photograph.name))
+        await run_in_threadpool(self._queue.request, photograph.key, settings)
         return Response(status_code=204)
+
+    async def preview(self, request: Request) -> Response:
+        """Answer with a photograph at a reduced size, coloured with the hints in the request's body."""
+        photograph = self._queue.get(request.path_params["key"])
+        settings = settings_of(request, await hints_of(request, photograph.name))
+        jpeg = await run_in_threadpool(self._queue.preview, photograph.key, settings)
+        return Response(jpeg, media_type="image/jpeg")
+
+    def likely(self, request: Request) -> Response:
+        """Answer with the colours that the network finds likely at a pixel."""
+        place = place_of(request)
+        return JSONResponse(self._queue.likely(request.path_params["key"], settings_of(request), *place))
+
+    async def opened(self, request: Request) -> Response:
+        """Answer with a photograph's hints in the file that is the request's body."""
+        photograph, result = self._coloured(request)
+        hints = await hints_of(request, photograph.name)
+        refuse_outside(hints, result.coloured.height, result.coloured.width)
+        return JSONResponse([hint.as_json() for hint in hints])
 
     def remove(self, request: Request) -> Response:
         """Delete the photographs that are named, or else all of the page."""
         if "keys" in request.query_params:
             self._queue.remove(request.query_params["keys"].split(","))
         else:
-            self._queue.remove_page(_page(request))
+            self._queue.remove_page(page_of(request))
         return Response(status_code=204)
 
     def before(self, request: Request) -> Response:
@@ -174,9 +204,15 @@ class _Site:
         photograph, result = self._result(request)
         return _file(result.file, "application/octet-stream", PurePosixPath(photograph.output).name)
 
+    def hints(self, request: Request) -> Response:
+        photograph, result = self._result(request)
+        if result.hints is None:
+            raise Gone
+        return _file(result.hints, "application/json", f"{photograph.name}.hints.json")
+
     def archive(self, request: Request) -> Response:
         """Send all coloured photographs of the page as a ZIP file."""
-        if not (results := self._queue.results(_page(request))):
+        if not (results := self._queue.results(page_of(request))):
             raise Gone
         return StreamingResponse(
             archive.zipped(results),
@@ -185,30 +221,16 @@ class _Site:
         )
 
     def _result(self, request: Request) -> tuple[Photograph, Result]:
+        photograph, result = self._coloured(request)
+        if result.number != request.path_params["number"]:
+            raise Gone
+        return photograph, result
+
+    def _coloured(self, request: Request) -> tuple[Photograph, Result]:
         photograph = self._queue.get(request.path_params["key"])
-        if photograph.result is None or photograph.result.number != request.path_params["number"]:
+        if photograph.result is None:
             raise Gone
         return photograph, photograph.result
-
-
-def _page(request: Request) -> str:
-    page = request.query_params.get("page", "")
-    if not PAGE.fullmatch(page):
-        raise InputError("expected what identifies a page; reload it")
-    return page
-
-
-def _length(request: Request) -> int:
-    """Return the size of the body in bytes, or 0 if it is unknown."""
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() and len(length) < 20 else 0
-
-
-def _settings(values: Mapping[str, str]) -> Settings:
-    try:
-        return Settings(int(values["run"]), float(values["saturation"]))
-    except (KeyError, ValueError):
-        raise InputError("expected the number of a run and a saturation") from None
 
 
 def _file(path: Path, kind: str, name: str | None = None) -> Response:
@@ -216,14 +238,3 @@ def _file(path: Path, kind: str, name: str | None = None) -> Response:
         return FileResponse(path, media_type=kind, filename=name, stat_result=path.stat())
     except OSError:
         raise Gone from None
-
-
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    stream = request.stream()
-    while True:
-        try:
-            yield await asyncio.wait_for(anext(stream), SECONDS_BETWEEN_CHUNKS)
-        except StopAsyncIteration:
-            return
-        except (TimeoutError, ClientDisconnect):
-            raise InputError("the upload is incomplete; drop the photograph again") from None

@@ -5,18 +5,32 @@ import time
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pipeline.serve.worker import Coloured, Job
+from pipeline.colorize.hints import Hint
+from pipeline.core.errors import InputError
+from pipeline.serve.worker import HINTS, Coloured, Job
 
 LONGEST_NAME = 150  # characters; file systems allow 255 bytes
 
 
 class Settings(NamedTuple):
-    """The number of a run, and the factor for a and b."""
+    """The number of a run, the factor for a and b, and colours that are wanted at places."""
 
     run: int
     saturation: float
+    hints: tuple[Hint, ...] = ()
+
+    def refuse_out_of_range(self, runs: int) -> None:
+        """Raise InputError unless there is the run, of so many, and the factor is one."""
+        if not 0 <= self.run < runs:
+            raise InputError(f"expected the number of a run below {runs}, received {self.run}")
+        if not 0 <= self.saturation <= 10:
+            raise InputError(f"expected a saturation in 0..10, received {self.saturation}")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the page compares with its own settings."""
+        return self._asdict() | {"hints": [hint.as_json() for hint in self.hints]}
 
 
 class Result(NamedTuple):
@@ -32,6 +46,11 @@ class Result(NamedTuple):
     def file(self) -> Path:
         """The coloured photograph."""
         return self.job.target / self.coloured.file
+
+    @property
+    def hints(self) -> Path | None:
+        """A file of its hints, if it has any; see `pipeline.colorize.hints.Hints.loaded`."""
+        return self.job.target / HINTS if self.settings.hints else None
 
 
 @dataclass(eq=False)
@@ -76,6 +95,11 @@ class Photograph:
         return str(own.with_name(f"{own.stem}-coloured{suffix or own.suffix}"))
 
     @property
+    def name(self) -> str:
+        """The file's name."""
+        return PurePosixPath(self.path).name
+
+    @property
     def source(self) -> Path:
         """The uploaded file."""
         return self.folder / "photograph"
@@ -89,6 +113,12 @@ class Photograph:
     def whole(self) -> Path:
         """A JPEG of the uploaded file in full size, made when the page asks for it."""
         return self.folder / "whole" / "before.jpg"
+
+    def results(self) -> list[tuple[str, Path]]:
+        """Return the name of the result and its file, and those of its hints; nothing without a result."""
+        if (result := self.result) is None:
+            return []
+        return [(self.output, result.file), *([(f"{self.path}.hints.json", result.hints)] if result.hints else [])]
 
     def measure(self) -> None:
         """Note how large its files are."""

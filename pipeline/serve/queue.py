@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.colorize.hints import refuse_outside
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.serve.limits import Limits, refuse_full, refuse_too_many
 from pipeline.serve.photograph import Photograph, Result, Settings, plain_path
 from pipeline.serve.refusal import Gone, not_stored
-from pipeline.serve.worker import Coloured, Job, Report, Whole
+from pipeline.serve.turns import Turns
+from pipeline.serve.worker import Coloured, Job, Place, Preview, Report, Whole
 
 PAUSE = 5.0  # seconds between two checks for photographs whose page is gone
 
@@ -27,6 +29,7 @@ class Queue:
         folder: Path,
         colour: Callable[[Job, Report], Coloured],
         show: Callable[[Whole], None],
+        preview: Callable[[Preview | Place], Any],
         runs: list[Path],
         limits: Limits,
     ) -> None:
@@ -36,17 +39,20 @@ class Queue:
             folder: for all files; must contain nothing else.
             colour: see `pipeline.serve.worker.Worker.colour`.
             show: see `pipeline.serve.worker.Worker.show`; it is called from several threads, one at a time.
+            preview: see `pipeline.serve.worker.Worker.preview`; it is never called while `colour` runs.
             runs: the folders that `Settings.run` counts.
             limits: what to accept.
         """
         self.limits = limits
-        self.folder, self._colour, self._show, self._runs = folder, colour, show, runs
+        self.folder, self._colour, self._show, self._preview = folder, colour, show, preview
+        self._runs = runs
         self._photographs: dict[str, Photograph] = {}
         self._waiting: dict[str, Photograph] = {}  # in the order of their turns
         self._current: Photograph | None = None
         self._closed = False
         self._changed = threading.Condition()
         self._showing = threading.Lock()
+        self._turns = Turns()
         self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
         self._thread.start()
 
@@ -77,21 +83,50 @@ class Queue:
             Gone: there is no such photograph.
             InputError: the settings are out of range, or the upload is not complete.
         """
-        if not 0 <= settings.run < len(self._runs):
-            raise InputError(f"expected the number of a run below {len(self._runs)}, received {settings.run}")
-        if not 0 <= settings.saturation <= 10:
-            raise InputError(f"expected a saturation in 0..10, received {settings.saturation}")
+        settings.refuse_out_of_range(len(self._runs))
         with self._changed:
             photograph = self.get(key)
             if not photograph.received:
                 raise InputError("the photograph is still being uploaded")
             photograph.measure()
+            if photograph.result:
+                size = photograph.result.coloured
+                refuse_outside(settings.hints, size.height, size.width)
             photograph.requested = settings
+            self._turns.hurry()
             if photograph.result and photograph.result.settings == settings and photograph is not self._current:
                 self._waiting.pop(key, None)
             else:
                 self._waiting.setdefault(key, photograph)
                 self._changed.notify_all()
+
+    def preview(self, key: str, settings: Settings) -> bytes:
+        """Return a JPEG of a photograph at a reduced size, coloured at once.
+
+        Raises:
+            Gone: there is no such photograph.
+            Refusal: another photograph is still being coloured.
+            InputError: the settings are out of range, or the network takes no hints.
+        """
+        jpeg: bytes = self._asked(key, self._previewed(key, settings))
+        return jpeg
+
+    def likely(self, key: str, settings: Settings, x: int, y: int) -> list[str]:
+        """Return the colours, "#rrggbb", that the network finds likely at a pixel; for errors see `preview`."""
+        colours: list[str] = self._asked(key, Place(self._previewed(key, settings), x, y))
+        return colours
+
+    def _previewed(self, key: str, settings: Settings) -> Preview:
+        settings.refuse_out_of_range(len(self._runs))
+        return Preview(self.get(key).source, self._runs[settings.run], settings.saturation, settings.hints)
+
+    def _asked(self, key: str, request: Preview | Place) -> Any:
+        """Ask the worker before it begins with the next photograph."""
+        try:
+            with self._turns.preview():
+                return self._preview(request)
+        finally:
+            self.get(key)  # or it is gone, which says more than an unreadable file
 
     def get(self, key: str) -> Photograph:
         """Return a photograph, or raise `Gone`."""
@@ -120,12 +155,8 @@ class Queue:
             return [self._state(photograph) for photograph in photographs]
 
     def results(self, page: str) -> list[tuple[str, Path]]:
-        """Return the name of each coloured photograph of a page, with folders, and its file."""
-        return [
-            (photograph.output, photograph.result.file)
-            for photograph in self._of(page)
-            if photograph.result is not None
-        ]
+        """Return the name of each coloured photograph of a page, with folders, and its file, and those of its hints."""
+        return [each for photograph in self._of(page) for each in photograph.results()]
 
     def whole(self, key: str, number: int) -> Path:
         """Return a JPEG of a photograph (number 0) or its result in full size, or as large as browsers show well.
@@ -187,7 +218,7 @@ class Queue:
             "step": photograph.step,
             "seconds": seconds,
             "ahead": ahead,
-            **photograph.requested._asdict(),
+            **photograph.requested.as_json(),
             "problem": photograph.problem,
             "before": photograph.before.exists(),
             "result": result and {"number": result.number, "seconds": result.seconds, **result.coloured._asdict()},
@@ -206,35 +237,47 @@ class Queue:
             shutil.rmtree(photograph.folder, ignore_errors=True)
 
     def _work(self) -> None:
-        while photograph := self._next():
-            settings, result, problem = photograph.requested, None, ""
-            job = Job(
-                source=photograph.source,
-                before=photograph.before,
-                target=photograph.folder / f"{photograph.attempts}",
-                after=photograph.folder / f"{photograph.attempts}.jpg",
-                run=self._runs[settings.run],
-                saturation=settings.saturation,
-            )
-            try:
-                refuse_full(self._size(), self.limits)
-                coloured = self._colour(job, photograph.report)
-                seconds = time.monotonic() - photograph.started
-                result = Result(photograph.attempts, settings, job, coloured, seconds)
-            except InputError as error:
-                problem = str(error)
-            except Exception as error:
-                problem = f"{type(error).__name__}: {error}"
-            with self._changed:
-                self._current = None
-                self._finish(photograph, result, problem)
+        while self._due():
+            with self._turns.photograph():
+                if photograph := self._next():
+                    self._attempt(photograph)
 
-    def _next(self) -> Photograph | None:
+    def _attempt(self, photograph: Photograph) -> None:
+        settings, result, problem = photograph.requested, None, ""
+        job = Job(
+            source=photograph.source,
+            before=photograph.before,
+            target=photograph.folder / f"{photograph.attempts}",
+            after=photograph.folder / f"{photograph.attempts}.jpg",
+            run=self._runs[settings.run],
+            saturation=settings.saturation,
+            hints=settings.hints,
+            name=photograph.name,
+        )
+        try:
+            refuse_full(self._size(), self.limits)
+            coloured = self._colour(job, photograph.report)
+            seconds = time.monotonic() - photograph.started
+            result = Result(photograph.attempts, settings, job, coloured, seconds)
+        except InputError as error:
+            problem = str(error)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        with self._changed:
+            self._current = None
+            self._finish(photograph, result, problem)
+
+    def _due(self) -> bool:
+        """Wait for a photograph; return whether to go on."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._expire()
                 self._changed.wait(PAUSE)
-            if self._closed:
+            return not self._closed
+
+    def _next(self) -> Photograph | None:
+        with self._changed:
+            if self._closed or not self._waiting:  # removed meanwhile
                 return None
             photograph = self._current = self._waiting.pop(next(iter(self._waiting)))
             photograph.attempts += 1

@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.core import files
 from pipeline.core.errors import InputError
 
-TOO_MANY, TOO_LARGE, NO_ROOM = 429, 413, 507
+TOO_MANY, TOO_LARGE, BUSY, NO_ROOM = 429, 413, 503, 507
 
 
 class Refusal(InputError):

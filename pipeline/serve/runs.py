@@ -25,6 +25,7 @@ class ServedRun:
         weights: a short description of the embedding network's weights.
         random: whether these weights are random.
         findings: sentences about its scores on the test images; may be empty.
+        takes_hints: whether the network takes colours that a person wants at places of a photograph.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ServedRun:
     weights: str
     random: bool
     findings: tuple[str, ...]
+    takes_hints: bool = False
 
 
 def read(folder: Path) -> ServedRun:
@@ -56,6 +58,7 @@ def read(folder: Path) -> ServedRun:
         weights="none, it takes no embedding" if embedding["weights"] == "none" else recipe.label(dict(embedding)),
         random=embedding["weights"] == "random",
         findings=tuple(map(str, findings)) if isinstance(findings, list) else (),
+        takes_hints=ResultFiles(folder).spreading.exists(),
     )
 
 

@@ -77,7 +77,7 @@ def serve(
                 log.warning("skipped: %s", error)
                 del runs[0]
         folders = [run.folder for run in runs]
-        with closing(Queue(Path(scratch), worker.colour, viewer.show, folders, limits)) as queue:
+        with closing(Queue(Path(scratch), worker.colour, viewer.show, worker.preview, folders, limits)) as queue:
             try:
                 server = uvicorn.Server(configured(make_app(queue, runs)))
                 ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/", runs)

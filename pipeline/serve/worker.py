@@ -1,6 +1,7 @@
 """Colouring in a separate process: a photograph that takes too much memory or time ends only that process."""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -8,11 +9,12 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.colorize.hints import Hint, Hints
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.serve.refusal import disk_full
@@ -22,6 +24,7 @@ MOST_SECONDS = 900.0  # for one photograph
 QUALITY = 90  # of the JPEGs that the page shows
 MOST_SHOWN = 50e6  # pixels of a photograph at 100 %; browsers need 4 bytes for each
 LONGEST_SHOWN = 32_000  # pixels of its longer side
+HINTS = "hints.json"  # beside a coloured photograph
 
 # A terminal sends these to both processes; only the server acts on them.
 _TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
@@ -39,6 +42,8 @@ class Job(NamedTuple):
         after: where to write a reduced JPEG of the coloured photograph.
         run: ``results/<run>/``.
         saturation: the factor for a and b.
+        hints: colours that are wanted at places.
+        name: the photograph's name in the file of hints, which is written to `target` if there are any.
     """
 
     source: Path
@@ -47,6 +52,8 @@ class Job(NamedTuple):
     after: Path
     run: Path
     saturation: float
+    hints: tuple[Hint, ...] = ()
+    name: str = ""
 
 
 class Coloured(NamedTuple):
@@ -65,10 +72,28 @@ class Whole(NamedTuple):
     target: Path
 
 
+class Preview(NamedTuple):
+    """A photograph whose colours are wanted at once, at a reduced size; the fields are those of `Job`."""
+
+    source: Path
+    run: Path
+    saturation: float
+    hints: tuple[Hint, ...] = ()
+
+
+class Place(NamedTuple):
+    """A pixel of the photograph of a preview for which likely colours are wanted."""
+
+    preview: Preview
+    x: int
+    y: int
+
+
 class Worker:
     """The process that colours; a new one replaces it after it has ended.
 
-    Only `close` may be called from a second thread. If the server is killed, the process deletes `scratch` and ends.
+    Only `close` may be called while another thread is asking. If the server is killed, the process deletes `scratch`
+    and ends.
     """
 
     def __init__(
@@ -105,6 +130,15 @@ class Worker:
         coloured: Coloured = self._ask(job, report)
         return coloured
 
+    def preview(self, request: Preview | Place) -> Any:
+        """Return a JPEG, bytes, or a list of likely colours, "#rrggbb"; see `pipeline.serve.previews`.
+
+        Raises:
+            InputError: the photograph cannot be read, the network takes no hints, or a place is not on the
+                photograph.
+        """
+        return self._ask(request, lambda step: None)
+
     def show(self, whole: Whole) -> None:
         """Write a JPEG in full size.
 
@@ -120,7 +154,7 @@ class Worker:
             self._process.kill()
             self._process.join()
 
-    def _ask(self, request: Path | Job | Whole, report: Report) -> Any:
+    def _ask(self, request: Path | Job | Whole | Preview | Place, report: Report) -> Any:
         if self._closed:
             raise InputError("the program is ending")
         if self._process is None or not self._process.is_alive():
@@ -177,6 +211,12 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, options: dict[s
         connection.send(("step", "loading the network"))
         return Colorizer.load(run, **options), Membership(run)
 
+    @cache
+    def previews() -> Any:
+        from pipeline.serve.previews import Previews
+
+        return Previews(lambda run: load(run)[0], max_megapixels)
+
     with contextlib.suppress(EOFError, ConnectionError):  # the server has ended
         while True:
             request = connection.recv()
@@ -185,6 +225,8 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, options: dict[s
                     answer: tuple[str, Any] = "done", _colour(request, load, connection, max_megapixels)
                 elif isinstance(request, Whole):
                     answer = "done", _write_jpeg(*request, max_megapixels, whole=True)
+                elif isinstance(request, Preview | Place):
+                    answer = "done", previews()(request)
                 else:
                     load(request)
                     answer = "done", None
@@ -219,12 +261,15 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
     colorizer, partition_of = load(job.run)
     colorizer = replace(colorizer, saturation=job.saturation)
     connection.send(("step", "colouring"))
-    options = Options(max_megapixels=max_megapixels, recolor=True)
+    options = Options(max_megapixels=max_megapixels, recolor=True, hints=Hints(job.hints))
     outcome = colorize_files([job.source], job.target, lambda: colorizer, options, partition_of=partition_of)
     for sentence in outcome.failed.values():
         raise InputError(sentence)
     (row,) = csv_files.read(job.target / REPORT, COLUMNS)
     width, height = _write_jpeg(job.target / row["output"], job.after, max_megapixels)
+    if job.hints:
+        content = {job.name: [hint.as_json() for hint in job.hints]}
+        files.write_text(job.target / HINTS, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     remarks = [row["detail"], "the run was trained on this photograph" if outcome.trained_on else ""]
     return Coloured(row["output"], "; ".join(filter(None, remarks)), width, height)
 

@@ -18,7 +18,7 @@ def test_the_page_warns_of_random_weights_and_shows_the_scores(site):
     assert "RMSE 12.00, 15.00 for gray: better." in page and "guesses the colours" in page
     assets = ("page.css", "theme.js", "serve.css", "serve.js")
     assert set(re.findall(r'(?:src|href)="([^"#]*)"', page)) == {"data:,", *assets}
-    for name in (*assets, "choose.js", "cards.js", "program.js", "whole.js"):
+    for name in (*assets, "choose.js", "cards.js", "hints.js", "program.js", "whole.js"):
         status, _, text = site.ask("GET", f"/{name}")
         assert status == 200 and b"http:" not in text and b"https:" not in text
 

@@ -1,12 +1,15 @@
 // A photograph on the page: its settings, its state and its result.
-import { POST, cards, forget, page, poll, upload, wait } from "./program.js";
+import { correct, counted } from "./hints.js";
+import { POST, cards, forget, poll, upload, wait } from "./program.js";
+import { send } from "./upload.js";
 import { open } from "./whole.js";
 
 const list = document.getElementById("photographs");
 const PATIENCE = 400; // milliseconds without input, after which a moved control counts as released
-const AGAIN = 3000; // milliseconds until the program is asked again, after it was busy or did not answer
-const NO_ROOM = 15000; // milliseconds until a full program or disk is tried again
+const AGAIN = 3000; // milliseconds until the program is asked again, after it did not answer
 const RESULT = [".after", ".line", ".slider", ".sides", ".whole", ".download"];
+const HINTED = [".by-hand", ".hinted", ".hints-file"];
+const NOT_TAKEN = "This run takes no hints; another one still gets yours.";
 let last = null; // the latest choice, which new photographs start with
 
 export class Card {
@@ -20,6 +23,8 @@ export class Card {
     this.number = 0;
     this.broken = 0; // uploads that broke off although the program answers
     this.saved = false; // whether the result was downloaded
+    this.hints = []; // colours at places, as saved
+    this.history = null; // what was done to them
     this.element = document.getElementById("card").content.firstElementChild.cloneNode(true);
     const title = this.one(".name");
     title.textContent = this.name;
@@ -39,6 +44,7 @@ export class Card {
       this.element.focus();
     });
     this.one(".whole").addEventListener("click", () => open(this));
+    this.one(".by-hand").addEventListener("click", () => correct(this));
     this.one(".download").addEventListener("click", () => {
       this.saved = true;
       summary();
@@ -62,7 +68,36 @@ export class Card {
   }
 
   chosen() {
-    return { run: Number(this.run.value), saturation: Number(this.saturation.value) };
+    return {
+      run: Number(this.run.value),
+      saturation: Number(this.saturation.value),
+      hints: this.takesHints() ? this.hints : [],
+    };
+  }
+
+  wants({ run, saturation, hints }) {
+    const chosen = this.chosen();
+    return chosen.run === run && chosen.saturation === saturation && equal(chosen.hints, hints);
+  }
+
+  takesHints() {
+    return "hints" in this.run.selectedOptions[0].dataset;
+  }
+
+  // Whether hints were changed and not saved.
+  unsaved() {
+    return this.history !== null && !equal(this.history.state, this.hints);
+  }
+
+  // Say which hints there are, as far as the run takes any.
+  hinted() {
+    const states = [this.hints.length && `Coloured with ${counted(this.hints)}.`];
+    if (this.unsaved()) states.push("There are changes to the hints that are not saved.");
+    const given = this.takesHints() ? states.filter(Boolean).join(" ") : this.hints.length && NOT_TAKEN;
+    this.one(".hinted").hidden = !given;
+    this.one(".hinted").textContent = given || "";
+    this.one(".by-hand").hidden = this.state !== "done" || !this.takesHints();
+    this.one(".hints-file").hidden = this.state !== "done" || !this.chosen().hints.length;
   }
 
   choose(settings) {
@@ -91,7 +126,9 @@ export class Card {
     if (!this.key) return;
     this.shown = "";
     try {
-      const answer = await fetch(`photographs/${this.key}/colour?${new URLSearchParams(this.chosen())}`, POST);
+      const { hints, ...settings } = this.chosen();
+      const address = `photographs/${this.key}/colour?${new URLSearchParams(settings)}`;
+      const answer = await fetch(address, { ...POST, body: JSON.stringify(hints) });
       if (answer.status === 404) this.gone();
       else if (!answer.ok) this.fail((await answer.json()).problem);
     } catch {
@@ -110,51 +147,7 @@ export class Card {
   }
 
   send() {
-    return new Promise((resolve) => {
-      const request = new XMLHttpRequest();
-      const sent = this.chosen();
-      this.request = request;
-      request.open("POST", `photographs?${new URLSearchParams({ page, name: this.name, ...sent })}`);
-      request.responseType = "json";
-      request.setRequestHeader("content-type", "application/octet-stream");
-      request.upload.addEventListener("progress", (event) => {
-        if (event.lengthComputable) this.busy("Uploading", event.loaded / event.total);
-      });
-      request.addEventListener("loadend", async () => {
-        this.request = null;
-        await this.sent(request, sent);
-        resolve();
-      });
-      this.state = "sending";
-      this.busy("Uploading", 0);
-      request.send(this.file);
-    });
-  }
-
-  // The upload has ended, one way or another.
-  async sent(request, settings) {
-    if (request.status === 201) {
-      this.key = request.response.key;
-      this.state = "waiting";
-      this.shown = "";
-      wait(0);
-      if (!cards.has(this)) forget([this]);
-      else if (same(this.chosen(), settings)) this.busy("Waiting");
-      else this.changed();
-    } else if (cards.has(this)) await this.refused(request);
-  }
-
-  async refused({ status, response }) {
-    const problem = response?.problem ?? "the program refused it";
-    if ([429, 503].includes(status)) wait(AGAIN);
-    else if (status === 507) wait(NO_ROOM, problem);
-    else if (status) this.fail(problem);
-    else if (!(await readable(this.file))) {
-      this.fail("the file cannot be read: it was moved, changed or deleted; choose it again");
-    } else if ((await poll()) && ++this.broken === 3) this.fail("its upload broke off three times");
-    if (this.state !== "sending") return;
-    this.state = "queued";
-    this.busy("Waiting");
+    return send(this);
   }
 
   // The program has deleted the photograph, or was started again.
@@ -167,7 +160,7 @@ export class Card {
 
   // Show the state that the program reported.
   show(status) {
-    if (!same(this.chosen(), status)) return; // about earlier settings
+    if (!this.wants(status)) return; // about earlier settings
     const text = JSON.stringify(status);
     if (this.shown === text) return;
     this.shown = text;
@@ -187,7 +180,7 @@ export class Card {
     this.say(text, seconds);
     this.element.classList.add("busy");
     this.element.classList.remove("failed");
-    for (const part of [".problem", ".again", ".whole", ".download"]) this.one(part).hidden = true;
+    for (const part of [".problem", ".again", ".whole", ...HINTED, ".download"]) this.one(part).hidden = true;
     const bar = this.one("progress");
     bar.hidden = this.state === "queued";
     if (share === undefined) bar.removeAttribute("value");
@@ -204,15 +197,20 @@ export class Card {
     if (this.one(".after").getAttribute("src") !== after) {
       this.number = result.number;
       this.width = result.width;
+      this.height = result.height;
       this.saved = false;
       this.one(".after").src = after;
       this.one(".after").alt = `${this.name}, with guessed colours`;
       this.one(".download").href = `photographs/${this.key}/result/${result.number}`;
+      this.one(".hints-file").href = `photographs/${this.key}/hints/${result.number}`;
     }
     this.one(".download").setAttribute("aria-label", `Download ${this.name}, full size`);
     this.one(".whole").setAttribute("aria-label", `View ${this.name} at 100 %`);
+    this.one(".by-hand").setAttribute("aria-label", `Correct colours of ${this.name}`);
+    this.one(".hints-file").setAttribute("aria-label", `Download the hints for ${this.name}`);
     this.one(".choices").hidden = false;
     for (const part of RESULT) this.one(part).hidden = false;
+    this.hinted();
     this.one(".clipped").style.clipPath = "";
     this.rest();
     const size = `${result.width} × ${result.height} pixels, coloured in ${result.seconds.toFixed(1)} s.`;
@@ -225,7 +223,7 @@ export class Card {
     this.rest();
     this.number = 0;
     const shown = this.one(".before").hasAttribute("src");
-    for (const part of RESULT) this.one(part).hidden = true;
+    for (const part of [...RESULT, ...HINTED]) this.one(part).hidden = true;
     this.one(".pictures").hidden = !shown;
     this.one(".choices").hidden = !this.key || !shown; // other settings would not help
     this.one(".clipped").style.clipPath = "none";
@@ -278,16 +276,9 @@ export class Card {
   }
 }
 
-const same = (one, other) => one.run === other.run && one.saturation === other.saturation;
+const equal = (hints, others) => JSON.stringify(hints) === JSON.stringify(others);
 
 const words = (step) => (step ? step[0].toUpperCase() + step.slice(1) : "Starting");
-
-const readable = (file) =>
-  file
-    .slice(0, 1)
-    .arrayBuffer()
-    .then(() => true)
-    .catch(() => false);
 
 // Tell whoever shows what all photographs have in common.
 function summary() {

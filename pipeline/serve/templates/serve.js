@@ -124,7 +124,7 @@ part("remove").addEventListener("click", () => {
 });
 
 addEventListener("beforeunload", (event) => {
-  if ([...cards].some((card) => card.state !== "failed" && !card.saved)) event.preventDefault();
+  if ([...cards].some((card) => (card.state !== "failed" && !card.saved) || card.unsaved())) event.preventDefault();
 });
 addEventListener("pagehide", forgetAll);
 addEventListener("pageshow", (event) => {
