@@ -42,6 +42,7 @@ SHOWN = 20  # failures that are printed; the report lists all
     help="The colour wanted at a place of the photograph, in pixels of the upright photograph. May be repeated.",
 )
 @click.option("--hints", "hints_file", type=common.PATH, help="JSON file of hints, for one or several photographs.")
+@click.option("--like", type=common.PATH, help="Colour photograph, or a folder of them, whose colours to take.")
 @click.option("--variants", default=1, show_default=True, help="How many colourings of each to write, up to 8.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the variants after the first.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
@@ -70,6 +71,7 @@ def command(
     saturation: float,
     given: tuple[str, ...],
     hints_file: Path | None,
+    like: Path | None,
     variants: int,
     seed: int,
     compare: bool,
@@ -89,6 +91,7 @@ def command(
     """
     from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.colorizer import Colorizer
+    from pipeline.colorize.examples import Examples
     from pipeline.colorize.hints import Hints
     from pipeline.colorize.membership import Membership
     from pipeline.colorize.options import Options
@@ -103,9 +106,19 @@ def command(
     if suffix and name:
         raise InputError("--suffix: expected none, because --name says where it belongs; leave out one of the two")
     template = name or f"{NAME}{suffix or ''}"
-    hints = Hints.of(given, hints_file)
     options = Options(
-        compare, ab_only, overwrite, max_megapixels, recolor, template, unique, hints, variants, seed, keep
+        compare=compare,
+        ab_only=ab_only,
+        overwrite=overwrite,
+        max_megapixels=max_megapixels,
+        recolor=recolor,
+        name=template,
+        unique=unique,
+        hints=Hints.of(given, hints_file),
+        variants=variants,
+        seed=seed,
+        like=Examples(like) if like else None,
+        keep_original=keep,
     )
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
     for file, reason in list(outcome.failed.items())[:SHOWN]:

@@ -101,6 +101,8 @@ class Call:
     def _made_with(self, hints: Sequence[Hint]) -> str:
         """Return a digest of all that decides the outputs, except the photograph."""
         decisive = [self.colorizer.identity, self.options.compare, self.options.ab_only]
+        if self.options.like:
+            decisive.append({"like": self.options.like.identity})
         if self.options.keep_original:
             decisive.append("original")
         if self.options.variants > 1:
@@ -110,7 +112,8 @@ class Call:
     def _note(self, hints: Sequence[Hint]) -> str:
         """Return the sentence that an output carries."""
         places = "1 place" if len(hints) == 1 else f"{len(hints)} places"
-        chosen = f", colours at {places} chosen by a person" if hints else ""
+        chosen = ", colours of an example" if self.options.like else ""
+        chosen += f", colours at {places} chosen by a person" if hints else ""
         return f"{writing.NOTE} {__version__}, run {self.colorizer.run}{chosen}; not original"
 
     def _before(self, source: Path, name: str, row: Row) -> Row:
@@ -181,7 +184,7 @@ class Call:
         self.report.add(row | {"status": STARTED, "output": escaped(output)})
         seen = self.colorizer.see(original.levels, original.alpha, original.reduced)
         make = self.colorizer.put_ab if options.ab_only else self.colorizer.put
-        colours = make(original.levels, seen.colours(hints))
+        colours = make(original.levels, seen.colours(hints, examples=options.like))
         with files.written_whole(self.out / output) as temporary:
             if options.ab_only:
                 files.fill(temporary, files.npy(colours))
@@ -191,7 +194,7 @@ class Call:
             with files.written_whole(self.out / outputs[1]) as temporary:
                 write_comparison(temporary, original.levels, colours, note)
         for number in range(2, options.variants + 1):
-            colours = make(original.levels, seen.colours(hints, number - 1, options.seed))
+            colours = make(original.levels, seen.colours(hints, number - 1, options.seed, options.like))
             with files.written_whole(self.out / variant_of(output, number)) as temporary:
                 writing.write(temporary, original, colours, f"{note}, variant {number}")
         if options.keep_original:

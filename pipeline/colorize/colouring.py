@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.colorize.borders import Framed, inside_of, within
+from pipeline.colorize.examples import Examples, coloured_like
 from pipeline.colorize.hints import Hint, cell_of, cells, refuse_outside
 from pipeline.colorize.predictors import Prediction, Predictor
 from pipeline.colorize.spreading import describe
@@ -78,28 +79,32 @@ class Colouring:
         self._square = prepare.lightness(photograph, (SIZE, SIZE))
         self._box = inside_of(levels, self._square)
 
-    def colours(self, hints: Sequence[Hint] = (), variant: int = 0, seed: int = 0) -> Colours:
+    def colours(
+        self, hints: Sequence[Hint] = (), variant: int = 0, seed: int = 0, examples: Examples | None = None
+    ) -> Colours:
         """Return a* and b*, upsampled to the photograph's size on demand; a border gets none, unless a hint is on it.
 
         Args:
             hints: wanted colours.
             variant: 0 for the predicted colours, otherwise the number of other ones, see `variants`.
             seed: of the variants.
+            examples: colour photographs, of which the most similar one lends its colours.
 
         Raises:
-            InputError: the network takes no hints, or one is not on the photograph.
+            InputError: the network takes no hints, one is not on the photograph, or no example is in colour.
         """
-        if (hints or variant) and not self._predictor.spreading:
+        if (hints or variant or examples) and not self._predictor.spreading:
+            option = "--hint" if hints else "--variants" if variant else "--like"
             raise InputError(
-                f"{'--hint' if hints else '--variants'}: expected a published network, such as the one that comes with "
-                "DeepColor, received another; leave out --run, or publish the run"
+                f"{option}: expected a published network, such as the one that comes with DeepColor, received another; "
+                "leave out --run, or publish the run"
             )
         refuse_outside(hints, *self._shape)
         box = self._box
         if box is None or any(not box.contains(hint.y, hint.x) for hint in hints):
-            return self._upsampled(self.whole, hints, variant, seed)
+            return self._upsampled(self.whole, hints, variant, seed, examples)
         moved = [hint._replace(x=hint.x - box.left, y=hint.y - box.top) for hint in hints]
-        return Framed(self._upsampled(self.inside, moved, variant, seed), box)
+        return Framed(self._upsampled(self.inside, moved, variant, seed, examples), box)
 
     def likely(self, row: int, column: int, count: int = 8) -> list[str]:
         """Return colours that the network finds likely at a pixel, as "#rrggbb" of its lightness, likeliest first.
@@ -143,13 +148,18 @@ class Colouring:
         shape = box.bottom - box.top, box.right - box.left
         return self._see(shape, inner, prepare.lightness(inner, (SIZE, SIZE)))
 
-    def _upsampled(self, seen: Seen, hints: Sequence[Hint], variant: int, seed: int) -> Upsampling:
+    def _upsampled(
+        self, seen: Seen, hints: Sequence[Hint], variant: int, seed: int, examples: Examples | None
+    ) -> Upsampling:
         values, spreading = seen.ab, self._predictor.spreading
         _, logits, features = seen.prediction
-        if (hints or variant) and spreading and features is not None:
+        if (hints or variant or examples) and spreading and features is not None:
             described = describe(features, seen.guide, seen.ab)
             if variant and logits is not None:
                 values = varied(spreading, described, values, logits, variant, seed)
+            if examples:
+                example = examples.nearest(spreading, described, self._describe)
+                values = coloured_like(spreading, described, values, example)
             values = values * np.float32(self._saturation)
             if hints:
                 at, wanted = cells(hints, seen.shape, seen.small, seen.extent)
@@ -157,6 +167,11 @@ class Colouring:
         else:
             values = values * np.float32(self._saturation)
         return Upsampling(values, seen.guide, seen.shape, extent=seen.extent)
+
+    def _describe(self, lightness: UInt8) -> Float:
+        """Describe L (224, 224) of another photograph."""
+        seen = self._see(lightness.shape, Photograph(lightness), lightness)
+        return describe(np.asarray(seen.prediction.features), seen.guide, seen.ab)
 
     def _see(self, shape: tuple[int, int], photograph: Photograph, square: UInt8) -> Seen:
         shown = self._predictor.size or prepare.network_shape(*shape, self._shorter_side)

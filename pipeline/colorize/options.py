@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from pipeline.colorize.examples import Examples
 from pipeline.colorize.hints import Hints
 from pipeline.colorize.outputs import NAME
 from pipeline.colorize.variants import MOST
@@ -24,6 +25,7 @@ class Options:
         hints: colours that are wanted at places of photographs.
         variants: how many colourings of each photograph to write; the first one is the network's answer.
         seed: of the others.
+        like: colour photographs whose colours the outputs take.
         keep_original: copy the photograph beside its output.
 
     Raises:
@@ -41,6 +43,7 @@ class Options:
     variants: int = 1
     seed: int = 0
     keep_original: bool = False
+    like: Examples | None = None
 
     def __post_init__(self) -> None:
         if self.compare and self.ab_only:

@@ -46,7 +46,7 @@ def varied(
         likely = np.cumsum((shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)[order])
         quantile = np.clip((start + number * GOLDEN) % 1 + NOISE * random.normal(), RAREST, 1 - RAREST)
         drawn = centres[order[min(int(np.searchsorted(likely, quantile)), len(order) - 1)]]
-        middle = _middle(described.reshape(len(flat), -1)[inside] @ spreading.projection)
+        middle = middle_of(described.reshape(len(flat), -1)[inside] @ spreading.projection)
         places.append(np.unravel_index(inside[middle], region.shape))
         wanted.append(colours[inside[middle]] + STRENGTH * (drawn - colours[inside].mean(axis=0)))
     return np.asarray(spreading(described, ab, np.array(places, np.intp), np.array(wanted)), np.float32)
@@ -65,6 +65,6 @@ def regions(descriptors: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     return np.asarray(found, np.int32).reshape(height, width)
 
 
-def _middle(descriptors: Floats) -> int:
+def middle_of(descriptors: Floats) -> int:
     """Return which descriptor (n, d) is nearest to the mean of all."""
     return int(np.argmin(((descriptors - descriptors.mean(axis=0)) ** 2).sum(axis=1)))
