@@ -159,7 +159,8 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     write_kaggle(tmp_path / "archive", *photographs(9), [2, 5])
     (tmp_path / "mine.yaml").write_text(
         "dataset: kaggle\ndatasets: {kaggle: {kind: kaggle, path: archive}}\nimages_per_shard: 8\n"
-        "split: {train: 0.34, validation: 0.33, test: 0.33}\ntraining: {epochs: 2}\nevaluation: {pictures: 2}\n"
+        "embedding: {batch_size: 3}\nsplit: {train: 0.34, validation: 0.33, test: 0.33}\n"
+        "training: {epochs: 2}\nevaluation: {pictures: 2}\n"
     )
     config = ("--config", "mine.yaml", "--set", DOT_SETTING)
 
