@@ -60,7 +60,7 @@ class Chain:
         self.folder = folder / "here"
         self.states = folder / "states"
         self.seconds = {}
-        write_kaggle(folder / "archive", *photographs(60), [4, 31])
+        write_kaggle(folder / "archive", *photographs(40), [4, 21])
         self.config = folder / "tiny.yaml"
         values = {
             "dataset": "tiny",
