@@ -17,7 +17,7 @@ from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
 RUN = "dot_lr1e-3_bs4"
-STAGES = ("ingest", "split", "embed", "features", "baselines", "train", "evaluate", "summary", "report")
+STAGES = ("ingest", "split", "embed", "features", "train", "baselines", "evaluate", "summary", "report")
 WRITES = {  # whose lock shows that a stage is at work
     "ingest": "data/tiny/images.zarr", "embed": "data/tiny/embeddings.zarr", "split": "data/tiny/splits.csv",
     "features": "data/tiny/features.zarr", "baselines": "data/tiny/baselines.csv",
