@@ -15,12 +15,13 @@ from stages.__main__ import main
 
 # Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
 LONGEST = (
-    "test_workflow.py", "test_train.py", "test_resuming.py", "test_kills.py", "test_head_runs.py",
-    "test_optimizers.py", "test_jax.py", "test_stopping.py", "test_color.py", "test_disk.py", "test_serve_page.py",
-    "test_serve_folders.py", "test_worker.py", "test_distributed.py", "test_stages.py", "test_evaluate.py",
-    "test_train_on_maps.py", "test_export.py", "test_own_network.py", "test_seams_training.py",
+    "test_workflow.py", "test_train.py", "test_kills.py", "test_stopping.py", "test_head_runs.py", "test_start_runs.py",
+    "test_color.py", "test_start.py", "test_resuming.py", "test_optimizers.py", "test_jax.py", "test_evaluate.py",
+    "test_disk.py", "test_serve_page.py", "test_serve_folders.py", "test_worker.py", "test_distributed.py",
+    "test_stages.py", "test_train_on_maps.py", "test_export.py", "test_own_network.py", "test_seams_training.py",
     "test_evaluate_runs.py", "test_evaluate_refusals.py", "test_network.py", "test_efficientnet_lite0.py",
-    "test_batch.py", "test_page_browser.py", "test_verify.py",
+    "test_batch.py", "test_page_browser.py", "test_verify.py", "test_named_experiments.py",
+    "test_baseline_from_outside.py", "test_export_command.py", "test_baselines.py", "test_saving.py",
 )  # fmt: skip
 
 
@@ -133,6 +134,20 @@ def drawn(monkeypatch):
     kept = []
     monkeypatch.setattr(style, "save", lambda figure, path, **options: kept.append(figure))
     return kept
+
+
+@pytest.fixture(scope="module")
+def unsaved():
+    """Figures are drawn, but saved as empty files: rendering them takes a third of an evaluation."""
+    from pipeline.figures import style
+
+    def touch(figure, path, *, svg=True):
+        for kind in (".png", ".svg") if svg else (".png",):
+            path.with_suffix(kind).touch()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "save", touch)
+        yield
 
 
 @pytest.fixture

@@ -137,8 +137,9 @@ def colourfulness(picture, of=lambda values: values):
 def literal(lightness, ab, answer):
     """The metrics of a set of images (n, ...), from their definitions: loops and scikit-image, nothing of ours."""
     per_image, weighted, weights = [], 0.0, 0.0
-    found, counts = np.unique(np.floor((ab.astype(float) - 128) / 10).reshape(-1, 2), axis=0, return_counts=True)
-    share = {tuple(bin_): count / counts.sum() for bin_, count in zip(found.tolist(), counts, strict=True)}
+    bins = np.floor((ab.astype(float) - 128) / 10)
+    found, counts = np.unique(bins[..., 0] + 1j * bins[..., 1], return_counts=True)
+    share = {(bin_.real, bin_.imag): count / counts.sum() for bin_, count in zip(found.tolist(), counts, strict=True)}
     for level, true, said in zip(lightness, ab.astype(float), np.asarray(answer, float), strict=True):
         one, two = shown(level, said), shown(level, true)
         rgb_mse = np.mean((one.astype(float) - two.astype(float)) ** 2)

@@ -20,7 +20,7 @@ def run_training(dataset, directory, name=DOT_RUN, epochs=2, *, replace=False, p
     from pipeline.training import train
 
     # Keras counts what it names; a weights file holds such a number. This is the count of a new process.
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     settings = Training(**{"epochs": epochs, "checkpoint_seconds": 1e6, "checkpoint_epochs": 1, **options})
     train.train(
         Run.parse(name), *dataset.sources, directory, settings,

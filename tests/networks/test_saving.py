@@ -17,7 +17,7 @@ backend.start(2)
 from pipeline.networks import builder
 from pipeline.networks import saving
 junk = [object() for _ in range(12345)]  # other addresses in memory
-print(saving.load(Path(sys.argv[1])).count_params())
+print(saving.load(Path(sys.argv[1])).count_params(), *({"matplotlib", "pandas"} & set(sys.modules)))
 saving.save(builder.build("arch3", seed=4, start_at=(130.0, 140.0)), Path(sys.argv[2]))
 """
 

@@ -64,7 +64,7 @@ def undrawn(monkeypatch):
         for kind in (".png", ".svg"):
             path.with_suffix(kind).touch()
 
-    for name in ("pictures.predictions", "pictures.errors", "colours.chroma", "learning.curves"):
+    for name in ("pictures.predictions", "pictures.errors", "colours.chroma", "learning.curves", "sweeps.sweep"):
         monkeypatch.setattr(f"pipeline.figures.{name}", touch)
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 from tiny import ROOT, gray_photograph, make_dataset, refused
 
+from pipeline.config import schema
 from pipeline.storage.layouts import FEATURES
 from pipeline.storage.store import Store
 from stages.__main__ import main
@@ -29,12 +30,12 @@ CONFIG = {
     "experiments": {RUN: EXPERIMENT},
 }
 
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
+pytestmark = [pytest.mark.usefixtures("unsaved"), pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")]
 
 
 @pytest.fixture
 def call(keras, tmp_path, monkeypatch):
-    make_dataset(tmp_path / "data" / "tiny")
+    make_dataset(tmp_path / "data" / "tiny", n=6, split=schema.Split(train=0.34, validation=0.33, test=0.33))
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)

@@ -9,6 +9,7 @@ from tiny import DOT, gray_photograph, refused
 
 from stages.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("unsaved")
 EXPERIMENT = {"architecture": "dot", "learning_rate": "1e-3", "batch_size": 4, "embedding": False}
 
 

@@ -78,7 +78,7 @@ def call(keras, tmp_path, monkeypatch):
     monkeypatch.setenv(plugins.VARIABLE, "deepcolor_toys")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
 
     def call(*arguments, config=True, refusal=""):
         given = [*map(str, arguments), *(("--config", "mine.yaml") if config else ())]
@@ -93,6 +93,7 @@ def call(keras, tmp_path, monkeypatch):
         yield call
 
 
+@pytest.mark.usefixtures("unsaved")
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path):
     make_dataset(tmp_path / "data" / "tiny")

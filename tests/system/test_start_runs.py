@@ -38,7 +38,7 @@ CONFIG = {
     },
 }  # fmt: skip
 
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
+pytestmark = [pytest.mark.usefixtures("unsaved"), pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def place(_started, tmp_path_factory):
 def call(keras, place, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
 
     def call(*arguments):
         result = invoke(*arguments)

@@ -122,7 +122,7 @@ def workflow():
     process.wait()
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.long)])
 def test_a_stage_that_is_stopped_while_it_starts_ends_soon(training, tmp_path, workflow, kills):
     draws = np.random.default_rng(0)
     undisturbed = time.monotonic()

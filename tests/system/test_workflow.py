@@ -87,7 +87,7 @@ def test_old_results_stay_until_the_new_ones_are_whole(workflow):
     printed = workflow.run("-R", "evaluate", status=1)
     assert "best.weights.h5" in printed and tree(result) == before
     weights.write_bytes(whole)
-    workflow.run("-R", "evaluate")
+    assert "Nothing to be done" in workflow.run()
     assert tree(result) == before
 
 

@@ -132,12 +132,12 @@ def whole(_started, asymmetric, tmp_path_factory):
     return run_training(asymmetric, tmp_path_factory.mktemp("whole") / "run", epochs=3, **ALL)
 
 
-@pytest.mark.parametrize("steps", [1, 4, 7])
-def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, whole, tmp_path, steps):
-    with pytest.raises(Interrupted):
-        run_training(
-            asymmetric, tmp_path / "parts", epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps), **ALL
-        )
+def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, whole, tmp_path):
+    for steps in (1, 2, 2):  # once in each epoch
+        with pytest.raises(Interrupted):
+            run_training(
+                asymmetric, tmp_path / "parts", epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps), **ALL
+            )
     assert_same(run_training(asymmetric, tmp_path / "parts", epochs=3, **ALL), whole)
     settings = files.read_json(whole / "training.json")["settings"]["training"]
     assert {key: settings[key] for key in (*ALL, "epochs")} == {**ALL, "epochs": 3}

@@ -1,6 +1,7 @@
 """Training that was interrupted resumes to the bit, and never from another run's checkpoint."""
 
 import logging
+import re
 
 import pytest
 from tiny_training import Interrupted, StopsAfter, assert_same, bytes_of
@@ -11,48 +12,51 @@ from pipeline.core.errors import InputError
 def test_an_interrupted_run_resumes_to_the_same_bits(train, three_epochs, caplog):
     caplog.set_level(logging.INFO, "deepcolor")
     with pytest.raises(Interrupted) as caught:
-        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(7))  # 9 training images: 3 steps an epoch
+        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(0))  # 9 training images: 3 steps an epoch
     assert caught and "resuming after" not in caplog.text
     directory = train(epochs=3)
-    assert "resuming after epoch 2, step 2" in caplog.text
+    assert "resuming after epoch 0, step 1" in caplog.text
     assert_same(directory, three_epochs)
 
 
-@pytest.mark.parametrize(("steps", "place"), [(0, "epoch 0, step 1"), (2, "epoch 0, step 3"), (3, "epoch 1, step 1")])
-def test_a_run_interrupted_after_any_step_resumes_to_the_same_bits(train, three_epochs, steps, place, caplog):
+def test_a_run_interrupted_after_any_step_resumes_to_the_same_bits(train, three_epochs, caplog):
+    """Again and again: each part goes on where the one before ended."""
     caplog.set_level(logging.INFO, "deepcolor")
-    with pytest.raises(Interrupted):
-        train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps))
-    directory = train(epochs=3)
-    assert f"resuming after {place}" in caplog.text
-    assert_same(directory, three_epochs)
+    for steps in (2, 0, 3):
+        with pytest.raises(Interrupted):
+            train(epochs=3, checkpoint_seconds=0.0, progress=StopsAfter(steps))
+    assert_same(train(epochs=3), three_epochs)
+    places = re.findall(r"resuming after (.*)", caplog.text)
+    assert places == ["epoch 0, step 3", "epoch 1, step 1", "epoch 2, step 2"]
 
 
 @pytest.mark.parametrize(
-    ("moment", "place"),
+    "moments",
     [
-        ("on_train_batch_begin", "epoch 1, step 2"),
-        pytest.param("on_test_begin", "epoch 1, step 3", marks=pytest.mark.long),
-        ("on_test_batch_end", "epoch 1, step 3"),
+        {"on_train_batch_begin": "epoch 1, step 2", "on_test_batch_end": "epoch 1, step 3"},
+        pytest.param({"on_test_begin": "epoch 1, step 3"}, marks=pytest.mark.long),
     ],
 )
-def test_a_run_stopped_by_a_signal_saves_its_progress(train, three_epochs, monkeypatch, caplog, moment, place):
+def test_a_run_stopped_by_a_signal_saves_its_progress(train, three_epochs, monkeypatch, caplog, moments):
     from pipeline.training.recorder import Recorder
 
     caplog.set_level(logging.INFO, "deepcolor")
-    usual = getattr(Recorder, moment)
 
-    def stops(self, *arguments, **options):
-        usual(self, *arguments, **options)
-        if self.epochs == 1 and (self.step == 3 or self.step == 2):
-            raise KeyboardInterrupt
+    def stopping(usual):
+        def stops(self, *arguments, **options):
+            usual(self, *arguments, **options)
+            if self.epochs == 1 and (self.step == 3 or self.step == 2):
+                raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Recorder, moment, stops)
-        with pytest.raises(KeyboardInterrupt):
-            train(epochs=3, checkpoint_epochs=None)
+        return stops
+
+    for moment in moments:
+        with monkeypatch.context() as patched:
+            patched.setattr(Recorder, moment, stopping(getattr(Recorder, moment)))
+            with pytest.raises(KeyboardInterrupt):
+                train(epochs=3, checkpoint_epochs=None)
     directory = train(epochs=3)
-    assert f"resuming after {place}" in caplog.text
+    assert re.findall(r"resuming after (.*)", caplog.text) == [*moments.values()]
     assert_same(directory, three_epochs)
 
 

@@ -117,13 +117,12 @@ def test_the_network_is_kept_and_its_digest_belongs_to_the_run(train, saved):
 def test_an_interrupted_run_resumes_to_the_same_bytes(train, saved):
     options = {"epochs": 3, "start_from": str(saved()), "mirror": True, "schedule": "cosine", "optimizer": "adamw"}
     whole = train("whole", **options)
-    for steps in (2, 5):
+    for steps in (2, 2):  # at the end of the first epoch's steps, and of the second's
         with pytest.raises(Interrupted):
-            train(f"after-{steps}", checkpoint_seconds=0.0, progress=StopsAfter(steps), **options)
-        resumed = train(f"after-{steps}", **options)
-        assert_same(resumed, whole)
-        assert (resumed / "start.keras").read_bytes() == (whole / "start.keras").read_bytes()
-    assert bytes_of(train("scratch", **{**options, "start_from": None})) != bytes_of(whole)
+            train("resumed", checkpoint_seconds=0.0, progress=StopsAfter(steps), **options)
+    resumed = train("resumed", **options)
+    assert_same(resumed, whole)
+    assert (resumed / "start.keras").read_bytes() == (whole / "start.keras").read_bytes()
 
 
 def test_a_run_that_trains_its_batch_normalisations_goes_on_doing_so(train, saved, monkeypatch):

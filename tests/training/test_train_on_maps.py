@@ -24,7 +24,7 @@ def train(keras, mapped, tmp_path):
     def train(folder="run", *, features=True, **options):
         from pipeline.training.train import train
 
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         directory = tmp_path / "models" / folder
         train(
             Run.parse(FINE), *mapped.sources, directory, Training(checkpoint_seconds=1e6, **options),
@@ -57,7 +57,9 @@ def test_maps_that_exceed_the_memory_are_mapped_from_disk_and_give_the_same_weig
         assert type(maps) is kind and maps.dtype == np.float16
         np.testing.assert_array_equal(maps, toy_maps.store(mapped).read_rows("fine", mapped.rows("train")))
     images = 12 * 3 * 224**2  # with the maps, 12 images take 2.5 KiB each more
-    train("both", memory_gib=images / 2**30)
+    monkeypatch.setattr(training, "load", lambda *args: loaded.append(load(*args)) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train("both", memory_gib=images / 2**30)
     assert type(loaded[-1]["train"].embedded["fine"]) is np.memmap
 
 
