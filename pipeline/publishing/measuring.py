@@ -161,7 +161,7 @@ def _full(values: Float, guide: Float, lightness: UInt8) -> Float:
 
 def rows_of(measured: dict[str, metrics.Values], groups: Sequence[str]) -> Iterable[dict[str, object]]:
     """Yield the rows of hints.csv: means with 95 % intervals over groups; the gain is that over no hints."""
-    zero = measured[f"{PSNR} 0"]
+    zero = measured.get(f"{PSNR} 0", np.zeros(0))
     for name, values in measured.items():
         measure_name, _, count = name.partition(" ")
         yield _row(measure_name, count or "1", values, groups, np.sqrt if measure_name == BEST else None)
