@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from pipeline.images import exif, foreign, formats, icc, jpeg_xl, metadata, png, sixteen_bits
+from pipeline.images import exif, foreign, formats, icc, jpeg2000, jpeg_xl, metadata, png, sixteen_bits
 from pipeline.images.depth import depth_of
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
@@ -195,6 +195,11 @@ def _with_full_depth(data: bytes, image: Image.Image | None) -> tuple[Photograph
         if decoded is None:
             return None
         levels, alpha, orientation = decoded
+    elif image is not None and image.format == "JPEG2000":
+        deep = jpeg2000.decode_deep(data)
+        if deep is None:
+            return None
+        (levels, alpha), orientation = deep, orientation_of(image)
     elif image is not None and png.is_deep(image, data):
         levels, alpha = png.decode_deep(data, lambda: header_of(data))
         # Pillow would decode the complete picture to look for EXIF.
@@ -215,6 +220,8 @@ def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[P
         image.draft(None, (2 * at_least, 2 * at_least))
     image.load()
     orientation = orientation_of(image)
+    if image.format == "JPEG2000":
+        image = jpeg2000.full_range(image, data)
     if image.mode == "F":
         raise UnreadablePhotograph("floating-point pixels, whose white is unknown; save it with 8 or 16 bits")
     if image.mode in DEEP:

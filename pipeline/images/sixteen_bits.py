@@ -8,12 +8,11 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import tifffile
 from PIL import Image
 
-from pipeline.images import exif
+from pipeline.images import exif, opencv
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
 
@@ -85,7 +84,7 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
     with _opened(data) as file:
         page = _first_page(file)
         if page.compression == 1 and page.is_subsampled and page.dtype == np.uint8:
-            pixels = _by_opencv(data)
+            pixels = opencv.decoded(data)
             if pixels is None:
                 raise UnreadablePhotograph("truncated, or damaged otherwise")
             return np.ascontiguousarray(pixels[..., 2::-1]), None, 1
@@ -115,7 +114,7 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
         except (ValueError, NotImplementedError, ImportError, zlib.error):  # damaged, or unknown to tifffile alone
             if page.compression in _KNOWN and bits in (8, 16):
                 raise UnreadablePhotograph("truncated, or damaged otherwise") from None
-            pixels = _by_opencv(data)
+            pixels = opencv.decoded(data)
             if pixels is None and by_pillow:
                 pixels = _by_pillow(by_pillow)
             if pixels is None or pixels.dtype != page.dtype:
@@ -135,16 +134,6 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
             opaque = np.maximum(alpha, 1).reshape(alpha.shape + (1,) * (levels.ndim - 2)).astype(np.float32)
             levels = np.minimum(np.rint(levels * (full / opaque)), full).astype(levels.dtype)
         return (~levels if page.photometric == 0 else levels), alpha, orientation
-
-
-def _by_opencv(data: bytes) -> Levels | None:
-    # Its messages do not name the file.
-    log = cv2.utils.logging
-    before = log.setLogLevel(log.LOG_LEVEL_SILENT)
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    finally:
-        log.setLogLevel(before)
 
 
 def _old_jpeg(data: bytes, page: Any) -> Levels | None:
