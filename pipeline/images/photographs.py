@@ -41,6 +41,7 @@ _MEANINGS = {  # of parts of what decoders say
     "decoder error": (
         "damaged, or compressed in a way that is not read; if another program opens it, save it without compression"
     ),
+    "while decompressing data": "truncated, or damaged otherwise",  # of zlib
     "libjxl": "truncated, or damaged otherwise",
     "JPEG XL without a header": "truncated, or damaged otherwise",
 }
@@ -110,6 +111,8 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
             _refuse_larger(jpeg_xl.header_of(data).size, max_megapixels)
         image = header_of(data)
         _refuse_larger(image.size if image else sixteen_bits.tiff_size(data), max_megapixels)
+        if (merged := sixteen_bits.in_one_plane(data, header_of)) is not data:
+            data, image = merged, header_of(merged)
         decoded = _with_full_depth(data, image)
         if decoded is None:
             assert image is not None  # noqa: S101 - a TIFF that Pillow cannot read has been decoded or refused
@@ -191,7 +194,7 @@ def turned(plane: Any, orientation: int) -> Any:
 def _with_full_depth(data: bytes, image: Image.Image | None) -> tuple[Photograph, int] | None:
     """Decode what Pillow cannot read, or only with 8 bits; return pixels and orientation, or None for other files."""
     if sixteen_bits.is_tiff(data):
-        decoded = sixteen_bits.decode_tiff(data, (lambda: header_of(data)) if image is not None else None)
+        decoded = sixteen_bits.decode_tiff(data, header_of, by_pillow=image is not None)
         if decoded is None:
             return None
         levels, alpha, orientation = decoded
