@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.images.exif import LONG, SHORT, UNDEFINED, Entry, Exif, encoded
+from pipeline.images.exif import LONG, RATIONAL, SHORT, UNDEFINED, Entry, Exif, encoded
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
 
 Opened = Callable[[bytes], Any]  # opens the bytes of a file with Pillow
-_FILL_ORDER, _JPEG_TABLES, _PROFILE, _ORIENTATION = 266, 347, 34675, 274
+_FILL_ORDER, _JPEG_TABLES, _PROFILE = 266, 347, 34675
 _MIXED_UP, _YCBCR = 2, 6  # a plane for each channel; colours that may be stored coarser than lightness
 _NONE, _JPEG, _DEFLATE, _DIFFERENCES = 1, 7, (8, 32946), 2
 _BYTES_AT_ONCE = 2**14  # at most 16 MiB, decompressed
-_KEPT = (262, 274, 332, 338, 532)  # what the samples mean; ink set, extra samples, black and white
+_KEPT = {262: SHORT, 274: SHORT, 332: SHORT, 338: SHORT, 532: RATIONAL}  # what samples mean, and the orientation
 
 
 def in_one_plane(data: bytes, page: Any, opened: Opened) -> bytes | None:
@@ -47,9 +47,9 @@ def in_one_plane(data: bytes, page: Any, opened: Opened) -> bytes | None:
     order = page.parent.byteorder
     pixels = np.dstack(planes).astype(np.dtype(f"{order}u{page.bitspersample // 8}"), copy=False)
     tags = Exif(order)
-    for tag in _KEPT:
+    for tag, kind in _KEPT.items():
         if tag in page.tags and (values := np.ravel(page.tags[tag].value)).dtype.kind in "iu":
-            tags.main[tag] = tags.entry(SHORT, *(int(value) & 0xFFFF for value in values))
+            tags.main[tag] = tags.entry(kind, *(int(value) for value in values))
     sign = 2 if page.dtype.kind == "i" else 1
     tags.main |= {
         258: tags.entry(SHORT, *[page.bitspersample] * count),

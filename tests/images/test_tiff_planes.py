@@ -29,7 +29,7 @@ def packed(block, compression):
         return stream.getvalue()[start : start + size], int(page.compression)
 
 
-def tiff(pixels, photometric, compression, *, extra=(), planar=True, tile=None):
+def tiff(pixels, photometric, compression, *, extra=(), planar=True, tile=None, more=None):
     """A TIFF of strips of 8 rows, or of tiles, compressed by libtiff."""
     height, width, count = pixels.shape
     across, down = (tile, tile) if tile else (width, 8)
@@ -47,7 +47,8 @@ def tiff(pixels, photometric, compression, *, extra=(), planar=True, tile=None):
     places = [first + sum(sizes[:number]) for number in range(len(sizes))]
     layout = {322: [tile], 323: [tile], 324: places, 325: sizes} if tile else {273: places, 278: [8], 279: sizes}
     tags = {256: [width], 257: [height], 258: [8 * pixels.itemsize] * count, 259: [parts[0][1]], 262: [photometric],
-            277: [count], 284: [2 if planar else 1], **layout, **({338: extra} if extra else {})}  # fmt: skip
+            277: [count], 284: [2 if planar else 1], **layout, **({338: extra} if extra else {}),
+            **(more or {})}  # fmt: skip
     entries = [(tag, 4, len(values), struct.pack(f"<{len(values)}I", *values)) for tag, values in sorted(tags.items())]
     return exif_block(entries, "<").ljust(first, b"\0") + b"".join(data for data, _ in parts)
 
@@ -165,3 +166,24 @@ def test_damaged_strips_are_noticed(kind, compression, gray):
             stream.write(b"\x7f")
     with pytest.raises(UnreadablePhotograph, match=r"truncated|damaged"):
         decode(stream.getvalue())
+
+
+@pytest.mark.parametrize("factor", [1, 257])
+def test_a_colour_map_of_8_bits_is_read(factor):
+    stream, indices = io.BytesIO(), light.eight_bits(DEEP[..., 0])
+    colours = np.stack([np.arange(256), np.arange(256)[::-1], np.full(256, 100)]).astype(np.uint16)
+    tifffile.imwrite(stream, indices, photometric="palette", colormap=colours * factor)
+    assert np.array_equal(decode(stream.getvalue()).levels, colours.T[indices])
+
+
+@pytest.mark.parametrize("photometric", [RGB, YCBCR])
+def test_black_and_white_of_video_are_stretched(photometric):
+    gray = light.eight_bits(DEEP[..., 0])
+    luma = np.rint(16 + gray * (219 / 255)).astype(np.uint8)
+    others = [luma] * 2 if photometric == RGB else [np.full_like(gray, 128)] * 2
+    data = tiff(np.dstack([luma, *others]), photometric, "raw", planar=False, more={530: [1, 1]})
+    pairs = (16, 235) * 3 if photometric == RGB else (16, 235, 128, 240, 128, 240)
+    rationals = b"".join(struct.pack("<II", value, 1) for value in pairs)
+    at = data.index(struct.pack("<HHI", 284, 4, 1))
+    data = data[:at] + struct.pack("<HHII", 532, 5, 6, len(data)) + data[at + 12 :] + rationals
+    assert np.abs(decode(data).levels - gray[..., None].astype(int)).max() <= 1
