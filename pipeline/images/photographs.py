@@ -229,6 +229,10 @@ def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[P
     if image.format == "TIFF":
         tiff_by_pillow.prepare(image)
     depth = depth_of(data, image)
+    if image.format == "JXL" and image.mode == "LA" and depth > 8:
+        raise UnreadablePhotograph(
+            f"a JPEG XL of gray with alpha and {depth} bits, which is not read; convert it to a PNG or TIFF of 16 bits"
+        )
     if at_least is not None:
         image.draft(None, (2 * at_least, 2 * at_least))
     image.load()
