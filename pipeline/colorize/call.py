@@ -85,6 +85,9 @@ class Call:
                 self._leave_in_colour(row)
             else:
                 row |= self._coloured(source, name, row, before, hints)
+                now = source.stat()
+                if (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+                    raise Refused("changed while it was coloured; run the same command again")
                 # By now the photograph is out of memory, so the membership may read it once more.
                 self.report.add(row | {"status": DONE, "partition": self.partition_of(source)})
                 self.outcome.done += 1
@@ -177,7 +180,7 @@ class Call:
             self.found.protected.refuse(self.out, each)
         if not options.overwrite and not self._unfinished(output, before):
             self._refuse_existing(outputs, before)
-        row["sha256"] = files.digest_file(source)
+        row["sha256"] = original.sha256
         self.report.add(row | {"status": STARTED, "output": escaped(output)})
         seen = self.colorizer.see(original.levels, original.alpha, original.reduced)
         make = self.colorizer.put_ab if options.ab_only else self.colorizer.put

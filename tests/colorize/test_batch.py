@@ -1,6 +1,7 @@
 """Folders of photographs are coloured whatever is in them."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,32 @@ def test_what_failed_half_way_is_done_again(keras, colorizer, folder, tmp_path, 
     assert set(outcome.failed.values()) == {"ZeroDivisionError: division by zero"} and len(outcome.failed) == 3
     monkeypatch.undo()
     assert colour([folder], tmp_path / "out", colorizer, compare=True).done == 3
+
+
+@pytest.mark.parametrize("same_size", [False, True])
+def test_a_photograph_that_is_replaced_meanwhile_is_not_taken_for_done(
+    keras, colorizer, folder, tmp_path, monkeypatch, same_size
+):
+    from pipeline.colorize import call
+
+    photograph, out = folder / "a.png", tmp_path / "out"
+    old, status, write = photograph.read_bytes(), photograph.stat(), call.writing.write
+    new = (folder / "sub" / "a.png").read_bytes() if not same_size else old[:-1] + b"\0"
+
+    def replaced(path, original, *given):
+        write(path, original, *given)
+        if photograph.read_bytes() == old and original.sha256 == files.digest_bytes(old):
+            photograph.write_bytes(new)
+            if same_size:
+                os.utime(photograph, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    monkeypatch.setattr(call.writing, "write", replaced)
+    outcome = colour([photograph], out, colorizer)
+    assert outcome.done == same_size and list(outcome.failed) == ([] if same_size else [str(photograph)])
+    assert report(out)["a.png"]["sha256"] == files.digest_bytes(old)
+    if not same_size:
+        assert colour([photograph], out, colorizer).done == 1
+        assert report(out)["a.png"]["sha256"] == files.digest_bytes(new)
 
 
 def test_photographs_of_one_name_do_not_meet(keras, colorizer, tmp_path):
