@@ -138,6 +138,28 @@ def test_photographs_of_one_name_do_not_meet(keras, colorizer, tmp_path):
     assert "already the output of another photograph" in outcome.failed[str(other)]
 
 
+def test_a_disk_that_ignores_case_keeps_both_outputs(keras, colorizer, tmp_path, monkeypatch):
+    from pipeline.colorize import call
+
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    for number, name in enumerate(["A.png", "a.png"]):
+        Image.fromarray(gray_photograph(40, 60, number)).save(root / name)
+    write = call.writing.write
+
+    def also_in_lower_case(path, *given):
+        write(path, *given)
+        (out / "a.png").hardlink_to(path)  # so the second name leads to the first output
+
+    monkeypatch.setattr(call.writing, "write", also_in_lower_case)
+    colour([root], out, colorizer, overwrite=True)
+    assert {name: row["status"] for name, row in report(out).items()} == {"A.png": "done", "a.png": "failed"}
+    assert (out / "a.png").samefile(out / "A.png")
+    monkeypatch.undo()
+    again = colour([root], out, colorizer, overwrite=True)
+    assert (again.skipped, len(again.failed)) == (1, 1) and (out / "a.png").samefile(out / "A.png")
+
+
 def test_a_photograph_that_is_named_twice_is_coloured_once(keras, colorizer, folder, tmp_path):
     for done, skipped in ((3, 0), (0, 3)):
         outcome = colour([folder, folder / "sub", folder / "b.jpg"], tmp_path / "out", colorizer)
