@@ -25,7 +25,7 @@ from pipeline.colorize.outputs import (
     variant_of,
     with_ending,
 )
-from pipeline.colorize.protection import Refused
+from pipeline.colorize.protection import Identity, Refused, identity
 from pipeline.colorize.reduced import write_comparison
 from pipeline.colorize.report import DONE, FAILED, LEFT_OUT, REPORT, STARTED, Report, Row, shown_path
 from pipeline.core import files
@@ -50,6 +50,7 @@ class Call:
 
     def __post_init__(self) -> None:
         self.claimed: set[str] = set()
+        self.written: set[Identity | None] = set()  # of the outputs, also where disks ignore the case of names
         # Outputs with these names are reserved for the photograph itself.
         own = [name for _, name in self.found.photographs]
         self.names = {templated(self.options.name, name) for name in own} | {*(own if self.beside else ())}
@@ -76,7 +77,9 @@ class Call:
             row |= {"bytes": str(status.st_size), "modified": f"{status.st_mtime_ns} {status.st_ctime_ns}"}
             before = self._before(source, name, row)
             if done := self._done(source, name, row, before):
-                self._claim(self._outputs(done, name))
+                outputs = self._outputs(done, name)
+                self._claim(outputs)
+                self._remember(outputs)
                 self.outcome.skipped += 1
                 if before["status"] != DONE:  # the remarks were lost by a failure since then
                     row["detail"] = "; ".join(self._read(source)[1])
@@ -85,6 +88,9 @@ class Call:
                 self._leave_in_colour(row)
             else:
                 row |= self._coloured(source, name, row, before, hints)
+                now = source.stat()
+                if (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+                    raise Refused("changed while it was coloured; run the same command again")
                 # By now the photograph is out of memory, so the membership may read it once more.
                 self.report.add(row | {"status": DONE, "partition": self.partition_of(source)})
                 self.outcome.done += 1
@@ -178,9 +184,11 @@ class Call:
         self._claim(outputs)
         for each in outputs:
             self.found.protected.refuse(self.out, each)
+            if os.path.lexists(self.out / each) and identity(self.out / each, follow_links=False) in self.written:
+                raise _taken(each)
         if not options.overwrite and not self._unfinished(output, before):
             self._refuse_existing(outputs, before)
-        row["sha256"] = files.digest_file(source)
+        row["sha256"] = original.sha256
         self.report.add(row | {"status": STARTED, "output": escaped(output)})
         seen = self.colorizer.see(original.levels, original.alpha, original.reduced)
         make = self.colorizer.put_ab if options.ab_only else self.colorizer.put
@@ -201,6 +209,7 @@ class Call:
             with files.written_whole(self.out / original_of(output, name)) as temporary:
                 files.fill(temporary, source.read_bytes())
                 shutil.copystat(source, temporary)
+        self._remember(outputs)
         size = (self.out / output).stat().st_size
         return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
 
@@ -246,10 +255,12 @@ class Call:
     def _claim(self, outputs: list[str]) -> None:
         for output in outputs:
             if output in self.claimed or (output != outputs[0] and output in self.names):
-                raise Refused(
-                    f"{output} is already the output of another photograph; add --unique, or colour it elsewhere"
-                )
+                raise _taken(output)
         self.claimed.update(outputs)
+
+    def _remember(self, outputs: list[str]) -> None:
+        """Note which files are outputs of this call, under whatever name."""
+        self.written |= {identity(self.out / output, follow_links=False) for output in outputs}
 
     def _unfinished(self, output: str, before: Row) -> bool:
         """Whether a call was stopped while it wrote this output, and wrote what is there."""
@@ -268,6 +279,10 @@ class Call:
             elif source := self.report.source_of(outputs[0]):
                 origin = f"from {source}"
             raise Refused(f"{output} exists and was made {origin}; add --overwrite or --unique, or change --out")
+
+
+def _taken(output: str) -> Refused:
+    return Refused(f"{output} is already the output of another photograph; add --unique, or colour it elsewhere")
 
 
 class _InColourError(Exception):

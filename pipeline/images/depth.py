@@ -4,10 +4,9 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.images import jpeg_xl
+from pipeline.images import jpeg2000, jpeg_xl
 
 _BITS_PER_SAMPLE = 258
-_JPEG2000_START = b"\xff\x4f\xff\x51"  # markers SOC and SIZ
 
 
 def depth_of(data: bytes, image: Image.Image) -> int:
@@ -17,7 +16,7 @@ def depth_of(data: bytes, image: Image.Image) -> int:
             tags: Any = getattr(image, "tag_v2", {})
             return int(max(tags.get(_BITS_PER_SAMPLE, (8,))))
         if image.format == "JPEG2000":
-            return (data[data.index(_JPEG2000_START) + 42] & 0x7F) + 1  # Ssiz of the first component
+            return (data[data.index(jpeg2000.START) + 42] & 0x7F) + 1  # Ssiz of the first component
         if image.format == "AVIF":
             flags = data[data.index(b"av1C") + 6]
             return 12 if flags & 0x20 else 10 if flags & 0x40 else 8

@@ -29,6 +29,14 @@ def eight_bits(levels: Levels) -> UInt8:
     return np.asarray(cv2.convertScaleAbs(levels, alpha=1 / 257), np.uint8).reshape(levels.shape)
 
 
+def scaled_to_16_bits(levels: Levels, depth: int) -> Levels:
+    """Scale levels of `depth` bits, up to 16, to uint16, rounded."""
+    if depth == 16:
+        return levels
+    table = np.rint(np.arange(2**depth) * (65535 / (2**depth - 1))).astype(np.uint16)
+    return np.asarray(table[levels])
+
+
 def lightness_of(levels: Levels) -> Float:
     """Return L* (k, W), 0..100, of k rows of a photograph."""
     return 116 * luminance_of(levels)[1] - 16

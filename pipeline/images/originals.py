@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
+from pipeline.core.files import digest_bytes
 from pipeline.images import exif, formats, metadata, sixteen_bits
 from pipeline.images.light import Levels
 from pipeline.images.metadata import Metadata
@@ -28,6 +29,7 @@ class Original:
         resolution: dots per inch across and down, or None.
         compressed: whether the TIFF is compressed, or the WebP lossy; it is written in the same way.
         remarks: notes for the user on how it was read.
+        sha256: the digest of the file.
     """
 
     levels: Levels
@@ -39,6 +41,7 @@ class Original:
     resolution: tuple[float, float] | None
     compressed: bool
     remarks: tuple[str, ...]
+    sha256: str
 
 
 def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: int | None = None) -> Original:
@@ -74,6 +77,7 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
             _resolution(image, turned=turned),
             _compressed(data, image),
             tuple(filter(None, (several, photograph.remark, *found.remarks))),
+            digest_bytes(data),
         )
 
 

@@ -16,7 +16,18 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from pipeline.images import exif, foreign, formats, icc, jpeg_xl, metadata, png, sixteen_bits
+from pipeline.images import (
+    exif,
+    foreign,
+    formats,
+    icc,
+    jpeg2000,
+    jpeg_xl,
+    png,
+    profiles,
+    sixteen_bits,
+    tiff_by_pillow,
+)
 from pipeline.images.depth import depth_of
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
@@ -41,13 +52,14 @@ _MEANINGS = {  # of parts of what decoders say
     "decoder error": (
         "damaged, or compressed in a way that is not read; if another program opens it, save it without compression"
     ),
+    "unknown raw mode": "of a kind that is not read; save it with 8 or 16 bits uncompressed",
+    "while decompressing data": "truncated, or damaged otherwise",  # of zlib
     "libjxl": "truncated, or damaged otherwise",
     "JPEG XL without a header": "truncated, or damaged otherwise",
 }
 BYTES_PER_PIXEL = 16  # upper bound for files
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
-_STRIPS, _TILES = 273, 324  # where they begin
 _opening = threading.Lock()
 
 
@@ -110,6 +122,8 @@ def decode(data: bytes, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least
             _refuse_larger(jpeg_xl.header_of(data).size, max_megapixels)
         image = header_of(data)
         _refuse_larger(image.size if image else sixteen_bits.tiff_size(data), max_megapixels)
+        if (merged := sixteen_bits.in_one_plane(data, header_of)) is not data:
+            data, image = merged, header_of(merged)
         decoded = _with_full_depth(data, image)
         if decoded is None:
             assert image is not None  # noqa: S101 - a TIFF that Pillow cannot read has been decoded or refused
@@ -191,37 +205,49 @@ def turned(plane: Any, orientation: int) -> Any:
 def _with_full_depth(data: bytes, image: Image.Image | None) -> tuple[Photograph, int] | None:
     """Decode what Pillow cannot read, or only with 8 bits; return pixels and orientation, or None for other files."""
     if sixteen_bits.is_tiff(data):
-        decoded = sixteen_bits.decode_tiff(data, (lambda: header_of(data)) if image is not None else None)
+        decoded = sixteen_bits.decode_tiff(data, header_of, by_pillow=image is not None)
         if decoded is None:
             return None
         levels, alpha, orientation = decoded
+    elif image is not None and image.format == "JPEG2000":
+        deep = jpeg2000.decode_deep(data)
+        if deep is None:
+            return None
+        (levels, alpha), orientation = deep, orientation_of(image)
     elif image is not None and png.is_deep(image, data):
         levels, alpha = png.decode_deep(data, lambda: header_of(data))
         # Pillow would decode the complete picture to look for EXIF.
         orientation = orientation_of(image) if any(mark in data for mark in _PNG_EXIF) else 1
     else:
         return None
-    profile = _profile(image, gray=levels.ndim == 2) if image else None
+    profile = profiles.profile_of(image, data, gray=levels.ndim == 2) if image else None
     levels, remark = icc.to_srgb(levels, profile or sixteen_bits.tiff_profile(data))
     return Photograph(levels, alpha, remark), orientation
 
 
 def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[Photograph, int]:
-    if image.format == "TIFF" and _covered(image) < image.width * image.height:
-        raise UnreadablePhotograph("truncated")  # Pillow leaves missing strips black
     if image.format == "TIFF":
-        _keep_first_plane(image)
+        tiff_by_pillow.prepare(image)
+    depth = depth_of(data, image)
+    if image.format == "JXL" and image.mode == "LA" and depth > 8:
+        raise UnreadablePhotograph(
+            f"a JPEG XL of gray with alpha and {depth} bits, which is not read; convert it to a PNG or TIFF of 16 bits"
+        )
     if at_least is not None:
         image.draft(None, (2 * at_least, 2 * at_least))
     image.load()
     orientation = orientation_of(image)
+    if image.format == "JPEG2000":
+        image = jpeg2000.full_range(image, data)
+    elif image.format == "TIFF":
+        image = tiff_by_pillow.full_range(image)
     if image.mode == "F":
         raise UnreadablePhotograph("floating-point pixels, whose white is unknown; save it with 8 or 16 bits")
     if image.mode in DEEP:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise UnreadablePhotograph("32 bits a pixel, whose white is unknown; save it with 8 or 16 bits")
-        levels, remark = icc.to_srgb(values.astype(np.uint16), _profile(image, gray=True))
+        levels, remark = icc.to_srgb(values.astype(np.uint16), profiles.profile_of(image, data, gray=True))
         return Photograph(levels, None, remark), orientation
     alpha = None
     if image.has_transparency_data:
@@ -234,27 +260,6 @@ def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[P
         picture = image
     else:
         picture = image.convert("L" if image.mode == "1" else "RGB")
-    depth = depth_of(data, image)
     remark = f"its {depth} bits a channel were reduced to 8" if depth > 8 else ""
-    levels = icc.picture_to_srgb(picture, _profile(image, gray=picture.mode == "L"))
+    levels = icc.picture_to_srgb(picture, profiles.profile_of(image, data, gray=picture.mode == "L"))
     return Photograph(levels, alpha, remark), orientation
-
-
-def _profile(image: Image.Image, *, gray: bool) -> bytes | None:
-    return image.info.get("icc_profile") or (png.profile(image.info, gray=gray) if image.format == "PNG" else None)
-
-
-def _keep_first_plane(image: Any) -> None:
-    """Make Pillow, which would draw the planes of a volume over each other, decode only the first."""
-    planes, in_tile = image.tag_v2.get(metadata.DEPTH, 1), image.tag_v2.get(metadata.TILE_DEPTH, 1)
-    if isinstance(planes, int) and isinstance(in_tile, int) and planes > in_tile > 0:
-        first, *others = image.tile[: len(image.tile) // -(-planes // in_tile) or 1]
-        if first.codec_name == "raw":  # Pillow keeps the last of several with the same place in the picture
-            first = first._replace(offset=(image.tag_v2.get(_STRIPS) or image.tag_v2[_TILES])[0])
-        image.tile = [first, *others]
-
-
-def _covered(image: Image.Image) -> int:
-    """Return the number of pixels in the strips of a TIFF, over all planes."""
-    tiles: Any = getattr(image, "tile", [])
-    return sum((right - left) * (lower - upper) for _, (left, upper, right, lower), *_ in tiles)

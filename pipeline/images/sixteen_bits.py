@@ -1,25 +1,22 @@
 """TIFFs of 16 bits, which Pillow reduces to 8 or cannot read, and other TIFFs that Pillow cannot read."""
 
 import io
-import math
 import struct
-import sys
 import zlib
-from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import tifffile
 from PIL import Image
 
-from pipeline.images import exif
+from pipeline.images import exif, opencv, tiff_planes
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PROFILE, _ORIENTATION = 34675, 274
 _OLD_JPEG, _JPEG = 6, (513, 514)  # a compression, and place and length of its data
+_NONE, _LZW = 1, 5
 _KNOWN = (1, 8, 32773, 32946)  # compressions that tifffile decodes by itself: none, PackBits, Deflate
 
 
@@ -59,7 +56,7 @@ def orientation_of(data: bytes) -> int:
 def is_compressed(data: bytes) -> bool:
     """Whether the pixels of a TIFF are compressed."""
     with _opened(data) as file:
-        return bool(_first_page(file).compression != 1)
+        return bool(_first_page(file).compression != _NONE)
 
 
 def tiff_profile(data: bytes) -> bytes | None:
@@ -71,12 +68,23 @@ def tiff_profile(data: bytes) -> bytes | None:
         return page.tags[_PROFILE].value if _PROFILE in page.tags else None
 
 
-def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Levels, Levels | None, int] | None:
+def in_one_plane(data: bytes, opened: tiff_planes.Opened) -> bytes:
+    """Return a TIFF with a plane for each channel as one with the channels side by side, and other files unchanged."""
+    if not is_tiff(data):
+        return data
+    with _opened(data) as file:
+        return tiff_planes.in_one_plane(data, _first_page(file), opened) or data
+
+
+def decode_tiff(
+    data: bytes, opened: tiff_planes.Opened, *, by_pillow: bool
+) -> tuple[Levels, Levels | None, int] | None:
     """Decode a TIFF to levels, alpha and orientation.
 
     Args:
-        data: the file's bytes.
-        by_pillow: opens it anew with Pillow; None if Pillow cannot. If it can, return None unless the file has 16 bits,
+        data: the file's bytes, of one plane; see `in_one_plane`.
+        opened: opens the bytes of a file with Pillow, or returns None.
+        by_pillow: whether Pillow opens this one. Then return None unless the file has 16 bits, gray with other samples,
             an alpha that Pillow would lose, or coarser colours than lightness without compression.
 
     Raises:
@@ -84,8 +92,8 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
     """
     with _opened(data) as file:
         page = _first_page(file)
-        if page.compression == 1 and page.is_subsampled and page.dtype == np.uint8:
-            pixels = _by_opencv(data)
+        if page.compression == _NONE and page.is_subsampled and page.dtype == np.uint8:
+            pixels = opencv.decoded(data)
             if pixels is None:
                 raise UnreadablePhotograph("truncated, or damaged otherwise")
             return np.ascontiguousarray(pixels[..., 2::-1]), None, 1
@@ -95,7 +103,10 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
             return pixels, None, orientation_of(data)
         alpha_at = _alpha_at(page)
         # Pillow knows an alpha only as the first extra sample, and none that gray is multiplied by.
-        hidden = alpha_at is not None and (alpha_at not in (1, 3) or (page.photometric < 2 and _is_multiplied(page)))
+        several = page.photometric < 2 and (page.samplesperpixel > 2 or (alpha_at is not None and _is_multiplied(page)))
+        hidden = several or alpha_at not in (None, 1, 3)
+        if page.compression not in (_NONE, _OLD_JPEG):
+            tiff_planes.refuse_missing(data, page)  # decoders fill them with zeros or gray
         if by_pillow and not (plain and (page.dtype in (np.uint16, np.int16, np.int8) or hidden)):
             return None
         if not plain or page.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
@@ -103,48 +114,19 @@ def decode_tiff(data: bytes, by_pillow: Callable[[], Any] | None) -> tuple[Level
                 f"a TIFF of {', '.join(map(str, np.ravel(bits)))} bits ({page.dtype} "
                 f"{getattr(page.photometric, 'name', '')}); save it as RGB in whole numbers of 8 or 16 bits"
             )
-        # tifffile fills missing and empty strips with zeros.
-        ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if len(ends) < math.prod(page.chunked) or max(ends, default=0) > len(data) or 0 in page.databytecounts:
+        tiff_planes.refuse_missing(data, page)
+        if page.compression == _NONE and 8 * sum(page.databytecounts) < page.size * bits:
             raise UnreadablePhotograph("truncated")
-        if page.compression == 1 and 8 * sum(page.databytecounts) < page.size * bits:
-            raise UnreadablePhotograph("truncated")
-        orientation = exif.orientation(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
-        try:
-            pixels = page.asarray()
-        except (ValueError, NotImplementedError, ImportError, zlib.error):  # damaged, or unknown to tifffile alone
-            if page.compression in _KNOWN and bits in (8, 16):
-                raise UnreadablePhotograph("truncated, or damaged otherwise") from None
-            pixels = _by_opencv(data)
-            if pixels is None and by_pillow:
-                pixels = _by_pillow(by_pillow)
-            if pixels is None or pixels.dtype != page.dtype:
-                raise UnreadablePhotograph(
-                    f"a TIFF that is damaged, or of a kind that is not read ({bits} bits, compression "
-                    f"{page.compression.name}); if another program opens it, save it with 8 or 16 bits uncompressed"
-                ) from None
-            if 8 < bits < 16:
-                pixels |= pixels >> bits  # the lower bits, which OpenCV leaves zero
-            levels, alpha = _channels(pixels, alpha_at, reverse=True)
-            orientation = 1  # which has been applied
+        if bits in (8, 16):
+            pixels, orientation = _whole_bytes(data, page, opened), orientation_of(data)
         else:
-            pixels = _unsigned(pixels)
-            levels, alpha = _channels(np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels, alpha_at)
+            pixels, orientation = _packed(data, page), 1  # which has been applied
+        levels, alpha = _channels(_unsigned(pixels), page, alpha_at)
         if alpha is not None and _is_multiplied(page):
             full = np.iinfo(levels.dtype).max
             opaque = np.maximum(alpha, 1).reshape(alpha.shape + (1,) * (levels.ndim - 2)).astype(np.float32)
             levels = np.minimum(np.rint(levels * (full / opaque)), full).astype(levels.dtype)
         return (~levels if page.photometric == 0 else levels), alpha, orientation
-
-
-def _by_opencv(data: bytes) -> Levels | None:
-    # Its messages do not name the file.
-    log = cv2.utils.logging
-    before = log.setLogLevel(log.LOG_LEVEL_SILENT)
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    finally:
-        log.setLogLevel(before)
 
 
 def _old_jpeg(data: bytes, page: Any) -> Levels | None:
@@ -159,21 +141,28 @@ def _old_jpeg(data: bytes, page: Any) -> Levels | None:
         return np.asarray(image)
 
 
-def _by_pillow(opened: Callable[[], Any]) -> Levels | None:
-    """Decode 16 bits a channel as OpenCV does: of colours, Pillow decodes the upper, and again the lower bytes."""
-    image = opened()
-    if image.mode == "I;16":
-        return np.asarray(image)
-    rawmode = image.tile[0].args[0]
-    if rawmode not in ("RGB;16N", "RGBA;16N"):
-        return None
-    pixels: Levels | None = None
-    for order in "LB" if sys.byteorder == "little" else "BL":
-        image = opened()
-        image.tile = [tile._replace(args=(rawmode[:-1] + order, *tile.args[1:])) for tile in image.tile]
-        half = np.asarray(image).astype(np.uint16)
-        pixels = half if pixels is None else pixels << 8 | half
-    return None if pixels is None else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+def _whole_bytes(data: bytes, page: Any, opened: tiff_planes.Opened) -> Levels:
+    """Decode samples of 8 or 16 bits."""
+    try:
+        return np.asarray(page.asarray())
+    except (ValueError, NotImplementedError, ImportError, zlib.error):  # damaged, or unknown to tifffile alone
+        if page.compression in _KNOWN:
+            raise UnreadablePhotograph("truncated, or damaged otherwise") from None
+    return tiff_planes.samples_of(data, page, opened)
+
+
+def _packed(data: bytes, page: Any) -> Levels:
+    """Decode samples of a number of bits between 8 and 16."""
+    bits = page.bitspersample
+    pixels = opencv.decoded(data) if page.compression in (*_KNOWN, _LZW) and 8 < bits < 16 else None
+    if pixels is None or pixels.dtype != page.dtype:
+        raise UnreadablePhotograph(
+            f"a TIFF that is damaged, or of a kind that is not read ({bits} bits, compression "
+            f"{page.compression.name}); if another program opens it, save it with 8 or 16 bits uncompressed"
+        )
+    if pixels.ndim == 3:
+        pixels = pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]]
+    return np.asarray(pixels | (pixels >> bits))  # the lower bits, which OpenCV leaves zero
 
 
 def _unsigned(pixels: Levels) -> Levels:
@@ -198,12 +187,9 @@ def _is_multiplied(page: Any) -> bool:
     return bool(next(kind for kind in page.extrasamples if kind in (1, 2)) == 1)
 
 
-def _channels(pixels: Levels, alpha_at: int | None, *, reverse: bool = False) -> tuple[Levels, Levels | None]:
-    """Split into gray or RGB, and alpha; `reverse` for OpenCV's channel order."""
+def _channels(pixels: Levels, page: Any, alpha_at: int | None) -> tuple[Levels, Levels | None]:
+    """Split into gray or RGB, and alpha."""
     if pixels.ndim == 2:
         return pixels, None
-    count = pixels.shape[2]
-    alpha = None if alpha_at is None or alpha_at >= count else np.ascontiguousarray(pixels[..., alpha_at])
-    if count < 3 or alpha_at in (1, 2):
-        return np.ascontiguousarray(pixels[..., 0]), alpha
-    return np.ascontiguousarray(pixels[..., 2::-1] if reverse else pixels[..., :3]), alpha
+    alpha = None if alpha_at is None or alpha_at >= pixels.shape[2] else np.ascontiguousarray(pixels[..., alpha_at])
+    return np.ascontiguousarray(pixels[..., 0] if page.photometric < 2 else pixels[..., :3]), alpha

@@ -1,6 +1,7 @@
 """Folders of photographs are coloured whatever is in them."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,32 @@ def test_what_failed_half_way_is_done_again(keras, colorizer, folder, tmp_path, 
     assert colour([folder], tmp_path / "out", colorizer, compare=True).done == 3
 
 
+@pytest.mark.parametrize("same_size", [False, True])
+def test_a_photograph_that_is_replaced_meanwhile_is_not_taken_for_done(
+    keras, colorizer, folder, tmp_path, monkeypatch, same_size
+):
+    from pipeline.colorize import call
+
+    photograph, out = folder / "a.png", tmp_path / "out"
+    old, status, write = photograph.read_bytes(), photograph.stat(), call.writing.write
+    new = (folder / "sub" / "a.png").read_bytes() if not same_size else old[:-1] + b"\0"
+
+    def replaced(path, original, *given):
+        write(path, original, *given)
+        if photograph.read_bytes() == old and original.sha256 == files.digest_bytes(old):
+            photograph.write_bytes(new)
+            if same_size:
+                os.utime(photograph, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    monkeypatch.setattr(call.writing, "write", replaced)
+    outcome = colour([photograph], out, colorizer)
+    assert outcome.done == same_size and list(outcome.failed) == ([] if same_size else [str(photograph)])
+    assert report(out)["a.png"]["sha256"] == files.digest_bytes(old)
+    if not same_size:
+        assert colour([photograph], out, colorizer).done == 1
+        assert report(out)["a.png"]["sha256"] == files.digest_bytes(new)
+
+
 def test_photographs_of_one_name_do_not_meet(keras, colorizer, tmp_path):
     root = tmp_path / "in"
     root.mkdir()
@@ -109,6 +136,28 @@ def test_photographs_of_one_name_do_not_meet(keras, colorizer, tmp_path):
     Image.fromarray(gray_photograph(40, 60, 5)).save(other)
     outcome = colour([root, other], tmp_path / "out", colorizer, overwrite=True)
     assert "already the output of another photograph" in outcome.failed[str(other)]
+
+
+def test_a_disk_that_ignores_case_keeps_both_outputs(keras, colorizer, tmp_path, monkeypatch):
+    from pipeline.colorize import call
+
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    for number, name in enumerate(["A.png", "a.png"]):
+        Image.fromarray(gray_photograph(40, 60, number)).save(root / name)
+    write = call.writing.write
+
+    def also_in_lower_case(path, *given):
+        write(path, *given)
+        (out / "a.png").hardlink_to(path)  # so the second name leads to the first output
+
+    monkeypatch.setattr(call.writing, "write", also_in_lower_case)
+    colour([root], out, colorizer, overwrite=True)
+    assert {name: row["status"] for name, row in report(out).items()} == {"A.png": "done", "a.png": "failed"}
+    assert (out / "a.png").samefile(out / "A.png")
+    monkeypatch.undo()
+    again = colour([root], out, colorizer, overwrite=True)
+    assert (again.skipped, len(again.failed)) == (1, 1) and (out / "a.png").samefile(out / "A.png")
 
 
 def test_a_photograph_that_is_named_twice_is_coloured_once(keras, colorizer, folder, tmp_path):

@@ -123,3 +123,13 @@ def test_without_its_package_a_format_is_named_with_what_to_install(tmp_path, mo
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UnreadablePhotograph, match=rf"{known}.*formats.*convert"):
         originals.read(path)
+
+
+def test_deep_gray_with_alpha_is_refused():
+    # libjxl's encoder wrote it of 4 x 2 pixels and 16 bits; the plugin returns their bytes as levels.
+    data = base64.b85decode(
+        b"0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AOKNy*WB&>WaQp~<0E!j?2oMke$N)<iixpCAFx2E)^nwAlvOJOK0K32e"
+        b"00V#|ktC8tl1LIs`aXZyu(2VwZ~5CtysK0m"
+    )
+    with pytest.raises(UnreadablePhotograph, match=r"alpha and 16 bits.* convert it"):
+        photographs.decode(data)

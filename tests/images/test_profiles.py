@@ -2,13 +2,15 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from pipeline.images import icc, originals
+from pipeline.images import icc, originals, photographs
+from pipeline.images.formats import UnreadablePhotograph
 
 RNG = np.random.default_rng(0)
 GRAY16 = RNG.integers(0, 2**16, (20, 30), dtype=np.uint16)
@@ -79,3 +81,95 @@ def test_a_profile_of_tables_is_applied_to_16_bits_with_a_remark(tmp_path):
     read = originals.read(tmp_path / "a.tif")
     assert read.levels.dtype == np.uint16 and "8 bits" in read.remarks[0]
     assert np.ptp(read.levels, axis=2).max() <= 2 * 257 and np.ptp(read.levels) > 20_000
+
+
+RAMP = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))
+
+
+def chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def png(*chunks, mode="L"):
+    stream = io.BytesIO()
+    Image.fromarray(RAMP).convert(mode).save(stream, "PNG")
+    data = stream.getvalue()
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def raw_png(keyword):
+    content = matrix_profile(1.8)
+    text = f"\n{keyword}\n{len(content):8}\n{content.hex()}\n".encode()
+    return png(chunk(b"zTXt", f"Raw profile type {keyword}\0\0".encode() + zlib.compress(text)), mode="RGB")
+
+
+def jp2():
+    stream = io.BytesIO()
+    Image.fromarray(RAMP).convert("RGB").save(stream, "JPEG2000")
+    data = stream.getvalue()
+    colours = b"\2\0\0" + matrix_profile(1.8)
+    old = data.index(b"colr") - 4
+    size = int.from_bytes(data[old : old + 4], "big")
+    data = data[:old] + struct.pack(">I", 8 + len(colours)) + b"colr" + colours + data[old + size :]
+    header = data.index(b"jp2h") - 4
+    longer = int.from_bytes(data[header : header + 4], "big") + 8 + len(colours) - size
+    return data[:header] + struct.pack(">I", longer) + data[header + 4 :]
+
+
+def bmp(embedded):
+    """Version 5 of the header with a profile, or version 4 with primaries and a gamma, of rows from below."""
+    content = matrix_profile(1.8) if embedded else b""
+    pixels = np.ascontiguousarray(np.pad(np.dstack([RAMP[::-1]] * 3).reshape(20, -1), ((0, 0), (0, 2)))).tobytes()
+    size = 124 if embedded else 108
+    info = struct.pack("<IiiHHIIiiII", size, 30, 20, 1, 24, 0, len(pixels), 0, 0, 0, 0) + bytes(16)
+    ends = [round(value * 2**30) for value in (0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505)]
+    info += b"DEBM" if embedded else bytes(4)
+    info += struct.pack("<9i3I", *ends, *[round(1.8 * 65536)] * 3)
+    info += struct.pack("<4I", 4, size + len(pixels), len(content), 0) if embedded else b""
+    head = struct.pack("<2sIHHI", b"BM", 14 + size + len(pixels) + len(content), 0, 0, 14 + size)
+    return head + info + pixels + content
+
+
+STATED = {
+    "the text of a PNG, icc": lambda: raw_png("icc"),
+    "the text of a PNG, icm": lambda: raw_png("icm"),
+    "a JP2": jp2,
+    "a BMP of version 5": lambda: bmp(embedded=True),
+    "the gamma of a BMP": lambda: bmp(embedded=False),
+}
+
+
+@pytest.mark.parametrize("place", STATED)
+def test_a_profile_is_applied_wherever_a_format_keeps_it(place):
+    levels = photographs.decode(STATED[place]()).levels
+    light = (RAMP / 255) ** 1.8
+    expected = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    # Near black, Pillow's conversion is coarse.
+    assert (
+        np.abs(levels - np.dstack([expected] * 3))[:, 4:].max() <= 2
+        and abs(levels[..., 0] - RAMP.astype(int)).max() > 8
+    )
+
+
+@pytest.mark.parametrize(("named", "same"), [((1, 13), True), ((12, 13), False), ((9, 8), False)])
+def test_the_primaries_that_a_png_names_are_applied(named, same):
+    pixels = np.dstack([RAMP] * 3)
+    pixels[:, :10] = (200, 30, 60)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    data = stream.getvalue()
+    data = data[:33] + chunk(b"cICP", bytes([*named, 0, 1])) + data[33:]
+    assert np.array_equal(photographs.decode(data).levels, pixels) == same
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_pictures_for_hdr_displays_are_refused(transfer):
+    with pytest.raises(UnreadablePhotograph, match=r"HDR.* convert it"):
+        photographs.decode(png(chunk(b"cICP", bytes([9, transfer, 0, 1]))))
+    stream = io.BytesIO()
+    Image.fromarray(RAMP).convert("RGB").save(stream, "AVIF")
+    data = bytearray(stream.getvalue())
+    at = data.index(b"colrnclx") + 8
+    data[at : at + 4] = struct.pack(">HH", 9, transfer)
+    with pytest.raises(UnreadablePhotograph, match=r"HDR.* convert it"):
+        photographs.decode(bytes(data))
