@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import io
 import logging
 import os
 import signal
@@ -41,6 +42,19 @@ def refusing_usage() -> Iterator[None]:
         _end(f"error: {text}; see {error.ctx.command_path if error.ctx else 'python -m stages'} --help", 2)
 
 
+class _Messages(io.FileIO):
+    """Standard error, from which messages are lost, but no work, where they are kept on a full disk."""
+
+    def write(self, data: Any, /) -> int:
+        """Write as many bytes as possible, and say all were written."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return memoryview(data).nbytes
+
+
 class Stage(click.Command):
     """A command that reports bad input in one line on standard error and exits with status 2.
 
@@ -55,6 +69,11 @@ class Stage(click.Command):
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:  # the shell closed it
                 setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends
+        if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+            raw = _Messages(sys.stderr.fileno(), "w", closefd=False)
+            sys.stderr = io.TextIOWrapper(
+                io.BufferedWriter(raw), sys.stderr.encoding, sys.stderr.errors, line_buffering=True
+            )
         _log_to_stderr()
         machine.keep_freed()
         try:

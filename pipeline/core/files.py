@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core import temporary_files
 from pipeline.core.errors import InputError
 
 CHECKSUM = "checksum"  # key in every JSON file: the fingerprint of everything else in it
@@ -49,21 +50,17 @@ def naming(path: Path) -> Iterator[None]:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path`; if the block fails, remove it.
 
-    The temporary name is fixed, so the next writer removes what a killed process left behind; a link is not followed.
+    The temporary name is fixed, so the next writer removes what a killed process left behind; it waits for a process
+    that still writes there. A link is not followed.
     """
     temporary = _hidden(path, f"tmp{path.suffix}")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.unlink(missing_ok=True)
-            # Unlike tempfile, this applies the process's umask.
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+        with temporary_files.created(temporary):
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -39,8 +39,9 @@ def test_the_command_tells_how_it_went_by_its_status(keras, made_run, folder, tm
         assert refused.exit_code == 2 and expected in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
-def test_a_closed_standard_output_stops_nothing(folder, tmp_path):
-    command = f"exec {sys.executable} -m stages colorize {folder} --out {tmp_path / 'out'} >&- 2>&-"
+@pytest.mark.parametrize("streams", [">&- 2>&-", "2>/dev/full"])
+def test_messages_that_cannot_be_printed_stop_nothing(folder, tmp_path, streams):
+    command = f"exec {sys.executable} -m stages colorize {folder} --out {tmp_path / 'out'} {streams}"
     assert subprocess.run(["sh", "-c", command], cwd=ROOT).returncode == 0
     assert (tmp_path / "out" / "a.png").exists()
 

@@ -2,6 +2,10 @@
 
 import hashlib
 import os
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 from tiny import tree
@@ -26,6 +30,42 @@ def test_a_failed_writer_leaves_the_old_file_and_no_scraps(tmp_path):
         raise RuntimeError("stop")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_that_write_the_same_file_take_turns(tmp_path):
+    path, second = tmp_path / "a.txt", []
+
+    def write():
+        files.write_text(path, "second")
+        second.append(path.read_text())
+
+    with files.written_whole(path) as temporary:
+        other = threading.Thread(target=write)
+        other.start()
+        time.sleep(0.3)
+        assert not second and temporary.exists()
+        temporary.write_text("first")
+    other.join(20)
+    assert second == ["second"] and list(tmp_path.iterdir()) == [path]
+
+
+def test_many_processes_write_the_same_file_without_errors(tmp_path):
+    program = "import sys; from pathlib import Path; from pipeline.core import files\n"
+    program += "for n in range(200): files.write_text(Path(sys.argv[1]), sys.argv[2] * 1000)"
+    started = [subprocess.Popen([sys.executable, "-c", program, tmp_path / "a.txt", str(n)]) for n in range(3)]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+    assert (tmp_path / "a.txt").read_text() in {str(n) * 1000 for n in range(3)}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o000])
+def test_what_a_killed_process_left_is_replaced_at_once(tmp_path, mode):
+    left = tmp_path / ".a.txt.deepcolor.tmp.txt"
+    left.write_text("left")
+    left.chmod(mode)
+    start = time.monotonic()
+    files.write_text(tmp_path / "a.txt", "new")
+    assert time.monotonic() - start < 10 and [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_the_target_is_not_touched_before_the_block_ends(tmp_path):
