@@ -18,11 +18,11 @@ import uvicorn
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.serve.app import make_app
+from pipeline.serve.jobs import HINTS, Coloured, Place, Strip
 from pipeline.serve.limits import Limits
 from pipeline.serve.queue import Queue
 from pipeline.serve.runs import ServedRun
 from pipeline.serve.server import configured
-from pipeline.serve.worker import HINTS, Coloured, Place
 
 PAGE, OTHER_PAGE = "0f0e0d0c-0b0a-0908-0706-050403020100", "11111111-2222-3333-4444-555555555555"
 NASTY = '<img src=x onerror=alert(1)> "Oma\'s" Bild é 100%.jpg'
@@ -70,6 +70,8 @@ class Painter:
         self.jobs.append(request)
         if isinstance(request, Place):
             return [f"#{request.x:03}{request.y:03}"]
+        if isinstance(request, Strip):
+            return b"strip with %d hints" % len(request.preview.hints)
         return b"%d hints, %g" % (len(request.hints), request.saturation)
 
 
@@ -119,8 +121,9 @@ class Site:
     def colour(self, key, run, saturation, hints=()):
         return self.hinted(key, "colour", json.dumps(hints), run, saturation)
 
-    def hinted(self, key, what, hints, run=0, saturation=1.0):
-        return self.ask("POST", f"/photographs/{key}/{what}?run={run}&saturation={saturation}", hints)
+    def hinted(self, key, what, hints, run=0, saturation=1.0, variant=0):
+        query = f"run={run}&saturation={saturation}&variant={variant}"
+        return self.ask("POST", f"/photographs/{key}/{what}?{query}", hints)
 
     def end(self, *keys):
         return self.ask("POST", f"/end?keys={','.join(keys)}")

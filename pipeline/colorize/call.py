@@ -113,14 +113,17 @@ class Call:
             decisive.append("original")
         if self.options.variants > 1:
             decisive.append({"variants": self.options.variants, "seed": self.options.seed})
+        if self.options.variant:
+            decisive.append({"variant": self.options.variant, "seed": self.options.seed})
         return files.fingerprint(decisive + [hint.as_json() for hint in hints])[:16]
 
-    def _note(self, hints: Sequence[Hint]) -> str:
+    def _note(self, hints: Sequence[Hint], variant: int) -> str:
         """Return the sentence that an output carries."""
         places = "1 place" if len(hints) == 1 else f"{len(hints)} places"
         chosen = ", colours of an example" if self.options.like else ""
         chosen += f", colours at {places} chosen by a person" if hints else ""
-        return f"{writing.NOTE} {__version__}, run {self.colorizer.run}{chosen}; not original"
+        varied = f", variant {variant + 1}" if variant else ""
+        return f"{writing.NOTE} {__version__}, run {self.colorizer.run}{chosen}; not original{varied}"
 
     def _before(self, source: Path, name: str, row: Row) -> Row:
         """Return the row of an earlier call for this photograph, even if it was in another folder then."""
@@ -177,7 +180,7 @@ class Call:
 
     def _coloured(self, source: Path, name: str, row: Row, before: Row, hints: Sequence[Hint]) -> Row:
         """Write the outputs for a photograph; return their columns of the report."""
-        options, note = self.options, self._note(hints)
+        options, note = self.options, self._note(hints, self.options.variant)
         original, remarks = self._read(source)
         output = self._output(name, original, before)
         outputs = self._outputs(output, name)
@@ -192,7 +195,7 @@ class Call:
         self.report.add(row | {"status": STARTED, "output": escaped(output)})
         seen = self.colorizer.see(original.levels, original.alpha, original.reduced)
         make = self.colorizer.put_ab if options.ab_only else self.colorizer.put
-        colours = make(original.levels, seen.colours(hints, examples=options.like))
+        colours = make(original.levels, seen.colours(hints, options.variant, options.seed, options.like))
         with files.written_whole(self.out / output) as temporary:
             if options.ab_only:
                 files.fill(temporary, files.npy(colours))
@@ -204,7 +207,7 @@ class Call:
         for number in range(2, options.variants + 1):
             colours = make(original.levels, seen.colours(hints, number - 1, options.seed, options.like))
             with files.written_whole(self.out / variant_of(output, number)) as temporary:
-                writing.write(temporary, original, colours, f"{note}, variant {number}")
+                writing.write(temporary, original, colours, self._note(hints, number - 1))
         if options.keep_original:
             with files.written_whole(self.out / original_of(output, name)) as temporary:
                 files.fill(temporary, source.read_bytes())

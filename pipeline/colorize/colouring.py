@@ -1,12 +1,13 @@
 """What a network predicts for one photograph. Hints change its colours without asking the network again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from pipeline.colorize.borders import Framed, inside_of, within
+from pipeline.colorize.borders import Box, Framed, inside_of, within
 from pipeline.colorize.examples import Examples, coloured_like
 from pipeline.colorize.hints import Hint, cell_of, cells, refuse_outside
 from pipeline.colorize.predictors import Prediction, Predictor
@@ -133,6 +134,19 @@ class Colouring:
         lightness = np.full(len(chosen), seen.guide[down, across] * 2.55)
         rgb = lab.to_rgb(lightness, np.array(chosen) + NEUTRAL)
         return [f"#{bytes(each).hex()}" for each in rgb]
+
+    def resized(self, height: int, width: int) -> "Colouring":
+        """Return the colours of the photograph at another size, for which the network is not asked again."""
+        other, box = copy(self), self._box
+        other._shape = height, width
+        if box:
+            down, across = height / self._shape[0], width / self._shape[1]
+            # A border takes less than half of each side, so something is always left inside.
+            top, bottom, left, right = box
+            box = other._box = Box(round(top * down), round(bottom * down), round(left * across), round(right * across))
+            other.inside = replace(self.inside, shape=(box.bottom - box.top, box.right - box.left))
+        other.whole = replace(self.whole, shape=(height, width))
+        return other
 
     @cached_property
     def whole(self) -> Seen:

@@ -27,6 +27,7 @@ class Options:
         seed: of the others.
         like: colour photographs whose colours the outputs take.
         keep_original: copy the photograph beside its output.
+        variant: which colouring to write if `variants` is 1, 0 for the network's answer; see `Colouring.colours`.
 
     Raises:
         InputError: two options exclude each other, or `name` is not the name of a file.
@@ -44,6 +45,7 @@ class Options:
     seed: int = 0
     keep_original: bool = False
     like: Examples | None = None
+    variant: int = 0
 
     def __post_init__(self) -> None:
         if self.compare and self.ab_only:
@@ -52,6 +54,10 @@ class Options:
             raise InputError("--variants: expected coloured photographs, received --ab-only; leave out one of the two")
         if not 1 <= self.variants <= MOST:
             raise InputError(f"--variants: expected a number in 1..{MOST}, received {self.variants}")
+        if not 0 <= self.variant < MOST or (self.variant and self.variants > 1):
+            raise InputError(
+                f"variant: expected a number in 0..{MOST - 1}, and 0 with --variants, received {self.variant}"
+            )
         if self.overwrite and self.unique:
             raise InputError(
                 "--unique: expected existing files to stay, received --overwrite; leave out one of the two"

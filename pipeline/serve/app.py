@@ -20,8 +20,9 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.serve import archive
 from pipeline.serve.guard import OwnPagesOnly, problem
+from pipeline.serve.jobs import STRIP
 from pipeline.serve.limits import refuse_without_room
-from pipeline.serve.photograph import Photograph, Result
+from pipeline.serve.photograph import Photograph, Result, Settings
 from pipeline.serve.queue import Queue
 from pipeline.serve.refusal import TOO_LARGE, Gone, Refusal, not_stored
 from pipeline.serve.requested import chunks_of, hints_of, length_of, page_of, place_of, settings_of
@@ -49,6 +50,7 @@ def make_app(queue: Queue, runs: list[ServedRun]) -> ASGIApp:
             Route("/end", site.remove, methods=["POST"]),
             Route("/photographs/{key}/colour", site.colour, methods=["POST"]),
             Route("/photographs/{key}/preview", site.preview, methods=["POST"]),
+            Route("/photographs/{key}/strip", site.strip, methods=["POST"]),
             Route("/photographs/{key}/likely", site.likely),
             Route("/photographs/{key}/hints", site.opened, methods=["POST"]),
             Route("/photographs/{key}/hints/{number:int}", site.hints),
@@ -95,6 +97,7 @@ class _Site:
             "limits": queue.limits,
             "extensions": taken(),
             "most_hints": MOST,
+            "variants": STRIP,
         }
         # A page that was loaded before the program was started again learns whether it is still the same.
         self._version = files.digest_bytes(page.render(values, version="").encode())[:16]
@@ -165,9 +168,16 @@ class _Site:
 
     async def preview(self, request: Request) -> Response:
         """Answer with a photograph at a reduced size, coloured with the hints in the request's body."""
+        return await self._previewed(request, self._queue.preview)
+
+    async def strip(self, request: Request) -> Response:
+        """Answer with thumbnails of other colourings of it."""
+        return await self._previewed(request, self._queue.strip)
+
+    async def _previewed(self, request: Request, preview: Callable[[str, Settings], bytes]) -> Response:
         photograph = self._queue.get(request.path_params["key"])
         settings = settings_of(request, await hints_of(request, photograph.name))
-        jpeg = await run_in_threadpool(self._queue.preview, photograph.key, settings)
+        jpeg = await run_in_threadpool(preview, photograph.key, settings)
         return Response(jpeg, media_type="image/jpeg")
 
     def likely(self, request: Request) -> Response:

@@ -8,25 +8,29 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipeline.colorize.hints import Hint
+from pipeline.colorize.variants import MOST
 from pipeline.core.errors import InputError
-from pipeline.serve.worker import HINTS, Coloured, Job
+from pipeline.serve.jobs import HINTS, Coloured, Job
 
 LONGEST_NAME = 150  # characters; file systems allow 255 bytes
 
 
 class Settings(NamedTuple):
-    """The number of a run, the factor for a and b, and colours that are wanted at places."""
+    """The number of a run, the factor for a and b, colours that are wanted at places, and the number of a variant."""
 
     run: int
     saturation: float
     hints: tuple[Hint, ...] = ()
+    variant: int = 0
 
     def refuse_out_of_range(self, runs: int) -> None:
-        """Raise InputError unless there is the run, of so many, and the factor is one."""
+        """Raise InputError unless there is the run, of so many, and the factor and the variant are valid."""
         if not 0 <= self.run < runs:
             raise InputError(f"expected the number of a run below {runs}, received {self.run}")
         if not 0 <= self.saturation <= 10:
             raise InputError(f"expected a saturation in 0..10, received {self.saturation}")
+        if not 0 <= self.variant < MOST:
+            raise InputError(f"expected the number of a variant in 0..{MOST - 1}, received {self.variant}")
 
     def as_json(self) -> dict[str, Any]:
         """Return what the page compares with its own settings."""
@@ -113,6 +117,20 @@ class Photograph:
     def whole(self) -> Path:
         """A JPEG of the uploaded file in full size, made when the page asks for it."""
         return self.folder / "whole" / "before.jpg"
+
+    def job(self, settings: Settings, run: Path) -> Job:
+        """Return what the worker is to do in the latest attempt, with the folder of the run in the settings."""
+        return Job(
+            source=self.source,
+            before=self.before,
+            target=self.folder / f"{self.attempts}",
+            after=self.folder / f"{self.attempts}.jpg",
+            run=run,
+            saturation=settings.saturation,
+            hints=settings.hints,
+            variant=settings.variant,
+            name=self.name,
+        )
 
     def results(self) -> list[tuple[str, Path]]:
         """Return the name of the result and its file, and those of its hints; nothing without a result."""

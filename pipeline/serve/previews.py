@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from pipeline.colorize.colorizer import Colorizer
@@ -14,10 +15,11 @@ from pipeline.colorize.hints import Hint, refuse_outside
 from pipeline.colorize.reduced import reduced
 from pipeline.images import originals
 from pipeline.images.lab import UInt8
-from pipeline.serve.worker import Place, Preview
+from pipeline.serve.jobs import STRIP, Place, Preview, Strip
 
 KEPT = 3  # photographs, about 10 MB each
 LONGEST = 1024  # pixels of the longer side
+THUMBNAIL = 128  # pixels of the longer side
 QUALITY = 85  # of the JPEGs
 
 
@@ -28,6 +30,11 @@ class _Shown(NamedTuple):
     colouring: Colouring
     height: int
     width: int
+
+    def thumbnail(self) -> "_Shown":
+        """Return the same at the size of a thumbnail."""
+        small = reduced(self.levels, longest=THUMBNAIL)
+        return self._replace(levels=small, colouring=self.colouring.resized(*small.shape[:2]))
 
     def reduced(self, hint: Hint) -> Hint:
         """Return a hint of the photograph for the reduced one."""
@@ -47,23 +54,27 @@ class Previews:
         self._load, self._max_megapixels = load, max_megapixels
         self._kept: dict[tuple[Path, Path, float], _Shown] = {}
 
-    def __call__(self, request: Preview | Place) -> bytes | list[str]:
-        """Return a JPEG with the colours, or the colours that are likely at a place, "#rrggbb".
+    def __call__(self, request: Preview | Place | Strip) -> bytes | list[str]:
+        """Return a JPEG with the colours, or with `STRIP` variants, or the colours likely at a place, "#rrggbb".
 
         Raises:
             UnreadablePhotograph: the photograph cannot be read.
             InputError: the run cannot be used or takes no hints, or something is not on the photograph.
         """
-        preview = request.preview if isinstance(request, Place) else request
+        preview = request if isinstance(request, Preview) else request.preview
         shown = self._shown(preview.source, preview.run, preview.saturation)
         hints = [Hint(request.x, request.y, "#000000")] if isinstance(request, Place) else preview.hints
         refuse_outside(hints, shown.height, shown.width)
+        if isinstance(request, Strip):
+            shown = shown.thumbnail()
         hints = [shown.reduced(hint) for hint in hints]
         if isinstance(request, Place):
             return shown.colouring.likely(hints[0].y, hints[0].x)
-        coloured = self._load(preview.run).put(shown.levels, shown.colouring.colours(hints))
+        put = self._load(preview.run).put
+        variants = range(STRIP) if isinstance(request, Strip) else [preview.variant]
+        pictures = [put(shown.levels, shown.colouring.colours(hints, variant)) for variant in variants]
         written = io.BytesIO()
-        Image.fromarray(coloured).save(written, "JPEG", quality=QUALITY, subsampling=0)
+        Image.fromarray(np.vstack(pictures)).save(written, "JPEG", quality=QUALITY, subsampling=0)
         return written.getvalue()
 
     def _shown(self, source: Path, run: Path, saturation: float) -> _Shown:

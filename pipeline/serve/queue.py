@@ -12,11 +12,12 @@ from typing import Any
 from pipeline.colorize.hints import refuse_outside
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.serve.jobs import Coloured, Job, Place, Preview, Strip, Whole
 from pipeline.serve.limits import Limits, refuse_full, refuse_too_many
 from pipeline.serve.photograph import Photograph, Result, Settings, plain_path
 from pipeline.serve.refusal import Gone, not_stored
 from pipeline.serve.turns import Turns
-from pipeline.serve.worker import Coloured, Job, Place, Preview, Report, Whole
+from pipeline.serve.worker import Report
 
 PAUSE = 5.0  # seconds between two checks for photographs whose page is gone
 
@@ -29,7 +30,7 @@ class Queue:
         folder: Path,
         colour: Callable[[Job, Report], Coloured],
         show: Callable[[Whole], None],
-        preview: Callable[[Preview | Place], Any],
+        preview: Callable[[Preview | Place | Strip], Any],
         runs: list[Path],
         limits: Limits,
     ) -> None:
@@ -111,6 +112,11 @@ class Queue:
         jpeg: bytes = self._asked(key, self._previewed(key, settings))
         return jpeg
 
+    def strip(self, key: str, settings: Settings) -> bytes:
+        """Return a JPEG of the first variants, see `pipeline.serve.previews`; for errors see `preview`."""
+        jpeg: bytes = self._asked(key, Strip(self._previewed(key, settings)))
+        return jpeg
+
     def likely(self, key: str, settings: Settings, x: int, y: int) -> list[str]:
         """Return the colours, "#rrggbb", that the network finds likely at a pixel; for errors see `preview`."""
         colours: list[str] = self._asked(key, Place(self._previewed(key, settings), x, y))
@@ -118,9 +124,9 @@ class Queue:
 
     def _previewed(self, key: str, settings: Settings) -> Preview:
         settings.refuse_out_of_range(len(self._runs))
-        return Preview(self.get(key).source, self._runs[settings.run], settings.saturation, settings.hints)
+        return Preview(self.get(key).source, self._runs[settings.run], *settings[1:])
 
-    def _asked(self, key: str, request: Preview | Place) -> Any:
+    def _asked(self, key: str, request: Preview | Place | Strip) -> Any:
         """Ask the worker before it begins with the next photograph."""
         try:
             with self._turns.preview():
@@ -244,16 +250,7 @@ class Queue:
 
     def _attempt(self, photograph: Photograph) -> None:
         settings, result, problem = photograph.requested, None, ""
-        job = Job(
-            source=photograph.source,
-            before=photograph.before,
-            target=photograph.folder / f"{photograph.attempts}",
-            after=photograph.folder / f"{photograph.attempts}.jpg",
-            run=self._runs[settings.run],
-            saturation=settings.saturation,
-            hints=settings.hints,
-            name=photograph.name,
-        )
+        job = photograph.job(settings, self._runs[settings.run])
         try:
             refuse_full(self._size(), self.limits)
             coloured = self._colour(job, photograph.report)

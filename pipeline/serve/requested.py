@@ -35,9 +35,9 @@ def settings_of(request: Request, hints: tuple[Hint, ...] = ()) -> Settings:
     """Return the settings in a request's address, or raise InputError."""
     values = request.query_params
     try:
-        return Settings(int(values["run"]), float(values["saturation"]), hints)
+        return Settings(int(values["run"]), float(values["saturation"]), hints, int(values.get("variant", "0")))
     except (KeyError, ValueError):
-        raise InputError("expected the number of a run and a saturation") from None
+        raise InputError("expected the number of a run and a saturation, and that of a variant or none") from None
 
 
 def place_of(request: Request) -> tuple[int, int]:

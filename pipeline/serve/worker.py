@@ -12,11 +12,12 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pipeline.colorize.hints import Hint, Hints
+from pipeline.colorize.hints import Hints
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.serve.jobs import HINTS, Coloured, Job, Place, Preview, Strip, Whole
 from pipeline.serve.refusal import disk_full
 
 LOADED = 2  # runs whose networks stay in memory
@@ -24,69 +25,11 @@ MOST_SECONDS = 900.0  # for one photograph
 QUALITY = 90  # of the JPEGs that the page shows
 MOST_SHOWN = 50e6  # pixels of a photograph at 100 %; browsers need 4 bytes for each
 LONGEST_SHOWN = 32_000  # pixels of its longer side
-HINTS = "hints.json"  # beside a coloured photograph
 
 # A terminal sends these to both processes; only the server acts on them.
 _TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
 
 Report = Callable[[str], None]  # receives the current step in words
-
-
-class Job(NamedTuple):
-    """A photograph to colour.
-
-    Attributes:
-        source: its file.
-        before: where to write a reduced JPEG of it, unless that exists.
-        target: the folder for the coloured photograph and the report of `stages colorize`.
-        after: where to write a reduced JPEG of the coloured photograph.
-        run: ``results/<run>/``.
-        saturation: the factor for a and b.
-        hints: colours that are wanted at places.
-        name: the photograph's name in the file of hints, which is written to `target` if there are any.
-    """
-
-    source: Path
-    before: Path
-    target: Path
-    after: Path
-    run: Path
-    saturation: float
-    hints: tuple[Hint, ...] = ()
-    name: str = ""
-
-
-class Coloured(NamedTuple):
-    """The written file, relative to the job's `target`; remarks; the size in pixels."""
-
-    file: str
-    remarks: str
-    width: int
-    height: int
-
-
-class Whole(NamedTuple):
-    """A photograph, `source`, to be written to `target` as a JPEG in full size, up to `MOST_SHOWN` pixels."""
-
-    source: Path
-    target: Path
-
-
-class Preview(NamedTuple):
-    """A photograph whose colours are wanted at once, at a reduced size; the fields are those of `Job`."""
-
-    source: Path
-    run: Path
-    saturation: float
-    hints: tuple[Hint, ...] = ()
-
-
-class Place(NamedTuple):
-    """A pixel of the photograph of a preview for which likely colours are wanted."""
-
-    preview: Preview
-    x: int
-    y: int
 
 
 class Worker:
@@ -130,8 +73,8 @@ class Worker:
         coloured: Coloured = self._ask(job, report)
         return coloured
 
-    def preview(self, request: Preview | Place) -> Any:
-        """Return a JPEG, bytes, or a list of likely colours, "#rrggbb"; see `pipeline.serve.previews`.
+    def preview(self, request: Preview | Place | Strip) -> Any:
+        """Return JPEG bytes, or a list of likely colours, "#rrggbb"; see `pipeline.serve.previews`.
 
         Raises:
             InputError: the photograph cannot be read, the network takes no hints, or a place is not on the
@@ -154,7 +97,7 @@ class Worker:
             self._process.kill()
             self._process.join()
 
-    def _ask(self, request: Path | Job | Whole | Preview | Place, report: Report) -> Any:
+    def _ask(self, request: Path | Job | Whole | Preview | Place | Strip, report: Report) -> Any:
         if self._closed:
             raise InputError("the program is ending")
         if self._process is None or not self._process.is_alive():
@@ -225,7 +168,7 @@ def _main(connection: Any, scratch: Path, max_megapixels: float, options: dict[s
                     answer: tuple[str, Any] = "done", _colour(request, load, connection, max_megapixels)
                 elif isinstance(request, Whole):
                     answer = "done", _write_jpeg(*request, max_megapixels, whole=True)
-                elif isinstance(request, Preview | Place):
+                elif isinstance(request, Preview | Place | Strip):
                     answer = "done", previews()(request)
                 else:
                     load(request)
@@ -261,7 +204,7 @@ def _colour(job: Job, load: Callable[[Path], Any], connection: Any, max_megapixe
     colorizer, partition_of = load(job.run)
     colorizer = replace(colorizer, saturation=job.saturation)
     connection.send(("step", "colouring"))
-    options = Options(max_megapixels=max_megapixels, recolor=True, hints=Hints(job.hints))
+    options = Options(max_megapixels=max_megapixels, recolor=True, hints=Hints(job.hints), variant=job.variant)
     outcome = colorize_files([job.source], job.target, lambda: colorizer, options, partition_of=partition_of)
     for sentence in outcome.failed.values():
         raise InputError(sentence)

@@ -41,15 +41,17 @@ def said(browser, words):
     browser.until(lambda: words in browser.one("#hints-said").text)
 
 
-def saved(browser, tmp_path, path):
-    """Return the hints after saving; check that the download is what `colorize` writes with them."""
+def saved(browser, tmp_path, path, variant=1):
+    """Return the hints after saving; check that the download is the variant that `colorize` writes with them."""
     browser.one("#hints-save").click()
     finished(browser)
     browser.one(".hints-file").click()
     file = tmp_path / "downloads" / "old.png.hints.json"
     until(file.exists)
     content = downloaded(browser, browser.one(".photograph"), tmp_path)
-    assert content == written_by_colorize(path, tmp_path / "out", "--overwrite", "--hints", file)
+    answer = written_by_colorize(path, tmp_path / "out", "--overwrite", "--hints", file, "--variants", variant)
+    written = (tmp_path / "out" / f"old.variant-{variant}.png").read_bytes() if variant > 1 else answer
+    assert content == written
     (hints,) = json.loads(file.read_text()).values()
     return [Hint(**hint) for hint in hints], content
 
@@ -65,11 +67,25 @@ def touch(browser, *places):
         browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
 
 
-def test_colours_are_corrected_with_the_mouse(browser, tmp_path):
+def test_colours_are_corrected_with_the_mouse_in_another_colouring(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import Select
 
     path = opened(browser, tmp_path)
+    drawn = "[...document.querySelectorAll('#hints-strip canvas')].map((each) => each.toDataURL())"
+    browser.until(lambda: len({*browser.run(drawn)}) == 6)
+    third = browser.all("#hints-strip label")[2]
+    third.click()
+    said(browser, "Colouring 3 is chosen.")
+    browser.one("#hints-undo").click()
+    said(browser, "Undone; 0 hints, colouring 1.")
+    browser.one("#hints-redo").click()
+    third.click()
+    browser.press(Keys.ARROW_RIGHT)
+    said(browser, "Colouring 4 is chosen.")
+    browser.one("#hints-undo").click()
+    assert browser.one("#hints-strip :checked").accessible_name == "Colouring 3"
     picture = browser.one("#hints-picture")
     ActionChains(browser.driver).move_to_element_with_offset(picture, -100, 50).click().perform()
     browser.until(lambda: len(browser.all("#hints-likely .swatch")) == 8)
@@ -92,11 +108,15 @@ def test_colours_are_corrected_with_the_mouse(browser, tmp_path):
     ActionChains(browser.driver).click_and_hold(marker).move_by_offset(30, 0).move_by_offset(10, 0).release().perform()
     said(browser, "Hint 1 moved")
     settled(browser)
-    (hint,), content = saved(browser, tmp_path, path)
+    (hint,), content = saved(browser, tmp_path, path, 3)
+    assert browser.one(".hinted").text == "Colouring 3 with 1 hint."
     assert abs(hint.x - x - 40 * scale) <= 2 and abs(hint.y - y) <= 2 and hint.color == color
     place = slice(hint.y - 2, hint.y + 3), slice(hint.x - 2, hint.x + 3)
     ab = lab.from_rgb(np.asarray(Image.open(io.BytesIO(content)))[place])[1].mean(axis=(0, 1)) - lab.NEUTRAL
     assert np.linalg.norm(ab - hint.ab) < 0.25 * np.linalg.norm(hint.ab)
+    browser.one(".by-hand").click()
+    assert browser.one("#hints-strip :checked").accessible_name == "Colouring 3"
+    browser.one("#hints-close").click()
     Select(browser.one(".run")).select_by_visible_text("dot_lr1e-3_noembed")
     finished(browser)
     assert "takes no hints" in browser.one(".hinted").text and not browser.one(".by-hand").is_displayed()

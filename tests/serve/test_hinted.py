@@ -10,7 +10,7 @@ from served import PAGE
 from tiny import until
 
 from pipeline.serve import turns
-from pipeline.serve.worker import Job, Preview
+from pipeline.serve.jobs import Job, Preview
 
 HINT = {"x": 1, "y": 0, "color": "#102030"}
 BESIDE = {"x": 3, "y": 0, "color": "#102030"}  # the photograph is 3 pixels wide

@@ -13,8 +13,8 @@ from pipeline.colorize.predictors import Prediction
 from pipeline.colorize.spreading import Spreading
 from pipeline.core.errors import InputError
 from pipeline.images.formats import UnreadablePhotograph
+from pipeline.serve.jobs import Place, Preview
 from pipeline.serve.previews import Previews
-from pipeline.serve.worker import Place, Preview
 
 RUN = Path("results/run")
 NEAR = Spreading(np.diag([0, 0, 0, 0, 8, 8])[:, 4:].astype(np.float32))  # two places are alike if they are near

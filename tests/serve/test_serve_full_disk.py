@@ -10,8 +10,9 @@ from small_disk import Disk
 
 from pipeline.config.paths import SHIPPED
 from pipeline.core.errors import InputError
+from pipeline.serve.jobs import Job, Whole
 from pipeline.serve.refusal import NO_ROOM
-from pipeline.serve.worker import Job, Whole, Worker
+from pipeline.serve.worker import Worker
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from tiny import ROOT, until
 
 from pipeline.core.errors import InputError
 from pipeline.serve import worker as serve_worker
-from pipeline.serve.worker import Job, Worker
+from pipeline.serve.jobs import Job
+from pipeline.serve.worker import Worker
 
 
 def test_a_killed_process_fails_one_photograph_and_is_replaced(tmp_path, monkeypatch):

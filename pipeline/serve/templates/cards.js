@@ -9,7 +9,7 @@ const PATIENCE = 400; // milliseconds without input, after which a moved control
 const AGAIN = 3000; // milliseconds until the program is asked again, after it did not answer
 const RESULT = [".after", ".line", ".slider", ".sides", ".whole", ".download"];
 const HINTED = [".by-hand", ".hinted", ".hints-file"];
-const NOT_TAKEN = "This run takes no hints; another one still gets yours.";
+const NOT_TAKEN = "This run takes no hints and no other colouring; another run still gets yours.";
 let last = null; // the latest choice, which new photographs start with
 
 export class Card {
@@ -24,7 +24,8 @@ export class Card {
     this.broken = 0; // uploads that broke off although the program answers
     this.saved = false; // whether the result was downloaded
     this.hints = []; // colours at places, as saved
-    this.history = null; // what was done to them
+    this.variant = 0; // the colouring that is chosen, as saved
+    this.history = null; // what was done to both
     this.element = document.getElementById("card").content.firstElementChild.cloneNode(true);
     const title = this.one(".name");
     title.textContent = this.name;
@@ -68,32 +69,32 @@ export class Card {
   }
 
   chosen() {
-    return {
-      run: Number(this.run.value),
-      saturation: Number(this.saturation.value),
-      hints: this.takesHints() ? this.hints : [],
-    };
+    const [run, saturation] = [Number(this.run.value), Number(this.saturation.value)];
+    return this.takesHints()
+      ? { run, saturation, hints: this.hints, variant: this.variant }
+      : { run, saturation, hints: [], variant: 0 };
   }
 
-  wants({ run, saturation, hints }) {
-    const chosen = this.chosen();
-    return chosen.run === run && chosen.saturation === saturation && equal(chosen.hints, hints);
+  wants({ run, saturation, hints, variant }) {
+    return equal(this.chosen(), { run, saturation, hints, variant });
   }
 
   takesHints() {
     return "hints" in this.run.selectedOptions[0].dataset;
   }
 
-  // Whether hints were changed and not saved.
+  // Whether the hints or the chosen colouring were changed and not saved.
   unsaved() {
-    return this.history !== null && !equal(this.history.state, this.hints);
+    return this.history !== null && !equal(this.history.state, { hints: this.hints, variant: this.variant });
   }
 
-  // Say which hints there are, as far as the run takes any.
+  // Say which hints there are and which colouring it is, as far as the run takes any.
   hinted() {
-    const states = [this.hints.length && `Coloured with ${counted(this.hints)}.`];
-    if (this.unsaved()) states.push("There are changes to the hints that are not saved.");
-    const given = this.takesHints() ? states.filter(Boolean).join(" ") : this.hints.length && NOT_TAKEN;
+    const { hints, variant } = this;
+    const what = variant ? `Colouring ${variant + 1}` : "Coloured";
+    const saved = (variant || hints.length) && `${what}${hints.length ? ` with ${counted(hints)}` : ""}.`;
+    const changed = this.unsaved() && "There are changes that are not saved.";
+    const given = this.takesHints() ? [saved, changed].filter(Boolean).join(" ") : saved && NOT_TAKEN;
     this.one(".hinted").hidden = !given;
     this.one(".hinted").textContent = given || "";
     this.one(".by-hand").hidden = this.state !== "done" || !this.takesHints();
@@ -276,7 +277,7 @@ export class Card {
   }
 }
 
-const equal = (hints, others) => JSON.stringify(hints) === JSON.stringify(others);
+const equal = (state, other) => JSON.stringify(state) === JSON.stringify(other);
 
 const words = (step) => (step ? step[0].toUpperCase() + step.slice(1) : "Starting");
 

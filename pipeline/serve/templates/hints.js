@@ -1,8 +1,9 @@
-// The dialog in which a person chooses colours at places of a photograph, and sees at once what becomes of it.
+// The dialog in which a person chooses colours at places of a photograph, or another colouring, and sees it at once.
 import { History } from "./history.js";
 import { Markers } from "./markers.js";
 import { Palette } from "./palette.js";
 import { POST } from "./program.js";
+import { Strip } from "./strip.js";
 
 const part = (name) => document.getElementById(`hints-${name}`);
 const dialog = document.getElementById("hints");
@@ -10,22 +11,26 @@ const most = Number(dialog.dataset.most);
 const SLOW = 700; // milliseconds after which the dialog says that it waits
 const AGAIN = 300; // milliseconds until a busy program is asked again
 const LOST = 3000;
+const CALM = 400; // milliseconds after the latest preview, after which the strip is drawn
 const REST = 200; // milliseconds after which a moved hint counts as released
 let card = null;
-let history = null;
+let history = null; // of states {hints, variant}
 let opened = -1; // the hint whose colour is being chosen
 let wanted = false; // whether a preview of the latest hints is wanted
 let asking = false;
 let resting = 0;
+let calm = 0;
 
 const markers = new Markers({ add, move, open, remove });
+const strip = new Strip({ vary });
 const palette = new Palette({ choose, remove: () => remove(opened), leave: () => markers.focus(opened) });
 
 export function correct(shown) {
   card = shown;
-  history = card.history ??= new History(card.hints);
+  history = card.history ??= new History({ hints: card.hints, variant: card.variant });
   document.getElementById("hints-name").textContent = card.name;
   markers.begin(card.width, card.height);
+  strip.begin(card.width, card.height);
   const after = card.one(".after");
   if (after.naturalWidth) markers.draw(after, after.naturalWidth, after.naturalHeight);
   part("said").textContent = "";
@@ -35,17 +40,25 @@ export function correct(shown) {
   show(-1);
 }
 
-// Change the hints, and show what becomes of the photograph.
-function change(hints, said, kind) {
-  history.change(hints, kind);
-  show(opened, said);
+const hinted = () => history.state.hints;
+
+// Note another state of the hints, the variant or both.
+function change(changes, kind) {
+  history.change({ ...history.state, ...changes }, kind);
+}
+
+function vary(variant) {
+  change({ variant }, "variant");
+  show(opened, `Colouring ${variant + 1} is chosen.`);
 }
 
 function show(number, said) {
-  const hint = history.state[number];
+  const { hints, variant } = history.state;
+  const hint = hints[number];
   const other = number !== opened || !hint;
   opened = hint ? number : -1;
-  markers.show(history.state, opened);
+  markers.show(hints, opened);
+  strip.show(variant);
   if (other) palette.open(opened, hint);
   else palette.show(hint);
   part("undo").disabled = !history.can(-1);
@@ -56,12 +69,12 @@ function show(number, said) {
 }
 
 function add(x, y, byKey) {
-  if (history.state.length >= most) {
+  if (hinted().length >= most) {
     part("said").textContent = `A photograph takes at most ${most} hints; delete one.`;
     return;
   }
-  const hints = [...history.state, { x, y, color: markers.colourAt(x, y) }];
-  history.change(hints);
+  const hints = [...hinted(), { x, y, color: markers.colourAt(x, y) }];
+  change({ hints });
   open(hints.length - 1, byKey, `Hint ${hints.length} added at ${x}, ${y}; choose its colour.`);
 }
 
@@ -73,29 +86,34 @@ function open(number, byKey, said = `Hint ${number + 1}; choose its colour.`) {
 }
 
 function choose(color) {
-  change(replaced(opened, { color }), `Hint ${opened + 1} is ${color}.`, `color ${opened}`);
+  change({ hints: replaced(opened, { color }) }, `color ${opened}`);
+  show(opened, `Hint ${opened + 1} is ${color}.`);
 }
 
 function move(number, x, y) {
-  change(replaced(number, { x, y }), `Hint ${number + 1} moved to ${x}, ${y}.`, `move ${number}`);
+  change({ hints: replaced(number, { x, y }) }, `move ${number}`);
+  show(opened, `Hint ${number + 1} moved to ${x}, ${y}.`);
   clearTimeout(resting);
   if (number === opened) resting = setTimeout(offer, REST);
 }
 
 function remove(number) {
-  const hints = history.state.filter((_, at) => at !== number);
-  history.change(hints);
+  const hints = hinted().filter((_, at) => at !== number);
+  change({ hints });
   show(-1, `Hint ${number + 1} deleted.`);
   markers.focus(Math.min(number, hints.length - 1));
 }
 
 function step(steps) {
+  const before = history.state.variant;
   if (!history.go(steps)) return;
-  show(-1, `${steps < 0 ? "Undone" : "Done again"}; ${counted(history.state)}.`);
+  const { hints, variant } = history.state;
+  const chosen = variant === before ? "" : `, colouring ${variant + 1}`;
+  show(-1, `${steps < 0 ? "Undone" : "Done again"}; ${counted(hints)}${chosen}.`);
   if (!dialog.contains(document.activeElement) || document.activeElement.disabled) part("picture").focus();
 }
 
-const replaced = (number, changes) => history.state.map((hint, at) => (at === number ? { ...hint, ...changes } : hint));
+const replaced = (number, changes) => hinted().map((hint, at) => (at === number ? { ...hint, ...changes } : hint));
 
 export const counted = (hints) => (hints.length === 1 ? "1 hint" : `${hints.length} hints`);
 
@@ -106,11 +124,11 @@ const address = (what, more = {}) => {
 
 // Offer the colours that are likely at the open hint.
 async function offer() {
-  const hint = history.state[opened];
+  const hint = hinted()[opened];
   if (!hint) return;
   const answer = await fetch(address("likely", { x: hint.x, y: hint.y })).catch(() => null);
   const colours = answer?.ok ? await answer.json() : [];
-  const now = history.state[opened];
+  const now = hinted()[opened];
   if (now?.x !== hint.x || now.y !== hint.y) return;
   if (answer?.status === 503) setTimeout(offer, AGAIN);
   else palette.offer(colours);
@@ -119,6 +137,7 @@ async function offer() {
 // Have the newest hints shown; while one request is answered, only the newest of the following is sent.
 async function refresh() {
   wanted = true;
+  clearTimeout(calm);
   if (asking) return;
   asking = true;
   while (wanted && card) {
@@ -133,10 +152,24 @@ async function refresh() {
     clearTimeout(slow);
   }
   asking = false;
+  if (card) calm = setTimeout(others, CALM);
+}
+
+// Show the other colourings with the newest hints in the strip.
+async function others() {
+  const shown = card;
+  const [where, body] = [address("strip"), JSON.stringify(hinted())];
+  if (strip.shown === where + body) return;
+  const answer = await fetch(where, { ...POST, body }).catch(() => null);
+  const bitmap = answer?.ok && (await createImageBitmap(await answer.blob()));
+  if (shown !== card || body !== JSON.stringify(hinted())) return; // they follow
+  if (bitmap) strip.draw(bitmap, where + body);
+  else if (!answer || answer.status === 503) calm = setTimeout(others, LOST);
 }
 
 async function preview(shown) {
-  const answer = await fetch(address("preview"), { ...POST, body: JSON.stringify(history.state) });
+  const { hints, variant } = history.state;
+  const answer = await fetch(address("preview", { variant }), { ...POST, body: JSON.stringify(hints) });
   if (answer.ok) {
     const bitmap = await createImageBitmap(await answer.blob());
     if (shown !== card) return;
@@ -168,7 +201,7 @@ part("redo").addEventListener("click", () => step(1));
 part("close").addEventListener("click", () => dialog.close());
 part("save").addEventListener("click", () => {
   const saved = card;
-  saved.hints = history.state;
+  Object.assign(saved, history.state);
   dialog.close();
   saved.changed();
   saved.element.focus();
@@ -180,8 +213,8 @@ part("file").addEventListener("change", async (event) => {
   event.target.value = "";
   if (shown !== card) return;
   if (answer?.ok) {
-    history.change(await answer.json());
-    show(-1, `${counted(history.state)} opened.`);
+    change({ hints: await answer.json() });
+    show(-1, `${counted(hinted())} opened.`);
   } else {
     const reason = answer ? await problem(answer) : "the file cannot be read, or the program does not answer";
     part("said").textContent = `Not opened: ${reason}.`;
@@ -198,6 +231,7 @@ dialog.addEventListener("close", () => {
   const left = card;
   card = null;
   opened = -1;
+  clearTimeout(calm);
   palette.open(-1, undefined);
   left.hinted();
 });

@@ -17,7 +17,7 @@ export function send(card) {
     });
     request.addEventListener("loadend", async () => {
       card.request = null;
-      await ended(card, request, { run, saturation, hints: [] });
+      await ended(card, request, { run, saturation, hints: [], variant: 0 });
       resolve();
     });
     card.state = "sending";
