@@ -219,7 +219,7 @@ class Gray:
     run, identity, shorter_side = "dot_lr1e-3", "gray", 224
 
     def see(self, levels, alpha=None, reduced=None):
-        return SimpleNamespace(colours=lambda hints: None)
+        return SimpleNamespace(colours=lambda *_: None)
 
     def put(self, levels, colours):
         return levels if levels.ndim == 3 else np.dstack([levels] * 3)
