@@ -1,5 +1,6 @@
 """How a call of `colorize_files` ended."""
 
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,6 +8,13 @@ from pipeline.colorize.protection import Refused
 from pipeline.core.errors import InputError
 from pipeline.core.text import printable
 from pipeline.images.formats import UnreadablePhotograph
+
+_REMEDIES = {
+    errno.EISDIR: "move this folder away, or choose another folder for the outputs",
+    errno.EINVAL: "the disk may not allow this name; rename the photograph, or choose another folder for the outputs",
+    errno.EACCES: "make it accessible, or choose another folder for the outputs",
+    errno.EPERM: "make it accessible, or choose another folder for the outputs",
+}
 
 
 @dataclass
@@ -33,6 +41,8 @@ def why_failed(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "does not fit in memory"
     if isinstance(error, OSError) and error.strerror:
-        return printable(f"{error.strerror}{f' ({Path(str(error.filename)).name})' if error.filename else ''}")
+        place = error.filename2 or error.filename
+        remedy = f"; {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else ""
+        return printable(f"{error.strerror}{f' ({Path(str(place)).name})' if place else ''}{remedy}")
     plain = isinstance(error, UnreadablePhotograph | InputError | Refused)
     return printable(" ".join((str(error) if plain else f"{type(error).__name__}: {error}").split()))

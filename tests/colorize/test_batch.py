@@ -118,6 +118,14 @@ def test_a_photograph_that_is_replaced_meanwhile_is_not_taken_for_done(
         assert report(out)["a.png"]["sha256"] == files.digest_bytes(new)
 
 
+@pytest.mark.parametrize("name", ["a.png", ".a.png.deepcolor.tmp.png"])
+def test_a_folder_in_the_place_of_an_output_is_named_with_a_remedy(keras, colorizer, folder, tmp_path, name):
+    (tmp_path / "out" / name).mkdir(parents=True)
+    outcome = colour([folder / "a.png"], tmp_path / "out", colorizer, overwrite=True)
+    (reason,) = outcome.failed.values()
+    assert f"({name}); move this folder away" in reason
+
+
 def test_photographs_of_one_name_do_not_meet(keras, colorizer, tmp_path):
     root = tmp_path / "in"
     root.mkdir()
