@@ -32,7 +32,7 @@ class _Header:
 def _header_of(data: bytes) -> _Header:
     at = data.index(START) + 40
     count = int.from_bytes(data[at : at + 2], "big")
-    components = [data[at + 2 + 3 * number :][:3] for number in range(count)]
+    components = [data[start : start + 3] for start in range(at + 2, at + 2 + 3 * count, 3)]
     inner = next((content for kind, content in boxes_of(data) if kind == b"jp2h"), b"")
     boxes = {kind: bytes(content) for kind, content in reversed([*boxes_of(bytes(inner))])}
     colr = boxes.get(b"colr", b"")

@@ -101,7 +101,8 @@ def refuse_missing(data: bytes, page: Any) -> None:
 def _decoded(data: bytes, page: Any, chosen: Sequence[int], opened: Opened, channels: int = 1) -> Levels:
     """Decode some strips or tiles of a page as one picture in gray, `channels` times as wide."""
     width, bits, order = page.imagewidth * channels, page.bitspersample, page.parent.byteorder
-    parts = [data[page.dataoffsets[each] :][: page.databytecounts[each]] for each in chosen]
+    places = [(page.dataoffsets[each], page.databytecounts[each]) for each in chosen]
+    parts = [data[start : start + size] for start, size in places]
     if page.compression == _NONE and 8 * sum(map(len, parts)) < width * page.imagelength * bits:
         raise UnreadablePhotograph("truncated")
     tags = Exif(order)
