@@ -1,5 +1,6 @@
 """Colouring photographs from the shell with the network that comes with DeepColor, start included."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -7,13 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
-from PIL import Image
-
 from benchmarks.measure import ROOT, Line, Ratio, in_turn, median, quotients
-
-Image.MAX_IMAGE_PIXELS = None
 
 ROUNDS = 5
 FOLDER = 10  # photographs
@@ -31,6 +26,17 @@ from pipeline.results.record import read_record
 load = lambda: Colorizer(predictors.load(SHIPPED, read_record(SHIPPED), None, 2, None))
 assert colorize_files([Path(sys.argv[1])], Path(sys.argv[2]), load).done
 """
+PHOTOGRAPH = """
+import sys
+import cv2
+import numpy as np
+from PIL import Image
+height = round((float(sys.argv[2]) * 1e6 * 3 / 4) ** 0.5)
+rng = np.random.default_rng(int(sys.argv[3]))
+smooth = cv2.resize(rng.normal(128, 50, (12, 16)), (height * 4 // 3, height), interpolation=cv2.INTER_CUBIC)
+noisy = np.clip(smooth + rng.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
+Image.fromarray(noisy).save(sys.argv[1], quality=90)
+"""
 RECODE = """
 import sys
 from PIL import Image
@@ -40,12 +46,11 @@ for path in sys.argv[1:]:
 
 
 def _photograph(path: Path, megapixels: float, seed: int) -> Path:
-    """Write a gray JPEG with noise, 4 to 3."""
-    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
-    rng = np.random.default_rng(seed)
-    smooth = cv2.resize(rng.normal(128, 50, (12, 16)), (height * 4 // 3, height), interpolation=cv2.INTER_CUBIC)
-    noisy = np.clip(smooth + rng.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
-    Image.fromarray(noisy).save(path, quality=90)
+    """Write a gray JPEG with noise, 4 to 3.
+
+    Another process does, because Linux counts the memory of this one in the peak of those that it starts.
+    """
+    _process(path.parent, "-c", PHOTOGRAPH, path, megapixels, seed)
     return path
 
 
@@ -72,20 +77,23 @@ def colouring() -> list[Line]:
         for number in range(FOLDER):
             _photograph(many / f"{number}.jpg", 12, number)
 
+        numbers = itertools.count()
+
         def colorize(what: Path) -> Callable[[], object]:
-            return lambda: _process(folder, "-m", "stages", "colorize", what, "--out", "out", "--overwrite")
+            # Into another folder each time, because what is done is skipped.
+            return lambda: _process(folder, "-m", "stages", "colorize", what, "--out", f"out-{next(numbers)}")
 
         cold, longer, imports, keras = in_turn(
             colorize(small),
             colorize(large),
             lambda: _process(folder, "-c", IMPORTS),
-            lambda: _process(folder, "-c", TENSORFLOW, large, f"keras-{len(list(folder.iterdir()))}"),
+            lambda: _process(folder, "-c", TENSORFLOW, large, f"keras-{next(numbers)}"),
             rounds=ROUNDS,
         )
         together, recoded = in_turn(
             colorize(many), lambda: _process(folder, "-c", RECODE, *sorted(many.iterdir())), rounds=3
         )
-        peak = max(_process(folder, "-m", "stages", "colorize", huge, "--out", "huge") for _ in range(2))
+        peak = max(_process(folder, "-m", "stages", "colorize", huge, "--out", f"huge-{n}") for n in range(2))
     return [
         Line(
             "colorize, one photograph of 2 megapixels, from the shell",
