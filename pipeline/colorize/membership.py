@@ -62,11 +62,10 @@ def _read(result: Path) -> Callable[[Path], str]:
         InputError: they are missing, damaged, not those of the run, or were read from arrays.
         KeyError: run.yaml is incomplete.
     """
-    record = read_record(result)
     if ResultFiles(result).published.exists():
         rows = csv_files.read(ResultFiles(result).photographs, LISTED)
         partitions = {row["sha256"]: row["partition"] for row in rows}
         return lambda photograph: partitions.get(files.digest_file(photograph), UNKNOWN)
     from pipeline.colorize import ingested  # which reads stores
 
-    return ingested.read(result, record)
+    return ingested.read(result, read_record(result))

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
 from pipeline import WORKFLOW
@@ -106,6 +105,8 @@ def name_of(process: int) -> str:
     Raises:
         psutil.NoSuchProcess: the process does not exist.
     """
+    import psutil
+
     return f"{socket.gethostname()} {process} {hash(psutil.Process(process))}"
 
 
@@ -114,6 +115,8 @@ def is_gone(workflow: str) -> bool:
     host, *named = workflow.split(" ")
     if host != socket.gethostname() or len(named) != 2:
         return False
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         number = int(named[0])
         return name_of(number) != workflow or psutil.Process(number).status() == psutil.STATUS_ZOMBIE

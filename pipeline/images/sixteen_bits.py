@@ -3,15 +3,17 @@
 import io
 import struct
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 from PIL import Image
 
 from pipeline.images import exif, opencv, tiff_planes
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PROFILE, _ORIENTATION = 34675, 274
@@ -25,14 +27,16 @@ def is_tiff(data: bytes) -> bool:
     return data[:4] in _TIFF
 
 
-def _opened(data: bytes) -> tifffile.TiffFile:
+def _opened(data: bytes) -> "TiffFile":
+    import tifffile  # only for TIFFs, because it takes as long as reading a photograph
+
     try:
         return tifffile.TiffFile(io.BytesIO(data), is_lsm=False)  # which would need a second page
     except struct.error:
         raise UnreadablePhotograph("a TIFF that is cut off after its first bytes") from None
 
 
-def _first_page(file: tifffile.TiffFile) -> Any:
+def _first_page(file: "TiffFile") -> Any:
     page: Any = file.pages[0] if file.pages else None
     if page is None or 0 in (page.imagewidth, page.imagelength):
         raise UnreadablePhotograph("a TIFF without a picture, or cut off after its first bytes")
