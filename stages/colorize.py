@@ -1,5 +1,6 @@
 """Stage: colour photographs."""
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -89,6 +90,8 @@ def command(
     PHOTOGRAPHS are files or folders. Photographs that are already coloured are skipped, and colour photographs are left
     as they are. OUT/colorize.csv lists the outcome of each file. The exit status is 0 if none failed, otherwise 1.
     """
+    # OpenBLAS' threads take time to start, and would compete with those that colour strips.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.colorizer import Colorizer
     from pipeline.colorize.examples import Examples

@@ -44,7 +44,7 @@ def border_of(lightness: UInt8) -> Sides:
     tones = [tone for depth, tone in found if depth]
     if len(tones) < SIDES:
         return 0, 0, 0, 0
-    tone = float(np.median(tones))
+    tone = float(np.quantile(tones, 0.5))
     depths = [depth if depth and abs(own - tone) <= ALIKE else 0 for depth, own in found]
     if sum(depth > 0 for depth in depths) < SIDES:
         return 0, 0, 0, 0
@@ -77,8 +77,8 @@ def _edge(lines: Levels, depth: int) -> int:
     of_224 = len(lines) / SIZE
     first, stop = max(0, int((depth - 4) * of_224)), min(len(lines), round(depth * of_224) + 1)
     middle = slice(lines.shape[1] // 4, max(1, lines.shape[1] * 3 // 4))  # without the borders of other sides
-    tone = np.median(lightness_of(lines[: max(1, int(2 * of_224)), middle]))
-    apart = np.median(np.abs(lightness_of(lines[first:stop, middle]) - tone), axis=1) * 2.55
+    tone = np.quantile(lightness_of(lines[: max(1, int(2 * of_224)), middle]), 0.5)
+    apart = np.quantile(np.abs(lightness_of(lines[first:stop, middle]) - tone), 0.5, axis=1) * 2.55
     return first + int(np.argmax(apart > CONTRAST / 2)) if (apart > CONTRAST / 2).any() else stop
 
 
@@ -112,7 +112,7 @@ class Framed:
 
 def _side(lines: npt.NDArray[np.float32]) -> tuple[int, float]:
     """Return the depth of a border above the lines below it, and its tone; 0 if there is none."""
-    tone = float(np.median(lines[:2]))
+    tone = float(np.quantile(lines[:2], 0.5))
     apart = np.quantile(np.abs(lines[: WIDEST + 1] - tone), 0.9, axis=1)
     depth = int(np.argmax(apart > UNEVEN)) if (apart > UNEVEN).any() else 0
     if not NARROWEST <= depth <= WIDEST:

@@ -63,9 +63,24 @@ def _read(result: Path) -> Callable[[Path], str]:
         KeyError: run.yaml is incomplete.
     """
     if ResultFiles(result).published.exists():
-        rows = csv_files.read(ResultFiles(result).photographs, LISTED)
-        partitions = {row["sha256"]: row["partition"] for row in rows}
-        return lambda photograph: partitions.get(files.digest_file(photograph), UNKNOWN)
+        return _Published(ResultFiles(result).photographs)
     from pipeline.colorize import ingested  # which reads stores
 
     return ingested.read(result, read_record(result))
+
+
+class _Published:
+    """Returns the partition of a photograph that a published network lists."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the table of photographs."""
+        self._path, self._text = path, path.read_bytes()
+
+    @cached_property
+    def _partitions(self) -> dict[str, str]:
+        return {row["sha256"]: row["partition"] for row in csv_files.read(self._path, LISTED)}
+
+    def __call__(self, photograph: Path) -> str:
+        digest = files.digest_file(photograph)
+        # Parsing the table takes longer than reading it, and strangers' photographs are not in it.
+        return self._partitions[digest] if digest.encode() in self._text else UNKNOWN

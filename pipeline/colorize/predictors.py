@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,16 +107,22 @@ class OnnxPredictor:
     """A published network of classes; see `pipeline.colorize.publish`.
 
     Attributes:
-        session: of ONNX Runtime, returns `LOGITS`, and `FEATURES` if it can take hints, of an L (1, H, W) uint8.
+        opened: returns the session of ONNX Runtime, which returns `LOGITS`, and `FEATURES` if it can take hints, of an
+            L (1, H, W) uint8.
         temperature: at which the classes become colours.
         digest: see `Predictor`.
         spreading: see `Predictor`.
     """
 
-    session: Any
+    opened: Callable[[], Any]
     temperature: float
     digest: str
     spreading: Spreading | None = None
+
+    @cached_property
+    def session(self) -> Any:
+        """See `opened`."""
+        return self.opened()
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -140,6 +147,9 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
         InputError: the file is damaged, or the temperature is out of range.
     """
     path = ResultFiles(folder).published
+    files.refuse_special(path)
+    # In the background, because it takes as long as reading a photograph.
+    opening = ThreadPoolExecutor(1).submit(onnx_session, path, threads)
     files.refuse_changed(path)
     if temperature is not None:
         from pipeline.networks import heads
@@ -148,7 +158,7 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
     used = record["published"]["temperature"] if temperature is None else temperature
     digest = f"{files.digest_file(path)} at temperature {used}"
     spread = ResultFiles(folder).spreading
-    return OnnxPredictor(onnx_session(path, threads), used, digest, Spreading.load(spread) if spread.exists() else None)
+    return OnnxPredictor(opening.result, used, digest, Spreading.load(spread) if spread.exists() else None)
 
 
 def onnx_session(path: Path, threads: int) -> Any:
@@ -158,6 +168,7 @@ def onnx_session(path: Path, threads: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

@@ -58,8 +58,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_files.created(temporary):
             yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(temporary)
             temporary.replace(path)
 
 
@@ -122,13 +121,18 @@ def refuse_changed(path: Path) -> None:
 
 
 def fill(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` into a file; raise OSError unless all of it is on the disk."""
+    """Write `content` into a file, to be followed by `sync`; raise OSError unless all of it was taken."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
         if os.fstat(file.fileno()).st_size != memoryview(content).nbytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file is on the disk; raise OSError if it does not get there."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:

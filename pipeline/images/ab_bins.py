@@ -96,8 +96,8 @@ def annealed_mean(logits: npt.NDArray[np.floating], temperature: float) -> Float
         temperature: 1 gives the mean of the distribution, towards 0 its mode; the paper has 0.38.
 
     Returns:
-        (..., 2) float64.
+        (..., 2) of the type of the logits.
     """
-    scaled = np.asarray(logits, np.float64) / temperature
+    scaled = logits / logits.dtype.type(temperature)
     shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=-1, keepdims=True) @ centres().astype(np.float64))
+    return np.asarray(shares @ centres().astype(logits.dtype) / shares.sum(axis=-1, keepdims=True))

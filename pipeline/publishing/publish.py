@@ -81,7 +81,8 @@ def publish(
         with files.new_folder(folder, own) as temporary:
             old, new = ResultFiles(run), ResultFiles(temporary)
             _write_onnx(keras, new.published)
-            onnx = predictors.OnnxPredictor(predictors.onnx_session(new.published, threads), facts["temperature"], "")
+            session = predictors.onnx_session(new.published, threads)
+            onnx = predictors.OnnxPredictor(lambda: session, facts["temperature"], "")
             facts["bytes"] = new.published.stat().st_size
             facts["ciede2000"] = _difference(folder, keras, onnx)
             _write_hints(run, onnx, new, progress or Silent())

@@ -82,6 +82,7 @@ def write_shard_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         files.fill(partial, content)
+        files.sync(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
