@@ -4,12 +4,16 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.images.formats import MAX_MEGAPIXELS, SIZE
 from stages import common
 from stages.command import Stage
+
+if TYPE_CHECKING:
+    from pipeline.colorize.examples import Examples
 
 SHOWN = 20  # failures that are printed; the report lists all
 
@@ -43,7 +47,12 @@ SHOWN = 20  # failures that are printed; the report lists all
     help="The colour wanted at a place of the photograph, in pixels of the upright photograph. May be repeated.",
 )
 @click.option("--hints", "hints_file", type=common.PATH, help="JSON file of hints, for one or several photographs.")
-@click.option("--like", type=common.PATH, help="Colour photograph, or a folder of them, whose colours to take.")
+@click.option(
+    "--like",
+    type=common.PATH,
+    help="Whose colours to take: a colour photograph; the most similar of a folder of them, or of a dataset's folder, "
+    "data/<dataset>; auto: of the dataset of config/config.yaml.",
+)
 @click.option("--variants", default=1, show_default=True, help="How many colourings of each to write, up to 8.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the variants after the first.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
@@ -94,7 +103,6 @@ def command(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from pipeline.colorize.batch import colorize_files
     from pipeline.colorize.colorizer import Colorizer
-    from pipeline.colorize.examples import Examples
     from pipeline.colorize.hints import Hints
     from pipeline.colorize.membership import Membership
     from pipeline.colorize.options import Options
@@ -120,7 +128,7 @@ def command(
         hints=Hints.of(given, hints_file),
         variants=variants,
         seed=seed,
-        like=Examples(like) if like else None,
+        like=_examples(like, embedding_weights, threads) if like else None,
         keep_original=keep,
     )
     outcome = colorize_files(photographs, out, load, options, common.progress(), Membership(run))
@@ -147,3 +155,20 @@ def command(
             err=True,
         )
     sys.exit(1 if outcome.failed else 0)
+
+
+def _examples(like: Path, weights: Path | None, threads: int) -> "Examples":
+    """Return the examples that `--like` names."""
+    from pipeline.colorize.examples import ExampleFiles
+    from pipeline.storage.layouts import IMAGES
+
+    if str(like) == "auto":
+        from pipeline.config import loading
+        from pipeline.config.paths import Paths
+
+        like = Paths(loading.load_config([common.DEFAULT_CONFIG])).directory
+    elif not (like / f"{IMAGES.kind}.zarr").is_dir():
+        return ExampleFiles(like)
+    from pipeline.colorize.similar import Dataset
+
+    return Dataset(like, weights, threads)

@@ -67,7 +67,7 @@ def colorize_files(
         _refuse_nothing(inputs, outcome.formats)
     options.hints.refuse_unused([name for _, _, found in places for _, name in found.photographs])
     if options.like:
-        _ = options.like.pictures  # may refuse, so before the network is loaded
+        options.like.check()  # before the network is loaded
     for folder, report, found in places:
         outcome.reports.append(folder / REPORT)
         # The lock is inside the folder, because the folder above may belong to someone else.

@@ -172,7 +172,7 @@ class Colouring:
             if variant and logits is not None:
                 values = varied(spreading, described, values, logits, variant, seed)
             if examples:
-                example = examples.nearest(spreading, described, self._describe)
+                example = examples.nearest(spreading, described, self._describe, self._square)
                 values = coloured_like(spreading, described, values, example)
             values = values * np.float32(self._saturation)
             if hints:

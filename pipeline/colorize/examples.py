@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +41,30 @@ class Example(NamedTuple):
     ab: npt.NDArray[np.float32]
 
 
+class Examples(Protocol):
+    """Colour photographs, of which each photograph takes the one that is most like it."""
+
+    @property
+    def identity(self) -> str:
+        """A digest of the photographs."""
+
+    def check(self) -> None:
+        """Raise an InputError if they cannot be used."""
+
+    def nearest(self, spreading: Spreading, described: Floats, describe: Describe, lightness: UInt8) -> Example:
+        """Return the most similar one to a photograph.
+
+        Args:
+            spreading: of the network.
+            described: `spreading.describe` of the photograph.
+            describe: describes others.
+            lightness: L (224, 224) of the photograph.
+        """
+
+
 @dataclass(frozen=True)
-class Examples:
-    """A colour photograph, or a folder of them, of which each photograph takes the one that is most like it.
+class ExampleFiles:
+    """A colour photograph, or a folder of them, alike by what the network describes.
 
     Raises:
         InputError: there is no photograph in colour, or there are too many.
@@ -70,8 +91,12 @@ class Examples:
         """A digest of the photographs."""
         return files.fingerprint([files.digest_file(path) for path in self.files])
 
-    def nearest(self, spreading: Spreading, described: Floats, describe: Describe) -> Example:
-        """Return the example whose places are most like those of a photograph, `spreading.describe` of it."""
+    def check(self) -> None:
+        """See `Examples`."""
+        _ = self.pictures
+
+    def nearest(self, spreading: Spreading, described: Floats, describe: Describe, lightness: UInt8) -> Example:
+        """See `Examples`."""
         found = self._described(describe)
         if len(found) == 1:
             return found[0]
@@ -92,12 +117,7 @@ class Examples:
 
     def _described(self, describe: Describe) -> list[Example]:
         if not self._known:
-            for lightness, ab in self.pictures:
-                described = describe(lightness)
-                rows, columns = described.shape[:2]
-                blocks = ab.reshape(rows, SIZE // rows, columns, SIZE // columns, 2)
-                colours = blocks.mean(axis=(1, 3), dtype=np.float32) - np.float32(NEUTRAL)
-                self._known.append(Example(described, colours))
+            self._known.extend(example_of(describe, *picture) for picture in self.pictures)
         return self._known
 
     def _read(self, path: Path) -> tuple[UInt8, UInt8] | None:
@@ -112,6 +132,14 @@ class Examples:
             return None
         whole = original.reduced if original.reduced is not None else original.levels
         return lab.from_rgb(prepare.resized(Photograph(whole), SIZE, SIZE))
+
+
+def example_of(describe: Describe, lightness: UInt8, ab: UInt8) -> Example:
+    """Describe a colour photograph, L (224, 224) and ab (224, 224, 2)."""
+    described = describe(lightness)
+    rows, columns = described.shape[:2]
+    blocks = ab.reshape(rows, SIZE // rows, columns, SIZE // columns, 2)
+    return Example(described, blocks.mean(axis=(1, 3), dtype=np.float32) - np.float32(NEUTRAL))
 
 
 def coloured_like(spreading: Spreading, described: Floats, ab: Floats, example: Example) -> npt.NDArray[np.float32]:

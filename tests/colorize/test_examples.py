@@ -7,7 +7,7 @@ from PIL import Image
 from skimage import data
 from tiny import gray_photograph, refused, star
 
-from pipeline.colorize.examples import Example, Examples, coloured_like
+from pipeline.colorize.examples import Example, ExampleFiles, coloured_like
 from pipeline.colorize.spreading import Spreading, describe
 
 SIDE = 24
@@ -84,8 +84,8 @@ def test_examples_without_colour_are_refused_before_anything_is_loaded(cat, tmp_
 
 
 def test_examples_are_known_by_their_content(cat, tmp_path):
-    before = Examples(tmp_path / "examples").identity
+    before = ExampleFiles(tmp_path / "examples").identity
     (tmp_path / "examples").rename(tmp_path / "moved")
-    assert Examples(tmp_path / "moved").identity == before
+    assert ExampleFiles(tmp_path / "moved").identity == before
     (tmp_path / "moved" / "rocket.jpg").unlink()
-    assert Examples(tmp_path / "moved").identity != before
+    assert ExampleFiles(tmp_path / "moved").identity != before
