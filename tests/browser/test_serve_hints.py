@@ -89,6 +89,7 @@ def test_colours_are_corrected_with_the_mouse_in_another_colouring(browser, tmp_
     picture = browser.one("#hints-picture")
     ActionChains(browser.driver).move_to_element_with_offset(picture, -100, 50).click().perform()
     browser.until(lambda: len(browser.all("#hints-likely .swatch")) == 8)
+    assert [each.text for each in browser.all("#hints-choice h4") if each.is_displayed()] == ["Likely here"]
     likely = browser.all("#hints-likely .swatch")[5]
     likely.click()
     color = likely.get_attribute("value")

@@ -48,10 +48,10 @@ export class Palette {
   }
 
   list(parent, colours, kind) {
+    parent.previousElementSibling.hidden = !colours.length;
     const same = (color, at) => parent.children[at].value === color;
     if (parent.childElementCount === colours.length && colours.every(same)) return;
     parent.replaceChildren(...colours.map((color) => this.swatch(color, kind)));
-    parent.previousElementSibling.hidden = !colours.length;
   }
 
   swatch(color, kind) {
