@@ -96,21 +96,23 @@ def _unpacked(data: bytes) -> bytes:
     return unpacked
 
 
-def metadata_of(data: bytes) -> tuple[bytes, bytes]:
-    """Return EXIF and XMP, each empty if there is none.
+def metadata_of(data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Return each EXIF and each packet of XMP.
 
     Raises:
         ValueError: they are compressed, and damaged or longer than 64 MiB.
     """
-    found = {b"Exif": b"", b"xml ": b""}
+    found: dict[bytes, list[bytes]] = {b"Exif": [], b"xml ": []}
     for kind, content in boxes_of(data):
         inner = bytes(content)
         if kind == b"brob":
             kind = inner[:4]
             inner = _unpacked(inner[4:]) if kind in found else b""
         if kind in found:
-            found[kind] = found[kind] or inner
-    exif = found[b"Exif"]
-    if exif[:2] not in (b"II", b"MM"):  # some writers leave out the offset
-        exif = exif[4 + int.from_bytes(exif[:4], "big") :]
-    return exif, found[b"xml "]
+            found[kind].append(inner)
+    return [_without_offset(exif) for exif in found[b"Exif"]], found[b"xml "]
+
+
+def _without_offset(exif: bytes) -> bytes:
+    # Some writers leave it out.
+    return exif if exif[:2] in (b"II", b"MM") else exif[4 + int.from_bytes(exif[:4], "big") :]
