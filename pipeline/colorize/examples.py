@@ -108,6 +108,8 @@ class Examples:
             if self.path.is_dir():
                 return None
             raise InputError(f"--like {escaped(str(path))}: expected a colour photograph, received: {error}") from None
+        if original.ours and self.path.is_dir():
+            return None
         if tones.kind_of(original.levels, original.alpha) != tones.COLOUR:
             return None
         whole = original.reduced if original.reduced is not None else original.levels

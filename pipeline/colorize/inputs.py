@@ -29,6 +29,7 @@ class Inputs:
         others: other files with the reason they are left out.
         formats: number of `others` by the format that is not read.
         unreadable: folders that cannot be listed, with the reason.
+        named: paths without ".." of the photographs that were not found in a folder alone.
         protected: what outputs must not replace.
     """
 
@@ -36,6 +37,7 @@ class Inputs:
     others: list[tuple[Path, str]] = field(default_factory=list)
     formats: dict[str, int] = field(default_factory=dict)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
     protected: Protected = field(default_factory=lambda: Protected(frozenset(), frozenset()))
 
 
@@ -77,6 +79,7 @@ def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
             refuse(f"one that contains {shown} or is inside it; name another folder")
         if not path.is_dir():
             add(path, path.name)
+            found.named.add(os.path.normpath(path.absolute()))
             folders |= _identities([path.parent])
             continue
         names, remarks = files_below(path)

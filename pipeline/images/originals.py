@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from pipeline.core.files import digest_bytes
-from pipeline.images import exif, formats, metadata, sixteen_bits
+from pipeline.images import exif, formats, metadata, sixteen_bits, xmp
 from pipeline.images.boxes import boxes_of
 from pipeline.images.light import Levels
 from pipeline.images.metadata import Metadata
@@ -30,6 +30,7 @@ class Original:
         resolution: dots per inch across and down, or None.
         aspect: numbers of pixels across and down of equal length, where the file says only that, and they differ.
         compressed: whether the TIFF is compressed, or the WebP lossy; it is written in the same way.
+        ours: whether its metadata say that DeepColor made its colours.
         remarks: notes for the user on how it was read.
         sha256: the digest of the file.
     """
@@ -43,6 +44,7 @@ class Original:
     resolution: tuple[float, float] | None
     aspect: tuple[int, int] | None
     compressed: bool
+    ours: bool
     remarks: tuple[str, ...]
     sha256: str
 
@@ -83,6 +85,7 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
             _resolution(image, turned=turned),
             aspect,
             _compressed(data, image),
+            xmp.is_coloured(data),
             tuple(filter(None, (several, photograph.remark, *found.remarks))),
             digest_bytes(data),
         )

@@ -17,12 +17,6 @@ from pipeline.images.originals import Original
 
 QUALITY = 95
 _JFIF_UNIT = 13  # where a JPEG says of what its density is
-NOTE = "Colours made by DeepColor"  # how notes begin
-
-
-def is_coloured(data: bytes) -> bool:
-    """Whether the metadata in a photograph's file say that DeepColor made its colours."""
-    return any(mark.encode() in data for mark in (NOTE, xmp.NAMESPACE))
 
 
 def write(path: Path, original: Original, rgb: Levels, note: str) -> None:

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, IptcImagePlugin, PngImagePlugin
 from readers import CAPTION, IPTC, NOTE, RDF, RGB8, XMP, exif_block, jpeg, resource, rewritten
 
-from pipeline.images import exif, jpeg_segments, originals, png, writing
+from pipeline.images import exif, jpeg_segments, originals, png, writing, xmp
 
 TITLE = (2, 120)
 
@@ -84,7 +84,7 @@ def test_exif_that_fills_its_segment_loses_nothing_to_our_note(tmp_path, tag):
     writing.write(tmp_path / "b", original, RGB8, "Colours made by DeepColor in a test of full segments")
     again = originals.read(tmp_path / "b").metadata.exif
     assert (again.main | again.inner.get(exif.EXIF, {}))[tag].data == b"c" * room and 315 in again.main
-    assert original.remarks == () and writing.is_coloured((tmp_path / "b").read_bytes())
+    assert original.remarks == () and xmp.is_coloured((tmp_path / "b").read_bytes())
 
 
 def test_exif_in_several_segments_is_shortened_with_a_remark(tmp_path):

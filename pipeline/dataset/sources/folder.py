@@ -19,7 +19,7 @@ from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_fo
 from pipeline.dataset.sources.outputs import folders_of_output
 from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.dataset.sources.table import existing_files, read_table
-from pipeline.images import prepare, toning, writing
+from pipeline.images import prepare, toning, xmp
 from pipeline.images.formats import EXTENSIONS, SIZE, UnreadablePhotograph
 from pipeline.images.lab import ENCODING, UInt8, mean_chroma
 from pipeline.images.photographs import check_file, decode, read_bytes
@@ -176,7 +176,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
         data = read_bytes(root / path, settings.max_megapixels)
         digest = digest_bytes(data)
         photograph = decode(data, settings.max_megapixels, at_least=SIZE)
-        if writing.is_coloured(data):
+        if xmp.is_coloured(data):
             return Verdict(path, digest, OURS, "its metadata say that DeepColor made its colours"), None
     except UnreadablePhotograph as error:
         return Verdict(path, digest or str(error), error.reason, str(error)), None
