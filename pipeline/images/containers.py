@@ -1,5 +1,6 @@
 """Where the files of each format keep EXIF, XMP, IPTC and texts."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,10 @@ from pipeline.images.boxes import boxes_of
 from pipeline.images.jpeg_segments import APP1, APP13, COMMENT, EXTENDED_XMP, LIMIT, XMP
 
 _EXIF = b"Exif\0\0"
+_APP10, _APP12 = 0xEA, 0xEC
+# How segments begin that are copied: comments, and in APP12 what early cameras noted.
+_COPIED = {COMMENT: b"", APP1: EXTENDED_XMP, _APP10: b"UNICODE\0", _APP12: b""}
+_DUCKY, _LAST, _QUALITY = b"Ducky", b"\0\0", b"\0\1"
 _TIFF = (b"II*\0", b"MM\0*")  # how EXIF begins, unlike its second segment
 _UUIDS = {
     bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
@@ -73,13 +78,26 @@ def _read_jpeg(data: bytes, found: Blocks) -> None:
             found.xmp.append(content.removeprefix(XMP))
         elif marker == APP13:
             resources += photoshop.blocks_of(content)
-        elif marker == COMMENT or (marker == APP1 and content.startswith(EXTENDED_XMP)):
+        elif marker == _APP12 and content.startswith(_DUCKY):
+            if kept := _without_quality(content):
+                found.segments.append((marker, kept))
+        elif marker in _COPIED and content.startswith(_COPIED[marker]):
             found.segments.append((marker, content))
     kept, whole = photoshop.kept(resources)
     if not whole:
         found.remarks.append(photoshop.DAMAGED)
     room = LIMIT - len(photoshop.HEADER)
     found.segments += [(APP13, photoshop.HEADER + kept[at : at + room]) for at in range(0, len(kept), room)]
+
+
+def _without_quality(ducky: bytes) -> bytes:
+    """Return a segment that Photoshop's "Save for Web" writes without the quality; nothing if it holds no text."""
+    at, kept = len(_DUCKY), b""
+    while at + 4 <= len(ducky) and (kind := ducky[at : at + 2]) != _LAST:
+        end = at + 4 + int.from_bytes(ducky[at + 2 : at + 4], "big")
+        kept += ducky[at:end] if kind != _QUALITY else b""
+        at = end
+    return _DUCKY + kept + _LAST if kept else b""
 
 
 def _read_tiff(data: bytes, found: Blocks) -> None:
@@ -113,6 +131,15 @@ def _read_text(name: bytes, content: bytes, found: Blocks, raw: Blocks) -> None:
             (raw if kind else found).xmp.append(profile.removeprefix(XMP))
     elif kind not in (b"icc", b"icm") and keyword != b"Software":  # which we write
         found.chunks.append((name, content))
+
+
+def _read_webp(data: bytes, found: Blocks) -> None:
+    at = 12
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sI", data, at)
+        if kind in (b"EXIF", b"XMP "):
+            (found.exif if kind == b"EXIF" else found.xmp).append(data[at + 8 : at + 8 + size])
+        at += 8 + size + size % 2
 
 
 def _read_gif(data: bytes, found: Blocks) -> None:
@@ -167,6 +194,7 @@ _READERS: dict[str, Callable[[bytes, Blocks], None]] = {
     "MPO": _read_jpeg,
     "PNG": _read_png,
     "TIFF": _read_tiff,
+    "WEBP": _read_webp,
     "GIF": _read_gif,
     "JPEG2000": _read_jpeg2000,
     "JXL": _read_jpeg_xl,

@@ -42,7 +42,7 @@ class Metadata:
     Attributes:
         exif: without orientation, layout and thumbnail; of a TIFF also its other tags.
         xmp: unchanged, or empty.
-        segments: marker and content of a JPEG's segments that are copied: comments, IPTC, extended XMP.
+        segments: marker and content of a JPEG's segments that are copied: comments, IPTC, extended XMP, notes.
         chunks: name and content of a PNG's chunks that are copied: texts, and the time.
         remarks: what is left out.
     """

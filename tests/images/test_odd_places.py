@@ -45,6 +45,22 @@ def test_iptc_that_is_cut_off_is_kept_in_part_with_a_remark(tmp_path, kind):
     assert "IPTC" in remark and resource(0x0404, IPTC) in (tmp_path / "b").read_bytes()
 
 
+def test_notes_of_a_jpeg_in_segments_of_few_programs_are_kept(tmp_path):
+    picture_info, comment = (0xEC, b"[picture info]\r\nMode=Fine\r\n"), (0xEA, b"UNICODE\0" + CAPTION.encode("utf-16"))
+    quality, words = b"\0\1\0\4\0\0\0\x32", b"\0\2\0\x0a\0\0\0\3\0A\0n\0n"
+    jpeg(tmp_path / "a", picture_info, comment, (0xEC, b"Ducky" + quality + words + b"\0\0"))
+    _, remarks = rewritten(tmp_path / "a", tmp_path / "b")
+    found = list(jpeg_segments.segments_of((tmp_path / "b").read_bytes()))
+    expected = [picture_info, comment, (0xEC, b"Ducky" + words + b"\0\0")]
+    assert [segment for segment in found if segment[0] in (0xEA, 0xEC)] == expected and remarks == ()
+
+
+def test_the_quality_of_a_jpeg_for_the_web_is_not_kept(tmp_path):
+    jpeg(tmp_path / "a", (0xEC, b"Ducky\0\1\0\4\0\0\0\x32\0\0"))
+    rewritten(tmp_path / "a", tmp_path / "b")
+    assert b"Ducky" not in (tmp_path / "b").read_bytes()
+
+
 @pytest.mark.parametrize("place", ["between scans", "before the end"])
 @pytest.mark.parametrize("progressive", [True, False])
 def test_texts_after_the_first_scan_of_a_jpeg_are_kept(tmp_path, place, progressive):
@@ -88,7 +104,7 @@ def box(kind, content):
     return struct.pack(">I", 8 + len(content)) + kind + content
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "PNG, ImageMagick's", "JPEG2000", "JXL", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "PNG, ImageMagick's", "WEBP", "JPEG2000", "JXL", "GIF"])
 @pytest.mark.parametrize("same", [True, False])
 def test_the_first_of_several_exif_and_xmp_is_kept_with_a_remark(tmp_path, kind, same):
     packets = [XMP, XMP if same else XMP.replace(b"1955", b"1956")]
@@ -103,6 +119,13 @@ def test_the_first_of_several_exif_and_xmp_is_kept_with_a_remark(tmp_path, kind,
         Image.fromarray(RGB8).save(path, kind, lossless=True, use_container=True)
         more = [box(b"Exif", bytes(4) + block) for block in blocks] + [box(b"xml ", packet) for packet in packets]
         path.write_bytes(path.read_bytes() + b"".join(more))
+    elif kind == "WEBP":
+        Image.fromarray(RGB8).save(path, kind, lossless=True, exif=blocks[0], xmp=packets[0])
+        for name, content in ((b"EXIF", blocks[1]), (b"XMP ", packets[1])):
+            even = content + b"\0" * (len(content) % 2)
+            path.write_bytes(path.read_bytes() + struct.pack("<4sI", name, len(content)) + even)
+        data = path.read_bytes()
+        path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
     elif kind == "JPEG2000":
         Image.fromarray(RGB8).save(path, kind)
         uuid = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -119,7 +142,7 @@ def test_the_first_of_several_exif_and_xmp_is_kept_with_a_remark(tmp_path, kind,
         own = [(b"eXIf", block) for block in blocks] + [(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + p) for p in packets]
         png_with(path, own if kind == "PNG" else raw + own[::2])
     image, remarks = rewritten(path, tmp_path / "b")
-    packet = image.info["xmp"] if kind == "JPEG" else image.text["XML:com.adobe.xmp"].encode()
+    packet = image.info["xmp"] if kind in ("JPEG", "WEBP") else image.text["XML:com.adobe.xmp"].encode()
     assert b"1955" in packet and b"1956" not in packet and (kind == "GIF" or image.getexif()[315] == "Annie")
     names = [name for name in ("EXIF", "XMP") if any(name in remark for remark in remarks)]
     assert names == ([] if same else ["XMP"] if kind == "GIF" else ["EXIF", "XMP"])
