@@ -143,6 +143,8 @@ def command(
     )
     if outcome.in_colour:
         click.echo(f"colorize: {outcome.in_colour} left out as already in colour; --recolor colours them", err=True)
+    if outcome.ours:
+        click.echo(f"colorize: {outcome.ours} left out as coloured by DeepColor; name them to use them", err=True)
     if outcome.formats:
         known = ", ".join(f"{count} {name}" for name, count in outcome.formats.items())
         click.echo(

@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.colorize.upsampling import Float, Upsampling
+from pipeline.images import prepare
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import UInt8
 from pipeline.images.light import Levels, lightness_of
@@ -16,6 +18,7 @@ UNEVEN = 16.0  # how far nine tenths of a line may lie from the border's tone
 CONTRAST = 20.0  # between the border and the lines inside it
 ALIKE = 24.0  # between the tones of the sides
 NARROWEST, WIDEST = 3, 64
+SPARE = 3  # between a border and what is certainly inside
 SIDES = 3  # that must have a border, because a sky or a wall may look like one side
 
 Sides = tuple[int, int, int, int]  # top, bottom, left and right
@@ -68,6 +71,25 @@ def inside_of(levels: Levels, lightness: UInt8) -> Box | None:
     )
     height, width = levels.shape[:2]
     return Box(top, height - bottom, left, width - right)
+
+
+def well_inside(levels: Levels) -> Levels | None:
+    """Return the part of a photograph (H, W, 3) inside its border, and so far from it that nothing of it is left.
+
+    A side on which no border was found is cut off too, because most borders have four sides.
+    """
+    small = cv2.resize(levels, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    depths = border_of(prepare.lightness(Photograph(small), (SIZE, SIZE)))
+    if not any(depths):
+        return None
+    least = sorted(filter(None, depths))[1]
+    height, width = levels.shape[:2]
+    top, bottom, left, right = (
+        round(((depth or least) + SPARE) / SIZE * side)
+        for depth, side in zip(depths, (height, height, width, width), strict=True)
+    )
+    inner = levels[top : height - bottom, left : width - right]
+    return inner if inner.size else None
 
 
 def _edge(lines: Levels, depth: int) -> int:

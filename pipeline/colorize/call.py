@@ -14,7 +14,7 @@ from pipeline.colorize.colorizer import Colorizer
 from pipeline.colorize.hints import Hint
 from pipeline.colorize.inputs import Inputs
 from pipeline.colorize.options import Options
-from pipeline.colorize.outcome import Outcome, why_failed
+from pipeline.colorize.outcome import IN_COLOUR, OURS, LeftAsItIs, Outcome, why_failed
 from pipeline.colorize.outputs import (
     as_png,
     comparison_of,
@@ -30,9 +30,7 @@ from pipeline.colorize.reduced import write_comparison
 from pipeline.colorize.report import DONE, FAILED, LEFT_OUT, REPORT, STARTED, Report, Row, shown_path
 from pipeline.core import files
 from pipeline.core.text import escaped
-from pipeline.images import originals, writing
-
-IN_COLOUR = "already in colour: left as it is; --recolor replaces its colours"
+from pipeline.images import originals, writing, xmp
 
 
 @dataclass
@@ -84,8 +82,8 @@ class Call:
                 if before["status"] != DONE:  # the remarks were lost by a failure since then
                     row["detail"] = "; ".join(self._read(source)[1])
                 self.report.add(before | row | {"sha256": before["sha256"], "status": DONE})
-            elif self._is_left_in_colour(source, row, before):
-                self._leave_in_colour(row)
+            elif reason := self._left_out_before(source, row, before):
+                self._leave_as_it_is(row, reason)
             else:
                 row |= self._coloured(source, name, row, before, hints)
                 now = source.stat()
@@ -95,8 +93,8 @@ class Call:
                 self.report.add(row | {"status": DONE, "partition": self.partition_of(source)})
                 self.outcome.done += 1
             self.outcome.trained_on += self.report.rows[file]["partition"] == "train"
-        except _InColourError:
-            self._leave_in_colour(row)
+        except LeftAsItIs as reason:
+            self._leave_as_it_is(row, str(reason))
         except Exception as error:  # the other photographs do not depend on this one
             full = isinstance(error, OSError) and error.errno in files.FULL
             with contextlib.suppress(OSError) if full else contextlib.nullcontext():
@@ -123,7 +121,7 @@ class Call:
         chosen = ", colours of an example" if self.options.like else ""
         chosen += f", colours at {places} chosen by a person" if hints else ""
         varied = f", variant {variant + 1}" if variant else ""
-        return f"{writing.NOTE} {__version__}, run {self.colorizer.run}{chosen}; not original{varied}"
+        return f"{xmp.NOTE} {__version__}, run {self.colorizer.run}{chosen}; not original{varied}"
 
     def _before(self, source: Path, name: str, row: Row) -> Row:
         """Return the row of an earlier call for this photograph, even if it was in another folder then."""
@@ -170,13 +168,20 @@ class Call:
                 return output
         return None
 
-    def _is_left_in_colour(self, source: Path, row: Row, before: Row) -> bool:
-        left = before.get("status") == LEFT_OUT and before["detail"] == IN_COLOUR and not self.options.recolor
-        return left and self._unchanged(source, row, before)
+    def _left_out_before(self, source: Path, row: Row, before: Row) -> str | None:
+        """Return the reason for which a photograph is left as it is again, without reading it."""
+        if before.get("status") != LEFT_OUT or not self._unchanged(source, row, before):
+            return None
+        valid = {IN_COLOUR: not self.options.recolor, OURS: not self._is_named(source)}
+        return before["detail"] if valid.get(before["detail"]) else None
 
-    def _leave_in_colour(self, row: Row) -> None:
-        self.outcome.in_colour += 1
-        self.leave_out(row, IN_COLOUR)
+    def _leave_as_it_is(self, row: Row, reason: str) -> None:
+        self.outcome.in_colour += reason == IN_COLOUR
+        self.outcome.ours += reason == OURS
+        self.leave_out(row, reason)
+
+    def _is_named(self, source: Path) -> bool:
+        return os.path.normpath(source.absolute()) in self.found.named
 
     def _coloured(self, source: Path, name: str, row: Row, before: Row, hints: Sequence[Hint]) -> Row:
         """Write the outputs for a photograph; return their columns of the report."""
@@ -217,12 +222,14 @@ class Call:
         return {"output": escaped(output), "detail": "; ".join(remarks), "output_bytes": str(size)}
 
     def _read(self, source: Path) -> tuple[originals.Original, list[str]]:
-        """Read a photograph and what is to be said about it; refuse one in colour unless `recolor` is set."""
+        """Read a photograph and what is to be said about it; refuse our own, and one in colour unless it may be."""
         original = originals.read(source, self.options.max_megapixels, self.colorizer.shorter_side)
+        if original.ours and not self._is_named(source):
+            raise LeftAsItIs(OURS)
         remarks = list(original.remarks)
         kind = tones.kind_of(original.levels, original.alpha)
         if kind == tones.COLOUR and not self.options.recolor:
-            raise _InColourError
+            raise LeftAsItIs(IN_COLOUR)
         if kind != tones.GRAY:
             remarks.append(f"{kind}: its own colours are replaced")
         return original, remarks
@@ -286,7 +293,3 @@ class Call:
 
 def _taken(output: str) -> Refused:
     return Refused(f"{output} is already the output of another photograph; add --unique, or colour it elsewhere")
-
-
-class _InColourError(Exception):
-    """A colour photograph that is to stay as it is."""

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.colorize import tones
-from pipeline.colorize.inputs import taken
 from pipeline.colorize.spreading import Floats, Spreading, similarity
 from pipeline.colorize.variants import middle_of, regions
 from pipeline.core import files
@@ -23,7 +22,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import files_below
 from pipeline.images import lab, originals, prepare
-from pipeline.images.formats import MAX_MEGAPIXELS, SIZE, UnreadablePhotograph
+from pipeline.images.formats import MAX_MEGAPIXELS, SIZE, UnreadablePhotograph, is_photograph
 from pipeline.images.lab import NEUTRAL, UInt8
 from pipeline.images.photographs import Photograph
 
@@ -81,7 +80,7 @@ class ExampleFiles:
                 raise InputError(f"--like: expected a colour photograph or a folder, but {self.path} does not exist")
             return [self.path]
         names, _ = files_below(self.path)
-        found = [self.path / name for name in names if Path(name).suffix.lower() in taken()]
+        found = [self.path / name for name in names if is_photograph(name)]
         if not 0 < len(found) <= MOST:
             raise InputError(f"--like {self.path}: expected 1 to {MOST} photographs, received {len(found)}")
         return found
@@ -128,6 +127,8 @@ class ExampleFiles:
             if self.path.is_dir():
                 return None
             raise InputError(f"--like {escaped(str(path))}: expected a colour photograph, received: {error}") from None
+        if original.ours and self.path.is_dir():
+            return None
         if tones.kind_of(original.levels, original.alpha) != tones.COLOUR:
             return None
         whole = original.reduced if original.reduced is not None else original.levels

@@ -12,12 +12,7 @@ from pipeline.colorize.report import REPORT
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import NOT_LISTED, files_below
-from pipeline.images import foreign
-from pipeline.images.formats import EXTENSIONS
-
-# Those of `ingest`, and those of other formats that are read.
-_TAKEN = (*EXTENSIONS, ".avif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo")
-_BY_PLUGINS = {".heic": foreign.HEIC, ".heif": foreign.HEIC, ".hif": foreign.HEIC, ".jxl": foreign.JPEG_XL}
+from pipeline.images import formats
 
 
 @dataclass
@@ -29,6 +24,7 @@ class Inputs:
         others: other files with the reason they are left out.
         formats: number of `others` by the format that is not read.
         unreadable: folders that cannot be listed, with the reason.
+        named: paths without ".." of the photographs that were not found in a folder alone.
         protected: what outputs must not replace.
     """
 
@@ -36,12 +32,8 @@ class Inputs:
     others: list[tuple[Path, str]] = field(default_factory=list)
     formats: dict[str, int] = field(default_factory=dict)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
     protected: Protected = field(default_factory=lambda: Protected(frozenset(), frozenset()))
-
-
-def taken() -> tuple[str, ...]:
-    """Return the extensions of the photographs that are coloured, in lower case."""
-    return (*_TAKEN, *(extension for extension, name in _BY_PLUGINS.items() if foreign.plugin(name)))
 
 
 def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
@@ -77,6 +69,7 @@ def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
             refuse(f"one that contains {shown} or is inside it; name another folder")
         if not path.is_dir():
             add(path, path.name)
+            found.named.add(os.path.normpath(path.absolute()))
             folders |= _identities([path.parent])
             continue
         names, remarks = files_below(path)
@@ -93,7 +86,7 @@ def listed(inputs: Iterable[Path], out: Path, beside: bool = False) -> Inputs:
                 refuse(f"the target of the link {escaped(str(file))}; name another folder, or remove the link")
         folders |= _identities(by_folder)
         for name, file in zip(names, files, strict=True):
-            if Path(name).suffix.lower() in taken():
+            if formats.is_photograph(name):
                 add(file, name)
             else:
                 _leave_out(file, found)
@@ -134,21 +127,10 @@ def without_outputs(found: Inputs, reported: Collection[str]) -> None:
 
 
 def _leave_out(file: Path, found: Inputs) -> None:
-    reason = f"not a photograph: expected one of {', '.join(taken())}"
-    if name := _format_of(file):
+    reason, name = formats.why_no_photograph(file)
+    if name:
         found.formats[name] = found.formats.get(name, 0) + 1
-        reason = foreign.advice(name)
-    found.others.append((file, reason))
-
-
-def _format_of(file: Path) -> str | None:
-    try:
-        if file.is_file():  # reading a pipe may never end
-            with file.open("rb") as opened:
-                return foreign.format_of(opened.read(foreign.HEAD))
-    except OSError:
-        pass
-    return None
+    found.others.append((file, reason if name else f"not a photograph: {reason}"))
 
 
 def _protected(found: Inputs, folders: frozenset[Identity]) -> Protected:

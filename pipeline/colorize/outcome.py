@@ -9,6 +9,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import printable
 from pipeline.images.formats import UnreadablePhotograph
 
+IN_COLOUR = "already in colour: left as it is; --recolor replaces its colours"
+OURS = "coloured by DeepColor; to use it as a photograph, name the file itself"
 _REMEDIES = {
     errno.EISDIR: "move this folder away, or choose another folder for the outputs",
     errno.EINVAL: "the disk may not allow this name; rename the photograph, or choose another folder for the outputs",
@@ -17,11 +19,16 @@ _REMEDIES = {
 }
 
 
+class LeftAsItIs(Exception):
+    """A photograph that is left out on purpose; the message is `IN_COLOUR` or `OURS`."""
+
+
 @dataclass
 class Outcome:
     """Counts of files by outcome, and the reasons for failures by file.
 
-    Of those left out, `in_colour` counts the colour photographs, and `formats` files by the format that is not read.
+    Of those left out, `in_colour` counts the colour photographs, `ours` those that DeepColor coloured, and `formats`
+    files by the format that is not read.
     `trained_on` counts the photographs that are in the run's training partition.
     `reports` list the files.
     """
@@ -30,6 +37,7 @@ class Outcome:
     skipped: int = 0
     left_out: int = 0
     in_colour: int = 0
+    ours: int = 0
     trained_on: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     formats: dict[str, int] = field(default_factory=dict)

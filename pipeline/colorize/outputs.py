@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.colorize.variants import MOST
 from pipeline.core import files
 from pipeline.core.text import escaped
-from pipeline.images import writing
+from pipeline.images import xmp
 
 NAME = "{name}"  # in a template, the photograph's name without its extension
 _LONGEST = 255  # bytes in a file's name
@@ -65,7 +65,7 @@ def made_before(names: Collection[str], reported: Collection[str]) -> set[str]:
 def is_ours(path: Path) -> bool:
     """Whether a file is an output of DeepColor."""
     content = path.read_bytes()
-    return writing.is_coloured(content) or content.startswith(b"\x93NUMPY")
+    return xmp.is_coloured(content) or content.startswith(b"\x93NUMPY")
 
 
 def _beside(name: str, other: str) -> str:

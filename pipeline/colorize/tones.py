@@ -3,10 +3,12 @@
 import cv2
 import numpy as np
 
+from pipeline.colorize.borders import well_inside
 from pipeline.images.light import Levels
 
 # What is said of a photograph. The last is left as it is.
 GRAY, TONED, PERHAPS, COLOUR = "", "toned, or in colours of one hue", "perhaps in colour", "was in colour"
+MOUNTED = "gray or toned inside a coloured border"
 # CIE Lab units; see docs/colorize.md. Between the two, toned prints and photographs of nearly one hue look alike.
 DOUBTFUL, IN_COLOUR = 2.0, 3.8
 FAINT, VIVID = 4.0, 40.0  # mean chroma: less is no tone, and more is no toned print's
@@ -14,9 +16,18 @@ _FINE, _COARSE, _DEGREE = 128, 16, 5
 
 
 def kind_of(levels: Levels, alpha: Levels | None = None) -> str:
-    """Return `GRAY`, `TONED`, `PERHAPS` or `COLOUR`; arguments as for `own_colour`."""
-    if levels.ndim == 2:
-        return GRAY
+    """Return `GRAY`, `TONED`, `PERHAPS`, `COLOUR` or `MOUNTED`; arguments as for `own_colour`.
+
+    A print on coloured cardboard, or on a table, is judged without that.
+    """
+    kind = _kind_of(levels, alpha)
+    if kind != COLOUR or alpha is not None:
+        return kind
+    inner = well_inside(levels)
+    return kind if inner is None or _kind_of(inner, None) == COLOUR else MOUNTED
+
+
+def _kind_of(levels: Levels, alpha: Levels | None) -> str:
     departs, chroma = own_colour(levels, alpha)
     if departs > IN_COLOUR or chroma > VIVID:
         return COLOUR

@@ -23,13 +23,40 @@ _BRADFORD_INVERSE = np.linalg.inv(_BRADFORD)
 _SAME = 2e-3  # sRGB profiles differ by rounding
 _GRID = np.linspace(0, 1, 2**16)
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_HDR = {16: "PQ", 18: "HLG"}
+_BRIGHT = 500.0  # cd/m², twice the white of usual displays
 THREADS = 2
 
 
+def refuse_hdr(transfer: int | None, brightest: float = 0.0) -> None:
+    """Raise UnreadablePhotograph for a picture whose white lies far below its highest level.
+
+    Args:
+        transfer: the transfer function, by its number in ITU-T H.273.
+        brightest: what the highest level stands for, in cd/m².
+    """
+    if kind := _HDR.get(transfer or 0) or (f"{brightest:g} cd/m²" if brightest > _BRIGHT else None):
+        raise UnreadablePhotograph(f"made for HDR displays ({kind}), which is not read; convert it to sRGB first")
+
+
+def _transfer_of(profile: bytes) -> int | None:
+    """Return the number of the transfer function that a profile names (ICC.1:2022, 9.2.17)."""
+    for at in range(132, 132 + 12 * min(int.from_bytes(profile[128:132], "big"), 100), 12):
+        if profile[at : at + 4] == b"cicp":
+            place = int.from_bytes(profile[at + 4 : at + 8], "big") + 9
+            return next(iter(profile[place : place + 1]), None)
+    return None
+
+
 def to_srgb(levels: Levels, profile: bytes | None) -> tuple[Levels, str]:
-    """Convert levels (H, W) or (H, W, 3), uint8 or uint16, to sRGB; also return a remark if that lost depth."""
+    """Convert levels (H, W) or (H, W, 3), uint8 or uint16, to sRGB; also return a remark if that lost depth.
+
+    Raises:
+        UnreadablePhotograph: the profile is one for HDR displays.
+    """
     if not profile:
         return levels, ""
+    refuse_hdr(_transfer_of(profile))
     if levels.dtype == np.uint16:
         converted = _with_16_bits(levels, profile)
         if converted is not None:
@@ -46,9 +73,14 @@ def picture_to_srgb(picture: Image.Image, profile: bytes | None) -> Levels:
     """Convert a picture of mode L to sRGB (H, W), or of RGB, CMYK or LAB to sRGB (H, W, 3) uint8.
 
     A damaged profile, or one of another colour space, is ignored.
+
+    Raises:
+        UnreadablePhotograph: the profile is one for HDR displays.
     """
     if picture.mode == "LAB":
         return np.asarray(_by_profile(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))))
+    if profile:
+        refuse_hdr(_transfer_of(profile))
     if profile and (converted := _by_pillow(picture, profile)) is not None:
         return converted
     # Avoid copies of a large photograph: Pillow copies even a picture that is already RGB.

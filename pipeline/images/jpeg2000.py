@@ -3,6 +3,8 @@
 Pillow shifts levels of other depths to 8 bits: white of 4 bits becomes 240, and that of 16 bits wraps around to 0.
 """
 
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +16,7 @@ from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.light import Levels, scaled_to_16_bits
 
 START = b"\xff\x4f\xff\x51"  # markers SOC and SIZ
+_TILE, _COMMENT, _LATIN = b"\xff\x90", 0xFF64, 1
 _ICC_METHODS, _CMYK, _SRGB, _GRAY, _SYCC = (2, 3), 12, 16, 17, 18
 
 
@@ -49,6 +52,16 @@ def _header_of(data: bytes) -> _Header:
 def profile(data: bytes) -> bytes | None:
     """Return the colour profile of a file."""
     return _header_of(data).profile
+
+
+def comments_of(data: bytes) -> Iterator[bytes]:
+    """Yield the texts in the header of the codestream."""
+    at = data.index(START) + 2
+    while at + 6 <= len(data) and data[at : at + 2] != _TILE:
+        marker, length, kind = struct.unpack_from(">HHH", data, at)
+        if marker == _COMMENT and kind == _LATIN:
+            yield data[at + 6 : at + 2 + length]
+        at += 2 + length
 
 
 def decode_deep(data: bytes) -> tuple[Levels, Levels | None] | None:

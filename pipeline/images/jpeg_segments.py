@@ -1,6 +1,7 @@
 """Segments of a JPEG that hold metadata."""
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -12,24 +13,29 @@ from pipeline.images.exif import Exif, encoded
 APP1, APP13, COMMENT = 0xE1, 0xED, 0xFE
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
-PHOTOSHOP = b"Photoshop 3.0\0"
 LIMIT = 65_533  # bytes in a segment
+_SCAN, _END = 0xDA, 0xD9
+_AFTER_SCAN = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # the next marker that is no part of a scan
 
 Segment = tuple[int, bytes]  # marker and content
 
 
 def segments_of(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield marker and content of the segments of a JPEG before its first scan."""
+    """Yield marker and content of the segments of a JPEG, those between and after its scans too."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, length = struct.unpack_from(">BH", data, at + 1)
         if marker == 0xFF:  # padding
             at += 1
             continue
-        if marker in (0xDA, 0xD9) or length < 2:
+        if marker == _END or length < 2:
             return
-        yield marker, data[at + 4 : at + 2 + length]
+        if marker != _SCAN:
+            yield marker, data[at + 4 : at + 2 + length]
         at += 2 + length
+        if marker == _SCAN:
+            following = _AFTER_SCAN.search(data, at)
+            at = following.start() if following else len(data)
 
 
 def joined(segments: Sequence[Segment]) -> bytes:

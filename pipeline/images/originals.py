@@ -7,7 +7,8 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from pipeline.core.files import digest_bytes
-from pipeline.images import exif, formats, metadata, sixteen_bits
+from pipeline.images import exif, formats, metadata, sixteen_bits, xmp
+from pipeline.images.boxes import boxes_of
 from pipeline.images.light import Levels
 from pipeline.images.metadata import Metadata
 from pipeline.images.photographs import decode, decoding, header_of, orientation_of, read_bytes
@@ -27,7 +28,9 @@ class Original:
         kept: whether the file has this format.
         metadata: EXIF, XMP, IPTC and texts.
         resolution: dots per inch across and down, or None.
+        aspect: numbers of pixels across and down of equal length, where the file says only that, and they differ.
         compressed: whether the TIFF is compressed, or the WebP lossy; it is written in the same way.
+        ours: whether its metadata say that DeepColor made its colours.
         remarks: notes for the user on how it was read.
         sha256: the digest of the file.
     """
@@ -39,7 +42,9 @@ class Original:
     kept: bool
     metadata: Metadata
     resolution: tuple[float, float] | None
+    aspect: tuple[int, int] | None
     compressed: bool
+    ours: bool
     remarks: tuple[str, ...]
     sha256: str
 
@@ -66,6 +71,9 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
         turned = (orientation_of(image) if image else sixteen_bits.orientation_of(data)) >= 5
         found = metadata.read(data, image)
         _adapt(found.exif, photograph.levels, turned=turned)
+        aspect = _aspect(data, image, turned=turned)
+        if aspect and written == "AVIF":
+            found.remarks.append(f"its pixels are not square ({aspect[1]}:{aspect[0]}), which is left out")
         several = f"the first of {frames} pictures in the file; the others are left out" if frames > 1 else ""
         return Original(
             photograph.levels,
@@ -75,7 +83,9 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
             written == source_format,
             found,
             _resolution(image, turned=turned),
+            aspect,
             _compressed(data, image),
+            xmp.is_coloured(data),
             tuple(filter(None, (several, photograph.remark, *found.remarks))),
             digest_bytes(data),
         )
@@ -98,6 +108,24 @@ def _resolution(image: Image.Image | None, *, turned: bool) -> tuple[float, floa
     if not (1 < across <= LARGEST_DPI and 1 < down <= LARGEST_DPI):
         return None
     return (float(down), float(across)) if turned else (float(across), float(down))
+
+
+def _aspect(data: bytes, image: Image.Image | None, *, turned: bool) -> tuple[int, int] | None:
+    if image is None:
+        return None
+    across, down = image.info.get("aspect", (0, 0))  # of a PNG
+    density = image.info.get("jfif_density", (0, 0))
+    if image.info.get("jfif_unit") == 0 or min(density) == 1:  # no picture has one dot in an inch
+        across, down = density
+    elif image.format == "GIF" and data[12]:
+        across, down = 64, data[12] + 15
+    elif image.format in ("AVIF", "HEIF"):
+        properties = next((bytes(content) for kind, content in boxes_of(data) if kind == b"meta"), b"")
+        if (at := properties.find(b"pasp")) >= 0:
+            down, across = struct.unpack_from(">II", properties, at + 4)  # lengths, not numbers
+    if across == down or not (across and down):
+        return None
+    return (down, across) if turned else (across, down)
 
 
 def _compressed(data: bytes, image: Image.Image | None) -> bool:

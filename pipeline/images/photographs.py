@@ -261,5 +261,7 @@ def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[P
     else:
         picture = image.convert("L" if image.mode == "1" else "RGB")
     remark = f"its {depth} bits a channel were reduced to 8" if depth > 8 else ""
+    if image.format == "JXL" and jpeg_xl.header_of(data).floating:
+        remark = "its floating-point levels were reduced to 8 bits, without what is brighter than white"
     levels = icc.picture_to_srgb(picture, profiles.profile_of(image, data, gray=picture.mode == "L"))
     return Photograph(levels, alpha, remark), orientation

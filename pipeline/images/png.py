@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.images import photoshop
 from pipeline.images.formats import UnreadablePhotograph
 from pipeline.images.icc import matrix_profile
 from pipeline.images.light import Levels
@@ -161,7 +162,7 @@ def text_chunk(keyword: str, text: bytes) -> tuple[bytes, bytes]:
 
 def iptc_chunk(records: bytes) -> tuple[bytes, bytes]:
     """Return name and content of a chunk with IPTC records, in the form of ImageMagick that other programs read."""
-    block = b"8BIM\4\4\0\0" + struct.pack(">I", len(records)) + records + b"\0" * (len(records) % 2)
+    block = photoshop.block(photoshop.IPTC, records)
     digits = block.hex()
     lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
     return b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(f"\niptc\n{len(block):8}\n{lines}\n".encode())

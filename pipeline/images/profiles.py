@@ -7,23 +7,22 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.images import jpeg2000, png
-from pipeline.images.formats import UnreadablePhotograph
-from pipeline.images.icc import matrix_profile
+from pipeline.images import jpeg2000, jpeg_xl, png
+from pipeline.images.icc import matrix_profile, refuse_hdr
 
 _RAW = ("Raw profile type icc", "Raw profile type icm")  # of ImageMagick, in the text of a PNG
 _LAST_LINES = re.compile(r"\s*\w+\s+(\d+)\s+([0-9a-fA-F\s]+)")
 # Numbers of ITU-T H.273: x, y of white, red, green and blue by primaries, and gammas by transfer characteristics.
 _SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+_UNSPECIFIED = 2
 _PRIMARIES = {
     1: _SRGB,
-    2: _SRGB,  # unspecified
+    _UNSPECIFIED: _SRGB,
     9: (0.3127, 0.329, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046),
     12: (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
 }
 _LIKE_SRGB = (1, 2, 6, 13, 14, 15)
 _GAMMAS = {4: 1 / 2.2, 5: 1 / 2.8, 8: 1.0}
-_HDR = {16: "PQ", 18: "HLG"}
 _V4 = 108  # bytes of the header of a BMP that states colours
 _CALIBRATED, _EMBEDDED = 0, b"DEBM"
 
@@ -40,10 +39,8 @@ def profile_of(image: Image.Image, data: bytes, *, gray: bool) -> bytes | None:
         UnreadablePhotograph: it is made for HDR displays, whose white lies far above that of a photograph.
     """
     named = _named(image, data)
-    if named and named[1] in _HDR:
-        raise UnreadablePhotograph(
-            f"made for HDR displays ({_HDR[named[1]]}), which is not read; convert it to sRGB first"
-        )
+    if named:
+        refuse_hdr(named[1])
     if image.format == "PNG" and named:
         return _of_names(*named, gray=gray)
     if embedded := image.info.get("icc_profile"):
@@ -58,13 +55,17 @@ def profile_of(image: Image.Image, data: bytes, *, gray: bool) -> bytes | None:
 
 
 def _named(image: Image.Image, data: bytes) -> tuple[int, int] | None:
-    """Return the numbers of primaries and of the transfer in a PNG, AVIF or HEIC."""
+    """Return the numbers of primaries and of the transfer in a PNG, AVIF, HEIC or JPEG XL."""
     if image.format == "PNG":
         for name, content, _ in png.chunks(data):
             if name == b"IDAT":
                 return None
             if name == b"cICP" and len(content) >= 2:
                 return content[0], content[1]
+    if image.format == "JXL":
+        header = jpeg_xl.header_of(data)
+        refuse_hdr(header.transfer, header.brightest)
+        return None if header.transfer is None else (_UNSPECIFIED, header.transfer)
     if image.format in ("AVIF", "HEIF") and (at := data.find(b"colrnclx")) >= 0 and len(data) >= at + 12:
         primaries, transfer = struct.unpack_from(">HH", data, at + 8)
         return primaries, transfer

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PROFILE, _ORIENTATION = 34675, 274
 _OLD_JPEG, _JPEG = 6, (513, 514)  # a compression, and place and length of its data
+_BLACK_WHITE, _LARGEST_OF_8 = 532, 255
 _NONE, _LZW = 1, 5
 _KNOWN = (1, 8, 32773, 32946)  # compressions that tifffile decodes by itself: none, PackBits, Deflate
 
@@ -130,6 +131,7 @@ def decode_tiff(
             full = np.iinfo(levels.dtype).max
             opaque = np.maximum(alpha, 1).reshape(alpha.shape + (1,) * (levels.ndim - 2)).astype(np.float32)
             levels = np.minimum(np.rint(levels * (full / opaque)), full).astype(levels.dtype)
+        levels = _full_range(levels, page)
         return (~levels if page.photometric == 0 else levels), alpha, orientation
 
 
@@ -178,6 +180,30 @@ def _unsigned(pixels: Levels) -> Levels:
     bits = 8 * pixels.itemsize
     levels = pixels.astype(f"u{pixels.itemsize}")
     return (levels << 1) | (levels >> (bits - 2))
+
+
+def _full_range(levels: Levels, page: Any) -> Levels:
+    """Scale RGB from the file's own black and white, as in video, to all levels."""
+    if _BLACK_WHITE not in page.tags or levels.ndim == 2:
+        return levels
+    tag, full = page.tags[_BLACK_WHITE], np.iinfo(levels.dtype).max
+    values = np.ravel(tag.value).astype(float)
+    if tag.dtype == exif.RATIONAL:
+        values = np.divide(values[::2], values[1::2], out=np.full(len(values) // 2, np.nan), where=values[1::2] != 0)
+    if values.size != 6 or not all(values[::2] < values[1::2]):
+        return levels
+    largest = 2 ** (page.bitspersample - (page.dtype.kind == "i")) - 1
+    if values.max() <= _LARGEST_OF_8 < largest and levels.max() > _LARGEST_OF_8 * full / largest:
+        largest = _LARGEST_OF_8  # some programs always write levels of 8 bits
+    if not values[::2].any() and all(values[1::2] == largest):
+        return levels
+    channels = []
+    for channel, (black, white) in zip(
+        np.moveaxis(levels, -1, 0), values.reshape(3, 2) * (full / largest), strict=True
+    ):
+        table = (np.arange(full + 1) - black) * (full / (white - black))
+        channels.append(np.clip(np.rint(table), 0, full).astype(levels.dtype)[channel])
+    return np.dstack(channels)
 
 
 def _alpha_at(page: Any) -> int | None:

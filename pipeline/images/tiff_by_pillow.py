@@ -33,16 +33,20 @@ def full_range(image: Any) -> Image.Image:
     """Scale a decoded TIFF from its own black and white, as in video, to 0..255."""
     values = [float(value) for value in image.tag_v2.get(_BLACK_WHITE, ())]
     pairs = list(zip(values[::2], values[1::2], strict=False))
-    if image.mode not in ("RGB", "YCbCr") or len(values) != 6 or any(not black < white for black, white in pairs):
+    if (
+        image.mode not in ("RGB", "RGBA", "YCbCr")
+        or len(values) != 6
+        or any(not black < white for black, white in pairs)
+    ):
         return image  # type: ignore[no-any-return]
-    if image.mode == "RGB" and image.tag_v2.get(_PHOTOMETRIC) == _YCBCR:  # which libjpeg has converted
+    if image.mode != "YCbCr" and image.tag_v2.get(_PHOTOMETRIC) == _YCBCR:  # which libjpeg has converted
         pairs = pairs[:1] * 3
     tables: list[int] = []
     for number, (black, white) in enumerate(pairs):
         zero = 128 if image.mode == "YCbCr" and number else 0
         scaled = zero + (np.arange(256) - black) * (255 - zero) / (white - black)
         tables += np.clip(np.rint(scaled), 0, 255).astype(int).tolist()
-    return image.point(tables)  # type: ignore[no-any-return]
+    return image.point(tables + [*range(256)] * (image.mode == "RGBA"))  # type: ignore[no-any-return]
 
 
 def _keep_first_plane(image: Any) -> None:

@@ -16,12 +16,7 @@ from pipeline.images.light import Levels
 from pipeline.images.originals import Original
 
 QUALITY = 95
-NOTE = "Colours made by DeepColor"  # how notes begin
-
-
-def is_coloured(data: bytes) -> bool:
-    """Whether the metadata in a photograph's file say that DeepColor made its colours."""
-    return any(mark.encode() in data for mark in (NOTE, xmp.NAMESPACE))
+_JFIF_UNIT = 13  # where a JPEG says of what its density is
 
 
 def write(path: Path, original: Original, rgb: Levels, note: str) -> None:
@@ -66,10 +61,14 @@ def _write_by_pillow(path: Path, original: Original, pixels: Levels, exif: Exif,
         del exif.main[ExifTags.Base.Orientation]  # Pillow would write EXIF again, and its text without the encoding
     elif not original.compressed:
         options |= {"lossless": True, "exact": True, "quality": 75}  # the effort
-    if original.resolution:
-        options["dpi"] = original.resolution
+    if density := original.aspect or original.resolution:
+        options["dpi"] = density
     options |= {"exif": b"Exif\0\0" + encoded(exif), "xmp": packet, "icc_profile": srgb_profile()}
     saving.save(Image.fromarray(pixels), path, original.format, **options)
+    if original.format == "JPEG" and original.aspect:
+        with path.open("r+b") as file:
+            file.seek(_JFIF_UNIT)
+            file.write(b"\0")  # none; Pillow only writes dots per inch
 
 
 def _write_png(path: Path, original: Original, pixels: Levels, exif: Exif, note: str) -> None:
@@ -79,7 +78,9 @@ def _write_png(path: Path, original: Original, pixels: Levels, exif: Exif, note:
         raise OSError(f"{path.name}: OpenCV could not encode it as PNG")
     packet = xmp.described(original.metadata.xmp, note)
     chunks = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))]
-    if original.resolution:
+    if original.aspect:
+        chunks.append((b"pHYs", struct.pack(">IIB", *original.aspect, 0)))
+    elif original.resolution:
         per_metre = (round(dots / 0.0254) for dots in original.resolution)
         chunks.append((b"pHYs", struct.pack(">IIB", *per_metre, 1)))
     chunks.append((b"eXIf", encoded(exif)))

@@ -5,11 +5,17 @@ import re
 
 NAMESPACE = "https://deepcolor.invalid/xmp/1/"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
+NOTE = "Colours made by DeepColor"  # how notes begin
 # The end of RDF, with any prefix or none; comments and CDATA are matched first, so that none is found in them.
 _END = re.compile(
     r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|</((?:[\w.-]+:)?)RDF\s*>|<((?:[\w.-]+:)?)RDF(\s[^<>]*)?/>", re.DOTALL
 )
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+
+def is_coloured(data: bytes) -> bool:
+    """Whether the metadata in a photograph's file say that DeepColor made its colours."""
+    return any(mark.encode() in data for mark in (NOTE, NAMESPACE))
 
 
 def is_understood(packet: bytes) -> bool:

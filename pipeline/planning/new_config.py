@@ -14,7 +14,7 @@ from pipeline.config.paths import Paths
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
-from pipeline.images.formats import EXTENSIONS, MAX_MEGAPIXELS
+from pipeline.images.formats import MAX_MEGAPIXELS, extensions, is_photograph
 from pipeline.planning import estimate
 
 RUN = "own"
@@ -147,17 +147,17 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
     if not folder.is_dir():
         received = "a file" if folder.exists() else "nothing"
         raise InputError(f"--from {escaped(str(folder))}: expected a folder of photographs, found {received} there")
-    folder = existing_folder(folder, f"photographs ({', '.join(EXTENSIONS)})").resolve()
+    folder = existing_folder(folder, f"photographs ({', '.join(extensions())})").resolve()
     for output in (place / name, place / "data"):
         if output.resolve().is_relative_to(folder):
             raise InputError(
                 f"{output}: expected a location outside the photographs, received one in {escaped(str(folder))}, where "
                 "DeepColor's output would be ingested as photographs; choose another folder, or work elsewhere"
             )
-    count = sum(Path(file).suffix.lower() in EXTENSIONS for file in files_below(folder)[0])
+    count = sum(is_photograph(file) for file in files_below(folder)[0])
     if count < len(PARTITIONS):
         raise InputError(
-            f"{escaped(str(folder))}: expected at least {len(PARTITIONS)} photographs ({', '.join(EXTENSIONS)}), one "
+            f"{escaped(str(folder))}: expected at least {len(PARTITIONS)} photographs ({', '.join(extensions())}), one "
             f"for each of {', '.join(PARTITIONS)}, found {count}; choose another folder"
         )
     epochs, train = FROM_SHIPPED.of(count), round(schema.Split().train * count)

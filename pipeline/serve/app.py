@@ -15,9 +15,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.colorize.hints import MOST, refuse_outside
-from pipeline.colorize.inputs import taken
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.images.formats import extensions
 from pipeline.serve import archive
 from pipeline.serve.guard import OwnPagesOnly, problem
 from pipeline.serve.jobs import STRIP
@@ -95,7 +95,7 @@ class _Site:
         values = {
             "runs": list(zip(unique, runs, strict=True)),
             "limits": queue.limits,
-            "extensions": taken(),
+            "extensions": extensions(),
             "most_hints": MOST,
             "variants": STRIP,
         }

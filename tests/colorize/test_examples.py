@@ -9,6 +9,7 @@ from tiny import gray_photograph, refused, star
 
 from pipeline.colorize.examples import Example, ExampleFiles, coloured_like
 from pipeline.colorize.spreading import Spreading, describe
+from pipeline.images import originals, writing, xmp
 
 SIDE = 24
 # Of `describe`: two features, lightness, a and b, row and column.
@@ -89,3 +90,10 @@ def test_examples_are_known_by_their_content(cat, tmp_path):
     assert ExampleFiles(tmp_path / "moved").identity == before
     (tmp_path / "moved" / "rocket.jpg").unlink()
     assert ExampleFiles(tmp_path / "moved").identity != before
+
+
+def test_colours_of_our_own_are_no_examples_of_a_folder(cat, tmp_path):
+    green = originals.read(tmp_path / "examples" / "green.png")
+    writing.write(tmp_path / "examples" / "ours.png", green, green.levels, f"{xmp.NOTE} in a test")
+    assert len(ExampleFiles(tmp_path / "examples").pictures) == 2  # green.png and rocket.jpg
+    assert len(ExampleFiles(tmp_path / "examples" / "ours.png").pictures) == 1

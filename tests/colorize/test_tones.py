@@ -9,7 +9,7 @@ from skimage.color import lab2rgb
 from skimage.data import astronaut, chelsea, coffee, rocket
 from tiny import star
 
-from pipeline.colorize.tones import COLOUR, TONED, kind_of, own_colour
+from pipeline.colorize.tones import COLOUR, MOUNTED, TONED, kind_of, own_colour
 from pipeline.colorize.tones import GRAY as NO_COLOUR
 
 PHOTOGRAPHS = [astronaut(), chelsea(), coffee(), rocket()]
@@ -88,3 +88,26 @@ def test_depth_and_transparency_do_not_matter():
     gray = np.dstack([GRAY[0]] * 3)
     assert max(own_colour(np.where(half[..., None] > 0, gray, photograph), half)) < 0.5
     assert kind_of(np.where(half[..., None] > 0, photograph, gray), half) == COLOUR
+
+
+def mounted(print_, colour, sides):
+    """A print on coloured cardboard with a grain, `sides` pixels of it at the top, bottom, left and right."""
+    top, bottom, left, right = sides
+    shape = (len(print_) + top + bottom, print_.shape[1] + left + right, 3)
+    out = noisy(np.broadcast_to(np.array(colour, np.uint8), shape), 4)
+    out[top : top + len(print_), left : left + print_.shape[1]] = print_
+    return compressed(out)
+
+
+MOUNTS = [((110, 75, 45), (60, 90, 70, 60)), ((80, 100, 70), (90, 60, 90, 80)), ((190, 160, 115), (70, 70, 0, 90))]
+
+
+@pytest.mark.parametrize(("colour", "sides"), MOUNTS)
+def test_prints_on_coloured_cardboard_are_judged_without_it(colour, sides):
+    # Of the others, parts are as light as one of the cardboards, which therefore has no edge there.
+    gray, photograph = GRAY[2], PHOTOGRAPHS[2]
+    for levels in (mounted(np.dstack([gray] * 3), colour, sides), mounted(sepia(star(gray)[..., 0]), colour, sides)):
+        assert own_colour(levels)[0] < 3.8 or kind_of(levels) == MOUNTED
+        assert kind_of(levels.astype(np.uint16) * 257) == kind_of(levels) != COLOUR
+    assert kind_of(mounted(np.dstack([gray] * 3), colour, sides)) == MOUNTED
+    assert kind_of(mounted(photograph, colour, sides)) == COLOUR

@@ -140,3 +140,30 @@ def test_every_photograph_of_one_name_has_an_output(keras, colorizer, tmp_path):
         outcome = colour([tmp_path / "in"], tmp_path / "out", colorizer)
         assert (outcome.failed, outcome.skipped) == ({}, skipped)
     assert shown(tmp_path / "out") == ["a.gif (2).png", "a.gif.png", "a.png", REPORT]
+
+
+@pytest.mark.parametrize("recolor", [False, True])
+def test_outputs_of_earlier_calls_are_no_photographs_of_another_one(keras, colorizer, tmp_path, recolor):
+    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG"), ("c.tif", "TIFF"), ("d.webp", "WEBP"), ("e.avif", "AVIF")):
+        put_gray(tmp_path / "in" / name, kind=kind)
+    assert beside(tmp_path / "in", colorizer, "_colour", compare=True).done == 5
+    (tmp_path / "in" / REPORT).unlink()
+    for done, skipped in ((5, 0), (0, 5)):
+        outcome = colour([tmp_path / "in"], tmp_path / "out", colorizer, recolor=recolor)
+        assert (outcome.done, outcome.skipped, outcome.failed, outcome.ours) == (done, skipped, {}, 10)
+    assert shown(tmp_path / "out") == ["a.jpg", "b.png", "c.tif", REPORT, "d.webp", "e.avif"]
+    (row,) = (row for file, row in rows(tmp_path / "out").items() if file.endswith("a_colour.jpg"))
+    assert row["status"] == "left out" and "coloured by DeepColor" in row["detail"]
+    named = [tmp_path / "in", tmp_path / "in" / ".." / "in" / "a_colour.jpg"]
+    outcome = colour(named, tmp_path / "out", colorizer, recolor=True)
+    assert (outcome.done, outcome.ours) == (1, 9) and "a_colour.jpg" in shown(tmp_path / "out")
+
+
+def test_an_output_beside_whose_photograph_is_gone_is_no_photograph(keras, colorizer, tmp_path):
+    put_gray(tmp_path / "in" / "a.png")
+    assert beside(tmp_path / "in", colorizer, "_colour").done == 1
+    (tmp_path / "in" / REPORT).unlink()
+    (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "b.png")
+    outcome = beside(tmp_path / "in", colorizer, "_colour")
+    assert (outcome.done, outcome.ours) == (1, 1)
+    assert shown(tmp_path / "in") == ["a_colour.png", "b.png", "b_colour.png", REPORT]

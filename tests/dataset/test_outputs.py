@@ -9,7 +9,7 @@ from pipeline.config.schema import FolderSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
 from pipeline.dataset.sources.open import open_source
-from pipeline.images import originals, writing
+from pipeline.images import originals, writing, xmp
 from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 
@@ -33,7 +33,7 @@ def ids(source):
 def test_a_photograph_that_deepcolor_coloured_is_left_out(root, tmp_path, kind):
     Image.fromarray(picture()).save(tmp_path / "before", kind)
     original = originals.read(tmp_path / "before")
-    writing.write(root / f"c.{kind.lower()}", original, picture(seed=9), f"{writing.NOTE} 0.1, run x; not original")
+    writing.write(root / f"c.{kind.lower()}", original, picture(seed=9), f"{xmp.NOTE} 0.1, run x; not original")
     source = opened(root)
     assert ids(source) == ["a.png", "b.png"]
     (remark,) = source.remarks
@@ -41,7 +41,7 @@ def test_a_photograph_that_deepcolor_coloured_is_left_out(root, tmp_path, kind):
 
 
 def test_a_comparison_is_left_out(root):
-    write_comparison(root / "a.compare.jpg", picture(), picture(seed=9), writing.NOTE)
+    write_comparison(root / "a.compare.jpg", picture(), picture(seed=9), xmp.NOTE)
     assert ids(opened(root)) == ["a.png", "b.png"]
 
 

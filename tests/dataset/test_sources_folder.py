@@ -13,6 +13,7 @@ from pipeline.config.schema import FolderSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources import folder, scratch
 from pipeline.dataset.sources.open import open_source
+from pipeline.images import foreign, originals
 from pipeline.images.photographs import Photograph, decode
 from pipeline.images.prepare import centre_square
 
@@ -71,6 +72,30 @@ def test_photographs_are_sorted_by_path_and_cut_to_the_centre(tmp_path, root):
 def test_every_extension_is_read(tmp_path, root, name):
     Image.fromarray(RGB).save(root / name)
     assert ids(opened(tmp_path)) == [name]
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "MPO", "HEIF", "JXL"])
+def test_formats_that_colorize_reads_are_ingested_with_the_same_pixels(tmp_path, root, kind):
+    assert foreign.plugin(foreign.HEIC) and foreign.plugin(foreign.JPEG_XL)
+    extension = {"JPEG2000": "JP2", "HEIF": "HEIC"}.get(kind, kind)
+    content = encoded(picture(300, 240), kind)
+    (root / f"a.{extension}").write_bytes(content)
+    source = opened(tmp_path)
+    assert ids(source) == [f"a.{extension}"]
+    expected = centre_square(Photograph(originals.read(root / f"a.{extension}").levels))
+    assert all(np.array_equal(had[0], want) for had, want in zip(source.read(0, 1), expected, strict=True))
+
+
+def test_a_format_that_is_not_read_is_named(tmp_path, root, monkeypatch):
+    monkeypatch.setattr(foreign, "plugin", lambda name: None)
+    put(root, "good.png")
+    (root / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    (root / "b.psd").write_bytes(b"8BPS\0\1" + bytes(100))
+    remarks = opened(tmp_path).remarks
+    assert [(remark.file, remark.reason) for remark in remarks] == [
+        ("a.heic", "not a photograph"), ("b.psd", "not a photograph"),
+    ]  # fmt: skip
+    assert "HEIC" in remarks[0].detail and "formats" in remarks[0].detail and "PSD" in remarks[1].detail
 
 
 def test_each_file_left_out_becomes_a_remark(tmp_path, root):

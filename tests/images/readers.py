@@ -6,12 +6,22 @@ import numpy as np
 import tifffile
 from PIL import ExifTags, Image
 
-from pipeline.images import originals, writing
+from pipeline.images import jpeg_segments, originals, writing
 
 NOTE = "Colours made by a test"
 RGB8 = np.asarray(
     Image.fromarray(np.random.default_rng(5).integers(0, 256, (3, 5, 3), dtype=np.uint8)).resize((30, 20))
 )
+
+
+CAPTION = "Große Feier, 1955"
+RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+XMP = (
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}><rdf:Description rdf:about="" xmlns:dc="d" '
+    f'dc:title="{CAPTION}"/></rdf:RDF></x:xmpmeta>'
+).encode()
+# Caption (2:120) in UTF-8 (1:90).
+IPTC = b"\x1c\1\x5a\0\3\x1b%G" + b"\x1c\2\x78" + struct.pack(">H", len(CAPTION.encode())) + CAPTION.encode()
 
 
 def rewritten(source, target):
@@ -48,3 +58,11 @@ def exif_block(entries, order=">"):
             rows += struct.pack(order + "HHI", tag, kind, count) + data.ljust(4, b"\0")
     head = {">": b"MM\0*\0\0\0\x08", "<": b"II*\0\x08\0\0\0"}[order]
     return head + struct.pack(order + "H", len(entries)) + rows + b"\0" * 4 + values
+
+
+def resource(number, data):
+    return b"8BIM" + struct.pack(">HxxI", number, len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def jpeg(path, *segments, **options):
+    Image.fromarray(RGB8).save(path, "JPEG", extra=jpeg_segments.joined(segments), **options)

@@ -102,7 +102,7 @@ def test_the_size_in_the_header_of_a_jpeg_xl(height, width, container, ratio):
     size = (int(height * ratio) if ratio else width, height)
     file = io.BytesIO()
     Image.new("L", size).save(file, "JXL", use_container=container, effort=1)
-    assert jpeg_xl.header_of(file.getvalue()) == jpeg_xl.Header(size, 8)
+    assert jpeg_xl.header_of(file.getvalue()) == jpeg_xl.Header(size)
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "JXL"])
@@ -133,3 +133,33 @@ def test_deep_gray_with_alpha_is_refused():
     )
     with pytest.raises(UnreadablePhotograph, match=r"alpha and 16 bits.* convert it"):
         photographs.decode(data)
+
+
+# Of 2 x 2 pixels of half the highest level, by libjxl's encoder.
+FOR_HDR_DISPLAYS = {
+    "PQ": "{|X2Y0R-gHAr1!s004jp1OWgr081E)6~akD9)JJ<00",
+    "HLG": "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AD{6RbWB&>W5CJ~`c?JMI1^@s6fCvNu05kwg7>gA`iURQf1ONa4",
+    "PQ of gray": "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AC~A0YWB&>W5CK0x(IE~80001h2m}EDEC5Rw"
+    "ixonO0&xNW00",
+    "PQ with alpha": "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AFlu;gWB&>W5DPzo9{`FDaX0_~000CC5D)-B"
+    "081E)6^<KR0Qdn2000mG00",
+    "4000 cd/m²": "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AD{6RbWB&>W5CJ~`MFaF2000000tf^F05kwg"
+    "7>gA`iURQf1ONa4",
+}
+
+
+@pytest.mark.parametrize("kind", FOR_HDR_DISPLAYS)
+def test_a_jpeg_xl_for_hdr_displays_is_refused(kind):
+    with pytest.raises(UnreadablePhotograph, match=rf"HDR.*{kind.split()[0]}.*convert it"):
+        photographs.decode(base64.b85decode(FOR_HDR_DISPLAYS[kind]))
+
+
+def test_light_above_white_in_a_jpeg_xl_is_lost_with_a_remark():
+    # Of 2 x 2 pixels, whose red is 0.5, green 2 and blue 0.
+    data = base64.b85decode(
+        b"0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AGirEjWB&>W5OM&;g$M)z0CWIL7>gCc0*rA1000mC3;+PY4*&pK0H~S+0"
+        b"0000"
+    )
+    assert jpeg_xl.header_of(data) == jpeg_xl.Header((2, 2), 32, floating=True)
+    photograph = photographs.decode(data)
+    assert abs(photograph.levels - np.array([127.5, 255, 0])).max() <= 1 and "brighter than white" in photograph.remark

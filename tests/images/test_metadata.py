@@ -9,27 +9,11 @@ from xml.etree import ElementTree
 import pytest
 import tifffile
 from PIL import Image, IptcImagePlugin, PngImagePlugin
-from readers import NOTE, RGB8, exif_block, rewritten
+from readers import CAPTION, IPTC, NOTE, RDF, RGB8, XMP, exif_block, jpeg, resource, rewritten
 
-from pipeline.images import exif, jpeg_segments, originals, png, writing
+from pipeline.images import exif, jpeg_segments, originals, png, writing, xmp
 
-CAPTION = "Große Feier, 1955"
-RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
-XMP = (
-    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}><rdf:Description rdf:about="" xmlns:dc="d" '
-    f'dc:title="{CAPTION}"/></rdf:RDF></x:xmpmeta>'
-).encode()
-# Caption (2:120) in UTF-8 (1:90).
-IPTC = b"\x1c\1\x5a\0\3\x1b%G" + b"\x1c\2\x78" + struct.pack(">H", len(CAPTION.encode())) + CAPTION.encode()
 TITLE = (2, 120)
-
-
-def resource(number, data):
-    return b"8BIM" + struct.pack(">HxxI", number, len(data)) + data + b"\0" * (len(data) % 2)
-
-
-def jpeg(path, *segments, **options):
-    Image.fromarray(RGB8).save(path, "JPEG", extra=jpeg_segments.joined(segments), **options)
 
 
 def test_a_jpeg_keeps_iptc_and_its_comments_but_no_thumbnail(tmp_path):
@@ -100,7 +84,7 @@ def test_exif_that_fills_its_segment_loses_nothing_to_our_note(tmp_path, tag):
     writing.write(tmp_path / "b", original, RGB8, "Colours made by DeepColor in a test of full segments")
     again = originals.read(tmp_path / "b").metadata.exif
     assert (again.main | again.inner.get(exif.EXIF, {}))[tag].data == b"c" * room and 315 in again.main
-    assert original.remarks == () and writing.is_coloured((tmp_path / "b").read_bytes())
+    assert original.remarks == () and xmp.is_coloured((tmp_path / "b").read_bytes())
 
 
 def test_exif_in_several_segments_is_shortened_with_a_remark(tmp_path):

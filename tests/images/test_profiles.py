@@ -173,3 +173,28 @@ def test_pictures_for_hdr_displays_are_refused(transfer):
     data[at : at + 4] = struct.pack(">HH", 9, transfer)
     with pytest.raises(UnreadablePhotograph, match=r"HDR.* convert it"):
         photographs.decode(bytes(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF of 16 bits"])
+@pytest.mark.parametrize(("transfer", "refused"), [(13, False), (16, True), (18, True)])
+def test_profiles_for_hdr_displays_are_refused(kind, transfer, refused):
+    made = bytearray(icc.matrix_profile((0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06), None))
+    count = int.from_bytes(made[128:132], "big")
+    for at in range(132, 132 + 12 * count, 12):
+        made[at + 4 : at + 8] = (int.from_bytes(made[at + 4 : at + 8], "big") + 12).to_bytes(4, "big")
+    entry = struct.pack(">4sII", b"cicp", len(made) + 12, 12)
+    made[128:132] = struct.pack(">I", count + 1)
+    made[132 + 12 * count : 132 + 12 * count] = entry
+    made += b"cicp" + bytes(4) + bytes([9, transfer, 0, 1])
+    made[:4] = struct.pack(">I", len(made))
+    stream, pixels = io.BytesIO(), np.dstack([RAMP] * 3)
+    if kind == "TIFF of 16 bits":
+        tifffile.imwrite(stream, pixels.astype(np.uint16) * 257, photometric="rgb", iccprofile=bytes(made))
+    else:
+        Image.fromarray(pixels).save(stream, kind, icc_profile=bytes(made))
+    if refused:
+        with pytest.raises(UnreadablePhotograph, match=r"HDR.* convert it"):
+            photographs.decode(stream.getvalue())
+    else:
+        levels = photographs.decode(stream.getvalue()).levels
+        assert abs(levels / np.iinfo(levels.dtype).max - pixels / 255).max() < 0.02

@@ -187,3 +187,54 @@ def test_black_and_white_of_video_are_stretched(photometric):
     at = data.index(struct.pack("<HHI", 284, 4, 1))
     data = data[:at] + struct.pack("<HHII", 532, 5, 6, len(data)) + data[at + 12 :] + rationals
     assert np.abs(decode(data).levels - gray[..., None].astype(int)).max() <= 1
+
+
+def with_black_and_white(pixels, pairs, **options):
+    stream = io.BytesIO()
+    tag = (532, 5, 6, [number for value in pairs for number in (value, 1)], True)
+    tifffile.imwrite(stream, pixels, photometric="rgb", extratags=[tag], **options)
+    return decode(stream.getvalue())
+
+
+VIDEO = np.array([(4112, 60395), (0, 50000), (10000, 65535)])
+IN_VIDEO = np.rint(VIDEO[:, 0] + DEEP[..., :3] * ((VIDEO[:, 1] - VIDEO[:, 0]) / 65535)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("kind", ["plain", "deflate", "planes", "alpha", "multiplied alpha"])
+def test_black_and_white_of_16_bits_are_stretched(kind):
+    pixels, alpha, options = IN_VIDEO, np.full((20, 30), 65535, np.uint16), {}
+    if kind == "deflate":
+        options = {"compression": "zlib"}
+    elif kind == "planes":
+        pixels, options = np.moveaxis(pixels, -1, 0), {"planarconfig": "separate"}
+    elif "alpha" in kind:
+        pixels = np.dstack([pixels, alpha])
+        options = {"extrasamples": ["unassalpha" if kind == "alpha" else "assocalpha"]}
+    photograph = with_black_and_white(pixels, VIDEO.ravel().tolist(), **options)
+    assert photograph.levels.dtype == np.uint16
+    assert np.abs(photograph.levels - DEEP[..., :3].astype(int)).max() <= 1
+    assert photograph.alpha is None or np.array_equal(photograph.alpha, alpha)
+
+
+def test_black_and_white_of_8_bits_in_a_file_of_16_are_taken_for_that():
+    levels = np.rint(16 * 257 + DEEP[..., :3] * (219 / 255)).astype(np.uint16)
+    assert np.abs(with_black_and_white(levels, (16, 235) * 3).levels - DEEP[..., :3].astype(int)).max() <= 1
+    assert np.array_equal(with_black_and_white(DEEP[..., :3], (0, 255) * 3).levels, DEEP[..., :3])
+    few = DEEP[..., :3] >> 8  # whose white is 255 indeed
+    assert np.array_equal(with_black_and_white(few, (0, 255) * 3).levels, few * 257)
+
+
+@pytest.mark.parametrize("pairs", [(0, 65535) * 3, (9, 9, 0, 65535, 0, 65535)])
+def test_black_and_white_that_change_nothing_or_make_no_sense(pairs):
+    assert np.array_equal(with_black_and_white(DEEP[..., :3], pairs).levels, DEEP[..., :3])
+
+
+@pytest.mark.parametrize("extra", [["unassalpha"], ["unspecified", "unassalpha"]])
+def test_black_and_white_of_8_bits_beside_alpha_are_stretched(extra):
+    rgb = light.eight_bits(DEEP[..., :3])
+    pixels = np.dstack(
+        [np.rint(16 + rgb * (219 / 255)).astype(np.uint8)] + [light.eight_bits(DEEP[..., 3])] * len(extra)
+    )
+    photograph = with_black_and_white(pixels, (16, 235) * 3, extrasamples=extra)
+    assert np.abs(photograph.levels - rgb.astype(int)).max() <= 1
+    assert np.array_equal(photograph.alpha, light.eight_bits(DEEP[..., 3]))

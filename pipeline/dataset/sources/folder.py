@@ -19,8 +19,8 @@ from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_fo
 from pipeline.dataset.sources.outputs import folders_of_output
 from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.dataset.sources.table import existing_files, read_table
-from pipeline.images import prepare, toning, writing
-from pipeline.images.formats import EXTENSIONS, SIZE, UnreadablePhotograph
+from pipeline.images import formats, prepare, toning, xmp
+from pipeline.images.formats import SIZE, UnreadablePhotograph, is_photograph, why_no_photograph
 from pipeline.images.lab import ENCODING, UInt8, mean_chroma
 from pipeline.images.photographs import check_file, decode, read_bytes
 
@@ -116,7 +116,7 @@ def open_folder(
         InputError: the folder does not exist, no photograph in it can be used, or its table cannot be used.
     """
     store = Scratch(scratch, settings)
-    extensions = ", ".join(EXTENSIONS)
+    extensions = ", ".join(formats.extensions())
     root = existing_folder(Path(settings.path), f"photographs ({extensions})")
     groups = read_table(settings)
     files, passed_over = files_below(root) if groups is None else (existing_files(root, groups, settings), [])
@@ -125,10 +125,10 @@ def open_folder(
     for name in files:
         if folder := next((folder for folder in own if name.startswith(folder)), None):
             passed_over.append(Remark(escaped(name), OURS, f"{escaped(folder)} has DeepColor's output"))
-        elif Path(name).suffix.lower() in EXTENSIONS:
+        elif is_photograph(name):
             photographs.append(name)
         else:
-            passed_over.append(Remark(escaped(name), "not a photograph", f"expected one of {extensions}"))
+            passed_over.append(Remark(escaped(name), "not a photograph", why_no_photograph(root / name)[0]))
     chunks = [photographs[i : i + FILES_PER_CHUNK] for i in range(0, len(photographs), FILES_PER_CHUNK)]
     counts: list[int] = []
     while len(counts) < len(chunks) and (limit is None or sum(counts) < limit):
@@ -176,7 +176,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
         data = read_bytes(root / path, settings.max_megapixels)
         digest = digest_bytes(data)
         photograph = decode(data, settings.max_megapixels, at_least=SIZE)
-        if writing.is_coloured(data):
+        if xmp.is_coloured(data):
             return Verdict(path, digest, OURS, "its metadata say that DeepColor made its colours"), None
     except UnreadablePhotograph as error:
         return Verdict(path, digest or str(error), error.reason, str(error)), None

@@ -16,7 +16,7 @@ from pipeline.core.text import escaped
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import ENCODING, UInt8
 
-JUDGING = 2  # raised if verdicts on the same file may differ
+JUDGING = 3  # raised if verdicts on the same file may differ
 
 
 @dataclass(frozen=True)
