@@ -11,6 +11,7 @@ import tiny
 import toy_maps
 from click.testing import CliRunner
 
+from pipeline.core import files
 from stages.__main__ import main
 
 # Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
@@ -136,8 +137,32 @@ def drawn(monkeypatch):
     return kept
 
 
+@pytest.fixture(scope="session")
+def _measures():
+    """What `measured_once` has measured."""
+    return {}
+
+
 @pytest.fixture(scope="module")
-def unsaved():
+def measured_once(_measures):
+    """No answer is measured twice on one image, in whatever run: that takes two thirds of an evaluation."""
+    from pipeline.evaluation import measures, scoring
+
+    def measure(truth, predicted_ab):
+        given = truth.lightness, truth.ab, truth.rarity, predicted_ab
+        shapes = [(array.dtype, array.shape) for array in given]
+        key = *shapes, files.digest_bytes(*(array.tobytes() for array in given))
+        if key not in _measures:
+            _measures[key] = measures.measure(truth, predicted_ab)
+        return _measures[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "measure", measure)
+        yield
+
+
+@pytest.fixture(scope="module")
+def unsaved(measured_once):
     """Figures are drawn, but saved as empty files: rendering them takes a third of an evaluation."""
     from pipeline.figures import style
 

@@ -57,7 +57,7 @@ def own(keras, evaluated, tmp_path):
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
+def undrawn(measured_once, monkeypatch):
     """Figures are empty files: for tests that are not about them, because they take seconds."""
 
     def touch(path, *given, **options):
