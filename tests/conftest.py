@@ -1,5 +1,6 @@
 """Fixtures that several tests share."""
 
+import gc
 import logging
 import shutil
 from unittest import mock
@@ -24,6 +25,16 @@ LONGEST = (
     "test_batch.py", "test_page_browser.py", "test_verify.py", "test_named_experiments.py",
     "test_baseline_from_outside.py", "test_export_command.py", "test_baselines.py", "test_saving.py",
 )  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Suspend garbage collection, which takes a fifth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):
