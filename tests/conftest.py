@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import shutil
 from unittest import mock
 
@@ -11,6 +12,7 @@ import pytest
 import tiny
 import toy_maps
 from click.testing import CliRunner
+from filelock import FileLock
 
 from pipeline.core import files
 from stages.__main__ import main
@@ -56,6 +58,25 @@ def keras(_started):
     keras.config.set_dtype_policy("float32")
     yield keras
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """``once(name, make)`` calls ``make(folder)`` in the first process that asks; all processes read that folder."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def once(name, make):
+        made, unfinished = folder / name, folder / f"{name}.unfinished"
+        with FileLock(folder / f"{name}.lock"):
+            if not made.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                make(unfinished)
+                unfinished.rename(made)
+        return made
+
+    return once
 
 
 @pytest.fixture(scope="session")
