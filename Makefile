@@ -29,6 +29,9 @@ evidence: .venv/installed
 	$(TRAIN) data=data/random embedding='{weights: random}' $(PHOTOGRAPHS) -- $(ON_RANDOM:%=data/evidence/models/%/training.json)
 	$(BIN)/python -m docs.color
 
+# Processes of the tests keep their bytecode for the next ones, also where the environment forbids it.
+test test-all: export PYTHONDONTWRITEBYTECODE =
+
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

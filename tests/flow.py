@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import snakemake_forks
 import yaml
 from tiny import DOT, ROOT, photographs, write_kaggle
 
@@ -39,17 +40,24 @@ class Workflow:
         self.places = Paths(self.config.model_copy(update={"root": str(folder), "data": str(folder / "data")}))
         write_kaggle(folder / "archive", *photographs(15), [4, 9])
 
-    def __call__(self, *arguments, status=0, cwd=ROOT):
-        """Call snakemake; what it printed."""
-        command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", *map(str, arguments)]
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-        text = done.stdout + done.stderr
-        assert done.returncode == status, text
+    def __call__(self, *arguments, status=0, cwd=ROOT, fork=True):
+        """Call snakemake, in a fork or as a user does; what it printed."""
+        arguments = ["--cores", "2", *map(str, arguments)]
+        returned, text = snakemake_forks.call(arguments, cwd) if fork else self.command(arguments, cwd)
+        assert returned == status, text
         return text
 
-    def run(self, *arguments, target=None, status=0):
+    def command(self, arguments, cwd):
+        """Call the command `snakemake`; its exit code and what it printed."""
+        command = [Path(sys.executable).with_name("snakemake"), *arguments]
+        done = subprocess.run(
+            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+        )
+        return done.returncode, done.stdout
+
+    def run(self, *arguments, target=None, **options):
         target = target or self.result(RUN)
-        return self(target, "--configfile", self.configfile, *arguments, status=status)
+        return self(target, "--configfile", self.configfile, *arguments, **options)
 
     def result(self, name):
         return Path(os.path.relpath(self.folder, ROOT)) / "results" / name

@@ -81,8 +81,8 @@ def distances(one: Moments, others: Mapping[str, Moments]) -> dict[str, float]:
     finite = [name for name, other in others.items() if other.n > 1 and np.isfinite(other.mean).all()]
     if one.n < 2 or not np.isfinite(one.mean).all() or not finite:
         return by_name
-    values, vectors = np.linalg.eigh(one.covariance)
-    nonzero = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
+    values, vectors = _eigen(one)
+    nonzero = values > max(values[-1], 0.0) * len(one.mean) * np.finfo(np.float64).eps
     factor = vectors[:, nonzero] * np.sqrt(values[nonzero])
     for name in finite:
         mean, covariance = others[name].mean, others[name].covariance
@@ -90,6 +90,22 @@ def distances(one: Moments, others: Mapping[str, Moments]) -> dict[str, float]:
         spread = np.trace(one.covariance) + np.trace(covariance) - 2 * roots.sum()
         by_name[name] = max(0.0, float(np.square(one.mean - mean).sum() + spread))
     return by_name
+
+
+def _eigen(moments: Moments) -> tuple[Values, Values]:
+    """The eigenvalues (k,) of the covariance in ascending order and their vectors (d, k), without some that are zero.
+
+    The deviations of n vectors from their mean span at most n - 1 dimensions. So do their covariance's products with
+    n - 1 random vectors, in which the decomposition takes 0.03 s instead of 2.6 s for 3 vectors of 1280 numbers.
+    """
+    covariance = moments.covariance
+    if moments.n > len(covariance):
+        values, vectors = np.linalg.eigh(covariance)
+        return values, vectors
+    draws = np.random.default_rng(0).normal(size=(len(covariance), moments.n - 1))
+    basis = np.linalg.qr(covariance @ draws)[0]
+    values, vectors = np.linalg.eigh(basis.T @ covariance @ basis)
+    return values, basis @ vectors
 
 
 def remark(n: int, metric: str) -> str:

@@ -11,6 +11,7 @@ from small_disk import Disk
 from test_colorize_command import call
 from tiny import gray_photograph
 
+from pipeline.colorize.colorizer import Colorizer
 from pipeline.colorize.reduced import write_comparison
 from pipeline.core import files
 from pipeline.images import jpeg, originals, writing
@@ -83,7 +84,10 @@ def test_a_picture_that_is_cut_off_is_noticed_in_every_format(kind, tmp_path, at
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_a_call_on_a_full_disk_ends_with_a_line_and_goes_on_with_room(keras, made_run, disk, tmp_path, ending):
+def test_a_call_on_a_full_disk_ends_with_a_line_and_goes_on_with_room(
+    made_run, colorizer, disk, tmp_path, monkeypatch, ending
+):
+    monkeypatch.setattr(Colorizer, "load", lambda *_, **__: colorizer)  # loading takes most of a call
     root, whole = tmp_path / "in", tmp_path / "whole"
     root.mkdir()
     for number in range(3):

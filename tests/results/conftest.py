@@ -33,20 +33,22 @@ def _in_the_paper():
 
 
 @pytest.fixture(scope="package")
-def evaluated(_started, referenced, tmp_path_factory):
+def evaluated(_started, referenced, once):
     """A dataset with baselines and an evaluated run, whose answers vary and depend on the embedding: read only."""
     from pipeline.networks import builder
 
-    root = tmp_path_factory.mktemp("evaluated")
-    dataset = Dataset(shutil.copytree(referenced.folder, root / "data" / "tiny"))
-    train(dataset, root / "models" / RUN)
-    model = builder.build("dot", l2=0.1, seed=3, start_at=(132.0, 142.0), architectures=DOT)
-    kernel = model.get_layer("fusion_1").kernel
-    kernel.assign(np.concatenate([kernel[:, :, :-1000], 20 * kernel[:, :, -1000:]], axis=2))
-    plant(root / "models" / RUN, model)
-    with in_the_paper():
-        evaluate(dataset, root / "models" / RUN)
-    return dataset, root / "models" / RUN
+    def make(root):
+        dataset = Dataset(shutil.copytree(referenced.folder, root / "data" / "tiny"))
+        train(dataset, root / "models" / RUN)
+        model = builder.build("dot", l2=0.1, seed=3, start_at=(132.0, 142.0), architectures=DOT)
+        kernel = model.get_layer("fusion_1").kernel
+        kernel.assign(np.concatenate([kernel[:, :, :-1000], 20 * kernel[:, :, -1000:]], axis=2))
+        plant(root / "models" / RUN, model)
+        with in_the_paper():
+            evaluate(dataset, root / "models" / RUN)
+
+    root = once("evaluated", make)
+    return Dataset(root / "data" / "tiny"), root / "models" / RUN
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def own(keras, evaluated, tmp_path):
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
+def undrawn(measured_once, monkeypatch):
     """Figures are empty files: for tests that are not about them, because they take seconds."""
 
     def touch(path, *given, **options):

@@ -23,7 +23,7 @@ def workflow(tmp_path_factory):
     flow = Workflow(tmp_path_factory.mktemp("workflow"))
     ingest(flow.config.datasets["tiny"], flow.places.images, images_per_shard=8)
     write_embeddings(flow.places.images, flow.places.embeddings.path)
-    flow.printed = flow.run("-R", "embed")  # which finds them finished, and writes a manifest of its own
+    flow.printed = flow.run("-R", "embed", fork=False)  # which finds them finished, and writes a manifest of its own
     return flow
 
 
@@ -48,7 +48,7 @@ def test_the_workflow_is_called_from_another_folder_by_the_path_of_its_file(work
     """There, the defaults are those that come with DeepColor."""
     flow = Workflow(tmp_path)
     where = ("-s", ROOT / "workflow" / "Snakefile", "--configfile", flow.configfile, "--config", "root=.", "data=data")
-    printed = flow("--until", "ingest", *where, "--", f"results/{RUN}", cwd=tmp_path)
+    printed = flow("--until", "ingest", *where, "--", f"results/{RUN}", cwd=tmp_path, fork=False)
     assert flow.places.images.manifest()["rows"] == 15, printed
 
 
