@@ -17,7 +17,7 @@ def command(work: common.Work, name: str, metric: str) -> None:
     from pipeline.config.paths import SweepFiles
     from pipeline.config.sweeps import check
     from pipeline.core.errors import InputError
-    from pipeline.evaluation.vocabulary import METRICS
+    from pipeline.evaluation.measures import METRICS
     from pipeline.results import ranking
 
     check(work.config, name)

@@ -140,8 +140,9 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
     result = dict(base)
     for key, value in change.items():
         old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping) and key != "head"
-        result[key] = merged(old, value) if both else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and key != "head":
+            value = merged(old, value)
+        result[key] = value
     return result
 
 
