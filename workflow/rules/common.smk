@@ -166,9 +166,13 @@ SWEEPS = set()
 def runs_of_sweep(wildcards):
     """Return the results of a sweep's runs; its table is made again if it is damaged, or of other runs."""
     or_stop(sweeps.check, CONFIG, wildcards.sweep)
-    runs, made = sweeps.runs_of(CONFIG, wildcards.sweep), SweepFiles(PATHS.results, wildcards.sweep)
+    runs, made = sweeps.runs_of(CONFIG, wildcards.sweep), SweepFiles(
+        PATHS.results, wildcards.sweep
+    )
     manifest = files.read_if_whole(made.manifest)
-    if manifest.get("runs") != runs or any(files.damaged(made.directory, manifest["files"])):
+    if manifest.get("runs") != runs or any(
+        files.damaged(made.directory, manifest["files"])
+    ):
         workflow.dag.forcefiles.add(str(made.text))
     return [f"{RESULTS}/{run}" for run in runs]
 
