@@ -14,7 +14,20 @@ from stages.command import refusing_usage
 
 NAMES = (
     *("new", "config", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "sweep"),
-    *("report", "publish", "colorize", "export", "serve", "compare", "show", "inspect", "verify", "clean", "doctor"),
+    *(
+        "report",
+        "publish",
+        "colorize",
+        "export",
+        "serve",
+        "compare",
+        "table",
+        "show",
+        "inspect",
+        "verify",
+        "clean",
+        "doctor",
+    ),
 )
 
 

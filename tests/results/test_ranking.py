@@ -14,6 +14,7 @@ from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 from pipeline.evaluation.intervals import Jackknife, interval
 from pipeline.results import ranking
+from pipeline.results.read import read_runs
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -108,6 +109,12 @@ def test_table_csv_and_figure_are_written(config, tmp_path):
     assert rows[3]["value"] == rows[1]["seeds_low"] == "" and float(rows[2]["minus_best_low"]) > 0
     with Image.open(folder / "rates.png") as figure:
         assert np.ptp(np.asarray(figure.convert("L"))) > 200
+
+
+def test_the_summary_does_not_take_the_folder_of_sweeps_for_a_run(config, tmp_path):
+    finished(tmp_path)
+    ranking.write(config, "rates")
+    assert not any("sweeps" in reason for reason in read_runs(tmp_path / "results", images=False)[1])
 
 
 def test_a_metric_that_is_better_if_higher_ranks_the_other_way(config, tmp_path):
