@@ -13,8 +13,21 @@ from pipeline import __version__
 from stages.command import refusing_usage
 
 NAMES = (
-    *("new", "config", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "report"),
-    *("publish", "colorize", "export", "serve", "compare", "show", "inspect", "verify", "clean", "doctor"),
+    *("new", "config", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "sweep"),
+    *(
+        "report",
+        "publish",
+        "colorize",
+        "export",
+        "serve",
+        "compare",
+        "table",
+        "show",
+        "inspect",
+        "verify",
+        "clean",
+        "doctor",
+    ),
 )
 
 

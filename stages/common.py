@@ -150,6 +150,7 @@ class Work:
                 ) from None
         elif DEFAULT_CONFIG.exists():
             base = yaml_files.read_yaml(DEFAULT_CONFIG)
+            base = loading.with_experiment_files(base, DEFAULT_CONFIG.with_name("experiments"))
         changes = {key: self.options[key] for key in CHANGES if self.options.get(key)}
         return loading.load_config(self.options["configs"], self.options["assignments"], base=base, changes=changes)
 

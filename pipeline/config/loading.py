@@ -55,6 +55,19 @@ def parse_config(values: Mapping[str, Any], origin: str = "") -> Config:
     return _checked(Config, values, origin)
 
 
+def with_experiment_files(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a configuration with the experiments in a folder, one in each YAML file, named after it.
+
+    Raises:
+        InputError: a file is no YAML mapping, or the configuration has an experiment of that name too.
+    """
+    experiments = {path.stem: read_yaml(path) for path in sorted(folder.glob("*.yaml"))}
+    written = values.get("experiments") or {}
+    if twice := next((name for name in experiments if name in written), None):
+        raise InputError(f"{folder / twice}.yaml: expected a new experiment, but experiments.{twice} exists; rename it")
+    return {**values, "experiments": {**experiments, **written}} if experiments else dict(values)
+
+
 def check_values(section: type[S], values: Mapping[str, Any], key: str) -> S:
     """Check the values at a key of the configuration that its schema does not know; raises as `parse_config`."""
     return _checked(section, values, "", key.split("."))

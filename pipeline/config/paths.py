@@ -44,6 +44,9 @@ def scratch_of(images: "Store") -> Path:
     return images.path.with_suffix(".scratch")
 
 
+SWEEPS = "sweeps"  # the folder of sweeps in results/
+
+
 @dataclass
 class DatasetFiles:
     """``data/<dataset>/``: files shared by all runs."""
@@ -187,6 +190,44 @@ class SummaryFiles:
     def has_pages(self) -> bool:
         """Whether this or an earlier version of DeepColor wrote the folder `pages`."""
         return all((self.pages / name).is_file() for name in ("page.css", "wall.js"))
+
+
+@dataclass(frozen=True)
+class SweepFiles:
+    """``results/sweeps/<sweep>.*``: the ranking of a sweep's combinations."""
+
+    results: Path
+    name: str
+
+    @property
+    def directory(self) -> Path:
+        """The folder of all sweeps."""
+        return self.results / SWEEPS
+
+    @property
+    def text(self) -> Path:
+        """The table to read."""
+        return self.directory / f"{self.name}.md"
+
+    @property
+    def table(self) -> Path:
+        """The same numbers, as CSV."""
+        return self.directory / f"{self.name}.csv"
+
+    @property
+    def figure(self) -> Path:
+        """The effect of each setting; an SVG is beside it."""
+        return self.directory / f"{self.name}.png"
+
+    @property
+    def manifest(self) -> Path:
+        """Their digests; written last."""
+        return self.directory / f"{self.name}.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while they are written."""
+        return self.directory / f".{self.name}.lock"
 
 
 class Paths(DatasetFiles):

@@ -25,7 +25,7 @@ DEFAULT_SEED = 0
 LARGEST = 1e6  # exclusive upper limit of learning rate and l2
 LARGEST_BATCH = 1_000_000
 LONGEST = 200  # characters, because file names have at most 255 bytes
-RESERVED = ("report",)  # the page's folder in results/
+RESERVED = ("report", "sweeps")  # folders in results/ that are no runs
 DIVERGED = (
     "expected a trained network, received one whose training diverged; use another run, or train it again with a lower "
     "learning rate"
@@ -199,7 +199,8 @@ def without_defaults(config: "Config", name: str) -> str:
 def layered(config: "Config", run: Run) -> "Config":
     """Return the configuration with a run's own settings applied and without experiments."""
     changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
-    return config.model_copy(update={"training": config.training.model_copy(update=changes), "experiments": {}})
+    training = config.training.model_copy(update=changes)
+    return config.model_copy(update={"training": training, "experiments": {}, "sweeps": {}})
 
 
 def run_settings(

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config import runs
+from pipeline.config import runs, sweeps
 from pipeline.core.machine import Precision, fastest_precision
 from pipeline.core.tasks import check_scheduler
 from pipeline.core.text import shown
@@ -65,7 +65,8 @@ def _head(value: Any) -> Any:
 Place = Annotated[str, AfterValidator(_path)]
 Real = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
-ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
+# Dots only in names that sweeps make.
+ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=runs.LONGEST)]
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 PrecisionOrAuto = Annotated[Precision, BeforeValidator(_precision)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -252,6 +253,39 @@ class Experiment(Section):
         return {key: getattr(training, key) for key in Training.model_fields if key in training.model_fields_set}
 
 
+_Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+-]*$", max_length=40)]
+_Setting = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=100)]
+_Scalar = bool | int | Real | str | None
+
+
+class Sweep(Section):
+    """One experiment with every combination of some settings; see `pipeline.config.sweeps`."""
+
+    extends: ExperimentName
+    grid: dict[_Setting, Annotated[list[_Scalar], Field(min_length=1)] | dict[_Label, Any]] = {}
+    points: dict[_Label, dict[str, Any]] = {}
+    seeds: list[Seed] = []
+
+    @model_validator(mode="after")
+    def _varies(self) -> "Sweep":
+        for key, values in self.grid.items():
+            labels = [*values] if isinstance(values, dict) else [sweeps.label(value) for value in values]
+            what = f"received {shown(values)}"
+            if not labels or len(set(labels)) < len(labels):
+                raise ValueError(f"grid.{key}: expected different values, {what}")
+            if isinstance(values, list) and not all(re.fullmatch(r"[A-Za-z0-9.+-]+", each) for each in labels):
+                raise ValueError(f"grid.{key}: expected numbers or words, or `name: value` lines, {what}")
+        if "seed" in self.grid:
+            raise ValueError(f"grid.seed: expected none; write seeds: {shown(self.grid['seed'])}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: expected different ones, received {shown(self.seeds)}")
+        if not (self.grid or self.points or self.seeds):
+            raise ValueError("expected a grid, points or seeds, received none")
+        if (count := sweeps.size(self)) > sweeps.MOST:
+            raise ValueError(f"expected at most {sweeps.MOST} combinations, received {count}")
+        return self
+
+
 class Evaluation(Section):
     """Settings of evaluation and its figures."""
 
@@ -281,8 +315,20 @@ class Config(Section):
     architectures: dict[Name, Architecture] = {}
     # Omitted if empty, as in records of version 0.1.0.
     experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda experiments: not experiments)] = {}
+    sweeps: Annotated[dict[Name, Sweep], Field(exclude_if=lambda sweeps: not sweeps)] = {}
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_experiments(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(written := values.get("experiments", {}), dict):
+            return values
+        experiments = sweeps.extended(written)
+        made = sweeps.experiments(values.get("sweeps", {}), experiments)
+        if wrong := next((name for name in experiments if "." in str(name) and name not in made), None):
+            raise ValueError(f"experiments.{wrong}: expected letters, digits, - and _, which are no dots; rename it")
+        return {**values, "experiments": experiments | made} if experiments else values
 
     @model_validator(mode="after")
     def _dataset_exists(self) -> "Config":

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.config.paths import ResultFiles, SummaryFiles
-from pipeline.config.runs import Run, diverged, started
+from pipeline.config.paths import ResultFiles
+from pipeline.config.runs import RESERVED, Run, diverged, started
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
@@ -180,7 +180,7 @@ def read_runs(results: Path, *, images: bool = True) -> tuple[list[RunResults], 
     runs, left_out = [], []
     entries = results.iterdir() if results.is_dir() else ()
     for folder in sorted(path for path in entries if path.is_dir() and not path.name.startswith(".")):
-        if folder.name == SummaryFiles.pages.name:
+        if folder.name in RESERVED:
             continue
         if not ResultFiles(folder).metrics.exists() and not ResultFiles(folder).record.exists():
             left_out.append(f"{folder.name}: contains neither metrics.csv nor run.yaml.")

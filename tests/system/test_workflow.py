@@ -1,5 +1,6 @@
 """The workflow, called through snakemake on a tiny dataset."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -296,3 +297,26 @@ def test_a_finished_dataset_needs_no_archive_and_knows_it_elsewhere(workflow):
     finally:
         elsewhere.rename(archive)
         workflow.run()
+
+
+def test_a_sweep_trains_all_its_runs_and_one_that_fails_is_a_row(workflow, tmp_path):
+    def sweep(*rates, status=0, more=()):
+        grid = {"rates": {"extends": "plain", "grid": {"learning_rate": rates}}}
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({"sweeps": grid}))
+        return workflow(
+            "sweep/rates", "--configfile", workflow.configfile, tmp_path / "sweep.yaml", *more, status=status
+        )
+
+    fast, slow = (f"rates.learning_rate-1e-{rate}" for rate in (2, 3))
+    obstacle = workflow.folder / "models" / slow
+    obstacle.write_text("not a folder")
+    sweep(1e-2, 1e-3, status=1)
+    with (workflow.folder / "results" / "sweeps" / "rates.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["combination"], row["verdict"]) for row in rows] == [(fast, "best"), (slow, "not finished")]
+    assert f"{slow}/train.log" in rows[1]["problems"]
+    obstacle.unlink()
+    assert workflow.jobs(sweep(1e-2, 1e-3, more=["-n"])) == {"train", "evaluate", "sweep"}
+    assert workflow.jobs(sweep(1e-2)) == {"sweep"}
+    assert workflow.jobs(sweep(1e-2, more=["-n"])) == set()
+    assert "rates" in workflow("sweep/rate", "--configfile", workflow.configfile, tmp_path / "sweep.yaml", status=2)

@@ -6,16 +6,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from pipeline.config import loading, runs
+from pipeline.config import loading, runs, sweeps
 from pipeline.config.paper import RUNS as PAPER_RUNS
 from pipeline.config.paths import (
     BaselineFiles,
     Paths,
     RunFiles,
     SummaryFiles,
+    SweepFiles,
     manifest_of,
 )
-from pipeline.core import lost, plugins
+from pipeline.core import files, lost, plugins
 from pipeline.core.errors import InputError
 from pipeline.planning import check, due, estimate
 from pipeline.planning.settings import MAPS_VARIABLE, maps_of_run, maps_to_store
@@ -45,7 +46,10 @@ or_stop(
     map(Path, workflow.configfiles),
     workflow.config_settings.config_args or (),
 )
-CONFIG = or_stop(loading.parse_config, config)
+CONFIG = or_stop(
+    loading.parse_config,
+    or_stop(loading.with_experiment_files, config, DEFAULTS.with_name("experiments")),
+)
 PATHS = Paths(CONFIG)
 BASELINES = BaselineFiles(PATHS.baselines)
 INGESTED = [PATHS.images.manifest_path, PATHS.index, PATHS.report]
@@ -155,9 +159,33 @@ def announce(workflow):
         print(line, file=sys.stderr)
 
 
+# The sweeps that are requested.
+SWEEPS = set()
+
+
+def runs_of_sweep(wildcards):
+    """Return the results of a sweep's runs; its table is made again if it is damaged, or of other runs."""
+    or_stop(sweeps.check, CONFIG, wildcards.sweep)
+    runs, made = sweeps.runs_of(CONFIG, wildcards.sweep), SweepFiles(
+        PATHS.results, wildcards.sweep
+    )
+    manifest = files.read_if_whole(made.manifest)
+    if manifest.get("runs") != runs or any(
+        files.damaged(made.directory, manifest["files"])
+    ):
+        workflow.dag.forcefiles.add(str(made.text))
+    return [f"{RESULTS}/{run}" for run in runs]
+
+
 def asked_for(target):
     """Return a target with the canonical name of its run, if the name only gives defaults too, as in a grid."""
     path = Path(target)
+    if path.parent.name == "sweep" and len(path.parts) == 2:
+        or_stop(sweeps.check, CONFIG, path.name)
+        # A run that fails is a row of the table, so the others go on.
+        workflow.execution_settings.keep_going = True
+        SWEEPS.add(path.name)
+        return str(SweepFiles(PATHS.results, path.name).text)
     name = runs.without_defaults(CONFIG, path.name)
     if path.parent != PATHS.results or name == path.name:
         return target
@@ -177,4 +205,5 @@ workflow._prepare_dag = prepare_dag
 
 # Matches any name, so that a misspelt one gets a helpful message instead of "no rule to produce".
 wildcard_constraints:
-    run=r"(?!\.|summary\.|index\.|report$|report\.)[^/]+",
+    run=r"(?!\.|summary\.|index\.|report$|report\.|sweeps$)[^/]+",
+    sweep="[^/]+",

@@ -64,6 +64,20 @@ rule summary:
         "python -m stages summary 2>&1 | tee -i {log:q}"
 
 
+# The ranking of a sweep's combinations; any run that is finished later changes it.
+rule sweep:
+    input:
+        runs_of_sweep,
+    output:
+        update(str(SweepFiles(PATHS.results, "{sweep}").text)),
+    log:
+        PATHS.log("sweep", "{sweep}"),
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m stages sweep {wildcards.sweep:q} 2>&1 | tee -i {log:q}"
+
+
 # The page of all results. It may show runs with other settings, which Snakemake does not know; the summary changes with
 # every run. The stage replaces the folder beside index.html in one step.
 rule report:

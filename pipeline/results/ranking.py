@@ -1,0 +1,193 @@
+"""The combinations of a sweep, ranked on the validation images: results/sweeps/<sweep>.md, .csv, .png and .svg."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config.paths import Paths, ResultFiles, RunFiles, SweepFiles
+from pipeline.config.schema import Config
+from pipeline.config.sweeps import Combination, of_config, runs_of
+from pipeline.core import csv_files, files, locks
+from pipeline.core.errors import InputError
+from pipeline.evaluation import intervals, paired, scores
+from pipeline.evaluation.metrics import Values
+from pipeline.evaluation.vocabulary import number, term
+from pipeline.figures import effects
+from pipeline.results.markdown import environment, table
+from pipeline.results.read import read_images
+from pipeline.results.record import read_record
+from pipeline.results.tables import MISSING
+
+PARTITION = "validation"
+METRIC = "rmse"
+BEST, UNCLEAR = "best", "cannot be told from the best"
+COLUMNS = (
+    *("rank", "combination", "settings", "metric", "seeds", "asked", "value", "low", "high", "seeds_low", "seeds_high"),
+    *("minus_best", "minus_best_low", "minus_best_high", "verdict", "problems"),
+)
+Ends = tuple[float, float | None, float | None]  # a value, and the ends of its 95 % interval or None
+NONE: Ends = (math.nan, None, None)
+
+
+@dataclass
+class Ranked:
+    """A combination and its score, the mean over the seeds that were evaluated.
+
+    Attributes:
+        combination: see `pipeline.config.sweeps`.
+        found: the metric of each finished run over all validation images, and without each group.
+        problems: what is wrong with the others, by run.
+        against_best: the difference from the best combination on the same images.
+        verdict: of that difference.
+    """
+
+    combination: Combination
+    found: list[Values]
+    problems: dict[str, str]
+    against_best: Ends = NONE
+    verdict: str = ""
+
+    @property
+    def mean(self) -> Values:
+        """The mean over seeds, for all images and without each group; empty if no run is finished."""
+        return np.mean(self.found, axis=0) if self.found else np.zeros(0)
+
+    @property
+    def over_images(self) -> Ends:
+        """The score and its interval over images."""
+        return intervals.interval(self.mean) if self.found else NONE
+
+    @property
+    def over_seeds(self) -> Ends:
+        """The score and Student's t interval over seeds, at least two."""
+        values = [float(each[0]) for each in self.found]
+        mean = float(np.mean(values)) if values else math.nan
+        if len(values) < 2 or not math.isfinite(mean):
+            return mean, None, None
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        return mean, mean - half, mean + half
+
+
+def write(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
+    """Rank the combinations of a sweep, and write its table and figure. Runs that are not finished are rows too.
+
+    Raises:
+        InputError: the metric has no better direction.
+    """
+    if (better := term(metric).better) is None:
+        raise InputError(f"--by: expected a metric with a better direction, such as rmse, received {metric}")
+    where = SweepFiles(Paths(config).results, name)
+    where.directory.mkdir(parents=True, exist_ok=True)
+    with locks.in_turn(where.lock):
+        ranked = rank(config, name, metric)
+        rows = [_row(place, each, metric) for place, each in enumerate(ranked, start=1)]
+        text = environment().get_template("sweep.md").render(
+            name=name, base=config.sweeps[name].extends, metric=term(metric), better=better, dataset=config.dataset,
+            combinations=len(ranked), table=_table(ranked, metric), unclear=UNCLEAR,
+            problems=[f"{run}: {problem}" for each in ranked for run, problem in each.problems.items()],
+        )  # fmt: skip
+        where.manifest.unlink(missing_ok=True)
+        effects.draw(where.figure, [(each.combination.values, each.over_images) for each in ranked], metric, name)
+        csv_files.write(where.table, COLUMNS, rows)
+        files.write_text(where.text, text)
+        written = (where.table, where.text, where.figure, where.figure.with_suffix(".svg"))
+        facts = {"runs": runs_of(config, name), "files": {path.name: files.digest_file(path) for path in written}}
+        files.write_json(where.manifest, facts)
+    return ranked
+
+
+def rank(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
+    """Return the combinations of a sweep, the best first, those without a score last."""
+    paths, images = Paths(config), _Images()
+    ranked = []
+    for combination in of_config(config, name):
+        each = Ranked(combination, [], {})
+        for run in combination.runs:
+            try:
+                each.found.append(images.metric(paths.results / run, metric))
+            except InputError as error:
+                unfinished = not ResultFiles(paths.results / run).record.exists()
+                each.problems[run] = _unfinished(paths, run) if unfinished else str(error)
+        ranked.append(each)
+    sign = -1 if term(metric).better == "higher" else 1
+    ranked.sort(key=lambda each: (not math.isfinite(each.over_images[0]), sign * each.over_images[0]))
+    best = ranked[0]
+    for each in ranked:
+        if not math.isfinite(each.over_images[0]):
+            each.verdict = "diverged" if each.found else "not finished"
+        elif each is best:
+            each.verdict = BEST
+        else:
+            each.against_best = paired.compare(each.mean, best.mean)
+            judged = intervals.verdict(*each.against_best[1:], term(metric).better or "lower")
+            each.verdict = UNCLEAR if judged == "no clear difference" else judged
+    return ranked
+
+
+class _Images:
+    """Reads runs, which must have been scored on the same images."""
+
+    def __init__(self) -> None:
+        self._fingerprints: dict[str, Any] = {}
+
+    def metric(self, result: Path, metric: str) -> Values:
+        record = read_record(result)
+        own = {name: record.get("fingerprints", {}).get(name) for name in ("images", "split")}
+        if own != (self._fingerprints or own):
+            raise InputError("scored on other images or another split; see `python -m stages verify`")
+        self._fingerprints = own
+        images = read_images(result, record)
+        sample = next(each for each in scores.samples(images.partitions, images.groups) if each.partition == PARTITION)
+        over = scores.summed({scores.MODEL: images.answers[scores.MODEL]}, [sample])[PARTITION][scores.MODEL]
+        if metric not in over:
+            raise InputError(f"has no {term(metric).label}; evaluate it again")
+        return over[metric]
+
+
+def _unfinished(paths: Paths, run: str) -> str:
+    log = Path(paths.log("train", run))
+    if RunFiles(paths.model(run)).summary.exists():
+        log = Path(paths.log("evaluate", run))
+    return f"not finished; see {log}" if log.exists() else "not begun"
+
+
+def _table(ranked: Sequence[Ranked], metric: str) -> Any:
+    settings = list(ranked[0].combination.values)
+    headings = ["", *settings, "seeds", f"{term(metric).label}, {PARTITION}", "over seeds", "minus best", "verdict"]
+    rows = []
+    for place, each in enumerate(ranked, start=1):
+        finished = math.isfinite(each.over_images[0])
+        rows.append([
+            place if finished else MISSING, *each.combination.values.values(),
+            f"{len(each.found)} of {len(each.combination.runs)}", _cell(each.over_images, metric),
+            _cell(each.over_seeds, metric) if each.over_seeds[1] is not None else MISSING,
+            _cell(each.against_best, metric, sign=True), each.verdict,
+        ])  # fmt: skip
+    return table(headings, ["--:", *[":--"] * len(settings), "--:", "--:", "--:", "--:", ":--"], rows)
+
+
+def _cell(ends: Ends, metric: str, *, sign: bool = False) -> str:
+    value, low, high = ends
+    if not math.isfinite(value):
+        return MISSING
+    text = number(value, metric, sign=sign)
+    if low is None or high is None:
+        return text
+    return f"{text} ({number(low, metric, sign=sign)} to {number(high, metric, sign=sign)})"
+
+
+def _row(place: int, each: Ranked, metric: str) -> dict[str, Any]:
+    def three(ends: Ends) -> list[object]:
+        return ["" if value is None or math.isnan(value) else value for value in ends]
+
+    settings = "; ".join(f"{key}={value}" for key, value in each.combination.values.items())
+    problems = "; ".join(f"{run}: {problem}" for run, problem in each.problems.items())
+    own = (len(each.found), len(each.combination.runs), *three(each.over_images), *three(each.over_seeds)[1:])
+    values = (place, each.combination.name, settings, metric, *own, *three(each.against_best), each.verdict, problems)
+    return dict(zip(COLUMNS, values, strict=True))
