@@ -308,14 +308,14 @@ def test_a_sweep_trains_all_its_runs_and_one_that_fails_is_a_row(workflow, tmp_p
         )
 
     fast, slow = (f"rates.learning_rate-1e-{rate}" for rate in (2, 3))
-    obstacle = workflow.folder / "models" / slow
-    obstacle.write_text("not a folder")
+    obstacle = workflow.folder / "models" / f".{slow}.lock"
+    obstacle.mkdir()
     sweep(1e-2, 1e-3, status=1)
     with (workflow.folder / "results" / "sweeps" / "rates.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["combination"], row["verdict"]) for row in rows] == [(fast, "best"), (slow, "not finished")]
     assert f"{slow}/train.log" in rows[1]["problems"]
-    obstacle.unlink()
+    obstacle.rmdir()
     assert workflow.jobs(sweep(1e-2, 1e-3, more=["-n"])) == {"train", "evaluate", "sweep"}
     assert workflow.jobs(sweep(1e-2)) == {"sweep"}
     assert workflow.jobs(sweep(1e-2, more=["-n"])) == set()

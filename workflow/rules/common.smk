@@ -164,17 +164,24 @@ SWEEPS = set()
 
 
 def runs_of_sweep(wildcards):
-    """Return the results of a sweep's runs; its table is made again if it is damaged, or of other runs."""
+    """Return the results of a sweep's runs.
+
+    Its table is made again if it is damaged or of other runs. If a run has no results, nobody else would ask for them
+    once there is a table.
+    """
     or_stop(sweeps.check, CONFIG, wildcards.sweep)
     runs, made = sweeps.runs_of(CONFIG, wildcards.sweep), SweepFiles(
         PATHS.results, wildcards.sweep
     )
     manifest = files.read_if_whole(made.manifest)
-    if manifest.get("runs") != runs or any(
-        files.damaged(made.directory, manifest["files"])
+    results = [PATHS.results / run for run in runs]
+    if (
+        manifest.get("runs") != runs
+        or any(files.damaged(made.directory, manifest["files"]))
+        or not all(result.exists() for result in results)
     ):
         workflow.dag.forcefiles.add(str(made.text))
-    return [f"{RESULTS}/{run}" for run in runs]
+    return results
 
 
 def asked_for(target):
