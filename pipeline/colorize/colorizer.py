@@ -80,10 +80,11 @@ class Colorizer:
         folder = Path(run)
         record = read_record(folder)
         _check_options(options.get("size"), options.get("saturation", 1.0))
-        if ResultFiles(folder).published.exists() and options.get("size") is not None:
+        published = "published" in record
+        if published and options.get("size") is not None:
             raise InputError(f"--size: expected none, because {folder} takes only one, received {options['size']}")
         with complete(folder):
-            if ResultFiles(folder).published.exists():
+            if published:
                 predictor: Predictor = predictors.open_published(folder, record, threads, temperature)
             else:
                 plugins.load()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,11 +110,17 @@ class Hints:
             raise InputError(
                 f"--hint: expected a single photograph, received {len(names)}; give hints by photograph with --hints"
             )
-        known = {*names, *(Path(name).name for name in names)}
+        called = Counter(Path(name).name for name in names)
         for name in self.by_name:
-            if name not in known:
+            if name not in names and not called[name]:
                 raise InputError(
-                    f"{self.origin}: expected the names of photographs of this call, received {escaped(name)}"
+                    f"{self.origin}: expected the names of photographs of this call, or their paths below the folder, "
+                    f"received {escaped(name)}"
+                )
+            if name not in names and called[name] > 1:
+                raise InputError(
+                    f"{self.origin}: expected the path of one photograph, but {called[name]} are called "
+                    f"{escaped(name)}; write their paths below the folder"
                 )
 
     def for_photograph(self, name: str) -> tuple[Hint, ...]:
@@ -176,12 +183,18 @@ def _read(path: Path) -> bytes:
 
 def _decoded(content: bytes, origin: str) -> list[Any] | dict[str, Any]:
     try:
-        values = json.loads(content)
+        values = json.loads(content, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise InputError(f"--hints: expected JSON, received {origin}: {error}") from None
     if not isinstance(values, list | dict):
         raise InputError(f"{origin}: expected a list of hints, or one for each photograph, received {values!r:.40}")
     return values
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if twice := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
+        raise ValueError(f"the key {escaped(twice[0])} occurs twice")
+    return dict(pairs)
 
 
 def _listed(content: Any, where: str) -> tuple[Hint, ...]:

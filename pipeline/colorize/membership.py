@@ -49,7 +49,7 @@ class Membership:
             return _read(self._result)
         except KeyError as error:
             reason = f"{ResultFiles(self._result).record} lacks {error}"
-        except InputError as error:
+        except (InputError, OSError) as error:
             reason = str(error)
         log.info("colorize: unknown which photographs the run was trained on: %s", reason)
         return None

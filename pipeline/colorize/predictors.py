@@ -144,21 +144,21 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
     """Open a network that `pipeline.colorize.publish` wrote into `folder`.
 
     Raises:
-        InputError: the file is damaged, or the temperature is out of range.
+        InputError: a file is missing or damaged, or the temperature is out of range.
     """
     path = ResultFiles(folder).published
     files.refuse_special(path)
     # In the background, because it takes as long as reading a photograph.
     opening = ThreadPoolExecutor(1).submit(onnx_session, path, threads)
-    files.refuse_changed(path)
+    listed = files.read_listing(folder, [path.name])
     if temperature is not None:
         from pipeline.networks import heads
 
         heads.check_temperature(temperature, "--temperature")
     used = record["published"]["temperature"] if temperature is None else temperature
-    digest = f"{files.digest_file(path)} at temperature {used}"
+    digest = f"{listed[path.name]} at temperature {used}"
     spread = ResultFiles(folder).spreading
-    return OnnxPredictor(opening.result, used, digest, Spreading.load(spread) if spread.exists() else None)
+    return OnnxPredictor(opening.result, used, digest, Spreading.load(spread) if spread.name in listed else None)
 
 
 def onnx_session(path: Path, threads: int) -> Any:

@@ -164,10 +164,7 @@ def header_of(data: bytes) -> Image.Image | None:
     Raises:
         UnreadablePhotograph: the format is unknown.
     """
-    # Pillow's limit is global and may be lower than ours. It is lifted only while one thread parses a header.
-    with _opening:
-        limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None
+    with _of_any_size():
         try:
             return Image.open(io.BytesIO(data), formats=formats.READ)
         except UnidentifiedImageError:
@@ -178,6 +175,16 @@ def header_of(data: bytes) -> Image.Image | None:
             if sixteen_bits.is_tiff(data):
                 return None
             raise UnreadablePhotograph("not an image of a known format, or its header is broken") from None
+
+
+@contextlib.contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Lift Pillow's limit of pixels, which is global and may be lower than ours, for the block of one thread."""
+    with _opening:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -227,7 +234,10 @@ def _with_full_depth(data: bytes, image: Image.Image | None) -> tuple[Photograph
 
 def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[Photograph, int]:
     if image.format == "TIFF":
-        tiff_by_pillow.prepare(image)
+        tiff: Any = image
+        tiff_by_pillow.prepare(tiff)
+        with _of_any_size():
+            tiff.load_prepare()  # where Pillow looks at the limit once more
     depth = depth_of(data, image)
     if image.format == "JXL" and image.mode == "LA" and depth > 8:
         raise UnreadablePhotograph(

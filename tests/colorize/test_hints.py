@@ -83,6 +83,13 @@ def test_hints_whose_photograph_is_not_clear_are_refused(tmp_path):
     named = Hints.of([], written(tmp_path, {"c.jpg": []}))
     with pytest.raises(InputError, match=r"c\.jpg"):
         named.refuse_unused(["a.jpg", "b.jpg"])
+    named.refuse_unused(["c.jpg", "b/c.jpg"])
+    named.refuse_unused(["b/c.jpg"])
+    with pytest.raises(InputError, match=r"c\.jpg"):
+        named.refuse_unused(["a/c.jpg", "b/c.jpg"])
+    (tmp_path / "twice.json").write_text('{"a.jpg": [], "a.jpg": [{"x": 1, "y": 2, "color": "#123456"}]}')
+    with pytest.raises(InputError, match=r"a\.jpg occurs twice"):
+        Hints.of([], tmp_path / "twice.json")
 
 
 @pytest.mark.parametrize(("x", "y"), [(40, 0), (0, 30)])
