@@ -40,12 +40,14 @@ class Exif:
         main: the main directory, without pointers.
         inner: the directories `EXIF`, `GPS` and `INTEROP` by these names.
         damaged: tags of entries that cannot be read and are left out; 0 for a directory that is cut off.
+        repeated: tag and content of entries whose tag their directory already has; the first counts.
     """
 
     order: Literal["<", ">"] = "<"
     main: Directory = field(default_factory=dict)
     inner: dict[int, Directory] = field(default_factory=dict)
     damaged: list[int] = field(default_factory=list)
+    repeated: list[tuple[int, Entry]] = field(default_factory=list)
 
     def entry(self, kind: int, *values: int) -> Entry:
         """Make an entry of `BYTE`, `SHORT`, `LONG` or `RATIONAL`; a rational has two values."""
@@ -123,7 +125,8 @@ class _Reader:
 
     def directory(self, place: int, skipped: frozenset[int] = frozenset()) -> Directory:
         """Read the entries that can be read; note the tags of the others."""
-        order, entries = self.exif.order, {}
+        order = self.exif.order
+        entries: Directory = {}
         head, row, room = (8, 20, 8) if self.big else (2, 12, 4)
         try:
             (count,) = struct.unpack_from(order + ("Q" if self.big else "H"), self.data, place)
@@ -137,7 +140,9 @@ class _Reader:
                     self.exif.damaged.append(tag)
                     continue
                 self.left -= size
-                entries[tag] = Entry(kind, size // _SIZES[kind], self.data[start : start + size])
+                entry = Entry(kind, size // _SIZES[kind], self.data[start : start + size])
+                if entries.setdefault(tag, entry) != entry:
+                    self.exif.repeated.append((tag, entry))
         except struct.error:
             self.exif.damaged.append(0)
         return entries

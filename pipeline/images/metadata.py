@@ -117,9 +117,13 @@ def _sort(found: Metadata, blocks: Blocks) -> None:
             found.remarks.append(photoshop.DAMAGED)
     if _DESCRIPTION in main:
         entry = main.pop(_DESCRIPTION)
-        if caption := _caption(entry.data.rstrip(b"\0")):
+        descriptions = [entry, *(again for tag, again in found.exif.repeated if tag == _DESCRIPTION)]
+        captions = filter(None, (_caption(each.data.rstrip(b"\0")) for each in descriptions))
+        if caption := b"\n".join(dict.fromkeys(captions)):
             as_it_was = entry.data.startswith(caption)
             main[_DESCRIPTION] = entry if as_it_was else Entry(entry.kind, len(caption) + 1, caption + b"\0")
+    if several := [tag for tag, _ in found.exif.repeated if tag != _DESCRIPTION]:
+        found.remarks.append(f"its EXIF has several {_names(several)}; all but the first are left out")
     if (depth := main.pop(DEPTH, None)) and (planes := int.from_bytes(depth.data, _ORDERS[found.exif.order])) > 1:
         found.remarks.append(f"the first of {planes} planes in the file; the others are left out")
     if left_out := [tag for tag in _INSTRUMENTS if main.pop(tag, None)]:
