@@ -16,7 +16,7 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD = 1, 2, 3, 4, 5, 7, 13
 _SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, 6: 1, UNDEFINED: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
           IFD: 4, 16: 8, 17: 8, 18: 8, 129: 1}  # fmt: skip
 _LEFT_OUT = (IFD, 16, 17, 18)  # places in the file, and types of BigTIFF only
-_CODES = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II"}
+_CODES = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II", 11: "f", 12: "d"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,14 @@ class Exif:
     def rational(self, value: float) -> Entry:
         """Make an entry of one positive number below 65,536."""
         return self.entry(RATIONAL, *Fraction(value).limit_denominator(10_000).as_integer_ratio())
+
+    def number(self, tag: int) -> float | None:
+        """Return the first number of an entry of the main directory; None if it has none."""
+        entry = self.main.get(tag)
+        if entry is None or entry.kind not in _CODES:
+            return None
+        number, *divisor = struct.unpack_from(self.order + _CODES[entry.kind], entry.data)
+        return float(number / divisor[0] if divisor and divisor[0] else number)
 
     def copy(self) -> "Exif":
         """Return a copy whose directories may be changed."""
