@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.images import jpeg2000, jpeg_segments, jpeg_xl, photoshop, png
+from pipeline.images import gif, jpeg2000, jpeg_segments, jpeg_xl, photoshop, png
 from pipeline.images.boxes import boxes_of
 from pipeline.images.jpeg_segments import APP1, APP13, COMMENT, EXTENDED_XMP, LIMIT, XMP
 
@@ -143,31 +143,11 @@ def _read_webp(data: bytes, found: Blocks) -> None:
 
 
 def _read_gif(data: bytes, found: Blocks) -> None:
-    def skipped(at: int) -> int:
-        while data[at]:
-            at += 1 + data[at]
-        return at + 1
-
-    def table(flags: int) -> int:
-        return 3 * 2 ** (1 + flags % 8) if flags & 0x80 else 0
-
-    at = 13 + table(data[10])
-    while at < len(data) and data[at] != 0x3B:
-        if data[at] == 0x2C:  # a picture
-            at = skipped(at + 11 + table(data[at + 9]))
-            continue
-        label, start = data[at + 1], at + 2
-        at = skipped(start)
-        if label in (0xFE, 0x01):  # a comment, or a text to be drawn, whose first block says where
-            text = b""
-            start += 1 + data[start] if label == 0x01 else 0
-            while data[start]:
-                text += data[start + 1 : start + 1 + data[start]]
-                start += 1 + data[start]
-            found.chunks.append(png.text_chunk("Comment", text))
-        elif label == 0xFF and data[start + 1 : start + 12] == b"XMP DataXMP":
-            # It is no sequence of blocks, but ends so that readers of blocks find its end: in 257 bytes and 0.
-            found.xmp.append(data[start + 12 : at - 258])
+    for label, first, content in gif.extensions_of(data):
+        if label in (gif.COMMENT, gif.DRAWN):
+            found.chunks.append(png.text_chunk("Comment", content))
+        elif first == gif.XMP:
+            found.xmp.append(content)
 
 
 def _read_jpeg2000(data: bytes, found: Blocks) -> None:

@@ -16,7 +16,7 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD = 1, 2, 3, 4, 5, 7, 13
 _SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, 6: 1, UNDEFINED: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
           IFD: 4, 16: 8, 17: 8, 18: 8, 129: 1}  # fmt: skip
 _LEFT_OUT = (IFD, 16, 17, 18)  # places in the file, and types of BigTIFF only
-_CODES = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II"}
+_CODES = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II", 11: "f", 12: "d"}
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class Exif:
         main: the main directory, without pointers.
         inner: the directories `EXIF`, `GPS` and `INTEROP` by these names.
         damaged: tags of entries that cannot be read and are left out; 0 for a directory that is cut off.
+        repeated: tag and content of entries whose tag their directory already has; the first counts.
     """
 
     order: Literal["<", ">"] = "<"
     main: Directory = field(default_factory=dict)
     inner: dict[int, Directory] = field(default_factory=dict)
     damaged: list[int] = field(default_factory=list)
+    repeated: list[tuple[int, Entry]] = field(default_factory=list)
 
     def entry(self, kind: int, *values: int) -> Entry:
         """Make an entry of `BYTE`, `SHORT`, `LONG` or `RATIONAL`; a rational has two values."""
@@ -55,6 +57,14 @@ class Exif:
     def rational(self, value: float) -> Entry:
         """Make an entry of one positive number below 65,536."""
         return self.entry(RATIONAL, *Fraction(value).limit_denominator(10_000).as_integer_ratio())
+
+    def number(self, tag: int) -> float | None:
+        """Return the first number of an entry of the main directory; None if it has none."""
+        entry = self.main.get(tag)
+        if entry is None or entry.kind not in _CODES:
+            return None
+        number, *divisor = struct.unpack_from(self.order + _CODES[entry.kind], entry.data)
+        return float(number / divisor[0] if divisor and divisor[0] else number)
 
     def copy(self) -> "Exif":
         """Return a copy whose directories may be changed."""
@@ -123,7 +133,8 @@ class _Reader:
 
     def directory(self, place: int, skipped: frozenset[int] = frozenset()) -> Directory:
         """Read the entries that can be read; note the tags of the others."""
-        order, entries = self.exif.order, {}
+        order = self.exif.order
+        entries: Directory = {}
         head, row, room = (8, 20, 8) if self.big else (2, 12, 4)
         try:
             (count,) = struct.unpack_from(order + ("Q" if self.big else "H"), self.data, place)
@@ -137,7 +148,9 @@ class _Reader:
                     self.exif.damaged.append(tag)
                     continue
                 self.left -= size
-                entries[tag] = Entry(kind, size // _SIZES[kind], self.data[start : start + size])
+                entry = Entry(kind, size // _SIZES[kind], self.data[start : start + size])
+                if entries.setdefault(tag, entry) != entry:
+                    self.exif.repeated.append((tag, entry))
         except struct.error:
             self.exif.damaged.append(0)
         return entries

@@ -5,6 +5,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 from typing import Literal
+from xml.etree import ElementTree
 
 from PIL import ExifTags, Image
 
@@ -27,7 +28,7 @@ _INSTRUMENTS = {
     65426: "Hamamatsu", 65432: "Hamamatsu",
 }  # fmt: skip
 _ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
-_LAYOUT_IN_WORDS = re.compile(rb"SCANIMAGE|\s*<\?xml.*<OME", re.DOTALL)
+_OME = re.compile(rb"\s*(<\?xml.*)?<(\w+:)?OME\b", re.DOTALL)
 _LINES_OF_IMAGEJ = re.compile(
     rb"(ImageJ|SCIFIO|images|channels|slices|frames|hyperstack|mode|[xyzvt]?unit|[xyz]origin|spacing|finterval|fps|loop"
     rb"|min|max|cf|c\d)=[^ ]*"
@@ -117,9 +118,14 @@ def _sort(found: Metadata, blocks: Blocks) -> None:
             found.remarks.append(photoshop.DAMAGED)
     if _DESCRIPTION in main:
         entry = main.pop(_DESCRIPTION)
-        if caption := _caption(entry.data.rstrip(b"\0")):
+        descriptions = [entry, *(again for tag, again in found.exif.repeated if tag == _DESCRIPTION)]
+        captions = [_caption(each.data.rstrip(b"\0")) for each in descriptions]
+        found.exif.damaged += [_DESCRIPTION] * captions.count(None)
+        if caption := b"\n".join(dict.fromkeys(filter(None, captions))):
             as_it_was = entry.data.startswith(caption)
             main[_DESCRIPTION] = entry if as_it_was else Entry(entry.kind, len(caption) + 1, caption + b"\0")
+    if several := [tag for tag, _ in found.exif.repeated if tag != _DESCRIPTION]:
+        found.remarks.append(f"its EXIF has several {_names(several)}; all but the first are left out")
     if (depth := main.pop(DEPTH, None)) and (planes := int.from_bytes(depth.data, _ORDERS[found.exif.order])) > 1:
         found.remarks.append(f"the first of {planes} planes in the file; the others are left out")
     if left_out := [tag for tag in _INSTRUMENTS if main.pop(tag, None)]:
@@ -127,10 +133,29 @@ def _sort(found: Metadata, blocks: Blocks) -> None:
         found.remarks.append(f"tags that only programs of {makers} understand are left out")
 
 
-def _caption(description: bytes) -> bytes:
-    """Return a TIFF's description without what programs note there about the layout of several pictures."""
-    if _LAYOUT_IN_WORDS.match(description):
+def _words_of_ome(description: bytes) -> bytes | None:
+    """Return what an OME-XML describes in words; None if it is damaged."""
+    text = description.decode("utf-8", "replace").strip()
+    try:
+        if "<!DOCTYPE" in text:  # in which entities can grow to gigabytes
+            return None
+        every = list(ElementTree.fromstring(text).iter())  # noqa: S314
+    except ElementTree.ParseError:
+        return None
+    words = [each.text for each in every if each.tag.endswith("Description")]
+    words += [each.get("Description") for each in every]
+    return "\n".join(dict.fromkeys(found.strip() for found in words if found and found.strip())).encode()
+
+
+def _caption(description: bytes) -> bytes | None:
+    """Return a TIFF's description without what programs note there about the layout of several pictures.
+
+    It is None if it cannot be read.
+    """
+    if description.startswith(b"SCANIMAGE"):
         return b""
+    if _OME.match(description):
+        return _words_of_ome(description)
     if description.startswith((b"ImageJ=", b"SCIFIO=")):
         lines = description.splitlines()
         return b"\n".join(line for line in lines if not _LINES_OF_IMAGEJ.fullmatch(line)).strip()

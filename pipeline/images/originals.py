@@ -1,7 +1,9 @@
 """Photographs at their full depth, with the metadata of their files."""
 
+import math
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from PIL import ExifTags, Image
@@ -14,6 +16,8 @@ from pipeline.images.metadata import Metadata
 from pipeline.images.photographs import decode, decoding, header_of, orientation_of, read_bytes
 
 LARGEST_DPI = 65_535  # that a JPEG can hold
+_NO_UNIT, _CENTIMETRE, _CENTIMETRES = 1, 3, 2.54  # EXIF's units of resolution, and centimetres in an inch
+_LARGEST_TERM = 1000  # of a ratio
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
         turned = (orientation_of(image) if image else sixteen_bits.orientation_of(data)) >= 5
         found = metadata.read(data, image)
         _adapt(found.exif, photograph.levels, turned=turned)
-        aspect = _aspect(data, image, turned=turned)
+        density = _density(image, found.exif, turned=turned)
+        aspect = _aspect(data, image, turned=turned) or _ratio(density)
         if aspect and written == "AVIF":
             found.remarks.append(f"its pixels are not square ({aspect[1]}:{aspect[0]}), which is left out")
         several = f"the first of {frames} pictures in the file; the others are left out" if frames > 1 else ""
@@ -82,7 +87,7 @@ def read(path: Path, max_megapixels: float = formats.MAX_MEGAPIXELS, at_least: i
             written,
             written == source_format,
             found,
-            _resolution(image, turned=turned),
+            density.resolution,
             aspect,
             _compressed(data, image),
             xmp.is_coloured(data),
@@ -103,11 +108,42 @@ def _adapt(found: exif.Exif, levels: Levels, *, turned: bool) -> None:
         found.main[across], found.main[down] = found.main[down], found.main[across]
 
 
-def _resolution(image: Image.Image | None, *, turned: bool) -> tuple[float, float] | None:
-    across, down = (image.info.get("dpi") if image else None) or (0, 0)
-    if not (1 < across <= LARGEST_DPI and 1 < down <= LARGEST_DPI):
+@dataclass(frozen=True)
+class _Density:
+    """Pixels across and down per inch or, if `inches` is False, per an unknown length; 0 if unknown."""
+
+    across: float
+    down: float
+    inches: bool = True
+
+    @property
+    def resolution(self) -> tuple[float, float] | None:
+        """Dots per inch across and down, if they can be."""
+        possible = self.inches and all(1 < dots <= LARGEST_DPI for dots in (self.across, self.down))
+        return (self.across, self.down) if possible else None
+
+
+def _density(image: Image.Image | None, found: exif.Exif, *, turned: bool) -> _Density:
+    """Return the density of a photograph upright; `found` is of it upright, too."""
+    if image is None:
+        return _Density(0, 0)
+    if image.format in ("JPEG", "MPO") and not image.info.get("jfif_unit"):  # Pillow takes one of the two from EXIF
+        across, down = found.number(ExifTags.Base.XResolution), found.number(ExifTags.Base.YResolution)
+        if across and down:
+            unit = found.number(ExifTags.Base.ResolutionUnit)
+            scale = _CENTIMETRES if unit == _CENTIMETRE else 1
+            return _Density(across * scale, down * scale, unit != _NO_UNIT)
+    across, down = map(float, image.info.get("dpi") or (0, 0))
+    return _Density(down, across) if turned else _Density(across, down)
+
+
+def _ratio(density: _Density) -> tuple[int, int] | None:
+    """Return the shape of pixels whose density cannot be one in inches."""
+    across, down = density.across, density.down
+    if density.resolution or not (0 < across < math.inf and 0 < down < math.inf):
         return None
-    return (float(down), float(across)) if turned else (float(across), float(down))
+    ratio = Fraction(across / down).limit_denominator(_LARGEST_TERM).as_integer_ratio()
+    return ratio if ratio != (1, 1) and min(ratio) > 0 and max(ratio) <= LARGEST_DPI else None
 
 
 def _aspect(data: bytes, image: Image.Image | None, *, turned: bool) -> tuple[int, int] | None:

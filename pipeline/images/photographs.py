@@ -20,6 +20,7 @@ from pipeline.images import (
     exif,
     foreign,
     formats,
+    gif,
     icc,
     jpeg2000,
     jpeg_xl,
@@ -270,6 +271,8 @@ def _by_pillow(data: bytes, image: Image.Image, at_least: int | None) -> tuple[P
         picture = image
     else:
         picture = image.convert("L" if image.mode == "1" else "RGB")
+    if image.format == "GIF" and gif.profile(data):  # which is one of RGB even where all colours are gray
+        picture = picture.convert("RGB")
     remark = f"its {depth} bits a channel were reduced to 8" if depth > 8 else ""
     if image.format == "JXL" and jpeg_xl.header_of(data).floating:
         remark = "its floating-point levels were reduced to 8 bits, without what is brighter than white"

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.images import jpeg2000, jpeg_xl, png
+from pipeline.images import gif, jpeg2000, jpeg_xl, png
 from pipeline.images.icc import matrix_profile, refuse_hdr
 
 _RAW = ("Raw profile type icc", "Raw profile type icm")  # of ImageMagick, in the text of a PNG
@@ -47,6 +47,8 @@ def profile_of(image: Image.Image, data: bytes, *, gray: bool) -> bytes | None:
         return bytes(embedded)
     if image.format == "JPEG2000":
         return jpeg2000.profile(data)
+    if image.format == "GIF":
+        return gif.profile(data)
     if image.format == "BMP":
         return _of_bmp(data, gray=gray)
     if image.format == "PNG":

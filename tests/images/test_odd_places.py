@@ -78,6 +78,49 @@ def test_texts_after_the_first_scan_of_a_jpeg_are_kept(tmp_path, place, progress
     assert image.getexif()[315] == "Annie" and CAPTION.encode() in image.info["xmp"] and remarks == ()
 
 
+@pytest.mark.parametrize("descriptions", [["Annie"], ["Annie", "Bella"]])
+@pytest.mark.parametrize("layout_first", [False, True])
+def test_all_captions_of_a_tiff_are_kept_without_the_layout(tmp_path, descriptions, layout_first):
+    texts = ['{"shape": [20, 30, 3]}', *descriptions] if layout_first else [*descriptions, '{"shape": [20, 30, 3]}']
+    tags = [(270, "s", 0, text, True) for text in texts]
+    tifffile.imwrite(tmp_path / "a", RGB8, photometric="rgb", metadata=None, extratags=tags)
+    image, remarks = rewritten(tmp_path / "a", tmp_path / "b")
+    assert image.tag_v2[270] == "\n".join(descriptions) and remarks == ()
+
+
+OME = '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{}<Image ID="Image:0">{}</Image></OME>'
+BOMB = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 9}">' for level in range(1, 12))
+
+
+@pytest.mark.parametrize("start", ["", '<?xml version="1.0" encoding="UTF-8"?>'])
+def test_a_tiff_keeps_the_words_of_ome(tmp_path, start):
+    text = start + OME.format("", "<Description>Annie &amp;\n<![CDATA[<Bella>]]></Description>")
+    tifffile.imwrite(tmp_path / "a", RGB8, photometric="rgb", metadata=None, description=text)
+    image, remarks = rewritten(tmp_path / "a", tmp_path / "b")
+    assert image.tag_v2[270] == "Annie &\n<Bella>" and remarks == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OME.format("", "<Description>"),
+        f"<?xml version='1.0'?><!DOCTYPE OME [<!ENTITY e0 'x'>{BOMB}]>"
+        + OME.format("", "<Description>&e11;</Description>"),
+    ],
+    ids=["damaged", "a bomb"],
+)
+def test_ome_that_cannot_be_read_is_remarked(tmp_path, text):
+    tifffile.imwrite(tmp_path / "a", RGB8, photometric="rgb", metadata=None, description=text)
+    image, (remark,) = rewritten(tmp_path / "a", tmp_path / "b")
+    assert "ImageDescription" in remark and 270 not in image.tag_v2
+
+
+def test_the_first_of_several_artists_is_kept_with_a_remark(tmp_path):
+    jpeg(tmp_path / "a", exif=b"Exif\0\0" + exif_block([(315, 2, 6, b"Annie\0"), (315, 2, 6, b"Bella\0")]))
+    image, (remark,) = rewritten(tmp_path / "a", tmp_path / "b")
+    assert image.getexif()[315] == "Annie" and "Artist" in remark
+
+
 def png_with(path, chunks, where="before"):
     """A PNG with chunks before or after its pixels."""
     Image.fromarray(RGB8).save(path, "PNG")

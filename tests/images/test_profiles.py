@@ -130,11 +130,22 @@ def bmp(embedded):
     return head + info + pixels + content
 
 
+def gif():
+    stream = io.BytesIO()
+    Image.fromarray(RAMP).save(stream, "GIF")
+    data, profile = stream.getvalue(), matrix_profile(1.8)
+    parts = [profile[at : at + 255] for at in range(0, len(profile), 255)]
+    blocks = b"".join(bytes([len(part)]) + part for part in parts)
+    at = 13 + 3 * 2 ** (1 + data[10] % 8)  # after the table of colours
+    return data[:at] + b"\x21\xff\x0bICCRGBG1012" + blocks + b"\0" + data[at:]
+
+
 STATED = {
     "the text of a PNG, icc": lambda: raw_png("icc"),
     "the text of a PNG, icm": lambda: raw_png("icm"),
     "a JP2": jp2,
     "a BMP of version 5": lambda: bmp(embedded=True),
+    "a GIF": gif,
     "the gamma of a BMP": lambda: bmp(embedded=False),
 }
 
