@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-COMMENT, DRAWN, APPLICATION = 0xFE, 0x01, 0xFF
-XMP = b"XMP DataXMP"
+COMMENT, DRAWN, APPLICATION = 0xFE, 0x01, 0xFF  # labels
+XMP, PROFILE = b"XMP DataXMP", b"ICCRGBG1012"  # names of applications
 _PICTURE, _END = 0x2C, 0x3B
-_PROFILE = b"ICCRGBG1012"
 
 
 def extensions_of(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
@@ -48,6 +47,6 @@ def extensions_of(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 def profile(data: bytes) -> bytes | None:
     """Return the colour profile of a file."""
     try:
-        return next((content for _, name, content in extensions_of(data) if name == _PROFILE), None)
+        return next((content for _, name, content in extensions_of(data) if name == PROFILE), None)
     except IndexError:
         return None

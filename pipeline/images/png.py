@@ -162,7 +162,11 @@ def text_chunk(keyword: str, text: bytes) -> tuple[bytes, bytes]:
 
 def iptc_chunk(records: bytes) -> tuple[bytes, bytes]:
     """Return name and content of a chunk with IPTC records, in the form of ImageMagick that other programs read."""
-    block = photoshop.block(photoshop.IPTC, records)
-    digits = block.hex()
+    return resources_chunk(photoshop.block(photoshop.IPTC, records))
+
+
+def resources_chunk(blocks: bytes) -> tuple[bytes, bytes]:
+    """Return name and content of a chunk with Photoshop's resource blocks, likewise."""
+    digits = blocks.hex()
     lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
-    return b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(f"\niptc\n{len(block):8}\n{lines}\n".encode())
+    return b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(f"\niptc\n{len(blocks):8}\n{lines}\n".encode())

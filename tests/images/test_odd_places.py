@@ -213,3 +213,54 @@ def test_a_text_that_a_gif_draws_is_kept(tmp_path):
     (tmp_path / "a").write_bytes(data[:-1] + b"\x21\x01\x0c" + bytes(12) + b"\x05Annie\0\x3b")
     image, _ = rewritten(tmp_path / "a", tmp_path / "b")
     assert image.text["Comment"] == "Annie"
+
+
+def gif_with(path, name, content):
+    """A GIF with an application's extension."""
+    Image.fromarray(RGB8).quantize(64).save(path, "GIF")
+    block = b"\x21\xff\x0b" + name + bytes([len(content)]) + content + b"\0"
+    path.write_bytes(path.read_bytes()[:-1] + block + b"\x3b")
+
+
+def jpeg_2000_with(path, kind, content):
+    Image.fromarray(RGB8).save(path, "JPEG2000")
+    path.write_bytes(path.read_bytes() + box(kind, content))
+
+
+def webp_with(path, name, content):
+    Image.fromarray(RGB8).save(path, "WEBP", lossless=True)
+    data = path.read_bytes() + struct.pack("<4sI", name, len(content)) + content + b"\0" * (len(content) % 2)
+    path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+
+
+UNKNOWN = {
+    "APP3": lambda path, content: jpeg(path, (0xE3, b"Meta\0\0" + content)),
+    "APP13": lambda path, content: jpeg(path, (0xED, content)),
+    "APP1, APP5": lambda path, content: jpeg(path, (0xE5, content), (0xE1, content), (0xE5, content), (0xE1, content)),
+    "caPt": lambda path, content: png_with(path, [(b"caPt", content)]),
+    "CAPT": lambda path, content: webp_with(path, b"CAPT", content),
+    "PROGRAM-1.0": lambda path, content: gif_with(path, b"PROGRAM-1.0", content),
+    "asoc": lambda path, content: jpeg_2000_with(path, b"asoc", box(b"lbl ", content)),
+    "uuid": lambda path, content: jpeg_2000_with(path, b"uuid", bytes(16) + content),
+}
+
+
+@pytest.mark.parametrize("place", UNKNOWN)
+@pytest.mark.parametrize("text", [CAPTION.encode(), CAPTION.encode("utf-16"), None], ids=["UTF-8", "UTF-16", "numbers"])
+def test_places_with_texts_that_are_not_understood_are_remarked(tmp_path, place, text):
+    UNKNOWN[place](tmp_path / "a", text or bytes(range(200)).translate(None, b" ,.:;/'()-" + bytes(range(48, 123))))
+    _, remarks = rewritten(tmp_path / "a", tmp_path / "b")
+    assert len(remarks) == bool(text)
+    assert not text or all(name in remarks[0] for name in place.split(", "))
+
+
+@pytest.mark.parametrize("place", ["the IPTC of a GIF", "the resources of a GIF", "the resources of a JPEG 2000"])
+def test_iptc_becomes_a_text_of_the_png(tmp_path, place):
+    block = resource(0x0404, IPTC)
+    if "JPEG" in place:
+        jpeg_2000_with(tmp_path / "a", b"uuid", bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb") + block)
+    else:
+        name, content = (b"MGKIPTC0000", IPTC) if "IPTC" in place else (b"MGK8BIM0000", block)
+        gif_with(tmp_path / "a", name, content)
+    image, remarks = rewritten(tmp_path / "a", tmp_path / "b")
+    assert block.hex() in image.text["Raw profile type iptc"].replace("\n", "") and remarks == ()
