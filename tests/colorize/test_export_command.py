@@ -174,7 +174,7 @@ def test_the_real_embedding_network_goes_along(keras, make_run, tmp_path):
     from pipeline.embedding import network as networks
     from pipeline.embedding import recipe
 
-    settings = schema.Embedding(batch_size=1)
+    settings = schema.Embedding(network="inception_resnet_v2", weights="random", batch_size=1)
     saved = tmp_path / "data" / "tiny" / "embedding_network.weights.h5"
     saved.parent.mkdir(parents=True)
     networks.load(settings, saved)
