@@ -63,6 +63,8 @@ def with_experiment_files(values: Mapping[str, Any], folder: Path) -> dict[str, 
     """
     experiments = {path.stem: read_yaml(path) for path in sorted(folder.glob("*.yaml"))}
     written = values.get("experiments") or {}
+    if not isinstance(written, Mapping):
+        return dict(values)  # which `parse_config` refuses
     if twice := next((name for name in experiments if name in written), None):
         raise InputError(f"{folder / twice}.yaml: expected a new experiment, but experiments.{twice} exists; rename it")
     return {**values, "experiments": {**experiments, **written}} if experiments else dict(values)

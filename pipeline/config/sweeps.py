@@ -54,7 +54,7 @@ def combinations(name: str, sweep: "Sweep", seed: int) -> list[Combination]:
             changes = merged(changes, value if key == POINT else nested(key, value))
         parts = [label if key == POINT else f"{key.rpartition('.')[2]}-{label}" for key, label, _ in chosen]
         experiment = ".".join([name, *parts])
-        own = int(changes.get("seed", seed))
+        own = changes.get("seed", seed)
         runs = tuple(experiment if each == own else f"{experiment}_s{each}" for each in sweep.seeds or [own])
         found.append(Combination(experiment, {key: label for key, label, _ in chosen}, changes, runs))
     return found
@@ -124,7 +124,7 @@ def extended(experiments: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(values, Mapping) or "extends" not in values:
             return values
         base = values["extends"]
-        if base not in experiments or base in (*above, name):
+        if not isinstance(base, str) or base not in experiments or base in (*above, name):
             known = ", ".join(str(each) for each in experiments if each not in (*above, name)) or "none"
             expected = f"experiments.{name}.extends: expected another experiment ({known})"
             raise ValueError(f"{expected}, received {shown(base)}")

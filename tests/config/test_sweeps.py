@@ -76,6 +76,7 @@ def test_an_experiment_is_layered_over_the_one_that_it_extends():
         ({"one": {**PLAIN, "extends": "one"}}, "experiments.one.extends: "),
         ({"one": {"extends": "two"}, "two": {"extends": "one"}}, ".extends: "),
         ({"one": {"extends": "nothing"}}, "experiments.one.extends: "),
+        ({"one": {"extends": ["two"]}}, "experiments.one.extends: "),
         ({"one.two": PLAIN}, "experiments.one.two: "),
     ],
 )
@@ -96,6 +97,7 @@ def test_an_experiment_that_cannot_be_is_refused(experiments, key):
         ({"grid": {"training.optimizer": ["sgd"]}}, "training.optimizer: "),
         ({"seeds": [1, 1]}, "seeds: "),
         ({"points": {"a b": {}}}, "sweeps.rates.points"),
+        ({"grid": {}, "points": {"a": {"seed": None}}}, "experiments.rates.a.seed: "),
         ({"grid": {"batch_size": list(range(1, 600))}}, "combinations"),
         ({"sizes": [1]}, "sweeps.rates.sizes: "),
     ],
@@ -116,4 +118,5 @@ def test_experiments_may_be_files_of_their_own(tmp_path):
     (tmp_path / "plain.yaml").write_text("architecture: base\n")
     with pytest.raises(InputError, match="plain"):
         with_experiment_files({"experiments": {"plain": PLAIN}}, tmp_path)
+    assert with_experiment_files({"experiments": 5}, tmp_path) == {"experiments": 5}
     assert with_experiment_files({"limit": 3}, tmp_path / "none") == {"limit": 3}
