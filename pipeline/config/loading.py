@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from pipeline.config import sweeps
 from pipeline.config.schema import Config, Experiment, Section
 from pipeline.config.yaml_files import LINES, parse, read_yaml
 from pipeline.core.errors import InputError
@@ -58,16 +59,16 @@ def parse_config(values: Mapping[str, Any], origin: str = "") -> Config:
 def with_experiment_files(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return a configuration with the experiments in a folder, one in each YAML file, named after it.
 
+    An experiment of the configuration with the name of a file changes that one.
+
     Raises:
-        InputError: a file is no YAML mapping, or the configuration has an experiment of that name too.
+        InputError: a file is no YAML mapping.
     """
     experiments = {path.stem: read_yaml(path) for path in sorted(folder.glob("*.yaml"))}
     written = values.get("experiments") or {}
     if not isinstance(written, Mapping):
         return dict(values)  # which `parse_config` refuses
-    if twice := next((name for name in experiments if name in written), None):
-        raise InputError(f"{folder / twice}.yaml: expected a new experiment, but experiments.{twice} exists; rename it")
-    return {**values, "experiments": {**experiments, **written}} if experiments else dict(values)
+    return {**values, "experiments": sweeps.merged(experiments, written)} if experiments else dict(values)
 
 
 def check_values(section: type[S], values: Mapping[str, Any], key: str) -> S:

@@ -169,6 +169,13 @@ class Split(Section):
         return self
 
 
+class Latent(Section):
+    """The latent variables of an architecture; see `pipeline.networks.latent`."""
+
+    encoder: str
+    weight: Annotated[Real, Field(ge=0)] = 1e-3
+
+
 class Architecture(Section):
     """One network, in the notation of `pipeline.networks.notation`."""
 
@@ -179,6 +186,9 @@ class Architecture(Section):
     inputs: list[str] = ["L", "embedding"]
     normalisation: Literal["none", "batch"] = "none"
     upsampling: Literal["nearest", "bilinear"] = "nearest"
+    lightness: Annotated[list[Real], Field(min_length=2, max_length=2)] = [0.0, 255.0]
+    padding: Literal["same", "symmetric"] = "same"
+    latent: Latent | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

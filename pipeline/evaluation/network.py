@@ -1,6 +1,7 @@
 """A trained network as a predictor: its answers with an image's own, another image's and the mean embedding.
 
-If its training started from a saved network's weights, there is an answer with those weights too.
+If its training started from a saved network's weights, there is an answer with those weights too. A network with latent
+variables also has the best of several sampled answers.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.evaluation.predictors import Batch, partners
-from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL, START
+from pipeline.evaluation.scores import BEST, EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL, SAMPLES, START
 from pipeline.evaluation.scoring import Dataset
 from pipeline.networks.halves import Halves
-from pipeline.networks.inputs import ImageBatch, predict
+from pipeline.networks.inputs import LATENT, NOISE, ImageBatch, names_of, predict
 
 Answers = dict[str, npt.NDArray[np.float32]]
 
@@ -48,6 +49,7 @@ class Network:
         self._encoded: list[npt.NDArray[Any]] = []  # the first half of the batch predicted last
         self._models = {MODEL: model, **({START: start} if start else {})}
         self._dataset = dataset
+        self._seed = seed
         if dataset.outputs:
             self._halves = {answer: Halves(network) for answer, network in self._models.items()}
             self._partners = [partners(dataset.groups, seed)]
@@ -72,7 +74,20 @@ class Network:
         other = self._dataset.embedded(self._partners[0][batch.rows])
         means = {name: np.broadcast_to(mean, batch.embedded[name].shape) for name, mean in self._means.items()}
         embedded = {MODEL: batch.embedded, EMBEDDING_SHUFFLED: other, EMBEDDING_MEAN: means}
-        return {**self._halves[MODEL].decode(self._encoded, images, embedded), **start}
+        best = {BEST: self._best(batch)} if NOISE in names_of(self._models[MODEL]) else {}
+        return {**self._halves[MODEL].decode(self._encoded, images, embedded), **best, **start}
+
+    def _best(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """Sample `SAMPLES` answers for each image of the batch predicted last, and return the ones with least MSE."""
+        best, least = np.zeros(0, np.float32), np.full(len(batch.rows), np.inf)
+        for number in range(SAMPLES):
+            noise = [np.random.default_rng((self._seed, row, number)).standard_normal(LATENT) for row in batch.rows]
+            images = ImageBatch(batch.truth.lightness, noise=np.array(noise, np.float32))
+            sample = self._halves[MODEL].decode(self._encoded, images, {BEST: batch.embedded})[BEST]
+            error = np.mean((sample - batch.truth.ab) ** 2, axis=(1, 2, 3), dtype=np.float64)
+            best = sample if not number else np.where((error < least)[:, None, None, None], sample, best)
+            least = np.fmin(error, least)
+        return best
 
     def reshuffled(self, batch: Batch, places: Sequence[int]) -> Answers:
         """Predict ab with the embeddings of further other images, for some images of the batch predicted last.

@@ -18,6 +18,8 @@ COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low
 
 MODEL = "model"  # the run's network
 START = "start"  # the run's network with the weights that its training started from, see `training.start_from`
+SAMPLES = 8
+BEST = f"best-of-{SAMPLES}"  # of so many samples of a run's network with latent variables, the one nearest to the truth
 EMBEDDING_SHUFFLED = "embedding-shuffled"  # the run's network, given another image's embedding
 EMBEDDING_MEAN = "embedding-mean"  # the run's network, given the training images' mean embedding
 PAPER = "paper"  # the figures that the paper prints

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.embedding import registry
 from pipeline.evaluation import frechet, predictors
 from pipeline.evaluation.measures import METRICS, Metric
-from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL, PAPER, START
+from pipeline.evaluation.scores import BEST, EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL, PAPER, SAMPLES, START
 
 _FIRST = (
     *("rmse", "ciede2000", "ciede2000_p95", "accuracy", "psnr", "psnr_pooled", "ssim", "auc", "auc_rebalanced"),
@@ -17,6 +17,7 @@ TABLE_ORDER = (*_FIRST, *(name for name in METRICS if name not in _FIRST))
 # The baselines have their own labels.
 _HEADINGS = {
     MODEL: "this run",
+    BEST: f"best of {SAMPLES} samples",
     START: "start (weights before training)",
     EMBEDDING_SHUFFLED: "another image's embedding",
     EMBEDDING_MEAN: "mean embedding",
@@ -41,7 +42,7 @@ def heading(answer: str) -> str:
 
 def answers() -> list[str]:
     """The names of all answers, in the order of tables."""
-    return [MODEL, START, EMBEDDING_SHUFFLED, EMBEDDING_MEAN, *predictors.BASELINES, PAPER]
+    return [MODEL, BEST, START, EMBEDDING_SHUFFLED, EMBEDDING_MEAN, *predictors.BASELINES, PAPER]
 
 
 def number(value: float, metric: str, *, sign: bool = False) -> str:

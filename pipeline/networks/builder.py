@@ -1,8 +1,6 @@
 """Building colouring networks from the architectures of `pipeline.networks.notation`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,10 @@ from pipeline.config.schema import Architecture
 from pipeline.core.errors import InputError
 from pipeline.images.formats import SIZE
 from pipeline.networks import backend, inputs
+from pipeline.networks.assembly import Convolutions, Decoder, concatenated, encoded, scaled, with_latent
 from pipeline.networks.heads import NO_TEMPERATURE, Head, check_temperature, choose
-from pipeline.networks.layers import (
-    AnnealedMean,
-    BilinearUpsampling,
-    DecodedMetric,
-    Fusion,
-    UpsamplingConvolution,
-    apply,
-    regularizer,
-)
-from pipeline.networks.notation import Dropout, Item, Join, Layer, input_names, of_run, parse, resolve
-
-MOMENTUM = 0.97  # of batch normalisations' statistics: they cover some 30 batches, because small datasets have few
+from pipeline.networks.layers import AnnealedMean, BilinearUpsampling, DecodedMetric, apply
+from pipeline.networks.notation import input_names, of_run, parse, resolve
 
 
 def build(
@@ -68,24 +57,31 @@ def build(
     parts = parse(name, architecture)
     shapes = inputs.shapes(input_names(architecture, embedding=embedding), outputs)
     if parts.start or parts.joined:
-        shapes["L"] = (SIZE, SIZE, 1)
+        shapes.update({each: (SIZE, SIZE, shape[-1]) for each, shape in shapes.items() if shape[:-1] == (None, None)})
     tensors = {each: keras.Input(shape, dtype=inputs.INPUTS[each].dtype, name=each) for each, shape in shapes.items()}
-    vectors = [tensor for tensor in tensors.values() if len(tensor.shape) == 2]
-    pictures = [tensor for each, tensor in tensors.items() if len(tensor.shape) == 4 and each not in parts.joined]
-    normalised = architecture.normalisation == "batch"
-    convolutions = _Convolutions(l2, np.random.default_rng(seed), normalised=normalised)
-    x = _concatenated(pictures, "pictures")
-    for index, layer in enumerate(parts.encoder, 1):
-        x = convolutions(layer, f"encoder_{index}", penalised=index < len(parts.encoder))(x)
+    drawn = {inputs.AB, inputs.NOISE}
+    vectors = [tensor for each, tensor in tensors.items() if len(tensor.shape) == 2 and each not in drawn]
+    pictures = [
+        scaled(tensor, architecture.lightness) if each == "L" else tensor
+        for each, tensor in tensors.items()
+        if len(tensor.shape) == 4 and each not in {*parts.joined, *drawn}
+    ]
+    convolutions = Convolutions(
+        l2,
+        np.random.default_rng(seed),
+        normalised=architecture.normalisation == "batch",
+        symmetric=architecture.padding == "symmetric",
+    )
+    x = encoded(concatenated(pictures, "pictures"), parts.encoder, convolutions)
+    if architecture.latent:
+        x = with_latent(x, tensors, parts, architecture.latent.weight, convolutions)
     if vectors:
-        x = convolutions.fusion(parts.fusion[0], "fusion_1")([x, _concatenated(vectors, "vectors")])
-    else:
-        x = convolutions(parts.fusion[0], "fusion_1")(x)
-    for index, layer in enumerate(parts.fusion[1:], 2):
+        x = convolutions.fusion(parts.fusion[0], "fusion_1")([x, concatenated(vectors, "vectors")])
+    for index, layer in enumerate(parts.fusion[bool(vectors) :], 1 + bool(vectors)):
         x = convolutions(layer, f"fusion_{index}")(x)
     head = head or choose(architecture.head)
     bias = head.start(start_at) if head.start and start_at else [0.0] * head.filters
-    decoder = _Decoder(convolutions, tensors, architecture.upsampling)
+    decoder = Decoder(convolutions, tensors, architecture.upsampling)
     return keras.Model([*tensors.values()], decoder(x, parts.decoder, head, bias), name=name)
 
 
@@ -158,110 +154,6 @@ def with_temperature(model: keras.Model, temperature: float | None, key: str) ->
     for layer in decoding:
         layer.temperature = temperature
     return model
-
-
-def _concatenated(tensors: Sequence[Any], label: str) -> Any:
-    return keras.layers.Concatenate(name=label)(tensors) if len(tensors) > 1 else tensors[0]
-
-
-@dataclass
-class _Convolutions:
-    """Makes layers and draws their kernels' seeds in the order of the calls."""
-
-    l2: float
-    seeds: np.random.Generator
-    normalised: bool = False
-
-    def __call__(
-        self,
-        layer: Layer,
-        label: str,
-        *,
-        penalised: bool = True,
-        activation: str = "relu",
-        kind: type[keras.layers.Conv2D] = keras.layers.Conv2D,
-        last: bool = False,
-        **options: Any,
-    ) -> Callable[[Any], Any]:
-        normalised = self.normalised and not last
-        convolution = kind(
-            layer.filters,
-            layer.kernel,
-            strides=layer.stride,
-            padding="same",
-            activation="linear" if normalised else activation,
-            use_bias=not normalised,
-            kernel_initializer=self._initializer(),
-            kernel_regularizer=regularizer(self.l2 if penalised else 0.0),
-            name=label,
-            **options,
-        )
-        layers = (
-            [convolution]
-            if not normalised
-            else [
-                convolution,
-                keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{label}_normalisation"),
-                keras.layers.Activation(activation, name=f"{label}_{activation}"),
-            ]
-        )
-        return lambda x: apply(layers, x)
-
-    def seed(self) -> int:
-        """Draw the seed of a layer."""
-        return int(self.seeds.integers(2**31))
-
-    def fusion(self, layer: Layer, label: str) -> Fusion:
-        return Fusion(layer.filters, self._initializer(), self.l2, name=label)
-
-    def _initializer(self) -> keras.initializers.Initializer:
-        return keras.initializers.GlorotUniform(seed=self.seed())
-
-
-@dataclass
-class _Decoder:
-    """Makes the decoder's layers."""
-
-    convolutions: _Convolutions
-    tensors: Mapping[str, Any]
-    upsampling: str
-
-    def __call__(self, x: Any, items: Sequence[Item], head: Head, bias: Sequence[float]) -> Any:
-        last = max(index for index, item in enumerate(items) if isinstance(item, Layer) and item.filters)
-        included = [self._includes(*pair) for pair in pairwise([*items, Layer()])]
-        for index, item in enumerate(items):
-            label = f"decoder_{index + 1}"
-            kind = UpsamplingConvolution if index and included[index - 1] else keras.layers.Conv2D
-            if included[index]:
-                continue
-            if isinstance(item, Join):
-                x = keras.layers.Concatenate(name=f"{label}_join")([x, self._joined(item, x)])
-            elif isinstance(item, Dropout):
-                x = keras.layers.SpatialDropout2D(item.rate, seed=self.convolutions.seed(), name=label)(x)
-            elif not item.filters:
-                options = {"interpolation": self.upsampling, "name": f"{label}_upsampling", "dtype": x.dtype}
-                x = keras.layers.UpSampling2D(2, **options)(x)
-            elif index < last:
-                x = self.convolutions(item, label, kind=kind)(x)
-            else:
-                initializer = keras.initializers.Constant(np.asarray(bias, np.float32).tolist())
-                options = {"activation": head.activation, "bias_initializer": initializer, "dtype": "float32"}
-                x = self.convolutions(item, "raw" if head.decode else "ab", kind=kind, last=True, **options)(x)
-        return x
-
-    def _includes(self, item: Item, following: Item) -> bool:
-        """Whether a layer is a nearest-neighbour upsampling that the next convolution includes."""
-        upsampling = isinstance(item, Layer) and not item.filters and self.upsampling == "nearest"
-        return upsampling and isinstance(following, Layer) and following.filters > 0 and following.kernel % 2 == 1
-
-    def _joined(self, item: Join, x: Any) -> Any:
-        """Return an input as it joins `x`."""
-        joined = self.tensors[item.name]
-        if item.name == "L":
-            joined = keras.layers.Rescaling(1 / 127.5, -1.0, name="L_scaled", dtype="float32")(joined)
-        if (factor := joined.shape[1] // x.shape[1]) > 1:
-            joined = keras.layers.AveragePooling2D(factor, name=f"{item.name}_reduced", dtype="float32")(joined)
-        return self.convolutions(Layer(item.filters, 1), f"{item.name}_joined")(joined) if item.filters else joined
 
 
 def compile_to_train(model: keras.Model, head: Head, optimizer: keras.optimizers.Optimizer) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pipeline.config.schema import Architecture, HeadChoice
 from pipeline.images.formats import SIZE
 from pipeline.networks import inputs
-from pipeline.networks.notation import Item, Join, Layer, Parts, input_names, parse, resolve
+from pipeline.networks.notation import Item, Join, Layer, Normalisation, Parts, input_names, parse, resolve
 
 
 def _cost(
@@ -18,11 +18,23 @@ def _cost(
         return filters * (kernel**2 * channels + extra), 2 * side * side * kernel**2 * channels * filters
 
     widths = {name: shape[-1] or 0 for name, shape in shapes.items()}
-    pictures = [name for name, shape in shapes.items() if len(shape) == 3 and name not in parts.joined]
+    pictures = [name for name, shape in shapes.items() if len(shape) == 3 and name not in (*parts.joined, inputs.AB)]
     channels = widths[parts.start] if parts.start else sum(widths[name] for name in pictures)
-    vectors = sum(widths[name] for name, shape in shapes.items() if len(shape) == 1)
+    vectors = sum(widths[name] for name, shape in shapes.items() if len(shape) == 1 and name != inputs.NOISE)
     side = float(parts.side if parts.start else size)
-    yield parts.fusion[0].filters * vectors, 2.0 * vectors * parts.fusion[0].filters
+    if vectors:
+        yield parts.fusion[0].filters * vectors, 2.0 * vectors * parts.fusion[0].filters
+    if parts.latent:
+        width, reach = widths[inputs.AB], size / inputs.REDUCED
+        for layer in parts.latent:
+            reach /= layer.stride
+            yield convolution(layer.filters, layer.kernel, width, reach, plain=False)
+            width = layer.filters
+        yield convolution(inputs.PRIOR_CHANNELS, 1, channels, side, plain=False)
+        for values in (reach**2 * width, side**2 * inputs.PRIOR_CHANNELS):
+            yield 2 * inputs.LATENT * (values + 1), 4 * inputs.LATENT * values
+        yield side**2 * inputs.WIDTH * (inputs.LATENT + 1), 2 * inputs.LATENT * side**2 * inputs.WIDTH
+        channels += inputs.WIDTH
     items: list[Item] = [*parts.encoder, *parts.fusion, *parts.decoder]
     last = max(index for index, item in enumerate(items) if isinstance(item, Layer) and item.filters)
     for index, item in enumerate(items):
@@ -34,7 +46,9 @@ def _cost(
             side /= item.stride
             fused = index == len(parts.encoder) and vectors > 0
             yield convolution(item.filters, item.kernel, channels, side, plain=fused or index == last)
-            channels = item.filters
+            channels, side = item.filters, side * item.up
+        elif isinstance(item, Normalisation):
+            yield 4 * channels, 0.0
         elif isinstance(item, Layer):
             side *= 2
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.networks.inputs import INPUTS, ImageBatch, arrays, names_of
+from pipeline.networks.inputs import INPUTS, NOISE, ImageBatch, arrays, names_of
 
 
 class Halves:
@@ -21,7 +21,7 @@ class Halves:
         """
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())
-        late = {id(tensor) for tensor in copy.inputs if INPUTS[tensor.name].stored}
+        late = {id(tensor) for tensor in copy.inputs if INPUTS[tensor.name].stored or tensor.name == NOISE}
         if not late:
             raise ValueError("expected a network that takes outputs of the embedding network")
         border: dict[int, Any] = {}  # tensors that the second half takes from the first half or from the inputs

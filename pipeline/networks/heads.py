@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
 NO_TEMPERATURE = "expected a run whose head predicts classes, received one without a temperature; leave it out"
+BINS = 32  # of chroma and of hue
 RAREST = 1e-7  # the least frequency of a class in a prior: its logarithm and its inverse stay finite
 
 
@@ -217,5 +218,40 @@ def _classes(options: _Classes, weights: npt.NDArray[np.float64] | None = None) 
     )  # fmt: skip
 
 
-for _head in (_regression(_Error()), _tanh(_TanhError()), _classes(_Classes())):  # the first is the paper's
+class _HueAndChroma(Options):
+    """Options of the head `hue_chroma`; see `losses.hue_and_chroma` and `layers.HueAndChroma`."""
+
+    largest: Annotated[Real, Field(gt=0)] = 128.0
+    hue_weight: Annotated[Real, Field(ge=0)] = 5.0
+    fading: Annotated[Real, Field(gt=0)] = 0.03
+
+
+def _hue_and_chroma(options: _HueAndChroma) -> Head:
+    scale = 4
+
+    def loss(ab: Any, logits: Any) -> Any:
+        from pipeline.networks import losses
+
+        return losses.hue_and_chroma(ab, logits, scale=scale, largest=options.largest, hue_weight=options.hue_weight)
+
+    def decode() -> Sequence["keras.layers.Layer"]:
+        from pipeline.networks.layers import BilinearUpsampling, HueAndChroma
+
+        median = HueAndChroma(options.largest, options.fading, name="hue_and_chroma")
+        return [median, BilinearUpsampling(scale, name="ab")]
+
+    return Head(
+        "hue_chroma", 2 * BINS, "linear", loss, decode, scale=scale, judged_by="loss",
+        words=f"cross-entropy over {BINS} bins of chroma and {BINS} of hue", options=_HueAndChroma,
+        configure=_hue_and_chroma,
+    )  # fmt: skip
+
+
+# The first is the paper's.
+for _head in (
+    _regression(_Error()),
+    _tanh(_TanhError()),
+    _classes(_Classes()),
+    _hue_and_chroma(_HueAndChroma()),
+):
     register(_head)

@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.registry import Registry
+from pipeline.images.lab import NEUTRAL
 
+AB, NOISE = "true_ab", "noise"  # inputs of networks with latent variables
+LATENT = 64  # the number of latent variables
+REDUCED = 4  # pixels of ab per pixel of what their distribution is inferred from, in each direction
+PRIOR_CHANNELS = 32  # of the feature map that gives their distribution
+WIDTH = 16  # channels of the picture that they become
 Shape = tuple[int | None, ...]
 Outputs = Mapping[str, tuple[int, ...]]  # shapes of an embedding network's outputs for one image, by name
 
@@ -26,11 +32,14 @@ class ImageBatch:
         lightness: L (n, H, W), any number type, 0..255.
         embedded: stored outputs of the embedding network, (n, ...) by name as in `Entry.outputs`.
         ab: (n, H, W, 2), any number type, 8-bit units; None if unknown.
+        noise: (n, `LATENT`) float32, standard normal, from which a network samples one of several answers; None for
+            its one answer.
     """
 
     lightness: Any
     embedded: Mapping[str, Any] = field(default_factory=dict)
     ab: Any = None
+    noise: Any = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,29 @@ def as_picture(plane: Any) -> Any:
     return keras.ops.expand_dims(plane, -1)  # TFLite supports this, but not indexing with None
 
 
+def _known_ab(batch: ImageBatch) -> Any:
+    """The true ab, of which a network makes use in training alone; elsewhere gray."""
+    if batch.ab is not None:
+        return batch.ab
+    gray = as_picture(batch.lightness) * 0 + NEUTRAL
+    return _repeated(gray, 2)
+
+
+def _noise(batch: ImageBatch) -> Any:
+    if batch.noise is not None:
+        return batch.noise
+    return _repeated(batch.lightness[:, 0, :1] * 0, LATENT)
+
+
+def _repeated(values: Any, times: int) -> Any:
+    """Repeat the last axis, which has one value."""
+    if isinstance(values, np.ndarray):
+        return np.repeat(values, times, axis=-1)
+    import keras
+
+    return keras.ops.repeat(values, times, axis=-1)
+
+
 def _stored(output: str, batch: ImageBatch) -> Any:
     return batch.embedded[output]
 
@@ -73,6 +105,8 @@ register(Input("L", (None, None, 1), "float32", lambda batch: as_picture(batch.l
 for _side, _channels in ((56, 24), (28, 40), (14, 112), (7, 320)):  # EfficientNet-Lite0's; others have other channels
     _map = f"map_{_side}"
     register(Input(_map, (_side, _side, _channels), "float32", partial(_stored, _map), stored=(_map,)))
+register(Input(AB, (None, None, 2), "float32", _known_ab))
+register(Input(NOISE, (LATENT,), "float32", _noise))
 register(Input("embedding", (1000,), "float32", lambda batch: batch.embedded["embedding"], stored=("embedding",)))
 
 

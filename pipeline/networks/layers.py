@@ -107,6 +107,46 @@ class AnnealedMean(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="deepcolor")
+class HueAndChroma(keras.layers.Layer):
+    """The median chroma and the mean hue of their predicted distributions; chroma fades where no hue is likely.
+
+    Input: logits (batch, h, w, 2 n), n bins of chroma, then n of hue. Output: ab (batch, h, w, 2) in 8-bit units. See
+    `pipeline.networks.losses.hue_and_chroma`.
+
+    Args:
+        largest: the chroma at the end of the last bin.
+        fading: chroma is less than the median where the mean of the hues, as points of the unit circle, is less long.
+    """
+
+    def __init__(self, largest: float, fading: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.largest = largest
+        self.fading = fading
+
+    def call(self, logits: Any) -> Any:
+        """See the class."""
+        of_chroma, of_hue = keras.ops.split(logits, 2, axis=-1)
+        bins = of_hue.shape[-1]
+        shares = keras.ops.softmax(of_chroma, axis=-1)
+        below = keras.ops.cumsum(shares, axis=-1) - shares
+        median = keras.ops.sum(keras.ops.clip((0.5 - below) / (shares + 1e-7), 0.0, 1.0), axis=-1, keepdims=True)
+        angles = (np.arange(bins) + 0.5) * 2 * np.pi / bins
+        circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
+        hue = keras.ops.matmul(keras.ops.softmax(of_hue, axis=-1), circle)
+        length = keras.ops.sqrt(keras.ops.sum(hue**2, axis=-1, keepdims=True) + 1e-12)
+        chroma = median * (self.largest / bins) * keras.ops.minimum(length / self.fading, 1.0)
+        return chroma * hue / length + NEUTRAL
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """(batch, h, w, 2)."""
+        return (*shape[:-1], 2)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "largest": self.largest, "fading": self.fading}
+
+
+@keras.saving.register_keras_serializable(package="deepcolor")
 class BilinearUpsampling(keras.layers.Layer):
     """Bilinear upsampling by an even factor as a transposed convolution with a pyramid, its edges repeated.
 

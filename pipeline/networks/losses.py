@@ -75,3 +75,44 @@ def cross_entropy(
         most = ops.max(ops.abs(ab - NEUTRAL), axis=(1, 2, 3), keepdims=True)[..., 0]
         loss = loss * ops.cast(most > GRAY_BELOW, loss.dtype)
     return loss
+
+
+def hue_and_chroma(ab: Any, logits: Any, *, scale: int, largest: float, hue_weight: float) -> Any:
+    """Return the cross-entropy of predicted chroma plus that of predicted hue, which weighs the more, the more chroma.
+
+    The true chroma and hue are those of the mean colour of `scale` x `scale` pixels. Each is shared by the two nearest
+    of n bins, in proportion.
+
+    Args:
+        ab: true ab, (batch, scale * h, scale * w, 2) float32 in 8-bit units.
+        logits: (batch, h, w, 2 n) float32: bins of chroma, 0..`largest`, then of hue, 0..2 pi.
+        scale: pixels of ab per pixel of the prediction, in each direction.
+        largest: the chroma at the end of the last bin.
+        hue_weight: of the cross-entropy of hue where chroma is `largest`.
+
+    Returns:
+        (batch, h, w) float32.
+
+    Source: Larsson, Maire and Shakhnarovich, "Learning representations for automatic colorization" (2016), section 4.
+    """
+    small = ops.average_pool(ab, scale, strides=scale, padding="valid") - NEUTRAL
+    chroma = ops.sqrt(ops.sum(small**2, axis=-1))
+    of_chroma, of_hue = ops.split(logits, 2, axis=-1)
+    bins = logits.shape[-1] // 2
+    place = ops.clip(chroma * bins / largest - 0.5, 0.0, bins - 1.0)
+    turn = ops.arctan2(small[..., 1], small[..., 0]) * bins / (2 * np.pi) - 0.5
+    weight = hue_weight * chroma / largest
+    return _between_bins(of_chroma, place) + weight * _between_bins(of_hue, ops.mod(turn, bins))
+
+
+def _between_bins(logits: Any, place: Any) -> Any:
+    """Return the cross-entropy against a label between two neighbouring bins; the last one's neighbour is the first."""
+    bins = logits.shape[-1]
+    lower = ops.floor(place)
+    share = place - lower
+    first = ops.mod(ops.cast(lower, "int32"), bins)
+    of_labels = [
+        ops.take_along_axis(logits, ops.expand_dims(ops.mod(first + step, bins), -1), axis=-1)[..., 0]
+        for step in (0, 1)
+    ]
+    return ops.logsumexp(logits, axis=-1) - (1 - share) * of_labels[0] - share * of_labels[1]

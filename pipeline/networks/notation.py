@@ -1,9 +1,10 @@
-"""The notation of architectures, the paper's four, and `color`.
+"""The notation of architectures.
 
 As in the paper's tables, an architecture is three lines of text with layers separated by spaces. A layer is a
-convolution, ``[KxK:]filters[/stride]`` with kernel 3x3 and stride 1 by default, or ``^``, an upsampling by two. In the
-decoder, ``+name[:filters]`` concatenates an input, after a 1x1 convolution if filters are given, and ``~rate`` drops
-whole channels during training.
+convolution, ``[KxK:]filters[/stride]`` with kernel 3x3 and stride 1 by default, dilated in ``filters@rate``, transposed
+with stride 2 in ``filters^``; ``^``, an upsampling by two; or ``|``, a batch normalisation. In the decoder,
+``+name[:filters]`` concatenates an input, after a 1x1 convolution if filters are given, and ``~rate`` drops whole
+channels during training.
 
 An architecture can decode feature maps of the embedding network instead of encoding L: its encoder is empty, and the
 one map that the decoder does not join enters the fusion. L is then 224x224, and where it joins, it is reduced to the
@@ -21,38 +22,40 @@ from pipeline.core.errors import InputError, about
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import heads, inputs
-
-_ENCODER_BASE = "64/2 128 128/2 256 256/2 512 512 256"
-_DECODER_BASE = "128 ^ 64 ^ 32 16 2 ^"
-
-ARCHITECTURES: dict[str, Architecture] = {
-    "base": Architecture(encoder=_ENCODER_BASE, fusion="1x1:256 1x1:256", decoder=_DECODER_BASE),
-    "arch1": Architecture(encoder="64/2 128/2 128/2 256 256 512 256", fusion="1x1:256 1x1:256", decoder=_DECODER_BASE),
-    "arch2": Architecture(encoder="64/2 64/2 64/2 128 256", fusion="1x1:256 1x1:256", decoder=_DECODER_BASE),
-    "arch3": Architecture(encoder="64/2 64/2 32/2 64 64", fusion="1x1:64 3x3:64", decoder="^ 32 ^ 32 16 2 ^"),
-    "color": Architecture(
-        encoder="",
-        fusion="1x1:128",
-        decoder="~.3 ^ +map_14:64 96 ~.3 ^ +map_28:32 64 ~.2 ^ +map_56:16 +L 48 48 ~.1 1x1:313",
-        head="classes",
-        inputs=["L", "map_7", "map_14", "map_28", "map_56"],
-        normalisation="batch",
-        upsampling="bilinear",
-    ),
-}
+from pipeline.networks.architectures import ARCHITECTURES
+from pipeline.networks.inputs import AB, NOISE
 
 _JOIN = re.compile(r"\+(?P<name>[A-Za-z][A-Za-z0-9_]*)(?::(?P<filters>[1-9][0-9]{0,4}))?", re.ASCII)
 _DROPOUT = re.compile(r"~(?P<rate>0?\.[0-9]{1,4})", re.ASCII)
-_LAYER = re.compile(r"(?:(?P<kernel>[1-9])x(?P=kernel):)?(?P<filters>[1-9][0-9]{0,4})(?:/(?P<stride>[12]))?", re.ASCII)
+_LAYER = re.compile(
+    r"(?:(?P<kernel>[1-9])x(?P=kernel):)?(?P<filters>[1-9][0-9]{0,4})"
+    r"(?:/(?P<stride>[12])|@(?P<dilation>[1-9])|(?P<transposed>\^))?",
+    re.ASCII,
+)
+
+
+_NUMBERS = (("filters", 0), ("kernel", 3), ("stride", 1), ("dilation", 1))
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution, or an upsampling by two if `filters` is 0."""
+    """A convolution, or an upsampling by two if `filters` is 0; a transposed convolution has stride 2 upwards."""
 
     filters: int = 0
     kernel: int = 3
     stride: int = 1
+    dilation: int = 1
+    transposed: bool = False
+
+    @property
+    def up(self) -> int:
+        """By what it multiplies height and width."""
+        return 1 if self.filters and not self.transposed else 2
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """A batch normalisation of what the layer before it returns."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Dropout:
     rate: float
 
 
-Item = Layer | Join | Dropout
+Item = Layer | Normalisation | Join | Dropout
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,19 @@ class Parts:
 
     Attributes:
         encoder: convolutions of L and other pictures; empty if the network decodes feature maps.
-        fusion: convolutions; the first one also takes the vectors.
+        fusion: convolutions; the first one also takes the vectors. Empty only without vectors.
         decoder: the remaining layers.
         start: the feature map that enters the fusion if there is no encoder; otherwise empty.
         side: of the fusion's pictures, for L of `SIZE` x `SIZE`.
+        latent: convolutions of ab, from which the latent variables are inferred; empty without any.
     """
 
-    encoder: list[Layer]
+    encoder: list[Item]
     fusion: list[Layer]
     decoder: list[Item]
     start: str
     side: int
+    latent: list[Layer]
 
     @property
     def joined(self) -> list[str]:
@@ -97,8 +102,9 @@ class Parts:
         return [item.name for item in self.decoder if isinstance(item, Join)]
 
 
-def _layers(text: str, where: str) -> list[Layer]:
-    return [item for item in _items(text, where, joins=False) if isinstance(item, Layer)]
+def layers(items: Sequence[Item]) -> list[Layer]:
+    """Return the convolutions and upsamplings."""
+    return [item for item in items if isinstance(item, Layer)]
 
 
 def _items(text: str, where: str, *, joins: bool = True) -> list[Item]:
@@ -107,13 +113,16 @@ def _items(text: str, where: str, *, joins: bool = True) -> list[Item]:
         if item == "^":
             items.append(Layer())
         elif match := _LAYER.fullmatch(item):
-            items.append(Layer(int(match["filters"]), int(match["kernel"] or 3), int(match["stride"] or 1)))
+            filters, kernel, stride, dilation = (int(match[name] or default) for name, default in _NUMBERS)
+            items.append(Layer(filters, kernel, stride, dilation, match["transposed"] is not None))
+        elif item == "|":
+            items.append(Normalisation())
         elif joins and (match := _JOIN.fullmatch(item)):
             items.append(Join(match["name"], int(match["filters"] or 0)))
         elif joins and (match := _DROPOUT.fullmatch(item)):
             items.append(Dropout(float(match["rate"])))
         else:
-            more = ", +map_14:64 or ~0.2" if joins else ""
+            more = ", 4x4:256^, +map_14:64 or ~0.2" if joins else ""
             raise InputError(f"{where}: expected layers like 64, 128/2, 1x1:256, ^{more}, received {item!r}")
     return items
 
@@ -166,27 +175,33 @@ def parse(name: str, architecture: Architecture) -> Parts:
         raise InputError(f"{where}, inputs: expected L and optional others, once each, received {architecture.inputs}")
     for each in architecture.inputs:
         inputs.INPUTS[each]  # raises InputError for an unknown name
-    encoder = _layers(architecture.encoder, f"{where}, encoder")
-    fusion = _layers(architecture.fusion, f"{where}, fusion")
+    encoder = _items(architecture.encoder, f"{where}, encoder", joins=False)
+    fusion = _items(architecture.fusion, f"{where}, fusion", joins=False)
     decoder = _items(architecture.decoder, f"{where}, decoder")
-    if not all(layer.filters for layer in encoder) or not (encoder or any(map(_side, architecture.inputs))):
+    if any(layer.up > 1 for layer in layers(encoder)) or not (encoder or any(map(_side, architecture.inputs))):
         raise InputError(f"{where}, encoder: expected only convolutions, received {architecture.encoder!r}")
-    if not fusion or fusion[0].kernel != 1 or any(layer.stride != 1 or not layer.filters for layer in fusion):
+    vectors = [name for name in architecture.inputs if len(inputs.INPUTS[name].shape) == 1 and name != NOISE]
+    plain = [layer for layer in layers(fusion) if layer.stride == layer.up == layer.dilation == 1]
+    if len(plain) < len(fusion) or (plain and plain[0].kernel != 1) or (vectors and not plain):
         raise InputError(
             f"{where}, fusion: expected stride-1 convolutions, the first 1x1, received {architecture.fusion!r}"
         )
-    layers = [item for item in decoder if isinstance(item, Layer)]
-    convolutions = [layer for layer in layers if layer.filters]
+    convolutions = [layer for layer in layers(decoder) if layer.filters]
     head = heads.choose(architecture.head)
-    if not convolutions or convolutions[-1].filters != head.filters or any(layer.stride != 1 for layer in layers):
+    if (
+        not convolutions
+        or convolutions[-1].filters != head.filters
+        or convolutions[-1].transposed
+        or any(layer.stride != 1 for layer in layers(decoder))
+    ):
         raise InputError(
             f"{where}, decoder: expected stride 1 and {head.filters} filters at the end, received "
             f"{architecture.decoder!r}; the head is {head.name}"
         )
     start = _start(where, architecture, encoder, decoder)
-    down = math.prod(layer.stride for layer in encoder)
+    down = math.prod(layer.stride for layer in layers(encoder))
     side = _side(start) if start else SIZE // down
-    up = 2 ** (len(layers) - len(convolutions))
+    up = math.prod(layer.up for layer in layers(decoder))
     if side * up * head.scale != SIZE:
         fits = f"expected {SIZE // head.scale}x{SIZE // head.scale}"
         if head.scale > 1:
@@ -198,7 +213,7 @@ def parse(name: str, architecture: Architecture) -> Parts:
             f"{where}: the encoder divides the size by {down}; expected at most {MULTIPLE}, so that it divides {SIZE}"
         )
     _check_joins(where, decoder, side)
-    return Parts(encoder, fusion, decoder, start, side)
+    return Parts(encoder, plain, decoder, start, side, _latent(where, architecture, start))
 
 
 def _side(name: str) -> int:
@@ -207,7 +222,25 @@ def _side(name: str) -> int:
     return (shape[0] or 0) if len(shape) == 3 else 0
 
 
-def _start(where: str, architecture: Architecture, encoder: Sequence[Layer], decoder: Sequence[Item]) -> str:
+def _latent(where: str, architecture: Architecture, start: str) -> list[Layer]:
+    """Return the convolutions from which the latent variables are inferred; none without any."""
+    if missing := {AB, NOISE} - {*architecture.inputs}:
+        if architecture.latent or len(missing) == 1:
+            raise InputError(
+                f"{where}, latent: expected it with the inputs {AB} and {NOISE}, or none of them, received the inputs "
+                f"{', '.join(architecture.inputs)}"
+            )
+        return []
+    items = _items(architecture.latent.encoder, f"{where}, latent.encoder", joins=False) if architecture.latent else []
+    if not start or not items or any(layer.up > 1 for layer in layers(items)) or len(layers(items)) < len(items):
+        raise InputError(
+            f"{where}, latent: expected convolutions of ab in a network that decodes feature maps, received "
+            f"{architecture.latent and architecture.latent.encoder!r}"
+        )
+    return layers(items)
+
+
+def _start(where: str, architecture: Architecture, encoder: Sequence[Item], decoder: Sequence[Item]) -> str:
     """Return the feature map that enters the fusion; empty if the encoder does."""
     joined = [item.name for item in decoder if isinstance(item, Join)]
     unknown = sorted(set(joined) - set(architecture.inputs))
@@ -230,7 +263,7 @@ def _start(where: str, architecture: Architecture, encoder: Sequence[Layer], dec
 def _check_joins(where: str, decoder: Sequence[Item], side: int) -> None:
     for item in decoder:
         if isinstance(item, Layer):
-            side *= 1 if item.filters else 2
+            side *= item.up
         elif isinstance(item, Join) and item.name != "L" and _side(item.name) != side:
             raise InputError(
                 f"{where}, decoder: {item.name} joins at {side}x{side}; expected where the size is its own, "

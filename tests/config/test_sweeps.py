@@ -115,8 +115,7 @@ def test_experiments_may_be_files_of_their_own(tmp_path):
     (tmp_path / "vivid.yaml").write_text("# Two minutes.\nextends: plain\ntraining: {epochs: 7}\n")
     given = parse_config(with_experiment_files({"experiments": {"plain": PLAIN}}, tmp_path))
     assert layered(given, find(given, "vivid_s1")).training.epochs == 7
-    (tmp_path / "plain.yaml").write_text("architecture: base\n")
-    with pytest.raises(InputError, match="plain"):
-        with_experiment_files({"experiments": {"plain": PLAIN}}, tmp_path)
+    changed = parse_config(with_experiment_files({"experiments": {"plain": PLAIN, "vivid": {"seed": 4}}}, tmp_path))
+    assert changed.experiments["vivid"].seed == 4 and changed.experiments["vivid"].training.epochs == 7
     assert with_experiment_files({"experiments": 5}, tmp_path) == {"experiments": 5}
     assert with_experiment_files({"limit": 3}, tmp_path / "none") == {"limit": 3}

@@ -46,7 +46,7 @@ def test_parameters_are_counted_without_building_the_network(build, name, embedd
 
 
 def test_the_layers_are_those_of_the_papers_tables(build):
-    assert [*ARCHITECTURES] == [*PARAMETERS, "color"]
+    assert [*ARCHITECTURES][:5] == [*PARAMETERS, "color"]
     layers = [
         (layer.filters, layer.kernel_size[0], layer.strides[0])
         for layer in build("arch3").layers
