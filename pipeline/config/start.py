@@ -1,4 +1,7 @@
-"""The saved network whose weights training starts from: `training.start_from`."""
+"""The saved network whose weights training starts from: `training.start_from`.
+
+It is DeepColor's own, a folder with a network, or a file of the weights that Zhang et al. released.
+"""
 
 from pathlib import Path
 
@@ -11,8 +14,15 @@ KEY = "training.start_from"
 
 
 def model_file(start_from: str) -> Path:
-    """Return the file of the saved network that `training.start_from` names: "shipped", or a folder."""
+    """Return the file of the saved network that `training.start_from` names: "shipped", a folder, or a .pth file."""
+    if is_released(start_from):
+        return Path(start_from)
     return ResultFiles(SHIPPED if start_from == "shipped" else Path(start_from)).model
+
+
+def is_released(start_from: str) -> bool:
+    """Whether `training.start_from` names a file of weights that Zhang et al. released for PyTorch."""
+    return start_from.endswith(".pth")
 
 
 def with_digest(training: Training) -> Training:

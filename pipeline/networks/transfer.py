@@ -7,12 +7,12 @@ from typing import Any
 import keras
 
 from pipeline.config.paths import ResultFiles
-from pipeline.config.start import KEY, model_file
+from pipeline.config.start import KEY, is_released, model_file
 from pipeline.config.yaml_files import read_yaml
 from pipeline.core import files
 from pipeline.core.conflicts import differing
-from pipeline.core.errors import InputError
-from pipeline.networks import builder, saving
+from pipeline.core.errors import InputError, about
+from pipeline.networks import builder, released, saving
 from pipeline.networks.heads import Head
 
 # What a layer's answers depend on besides its weights.
@@ -25,7 +25,7 @@ def load(start_from: str, model: keras.Model, head: Head, embedding: Mapping[str
     """Load the saved network that `training.start_from` names.
 
     Args:
-        start_from: "shipped", or the folder of the saved network.
+        start_from: "shipped", the folder of the saved network, or a .pth file; see `pipeline.networks.released`.
         model: the network to train, as `builder.build` returns it; not changed.
         head: of `model`.
         embedding: the settings of the embeddings that `model` is trained on; empty if it reads none.
@@ -34,6 +34,11 @@ def load(start_from: str, model: keras.Model, head: Head, embedding: Mapping[str
         InputError: the file is damaged, the network differs from `model`, or it was trained on other embeddings.
     """
     path = model_file(start_from)
+    if is_released(start_from):
+        saved = builder.with_decoding(keras.models.clone_model(model), head)
+        with about(KEY):
+            released.assign(saved, path)
+        return saved
     try:
         files.refuse_changed(path)
         saved = saving.load(path)

@@ -22,7 +22,7 @@ from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import Outputs, fingerprints, other_data, outputs_of
 from pipeline.images.lab import UInt8
-from pipeline.networks import backend, builder, heads, inputs, transfer
+from pipeline.networks import backend, builder, heads, inputs, saving, transfer
 from pipeline.networks.notation import input_names, of_run
 from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
@@ -103,8 +103,11 @@ def train(
         # Checkpoints of earlier versions have moments of the batch normalisations too: these runs go on training them.
         if not checkpoint or len(checkpoint.optimizer) < 2 * len(model.trainable_variables):
             transfer.keep_statistics(model)
-        with files.written_whole(where.start) as temporary:
-            shutil.copyfile(start.model_file(training.start_from), temporary)
+        if start.is_released(training.start_from):
+            saving.save(saved, where.start)
+        else:
+            with files.written_whole(where.start) as temporary:
+                shutil.copyfile(start.model_file(training.start_from), temporary)
     batches_of: type[Batches] = Batches
     if on_device.fits(examples.values()):
         model = on_device.Network(model.inputs, model.outputs)

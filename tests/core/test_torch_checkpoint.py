@@ -8,72 +8,11 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from torch_checkpoints import MAGIC, Call, Name, checkpoint, pickled, tensor
 
+from pipeline.core import torch_checkpoint
 from pipeline.core.errors import InputError
-from pipeline.embedding import efficientnet_lite0, torch_checkpoint
-
-MAGIC = 0x1950A86A20F9469CFC6C
-
-
-class _Name:
-    """Pickles as a reference to a global of any module, which need not exist."""
-
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class _Call:
-    def __init__(self, function, *arguments):
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self):
-        return self.function, self.arguments
-
-
-class _Storage:
-    def __init__(self, kind, key, size):
-        self.pid = ("storage", _Name("torch", kind), key, "cpu", size, None)
-
-
-class _Pickler(pickle._Pickler):
-    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
-
-    def persistent_id(self, each):
-        return each.pid if isinstance(each, _Storage) else None
-
-    def save_name(self, each):
-        self.write(b"c" + each.module.encode() + b"\n" + each.name.encode() + b"\n")
-
-    dispatch[_Name] = save_name
-
-    def save_call(self, each):
-        self.save(each.function)
-        self.save(each.arguments)
-        self.write(pickle.REDUCE)
-
-    dispatch[_Call] = save_call
-
-
-def pickled(each):
-    file = io.BytesIO()
-    _Pickler(file, 2).dump(each)
-    return file.getvalue()
-
-
-REBUILD = _Name("torch._utils", "_rebuild_tensor_v2")
-
-
-def tensor(key, shape, strides, *, offset=0, kind="FloatStorage", size=None):
-    size = int(np.prod(shape)) if size is None else size
-    return _Call(REBUILD, _Storage(kind, key, size), offset, shape, strides, False, OrderedDict())
-
-
-def checkpoint(state, storages, *, magic=MAGIC, more=b""):
-    """A legacy checkpoint; storages are arrays by key."""
-    header = pickled(magic) + pickled(1001) + pickled({"little_endian": True})
-    raw = b"".join(struct.pack("<q", array.size) + array.tobytes() for array in storages.values())
-    return header + pickled(state) + pickled(list(storages)) + raw + more
-
+from pipeline.embedding import efficientnet_lite0
 
 ROW = np.arange(6, dtype="<f4")
 
@@ -96,10 +35,10 @@ def test_tensors_come_out_with_their_shapes_strides_and_types():
 @pytest.mark.parametrize(
     "state",
     [
-        OrderedDict(a=_Call(_Name("os", "mkdir"), "ran")),
-        OrderedDict(a=_Call(_Name("builtins", "eval"), "__import__('os').mkdir('ran')")),
-        OrderedDict(a=_Call(_Name("torch", "load"), "x")),
-        OrderedDict(a=_Name("torch", "HalfStorage")),
+        OrderedDict(a=Call(Name("os", "mkdir"), "ran")),
+        OrderedDict(a=Call(Name("builtins", "eval"), "__import__('os').mkdir('ran')")),
+        OrderedDict(a=Call(Name("torch", "load"), "x")),
+        OrderedDict(a=Name("torch", "HalfStorage")),
         OrderedDict(a=3),
         OrderedDict(a=[tensor("1", (6,), (1,))]),
         {"state_dict": OrderedDict(a=tensor("1", (6,), (1,)))},
@@ -174,7 +113,7 @@ def test_bytes_after_the_last_storage_are_refused():
 def test_a_zip_checkpoint_is_refused():
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", pickled(_Call(_Name("os", "mkdir"), "ran")))
+        archive.writestr("archive/data.pkl", pickled(Call(Name("os", "mkdir"), "ran")))
     with pytest.raises(InputError, match=r"x\.pth"):
         torch_checkpoint.read(file.getvalue(), "x.pth")
 
