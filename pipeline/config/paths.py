@@ -121,7 +121,8 @@ class RunFiles:
     settings = Under("settings.json")  # written before training starts
     checkpoint = Under("checkpoint.npz")  # the newest
     history = Under("history.csv")  # one row per epoch
-    times = Under("times.csv")  # seconds per epoch; the only file that differs between equal runs
+    times = Under("times.csv")  # seconds per epoch; only this file and the next one differ between equal runs
+    predicting = Under("predicting_times.csv")  # seconds per image
     head = Under("head.npz")  # bins, prior and weights of a head that was fitted to the training images
     start = Under("start.keras")  # the saved network whose weights training started from, if any
     summary = Under("training.json")  # how training ended; written last

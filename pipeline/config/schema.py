@@ -269,9 +269,10 @@ _Scalar = bool | int | Real | str | None
 
 
 class Sweep(Section):
-    """One experiment with every combination of some settings; see `pipeline.config.sweeps`."""
+    """One experiment with every combination of some settings, or any runs; see `pipeline.config.sweeps`."""
 
-    extends: ExperimentName
+    extends: ExperimentName | None = None
+    runs: list[ExperimentName] = []
     grid: dict[_Setting, Annotated[list[_Scalar], Field(min_length=1)] | dict[_Label, Any]] = {}
     points: dict[_Label, dict[str, Any]] = {}
     seeds: list[Seed] = []
@@ -289,8 +290,14 @@ class Sweep(Section):
             raise ValueError(f"grid.seed: expected none; write seeds: {shown(self.grid['seed'])}")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: expected different ones, received {shown(self.seeds)}")
-        if not (self.grid or self.points or self.seeds):
-            raise ValueError("expected a grid, points or seeds, received none")
+        if self.runs and (self.extends or self.grid or self.points):
+            raise ValueError("expected runs, or extends with a grid, points or seeds, received both")
+        if not self.runs and not (self.grid or self.points or self.seeds):
+            raise ValueError("expected runs, a grid, points or seeds, received none")
+        if not self.runs and self.extends is None:
+            raise ValueError("extends: expected the name of an experiment, received none")
+        if len(set(self.runs)) < len(self.runs):
+            raise ValueError(f"runs: expected different ones, received {shown(self.runs)}")
         if (count := sweeps.size(self)) > sweeps.MOST:
             raise ValueError(f"expected at most {sweeps.MOST} combinations, received {count}")
         return self

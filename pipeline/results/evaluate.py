@@ -29,7 +29,7 @@ from pipeline.evaluation.recognition import Recognition
 from pipeline.evaluation.scoring import Dataset, Scores, score
 from pipeline.images import jpeg, lab
 from pipeline.networks import builder, heads, inputs, notation, saving, transfer
-from pipeline.results import model_card, run_figures
+from pipeline.results import costs, model_card, run_figures
 from pipeline.results.record import refuse_other
 from pipeline.results.summary import write_summary
 from pipeline.storage.store import Store
@@ -133,6 +133,7 @@ def evaluate(
         note = f"embedding weights: {label}" + ("" if status == "finished" else f"; {status}")
         measured = found[scores.MODEL]
         run_figures.draw_pictures(run.name, network, data, measured, evaluation.pictures, new, note)
+        costs.measure(network.own, data.batch(np.arange(min(evaluation.batch_size, len(table)))), where.predicting)
         run_figures.draw_colours(run.name, colours, new, note)
         if trained["epochs"] or useless:
             run_figures.draw_curves(run.name, where, rows, trained, new, note)

@@ -17,6 +17,7 @@ from pipeline.evaluation import intervals, paired, scores
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.vocabulary import number, term
 from pipeline.figures import effects
+from pipeline.results import costs
 from pipeline.results.markdown import environment, table
 from pipeline.results.read import read_images
 from pipeline.results.record import read_record
@@ -88,8 +89,9 @@ def write(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
         ranked = rank(config, name, metric)
         rows = [_row(place, each, metric) for place, each in enumerate(ranked, start=1)]
         text = environment().get_template("sweep.md").render(
-            name=name, base=config.sweeps[name].extends, metric=term(metric), better=better, dataset=config.dataset,
-            combinations=len(ranked), table=_table(ranked, metric), unclear=UNCLEAR,
+            name=name, base=config.sweeps[name].extends or "", metric=term(metric), better=better,
+            dataset=config.dataset, combinations=len(ranked), table=_table(ranked, metric),
+            costs=_costs(config, ranked), unclear=UNCLEAR,
             problems=[f"{run}: {problem}" for each in ranked for run, problem in each.problems.items()],
         )  # fmt: skip
         where.manifest.unlink(missing_ok=True)
@@ -170,6 +172,22 @@ def _table(ranked: Sequence[Ranked], metric: str) -> Any:
             _cell(each.against_best, metric, sign=True), each.verdict,
         ])  # fmt: skip
     return table(headings, ["--:", *[":--"] * len(settings), "--:", "--:", "--:", "--:", ":--"], rows)
+
+
+def _costs(config: Config, ranked: Sequence[Ranked]) -> Any:
+    """Return the table of what each combination cost, as the mean over its seeds."""
+    headings = ["", "parameters", "epochs", "training, min", "memory, MiB", "prediction, ms per image"]
+    rows = []
+    for each in ranked:
+        found = [costs.read(config, run) for run in each.combination.runs]
+        means = costs.Cost(*(float(np.mean(values)) for values in zip(*found, strict=True)))
+        shown = (
+            (f"{means.parameters:,.0f}", means.parameters), (f"{means.epochs:g}", means.epochs),
+            (f"{means.seconds / 60:.1f}", means.seconds), (f"{means.mebibytes:,.0f}", means.mebibytes),
+            (f"{1000 * means.seconds_per_image:.0f}", means.seconds_per_image),
+        )  # fmt: skip
+        rows.append([each.combination.name, *(text if math.isfinite(value) else MISSING for text, value in shown)])
+    return table(headings, [":--", *["--:"] * 5], rows)
 
 
 def _cell(ends: Ends, metric: str, *, sign: bool = False) -> str:

@@ -57,7 +57,8 @@ def test_duplicate_keys_that_snakemake_would_accept_are_refused(tmp_path):
 
 def test_the_default_file_says_every_key_with_the_models_default():
     values = read_yaml(DEFAULT)
-    assert set(values.pop("experiments")) == {"shipped"}
+    assert set(values.pop("experiments")) == {"shipped"} and set(values["sweeps"]) == {"family"}
+    values["sweeps"] = {}
     assert parse_config(values) == Config()
     omitted = {"embedding.network", "evaluation.temperature", "sweeps"}  # from records, if they are defaults
     omitted |= {f"training.{key}" for key in ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm")}
@@ -254,7 +255,7 @@ def test_the_commented_experiment_and_sweep_of_the_default_file_can_be_uncomment
     text = DEFAULT.read_text(encoding="utf-8")
     before, example = text.split("  # another, for example:\n", 1)
     example, after = example.split("\ntraining: ", 1)
-    lines = ["sweeps:" if line.startswith("sweeps") else line.replace("# ", "", 1) for line in example.splitlines()]
+    lines = [line.replace("# ", "", 1) if line.startswith("  # ") else line for line in example.splitlines()]
     config = parse_config(yaml.safe_load("\n".join([before, *lines, f"training: {after}"])))
     assert len(runs_of(config, "rates")) == 12
     assert config.experiments["wide"].architecture == "base"

@@ -1,0 +1,84 @@
+"""What runs cost on this machine: time and memory of training, time of a prediction, and the number of weights.
+
+Times differ between equal runs, so they lie beside the weights, outside of all records and digests.
+"""
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.config.paths import Paths, RunFiles
+from pipeline.config.runs import find
+from pipeline.config.schema import Config
+from pipeline.core import csv_files
+from pipeline.embedding import registry
+from pipeline.evaluation.predictors import Batch
+from pipeline.networks import cost, notation
+
+REPEATS = 3
+COLUMNS = ("images", "seconds_per_image")
+
+
+class Cost(NamedTuple):
+    """What a run cost; NaN where it is not known.
+
+    Attributes:
+        parameters: number of weights of its network.
+        epochs: that it was trained for.
+        seconds: of all these epochs, validation included.
+        mebibytes: most memory of the training's process, if a workflow trained it.
+        seconds_per_image: of a prediction, besides embeddings and feature maps.
+    """
+
+    parameters: float
+    epochs: float
+    seconds: float
+    mebibytes: float
+    seconds_per_image: float
+
+
+def measure(predict: Callable[[Batch], Any], batch: Batch, path: Path) -> None:
+    """Time predictions of a batch and write the best of a few to `path`, without the first."""
+    times = []
+    for _ in range(1 + REPEATS):
+        began = time.perf_counter()
+        predict(batch)
+        times.append(time.perf_counter() - began)
+    images = len(batch.rows)
+    csv_files.write(path, COLUMNS, [{"images": images, "seconds_per_image": f"{min(times[1:]) / images:.6f}"}])
+
+
+def read(config: Config, run: str) -> Cost:
+    """Return what a run cost."""
+    paths = Paths(config)
+    where = RunFiles(paths.model(run))
+    times = _column(where.times, "seconds")
+    (per_image,) = _column(where.predicting, "seconds_per_image") or [math.nan]
+    # Snakemake measures each call of the stage; the last row is of the one that finished the run.
+    memory = _column(Path(paths.benchmark("train", run)), "max_rss", "\t")
+    return Cost(
+        _parameters(config, run),
+        len(times) or math.nan,
+        sum(times) if times else math.nan,
+        max(memory, default=math.nan),
+        per_image,
+    )
+
+
+def _parameters(config: Config, name: str) -> float:
+    run = find(config, name)
+    architecture = notation.of_run(run, config.architectures)
+    outputs = registry.ENTRIES[config.embedding.network].outputs
+    return cost.parameters(run.architecture, architecture, embedding=run.embedding, outputs=outputs)
+
+
+def _column(path: Path, name: str, delimiter: str = ",") -> list[float]:
+    """Return the numbers of a column; none if the file is missing or damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [float(row[name]) for row in csv.DictReader(file, delimiter=delimiter)]
+    except (KeyError, TypeError, ValueError, OSError, csv.Error):
+        return []
