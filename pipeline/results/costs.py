@@ -6,9 +6,11 @@ Times differ between equal runs, so they lie beside the weights, outside of all 
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from pipeline.config.paths import Paths, RunFiles
 from pipeline.config.runs import find
@@ -17,8 +19,10 @@ from pipeline.core import csv_files
 from pipeline.embedding import registry
 from pipeline.evaluation.predictors import Batch
 from pipeline.networks import cost, notation
+from pipeline.results.tables import MISSING
 
 REPEATS = 3
+HEADINGS = ("weights", "epochs", "training, min", "memory, MiB", "prediction, ms per image")
 COLUMNS = ("images", "seconds_per_image")
 
 
@@ -38,6 +42,22 @@ class Cost(NamedTuple):
     seconds: float
     mebibytes: float
     seconds_per_image: float
+
+    def shown(self) -> list[str]:
+        """Return the numbers as tables have them, see `HEADINGS`."""
+        texts = (
+            f"{self.parameters:,.0f}", f"{self.epochs:g}", f"{self.seconds / 60:.1f}", f"{self.mebibytes:,.0f}",
+            f"{1000 * self.seconds_per_image:.0f}",
+        )  # fmt: skip
+        return [text if math.isfinite(value) else MISSING for text, value in zip(texts, self, strict=True)]
+
+
+UNKNOWN = Cost(*[math.nan] * len(Cost._fields))
+
+
+def mean(found: Iterable[Cost]) -> Cost:
+    """Return the mean of costs, number by number."""
+    return Cost(*(float(np.mean(values)) for values in zip(*found, strict=True)))
 
 
 def measure(predict: Callable[[Batch], Any], batch: Batch, path: Path) -> None:

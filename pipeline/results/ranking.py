@@ -28,7 +28,7 @@ METRIC = "rmse"
 BEST, UNCLEAR = "best", "cannot be told from the best"
 COLUMNS = (
     *("rank", "combination", "settings", "metric", "seeds", "asked", "value", "low", "high", "seeds_low", "seeds_high"),
-    *("minus_best", "minus_best_low", "minus_best_high", "verdict", "problems"),
+    *("minus_best", "minus_best_low", "minus_best_high", "verdict", *costs.Cost._fields, "problems"),
 )
 Ends = tuple[float, float | None, float | None]  # a value, and the ends of its 95 % interval or None
 NONE: Ends = (math.nan, None, None)
@@ -44,6 +44,7 @@ class Ranked:
         problems: what is wrong with the others, by run.
         against_best: the difference from the best combination on the same images.
         verdict: of that difference.
+        cost: the mean over seeds.
     """
 
     combination: Combination
@@ -51,6 +52,7 @@ class Ranked:
     problems: dict[str, str]
     against_best: Ends = NONE
     verdict: str = ""
+    cost: costs.Cost = costs.UNKNOWN
 
     @property
     def mean(self) -> Values:
@@ -91,7 +93,7 @@ def write(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
         text = environment().get_template("sweep.md").render(
             name=name, base=config.sweeps[name].extends or "", metric=term(metric), better=better,
             dataset=config.dataset, combinations=len(ranked), table=_table(ranked, metric),
-            costs=_costs(config, ranked), unclear=UNCLEAR,
+            costs=_costs(ranked), unclear=UNCLEAR,
             problems=[f"{run}: {problem}" for each in ranked for run, problem in each.problems.items()],
         )  # fmt: skip
         where.manifest.unlink(missing_ok=True)
@@ -116,6 +118,7 @@ def rank(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
             except InputError as error:
                 unfinished = not ResultFiles(paths.results / run).record.exists()
                 each.problems[run] = _unfinished(paths, run) if unfinished else str(error)
+        each.cost = costs.mean(costs.read(config, run) for run in combination.runs)
         ranked.append(each)
     sign = -1 if term(metric).better == "higher" else 1
     ranked.sort(key=lambda each: (not math.isfinite(each.over_images[0]), sign * each.over_images[0]))
@@ -174,20 +177,10 @@ def _table(ranked: Sequence[Ranked], metric: str) -> Any:
     return table(headings, ["--:", *[":--"] * len(settings), "--:", "--:", "--:", "--:", ":--"], rows)
 
 
-def _costs(config: Config, ranked: Sequence[Ranked]) -> Any:
-    """Return the table of what each combination cost, as the mean over its seeds."""
-    headings = ["", "parameters", "epochs", "training, min", "memory, MiB", "prediction, ms per image"]
-    rows = []
-    for each in ranked:
-        found = [costs.read(config, run) for run in each.combination.runs]
-        means = costs.Cost(*(float(np.mean(values)) for values in zip(*found, strict=True)))
-        shown = (
-            (f"{means.parameters:,.0f}", means.parameters), (f"{means.epochs:g}", means.epochs),
-            (f"{means.seconds / 60:.1f}", means.seconds), (f"{means.mebibytes:,.0f}", means.mebibytes),
-            (f"{1000 * means.seconds_per_image:.0f}", means.seconds_per_image),
-        )  # fmt: skip
-        rows.append([each.combination.name, *(text if math.isfinite(value) else MISSING for text, value in shown)])
-    return table(headings, [":--", *["--:"] * 5], rows)
+def _costs(ranked: Sequence[Ranked]) -> Any:
+    """Return the table of what each combination cost."""
+    rows = [[each.combination.name, *each.cost.shown()] for each in ranked]
+    return table(["", *costs.HEADINGS], [":--", *["--:"] * len(costs.HEADINGS)], rows)
 
 
 def _cell(ends: Ends, metric: str, *, sign: bool = False) -> str:
@@ -207,5 +200,6 @@ def _row(place: int, each: Ranked, metric: str) -> dict[str, Any]:
     settings = "; ".join(f"{key}={value}" for key, value in each.combination.values.items())
     problems = "; ".join(f"{run}: {problem}" for run, problem in each.problems.items())
     own = (len(each.found), len(each.combination.runs), *three(each.over_images), *three(each.over_seeds)[1:])
-    values = (place, each.combination.name, settings, metric, *own, *three(each.against_best), each.verdict, problems)
+    judged = (*three(each.against_best), each.verdict, *("" if math.isnan(value) else value for value in each.cost))
+    values = (place, each.combination.name, settings, metric, *own, *judged, problems)
     return dict(zip(COLUMNS, values, strict=True))

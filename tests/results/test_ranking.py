@@ -1,6 +1,7 @@
 """The table of a sweep ranks by validation images, over seeds, and has a row for what is not finished."""
 
 import csv
+import re
 from unittest import mock
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 from pipeline.evaluation.intervals import Jackknife, interval
 from pipeline.results import costs, ranking
+from pipeline.results.page import write_report
 from pipeline.results.read import read_runs
 
 N = 40
@@ -158,3 +160,18 @@ def test_predictions_are_timed(tmp_path):
     costs.measure(calls.append, mock.Mock(rows=np.arange(4)), tmp_path / "times.csv")
     (row,) = csv.DictReader((tmp_path / "times.csv").open())
     assert len(calls) == 1 + costs.REPEATS and row["images"] == "4" and float(row["seconds_per_image"]) >= 0
+
+
+def test_the_page_shows_the_ranking_and_lists_a_damaged_one(config, tmp_path):
+    finished(tmp_path)
+    ranking.write(config, "rates")
+    results = tmp_path / "results"
+    (results / "sweeps" / "broken.csv").write_text("rank,combination\n1,x\n")
+    page = write_report(results, lambda dataset: tmp_path / "none").read_text()
+    assert "<h2>Sweep rates</h2>" in page and "broken.csv" in page
+    rows = re.findall(r'<tr><th scope="row">(rates\.[^<]*)</th>(.*?)</tr>', page)
+    assert [name for name, _ in rows] == [FAST, FAST_PLAIN, SLOW, SLOW_PLAIN]
+    with (results / "sweeps" / "rates.csv").open() as file:
+        best, *_, last = csv.DictReader(file)
+    assert f'data-value="{float(best["value"])}"' in rows[0][1] and "2 of 2" in rows[0][1]
+    assert "diverged" in rows[3][1] and last["value"] == ""
