@@ -35,7 +35,7 @@ MEASURED = (
     "auc_rebalanced", "colourfulness", "colourfulness_absolute", "delta_cf_images", "delta_cf_set", "chroma_ratio",
 )  # fmt: skip
 RESULT_FILES = {
-    *("metrics.csv", "per_image.csv", "differences.csv", "history.csv", "run.yaml", "files.json"),
+    *("metrics.csv", "per_image.csv", "per_image.parquet", "differences.csv", "history.csv", "run.yaml", "files.json"),
     *(f"{name}.{kind}" for name in ("curves", "predictions", "errors", "chroma") for kind in ("png", "svg")),
     *("pictures", "model.keras", "model-card.md"),
 }
