@@ -16,6 +16,7 @@ NAMES = (
     *("new", "config", "smoke", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary"),
     *(
         "sweep",
+        "search",
         "report",
         "publish",
         "colorize",

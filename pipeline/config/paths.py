@@ -194,7 +194,7 @@ class SummaryFiles:
 
 @dataclass(frozen=True)
 class SweepFiles:
-    """``results/sweeps/<sweep>.*``: the ranking of a sweep's combinations."""
+    """``results/sweeps/<sweep>.*``: the ranking of a sweep's combinations, or of a search's trials."""
 
     results: Path
     name: str
@@ -228,6 +228,11 @@ class SweepFiles:
     def lock(self) -> Path:
         """Held while they are written."""
         return self.directory / f".{self.name}.lock"
+
+    @property
+    def trials(self) -> Path:
+        """The trials of a search, as Optuna keeps them in an SQLite file."""
+        return self.directory / f"{self.name}.db"
 
 
 class Paths(DatasetFiles):

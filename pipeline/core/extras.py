@@ -12,6 +12,7 @@ EXTRAS = {
         *("matplotlib", "maxflow", "numcodecs", "pandas", "pyarrow", "skimage", "sklearn", "scipy", "snakemake"),
         *("tensorboard", "tensorflow", "zarr", "zarrs"),
     ),
+    "search": ("optuna",),
     "serve": ("jinja2", "starlette", "uvicorn"),
     "export": ("ai_edge_litert", "onnx", "tf2onnx"),
     "formats": ("brotli", "pillow_heif", "pillow_jxl"),
