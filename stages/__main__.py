@@ -13,8 +13,10 @@ from pipeline import __version__
 from stages.command import refusing_usage
 
 NAMES = (
-    *("new", "config", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary", "sweep"),
+    *("new", "config", "smoke", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary"),
     *(
+        "sweep",
+        "search",
         "report",
         "publish",
         "colorize",

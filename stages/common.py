@@ -256,6 +256,12 @@ def stage(name: str, *options: str, run: bool = False) -> Callable[[Callable[...
     return decorate
 
 
+def call(command: click.Command, work: Work, **values: Any) -> None:
+    """Call the function of a stage with another command line's `work`, and with the values of its own options."""
+    function: Any = command.callback
+    function.__wrapped__(work, **values)
+
+
 def hold(path: Path) -> AbstractContextManager[None]:
     """Hold the lock of what the stage writes; a workflow's stage waits for it. See `pipeline.core.locks.held`."""
     from pipeline.core.locks import held

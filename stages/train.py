@@ -1,6 +1,12 @@
 """Stage: train one run."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from stages import common
+
+if TYPE_CHECKING:
+    from pipeline.training.recorder import Listener
 
 
 @common.stage("train", "images", "embeddings", "features", "splits", "model", "replace", run=True)
@@ -9,6 +15,11 @@ def command(work: common.Work) -> None:
 
     RUN is, for example, base_lr1e-4.
     """
+    train(work)
+
+
+def train(work: common.Work, listeners: "Sequence[Listener]" = ()) -> None:
+    """Train a run, unless another workflow has made it meanwhile; `listeners` as in `pipeline.training.train`."""
     run, config = work.run, work.config_of_run
     images, embeddings, features = work.finished_stores
     work.start_backend(config.training.precision)
@@ -28,4 +39,5 @@ def command(work: common.Work) -> None:
             more_architectures=config.architectures,
             replace=config.replace,
             progress=common.progress(),
+            listeners=listeners,
         )

@@ -35,7 +35,7 @@ MEASURED = (
     "auc_rebalanced", "colourfulness", "colourfulness_absolute", "delta_cf_images", "delta_cf_set", "chroma_ratio",
 )  # fmt: skip
 RESULT_FILES = {
-    *("metrics.csv", "per_image.csv", "differences.csv", "history.csv", "run.yaml", "files.json"),
+    *("metrics.csv", "per_image.csv", "per_image.parquet", "differences.csv", "history.csv", "run.yaml", "files.json"),
     *(f"{name}.{kind}" for name in ("curves", "predictions", "errors", "chroma") for kind in ("png", "svg")),
     *("pictures", "model.keras", "model-card.md"),
 }
@@ -191,8 +191,8 @@ def value(rows, partition, answer, metric):
 
 
 def tree(folder):
-    """The bytes of every file below a folder but locks and times of predictions, by relative path."""
-    left_out = (".lock", "predicting_times.csv")
+    """The bytes of every file below a folder but locks and measured costs, by relative path."""
+    left_out = (".lock", "predicting_times.csv", ".costs.csv")
     found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith(left_out))
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 

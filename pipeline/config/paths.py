@@ -195,7 +195,7 @@ class SummaryFiles:
 
 @dataclass(frozen=True)
 class SweepFiles:
-    """``results/sweeps/<sweep>.*``: the ranking of a sweep's combinations."""
+    """``results/sweeps/<sweep>.*``: the ranking of a sweep's combinations, or of a search's trials."""
 
     results: Path
     name: str
@@ -216,6 +216,11 @@ class SweepFiles:
         return self.directory / f"{self.name}.csv"
 
     @property
+    def costs(self) -> Path:
+        """What each cost; its times differ between equal runs, so it has no digest."""
+        return self.directory / f"{self.name}.costs.csv"
+
+    @property
     def figure(self) -> Path:
         """The effect of each setting; an SVG is beside it."""
         return self.directory / f"{self.name}.png"
@@ -229,6 +234,11 @@ class SweepFiles:
     def lock(self) -> Path:
         """Held while they are written."""
         return self.directory / f".{self.name}.lock"
+
+    @property
+    def trials(self) -> Path:
+        """The trials of a search, as Optuna keeps them in an SQLite file."""
+        return self.directory / f"{self.name}.db"
 
 
 class Paths(DatasetFiles):

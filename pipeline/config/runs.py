@@ -200,7 +200,7 @@ def layered(config: "Config", run: Run) -> "Config":
     """Return the configuration with a run's own settings applied and without experiments."""
     changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
     training = config.training.model_copy(update=changes)
-    return config.model_copy(update={"training": training, "experiments": {}, "sweeps": {}})
+    return config.model_copy(update={"training": training, "experiments": {}, "sweeps": {}, "searches": {}})
 
 
 def run_settings(

@@ -11,8 +11,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationInfo,
     field_serializer,
     field_validator,
@@ -20,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config import runs, sweeps
+from pipeline.config import runs, searches, sweeps
 from pipeline.core.machine import Precision, fastest_precision
 from pipeline.core.tasks import check_scheduler
 from pipeline.core.text import shown
@@ -303,6 +305,54 @@ class Sweep(Section):
         return self
 
 
+class Range(Section):
+    """The values between two ends, both included; whole numbers if both ends are."""
+
+    low: int | Real
+    high: int | Real
+    log: bool = False
+    step: Annotated[int | Real | None, Field(gt=0)] = None
+
+    @model_validator(mode="after")
+    def _has_values(self) -> "Range":
+        if not self.low < self.high:
+            raise ValueError(f"expected low < high, received {self.low} and {self.high}")
+        if self.log and (self.step is not None or self.low <= 0):
+            raise ValueError("log: expected a low end above 0, and no step")
+        return self
+
+
+def _kind(values: Any) -> str:
+    if isinstance(values, Range) or (isinstance(values, dict) and {"low", "high"} & values.keys()):
+        return "range"
+    return "names" if isinstance(values, dict) else "list"
+
+
+_Values = Annotated[
+    Annotated[Range, Tag("range")]
+    | Annotated[list[_Scalar], Field(min_length=1), Tag("list")]
+    | Annotated[dict[_Label, Any], Field(min_length=1), Tag("names")],
+    Discriminator(_kind),
+]
+
+
+class Search(Section):
+    """One experiment with settings that are chosen by trial and error; see `pipeline.config.searches`."""
+
+    extends: ExperimentName
+    space: Annotated[dict[_Setting, _Values], Field(min_length=1)]
+    trials: Annotated[int, Field(ge=1, le=sweeps.MOST)] = 20
+    seed: Seed = 0
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["median", "none"] = "median"
+    fewest_epochs: Count = 1
+
+    @model_validator(mode="after")
+    def _can_choose(self) -> "Search":
+        searches.check_space(self.space)
+        return self
+
+
 class Evaluation(Section):
     """Settings of evaluation and its figures."""
 
@@ -333,6 +383,7 @@ class Config(Section):
     # Omitted if empty, as in records of version 0.1.0.
     experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda experiments: not experiments)] = {}
     sweeps: Annotated[dict[Name, Sweep], Field(exclude_if=lambda sweeps: not sweeps)] = {}
+    searches: Annotated[dict[Name, Search], Field(exclude_if=lambda searches: not searches)] = {}
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
 
@@ -351,6 +402,12 @@ class Config(Section):
     def _dataset_exists(self) -> "Config":
         if self.dataset not in self.datasets:
             raise ValueError(f"dataset: expected one of {', '.join(self.datasets)}, received {self.dataset!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _searches_can_run(self) -> "Config":
+        for name in self.searches:
+            searches.check_experiments(self, name)
         return self
 
     @model_validator(mode="after")

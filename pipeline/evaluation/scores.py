@@ -15,6 +15,8 @@ from pipeline.evaluation.measures import METRICS, Columns
 from pipeline.evaluation.metrics import Values
 
 COLUMNS = ("run", "dataset", "partition", "n", "answer", "metric", "value", "low", "high", "settings")
+NUMBERS = {"n": "int64", "value": "double", "low": "double", "high": "double"}
+TYPES = {name: NUMBERS.get(name, "string") for name in COLUMNS}  # in a Parquet file
 
 MODEL = "model"  # the run's network
 START = "start"  # the run's network with the weights that its training started from, see `training.start_from`

@@ -1,7 +1,7 @@
 """The effect of each setting of a sweep, as small multiples."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,12 @@ from pipeline.figures import style
 Ends = tuple[float, float | None, float | None]  # a value, and the ends of its 95 % interval or None
 
 ACROSS = 4  # panels in a row
+MOST_PLACES = 8  # values of a setting, each with a place of its own
 LONGEST = 12  # characters of a value's label
 SPREAD = 0.5  # share of the distance between two values over which combinations are spread
 
 
-def draw(path: Path, scored: Sequence[tuple[Mapping[str, str], Ends]], metric: str, sweep: str) -> None:
+def draw(path: Path, scored: Sequence[tuple[Mapping[str, str], Ends]], metric: str, what: str) -> None:
     """Draw a panel for each setting: a point for each combination, and a line through the means of each value.
 
     A mean is over those values of the other settings with which every value of this one has a score, so that means can
@@ -27,7 +28,7 @@ def draw(path: Path, scored: Sequence[tuple[Mapping[str, str], Ends]], metric: s
         path: PNG to write; an SVG is written beside it.
         scored: of each combination, the labels of its settings' values, and its score.
         metric: of the scores.
-        sweep: its name.
+        what: the title's beginning, such as "sweep rates".
     """
     settings = list(scored[0][0]) or ["seeds"]
     known = [(values or {"seeds": "all"}, ends) for values, ends in scored if math.isfinite(ends[0])]
@@ -35,7 +36,7 @@ def draw(path: Path, scored: Sequence[tuple[Mapping[str, str], Ends]], metric: s
     missing = len(scored) - len(known)
     note = f"{term(metric).better} is better; line: mean over other settings; bars: 95 %"
     with style.style():
-        title = f"Sweep {sweep}: {term(metric).label} on the validation images"
+        title = f"{what.capitalize()}: {term(metric).label} on the validation images"
         note += f"; {missing} without score" * bool(missing)
         figure = style.page(max(7, 4 * columns), 1 + 3.5 * rows, title, note)
         panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
@@ -55,6 +56,9 @@ def _panel(axes: Axes, setting: str, scored: Sequence[tuple[Mapping[str, str], E
         axes.set_xticks([])
         style.say(axes, "no scores yet")
         return
+    if numbers := _numbers(label for label, _ in points):
+        _on_axis(axes, numbers, [ends for _, ends in points])
+        return
     labels = list(dict.fromkeys(sorted((label for label, _ in points), key=_order)))
     for place, label in enumerate(labels):
         here = [ends for other, ends in points if other == label]
@@ -67,6 +71,25 @@ def _panel(axes: Axes, setting: str, scored: Sequence[tuple[Mapping[str, str], E
         axes.plot(range(len(labels)), means, "o-", color=style.BLUE, linewidth=2)
     axes.set_xticks(range(len(labels)), [style.shortened(label, LONGEST) for label in labels])
     axes.set_xlim(-0.6, len(labels) - 0.4)
+
+
+def _numbers(labels: Iterable[str]) -> list[float]:
+    """Return the values of a setting as numbers, if they are so many that they must come from a range."""
+    labels = list(labels)
+    try:
+        return [float(label) for label in labels] if len(set(labels)) > MOST_PLACES else []
+    except ValueError:
+        return []
+
+
+def _on_axis(axes: Axes, numbers: Sequence[float], ends: Sequence[Ends]) -> None:
+    """Draw points at numbers, on a logarithmic axis if they span more than a decade."""
+    for number, (value, low, high) in zip(numbers, ends, strict=True):
+        if low is not None and high is not None:
+            axes.vlines(number, low, high, color=style.FAINT, linewidth=1)
+        axes.plot([number], [value], "o", color=style.BLUE, markersize=4)
+    if 0 < 10 * min(numbers) < max(numbers):
+        axes.set_xscale("log")
 
 
 def means_of(setting: str, labels: Sequence[str], scored: Sequence[tuple[Mapping[str, str], Ends]]) -> list[float]:

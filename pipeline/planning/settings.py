@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from pipeline.config import start
+from pipeline.config import searches, start
 from pipeline.config.paths import Paths
 from pipeline.config.runs import find, layered, run_settings
 from pipeline.config.schema import Config
@@ -60,6 +60,31 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
             config.evaluation.seed, recipe.recognising(config.embedding, config.evaluation.recognition)
         )
     return config.evaluation.model_dump()
+
+
+def settings_of_search(config: Config, name: str) -> dict[str, Any]:
+    """Return the settings that determine the trials of a search, but for their number, as JSON values.
+
+    Raises:
+        InputError: a file that the settings name cannot be read.
+    """
+    search = config.searches[name]
+    own = search.model_dump(exclude={"trials"})
+    training = layered(config, find(config, search.extends)).training
+    return {
+        **settings_of_training(config, search.extends),
+        "search": own,
+        "epochs": training.epochs,
+        "evaluation": stage_settings(config, "evaluate"),
+    }
+
+
+def maps_of_search(config: Config, name: str) -> tuple[str, ...]:
+    """Return the feature maps that the networks of a search's trials may read; raises as `maps_of_run`."""
+    tried = {searches.experiment(config, name, values).architecture for values in searches.ends(config.searches[name])}
+    names = [notation.input_names(notation.resolve(each, config.architectures), embedding=True) for each in tried]
+    maps = sorted({output for each in names for output in inputs.stored(each)} - {VECTOR})
+    return recipe.maps(config.embedding, maps, {}) if maps else ()
 
 
 def settings_of_training(config: Config, name: str) -> dict[str, Any]:

@@ -6,16 +6,18 @@ Times differ between equal runs, so they lie beside the weights, outside of all 
 import csv
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.config import schema
 from pipeline.config.paths import Paths, RunFiles
-from pipeline.config.runs import find
+from pipeline.config.runs import Run, find
 from pipeline.config.schema import Config
-from pipeline.core import csv_files
+from pipeline.core import csv_files, files
+from pipeline.core.errors import InputError
 from pipeline.embedding import registry
 from pipeline.evaluation.predictors import Batch
 from pipeline.networks import cost, notation
@@ -71,6 +73,25 @@ def measure(predict: Callable[[Batch], Any], batch: Batch, path: Path) -> None:
     csv_files.write(path, COLUMNS, [{"images": images, "seconds_per_image": f"{min(times[1:]) / images:.6f}"}])
 
 
+def write(path: Path, found: Sequence[tuple[str, Cost]]) -> None:
+    """Write the costs of combinations, by name; unknown numbers are empty."""
+    rows = [
+        {"combination": name, **{key: "" if math.isnan(value) else value for key, value in cost._asdict().items()}}
+        for name, cost in found
+    ]
+    csv_files.write(path, ("combination", *Cost._fields), rows)
+
+
+def written(path: Path) -> dict[str, Cost]:
+    """Read what `write` wrote; nothing without the file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    rows = csv_files.read(path, ("combination", *Cost._fields)) if path.exists() else []
+    return {row["combination"]: Cost(*(float(row[key] or "nan") for key in Cost._fields)) for row in rows}
+
+
 def read(config: Config, run: str) -> Cost:
     """Return what a run cost."""
     paths = Paths(config)
@@ -89,8 +110,13 @@ def read(config: Config, run: str) -> Cost:
 
 
 def _parameters(config: Config, name: str) -> float:
-    run = find(config, name)
-    architecture = notation.of_run(run, config.architectures)
+    settings = files.read_if_whole(RunFiles(Paths(config).model(name)).summary).get("settings", {})
+    try:
+        run = Run.of_settings(settings) if settings else find(config, name)
+    except InputError:  # a trial of a search that has not begun
+        return math.nan
+    given = settings.get("architecture")
+    architecture = schema.Architecture(**given) if given else notation.of_run(run, config.architectures)
     outputs = registry.ENTRIES[config.embedding.network].outputs
     return cost.parameters(run.architecture, architecture, embedding=run.embedding, outputs=outputs)
 

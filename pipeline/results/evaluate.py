@@ -14,7 +14,7 @@ import yaml
 from pipeline.config import schema
 from pipeline.config.paths import ResultFiles, RunFiles
 from pipeline.config.runs import Run, diverged
-from pipeline.core import csv_files, files
+from pipeline.core import csv_files, files, parquet_files
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.dataset import splits, statistics
@@ -127,6 +127,7 @@ def evaluate(
         csv_files.write(new.metrics, scores.COLUMNS, rows)
         csv_files.write(new.differences, paired.COLUMNS, against)
         per_image.write(new.per_image, run.name, data.name, table, found)
+        parquet_files.write_beside(new.per_image, per_image.TYPES)
         shutil.copyfile(where.history, new.history)
         if where.head.name in trained["files"]:
             shutil.copyfile(where.head, new.head)

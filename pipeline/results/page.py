@@ -102,7 +102,7 @@ def _build(results: Path, new: Path, pictures_of: Callable[[str], Path], progres
             (new / f"{run.name}.html").write_text(page, encoding="utf-8")
             advance()
     rankings = []
-    for path in sorted((results / SWEEPS).glob("*.csv")):
+    for path in sorted(set((results / SWEEPS).glob("*.csv")).difference((results / SWEEPS).glob("*.costs.csv"))):
         try:
             rankings.append(ranking_view(path))
         except (InputError, ValueError) as error:

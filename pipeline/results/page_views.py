@@ -49,7 +49,7 @@ def ranking_view(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is damaged.
     """
-    rows = csv_files.read(path, ranking.COLUMNS)
+    rows, known = csv_files.read(path, ranking.COLUMNS), costs.written(path.with_suffix(".costs.csv"))
     metric = rows[0]["metric"] if rows else ranking.METRIC
     label = vocabulary.term(metric).label
     headings = ["", "settings", "seeds", label, "minus best", "verdict", *costs.HEADINGS]
@@ -65,7 +65,7 @@ def ranking_view(path: Path) -> dict[str, Any]:
 
     shown = []
     for row in rows:
-        cost = costs.Cost(*(float(row[name] or "nan") for name in costs.Cost._fields))
+        cost = known.get(row["combination"], costs.UNKNOWN)
         score = {"score": row["value"], "score_low": row["low"], "score_high": row["high"]}
         shown.append([
             (None, row["combination"]), (None, row["settings"]), (None, f"{row['seeds']} of {row['asked']}"),

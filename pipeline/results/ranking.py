@@ -1,7 +1,10 @@
-"""The combinations of a sweep, ranked on the validation images: results/sweeps/<sweep>.md, .csv, .png and .svg."""
+"""The combinations of a sweep or the trials of a search, ranked on the validation images.
+
+They are written into results/sweeps/<name>.md, .csv, .png and .svg.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import numpy as np
 
 from pipeline.config.paths import Paths, ResultFiles, RunFiles, SweepFiles
 from pipeline.config.schema import Config
-from pipeline.config.sweeps import Combination, of_config, runs_of
+from pipeline.config.sweeps import Combination, of_config
 from pipeline.core import csv_files, files, locks
 from pipeline.core.errors import InputError
 from pipeline.evaluation import intervals, paired, scores
@@ -28,7 +31,7 @@ METRIC = "rmse"
 BEST, UNCLEAR = "best", "cannot be told from the best"
 COLUMNS = (
     *("rank", "combination", "settings", "metric", "seeds", "asked", "value", "low", "high", "seeds_low", "seeds_high"),
-    *("minus_best", "minus_best_low", "minus_best_high", "verdict", *costs.Cost._fields, "problems"),
+    *("minus_best", "minus_best_low", "minus_best_high", "verdict", "problems"),
 )
 Ends = tuple[float, float | None, float | None]  # a value, and the ends of its 95 % interval or None
 NONE: Ends = (math.nan, None, None)
@@ -77,8 +80,23 @@ class Ranked:
         return mean, mean - half, mean + half
 
 
-def write(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
+def write(
+    config: Config,
+    name: str,
+    metric: str = METRIC,
+    trials: Sequence[Combination] | None = None,
+    known: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> list[Ranked]:
     """Rank the combinations of a sweep, and write its table and figure. Runs that are not finished are rows too.
+
+    Args:
+        config: has the sweep or the search.
+        name: of the sweep, or of a search.
+        metric: on the validation images.
+        trials: those of a search.
+        known: why a trial's run has no score.
+        facts: more facts for the manifest.
 
     Raises:
         InputError: the metric has no better direction.
@@ -88,31 +106,51 @@ def write(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
     where = SweepFiles(Paths(config).results, name)
     where.directory.mkdir(parents=True, exist_ok=True)
     with locks.in_turn(where.lock):
-        ranked = rank(config, name, metric)
+        combinations = of_config(config, name) if trials is None else trials
+        ranked = rank(config, combinations, metric, known)
+        kind, base = ("sweep", config.sweeps) if trials is None else ("search", config.searches)
         rows = [_row(place, each, metric) for place, each in enumerate(ranked, start=1)]
         text = environment().get_template("sweep.md").render(
-            name=name, base=config.sweeps[name].extends or "", metric=term(metric), better=better,
+            kind=kind.capitalize(), name=name, base=base[name].extends or "", metric=term(metric), better=better,
             dataset=config.dataset, combinations=len(ranked), table=_table(ranked, metric),
-            costs=_costs(ranked), unclear=UNCLEAR,
+            costs=where.costs.name, unclear=UNCLEAR,
             problems=[f"{run}: {problem}" for each in ranked for run, problem in each.problems.items()],
         )  # fmt: skip
         where.manifest.unlink(missing_ok=True)
-        effects.draw(where.figure, [(each.combination.values, each.over_images) for each in ranked], metric, name)
+        effects.draw(
+            where.figure, [(each.combination.values, each.over_images) for each in ranked], metric, f"{kind} {name}"
+        )
         csv_files.write(where.table, COLUMNS, rows)
+        costs.write(where.costs, [(each.combination.name, each.cost) for each in ranked])
         files.write_text(where.text, text)
         written = (where.table, where.text, where.figure, where.figure.with_suffix(".svg"))
-        facts = {"runs": runs_of(config, name), "files": {path.name: files.digest_file(path) for path in written}}
+        runs = [run for each in combinations for run in each.runs]
+        facts = {**(facts or {}), "runs": runs, "files": {path.name: files.digest_file(path) for path in written}}
         files.write_json(where.manifest, facts)
     return ranked
 
 
-def rank(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
-    """Return the combinations of a sweep, the best first, those without a score last."""
+def score(result: Path) -> float:
+    """Return what trials are judged by: the metric `METRIC` of a run on the validation images.
+
+    Raises:
+        InputError: ``results/<run>/`` is damaged.
+    """
+    return float(_Images().metric(result, METRIC)[0])
+
+
+def rank(
+    config: Config, combinations: Sequence[Combination], metric: str = METRIC, known: Mapping[str, str] | None = None
+) -> list[Ranked]:
+    """Return combinations, the best first, those without a score last; `known` says why some have none."""
     paths, images = Paths(config), _Images()
     ranked = []
-    for combination in of_config(config, name):
+    for combination in combinations:
         each = Ranked(combination, [], {})
         for run in combination.runs:
+            if problem := (known or {}).get(run):
+                each.problems[run] = problem
+                continue
             try:
                 each.found.append(images.metric(paths.results / run, metric))
             except InputError as error:
@@ -125,7 +163,7 @@ def rank(config: Config, name: str, metric: str = METRIC) -> list[Ranked]:
     best = ranked[0]
     for each in ranked:
         if not math.isfinite(each.over_images[0]):
-            each.verdict = "diverged" if each.found else "not finished"
+            each.verdict = "diverged" if each.found else (known or {}).get(each.combination.name, "not finished")
         elif each is best:
             each.verdict = BEST
         else:
@@ -177,12 +215,6 @@ def _table(ranked: Sequence[Ranked], metric: str) -> Any:
     return table(headings, ["--:", *[":--"] * len(settings), "--:", "--:", "--:", "--:", ":--"], rows)
 
 
-def _costs(ranked: Sequence[Ranked]) -> Any:
-    """Return the table of what each combination cost."""
-    rows = [[each.combination.name, *each.cost.shown()] for each in ranked]
-    return table(["", *costs.HEADINGS], [":--", *["--:"] * len(costs.HEADINGS)], rows)
-
-
 def _cell(ends: Ends, metric: str, *, sign: bool = False) -> str:
     value, low, high = ends
     if not math.isfinite(value):
@@ -200,6 +232,5 @@ def _row(place: int, each: Ranked, metric: str) -> dict[str, Any]:
     settings = "; ".join(f"{key}={value}" for key, value in each.combination.values.items())
     problems = "; ".join(f"{run}: {problem}" for run, problem in each.problems.items())
     own = (len(each.found), len(each.combination.runs), *three(each.over_images), *three(each.over_seeds)[1:])
-    judged = (*three(each.against_best), each.verdict, *("" if math.isnan(value) else value for value in each.cost))
-    values = (place, each.combination.name, settings, metric, *own, *judged, problems)
+    values = (place, each.combination.name, settings, metric, *own, *three(each.against_best), each.verdict, problems)
     return dict(zip(COLUMNS, values, strict=True))

@@ -1,10 +1,10 @@
-"""All runs side by side: results/summary.csv, results/summary.md and results/sweep.png."""
+"""All runs side by side: results/summary.csv, summary.parquet, summary.md and sweep.png."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.config.paths import SummaryFiles
-from pipeline.core import csv_files, locks
+from pipeline.core import csv_files, locks, parquet_files
 from pipeline.core.files import digest_file, write_json, write_text
 from pipeline.evaluation import paired, scores, vocabulary
 from pipeline.evaluation.intervals import FEWEST_GROUPS
@@ -34,7 +34,7 @@ COLUMNS = tuple(
 
 
 def write_summary(results: Path) -> None:
-    """Write ``summary.csv``, ``summary.md`` and sweep.png of all runs in `results`, and their digests.
+    """Write ``summary.csv``, the same as Parquet, ``summary.md`` and sweep.png of all runs, and their digests.
 
     The runs of a dataset are ranked by validation RMSE. A run without a readable metrics.csv is left out; summary.md
     lists all files that are missing or damaged. Concurrent calls take turns.
@@ -70,7 +70,8 @@ def _write(where: SummaryFiles) -> None:
     csv_files.write(
         where.table, scores.COLUMNS, ({name: row[name] for name in scores.COLUMNS} for r in shown for row in r.rows)
     )
-    written = [where.table, where.text, *sorted(results.glob("sweep*.*g"))]
+    same = parquet_files.write_beside(where.table, scores.TYPES)
+    written = [where.table, same, where.text, *sorted(results.glob("sweep*.*g"))]
     write_json(where.manifest, {"files": {path.name: digest_file(path) for path in written}})
 
 

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from pipeline.training import checkpoints, ending
 
 HISTORY_COLUMNS = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
 STEPS_BETWEEN_CHECKS = 10
+
+History = Sequence[Mapping[str, float]]  # of each epoch, `HISTORY_COLUMNS`
+Listener = Callable[[History], None]
 
 log = logging.getLogger("deepcolor")
 
@@ -44,6 +47,7 @@ class Recorder(keras.callbacks.Callback):
         settings: str,
         steps: int,
         judged_by: str = "mse",
+        listeners: Sequence[Listener] = (),
     ) -> None:
         """Restore the compiled model from a checkpoint.
 
@@ -51,6 +55,7 @@ class Recorder(keras.callbacks.Callback):
             settings: the run's fingerprint.
             steps: per epoch.
             judged_by: the measure of the validation images that is smallest at the best epoch: mse or loss.
+            listeners: called with the history so far after each epoch, and by `tell`.
         """
         super().__init__()
         self.asked_to_stop: Sequence[int] = ()
@@ -58,6 +63,7 @@ class Recorder(keras.callbacks.Callback):
         self.calls: Sequence[tuple[int, int]] = ()
         self._where, self._network, self._training = where, model, training
         self._settings, self._steps, self._judge = settings, steps, f"val_{judged_by}"
+        self._listeners = listeners
         self._first, self._metrics = 0, checkpoints.Arrays()  # where the current epoch continues; its metrics so far
         self._history: list[dict[str, float]] = []
         self._best, self._best_epoch = checkpoints.Arrays(), 0
@@ -104,6 +110,11 @@ class Recorder(keras.callbacks.Callback):
     def validates_next(self) -> bool:
         """Whether all steps of the current epoch are done."""
         return self.step == self._steps
+
+    def tell(self) -> None:
+        """Give the listeners the history so far."""
+        for listen in self._listeners:
+            listen(self._history)
 
     def judge_start(self, validation: Any) -> None:
         """Validate the weights before the first epoch: if no epoch is better, they are the best."""
@@ -189,6 +200,7 @@ class Recorder(keras.callbacks.Callback):
         every = self._training.checkpoint_epochs
         if self._is_time or (every and epoch % every == 0):
             self.save()
+        self.tell()
 
     @held_back()
     def save(self) -> None:

@@ -29,7 +29,7 @@ from pipeline.storage.store import Store
 from pipeline.training import checkpoints, ending, on_device, replaced
 from pipeline.training.batches import Batches, Rows, Shuffling, load
 from pipeline.training.optimizers import optimizer
-from pipeline.training.recorder import Recorder
+from pipeline.training.recorder import Listener, Recorder
 
 PAPERS_HEAD = schema.Architecture.model_fields["head"].default
 
@@ -48,6 +48,7 @@ def train(
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     replace: bool = False,
     progress: Progress | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> dict[str, Any]:
     """Train a run up to `training.epochs` epochs, continuing from its checkpoint if there is one.
 
@@ -59,6 +60,7 @@ def train(
         replace: whether a run with this name, but other settings or more epochs, may be replaced; see
             `pipeline.training.replaced`.
         progress: advances with every step.
+        listeners: called with the history so far when training resumes and after each epoch; what they raise ends it.
 
     Returns:
         The contents of `RunFiles.summary`: status ("finished" or "diverged …"), epochs, best epoch, settings, versions.
@@ -118,9 +120,12 @@ def train(
     batches = partial(batches_of, examples["train"], names, run.batch_size, run.seed, mirror=training.mirror)
     validated = batches_of(examples["validation"], names, run.batch_size)
 
-    recorder = Recorder(where, model, training, checkpoint, files.fingerprint(made_with), steps, head.judged_by)
+    recorder = Recorder(
+        where, model, training, checkpoint, files.fingerprint(made_with), steps, head.judged_by, listeners
+    )
     if recorder.epochs or recorder.step:
         log.info("train %s: resuming after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
+        recorder.tell()
     if saved and not (recorder.epochs or recorder.step):
         recorder.judge_start(backend.stream(validated))
     if recorder.goes_on:

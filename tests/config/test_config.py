@@ -60,7 +60,7 @@ def test_the_default_file_says_every_key_with_the_models_default():
     assert set(values.pop("experiments")) == {"shipped"} and set(values["sweeps"]) == {"family"}
     values["sweeps"] = {}
     assert parse_config(values) == Config()
-    omitted = {"embedding.network", "evaluation.temperature", "sweeps"}  # from records, if they are defaults
+    omitted = {"embedding.network", "evaluation.temperature", "sweeps", "searches"}  # from records, if defaults
     omitted |= {f"training.{key}" for key in ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm")}
     omitted |= {"training.mirror", "training.start_from", "training.images"}
     assert keys(values) == keys(Config().model_dump()) | omitted
@@ -251,13 +251,16 @@ def test_any_values_are_a_configuration_or_are_refused(values):
     assert parse_config(config.model_dump()) == config
 
 
-def test_the_commented_experiment_and_sweep_of_the_default_file_can_be_uncommented():
+def test_the_commented_experiment_sweep_and_search_of_the_default_file_can_be_uncommented():
     text = DEFAULT.read_text(encoding="utf-8")
     before, example = text.split("  # another, for example:\n", 1)
     example, after = example.split("\ntraining: ", 1)
-    lines = [line.replace("# ", "", 1) if line.startswith("  # ") else line for line in example.splitlines()]
+    lines = [
+        "searches:" if line.startswith("searches:") else line.replace("# ", "", 1) if line.startswith("  # ") else line
+        for line in example.splitlines()
+    ]
     config = parse_config(yaml.safe_load("\n".join([before, *lines, f"training: {after}"])))
-    assert len(runs_of(config, "rates")) == 12
+    assert len(runs_of(config, "rates")) == 12 and config.searches["vivid"].trials == 20
     assert config.experiments["wide"].architecture == "base"
     assert config.experiments["wide"].training.model_dump(exclude_unset=True) == {"epochs": 20}
 

@@ -4,8 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
-from pipeline.core import csv_files
+from pipeline.core import csv_files, parquet_files
 from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 
@@ -51,8 +52,15 @@ def test_reading_returns_what_was_written_for_any_id(tmp_path):
     rows = csv_files.read(path, per_image.COLUMNS)
     assert [row["id"] for row in rows[:15]] == NASTY and list(rows[0]) == list(per_image.COLUMNS)
     assert {(row["run"], row["dataset"]) for row in rows} == {("null", "NA")}
+    typed = parquet.read_table(parquet_files.write_beside(path, per_image.TYPES))
+    assert {field.name: str(field.type) for field in typed.schema} == per_image.TYPES
+    assert typed["id"].to_pylist()[:15] == NASTY and typed["row"].to_pylist()[:15] == list(range(15))
+    rows = csv_files.read(path, per_image.COLUMNS)
+    np.testing.assert_array_equal(typed["value"].to_numpy(), [float(row["value"]) for row in rows])
     per_image.write(tmp_path / "again.csv", "null", "NA", table_of(NASTY), answers)
     assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+    again = parquet_files.write_beside(tmp_path / "again.csv", per_image.TYPES)
+    assert again.read_bytes() == path.with_suffix(".parquet").read_bytes()
 
 
 def test_any_double_is_read_back_exactly(tmp_path):
@@ -65,6 +73,8 @@ def test_any_double_is_read_back_exactly(tmp_path):
         warnings.simplefilter("error")
         found = per_image.read(tmp_path / "per_image.csv").answers["model"]["mse"]
     np.testing.assert_array_equal(found, values)
+    typed = parquet.read_table(parquet_files.write_beside(tmp_path / "per_image.csv", per_image.TYPES))
+    np.testing.assert_array_equal(typed.to_pandas().query("metric == 'mse'")["value"], values)
 
 
 def test_some_answers_can_be_read_and_a_missing_one_is_missing(tmp_path):
@@ -79,6 +89,7 @@ def test_no_images_give_a_file_of_no_rows(tmp_path):
     per_image.write(tmp_path / "per_image.csv", "r", "d", [], {})
     assert (tmp_path / "per_image.csv").read_text() == ",".join(per_image.COLUMNS) + "\n"
     assert per_image.read(tmp_path / "per_image.csv").answers == {}
+    assert parquet.read_table(parquet_files.write_beside(tmp_path / "per_image.csv", per_image.TYPES)).num_rows == 0
 
 
 HEADER = ",".join(per_image.COLUMNS) + "\n"

@@ -105,7 +105,7 @@ def test_results_come_whole_and_once(own, undrawn):
     assert (target / "history.csv").read_bytes() == (directory / "history.csv").read_bytes()
     assert len(list((target / "pictures").iterdir())) == 10
     assert sorted(path.name for path in target.parent.iterdir()) == [
-        ".summary.lock", RUN, "summary.csv", "summary.json", "summary.md", "sweep.png", "sweep.svg"
+        ".summary.lock", RUN, "summary.csv", "summary.json", "summary.md", "summary.parquet", "sweep.png", "sweep.svg"
     ]  # fmt: skip
     told = headline(target).splitlines()
     assert told[0] == f"{RUN}, test images:" and told[1].startswith("  RMSE ")

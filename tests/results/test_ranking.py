@@ -67,7 +67,7 @@ def finished(root):
 
 def test_combinations_are_ranked_by_the_mean_over_seeds_of_the_validation_images(config, tmp_path):
     finished(tmp_path)
-    ranked = ranking.rank(config, "rates")
+    ranked = ranking.rank(config, of_config(config, "rates"))
     assert [each.combination.name for each in ranked] == [FAST, FAST_PLAIN, SLOW, SLOW_PLAIN]
     assert [each.verdict for each in ranked] == ["best", ranking.UNCLEAR, "worse", "diverged"]
     seeds = [np.sqrt(mse.mean()) for mse in (EASY, EASY + 4)]
@@ -101,14 +101,14 @@ def test_table_csv_and_figure_are_written(config, tmp_path):
     ranking.write(config, "rates")
     folder = tmp_path / "results" / "sweeps"
     assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {
-        f"rates.{kind}" for kind in ("md", "csv", "json", "png", "svg")
+        f"rates.{kind}" for kind in ("md", "csv", "costs.csv", "json", "png", "svg")
     }
     with (folder / "rates.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["rank"] for row in rows] == list("1234") and rows[0][
         "settings"
     ] == "learning_rate=1e-2; training.mirror=true"
-    assert float(rows[0]["value"]) == pytest.approx(ranking.rank(config, "rates")[0].over_images[0])
+    assert float(rows[0]["value"]) == pytest.approx(ranking.rank(config, of_config(config, "rates"))[0].over_images[0])
     assert rows[3]["value"] == rows[1]["seeds_low"] == "" and float(rows[2]["minus_best_low"]) > 0
     with Image.open(folder / "rates.png") as figure:
         assert np.ptp(np.asarray(figure.convert("L"))) > 200
@@ -122,8 +122,10 @@ def test_the_summary_does_not_take_the_folder_of_sweeps_for_a_run(config, tmp_pa
 
 def test_a_metric_that_is_better_if_higher_ranks_the_other_way(config, tmp_path):
     finished(tmp_path)
-    assert ranking.rank(config, "rates", "psnr_pooled")[0].combination.name == FAST
-    assert [each.combination.name for each in ranking.rank(config, "rates", "ssim")][-1] == SLOW_PLAIN
+    assert ranking.rank(config, of_config(config, "rates"), "psnr_pooled")[0].combination.name == FAST
+    assert [each.combination.name for each in ranking.rank(config, of_config(config, "rates"), "ssim")][
+        -1
+    ] == SLOW_PLAIN
     with pytest.raises(InputError, match="chroma_ratio"):
         ranking.write(config, "rates", "chroma_ratio")
 
@@ -150,9 +152,8 @@ def test_costs_stand_beside_the_ranking(config, tmp_path):
     assert found == costs.Cost(parameters=249_170, epochs=2, seconds=118, mebibytes=1234.5, seconds_per_image=0.025)
     assert all(np.isnan(value) for value in costs.read(config, SLOW)[1:])
     ranking.write(config, "rates")
-    text = (tmp_path / "results" / "sweeps" / "rates.md").read_text()
-    (line,) = [line for line in text.splitlines() if FAST in line and "249,170" in line]
-    assert [cell.strip() for cell in line.split("|")[2:-1]] == ["249,170", "2", "2.0", "1,234", "25"]
+    known = costs.written(tmp_path / "results" / "sweeps" / "rates.costs.csv")
+    assert known[FAST] == found._replace(seconds=119) and known[FAST].shown() == ["249,170", "2", "2.0", "1,234", "25"]
 
 
 def test_predictions_are_timed(tmp_path):

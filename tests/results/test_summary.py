@@ -3,9 +3,10 @@
 import math
 
 import pytest
+from pyarrow import parquet
 from summaries import put, table
 
-from pipeline.core import csv_files
+from pipeline.core import csv_files, files
 from pipeline.evaluation import scores
 from pipeline.results.summary import write_summary
 
@@ -205,6 +206,12 @@ def test_the_long_table_keeps_every_value_as_written_in_the_order_of_the_ranking
     parts = [csv_files.read(tmp_path / run / "metrics.csv", scores.COLUMNS) for run in ("base_lr1e-4", "arch1_lr1e-2")]
     assert rows == parts[0] + parts[1]
     assert {"nan", "0.30000000000000004"} <= {row["value"] for row in rows}
+    typed = parquet.read_table(tmp_path / "summary.parquet")
+    assert {field.name: str(field.type) for field in typed.schema} == scores.TYPES
+    assert [str(value) for value in typed["value"].to_pylist()] == [row["value"] for row in rows]
+    assert [f"{n}" * (n is not None) for n in typed["n"].to_pylist()] == [row["n"] for row in rows]
+    assert set(typed["low"].to_pylist()) == {None} and typed["settings"].to_pylist() == [r["settings"] for r in rows]
+    assert "summary.parquet" in files.read_json(tmp_path / "summary.json")["files"]
 
 
 def test_reference_rows_without_a_run_get_the_folders(tmp_path):
@@ -221,7 +228,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
             put(tmp_path / order, f"base_lr1e-{which}", 14.0)
         write_summary(tmp_path / order)
         write_summary(tmp_path / order)
-    for name in ("summary.csv", "summary.md"):
+    for name in ("summary.csv", "summary.parquet", "summary.md"):
         assert (tmp_path / "12" / name).read_bytes() == (tmp_path / "21" / name).read_bytes()
 
 

@@ -34,8 +34,9 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     assert places == sorted(places)
     assert "..." not in result.stdout.split("Commands:")[1]  # no summary is too long for its line
     data = {"ingest", "embed", "features", "split", "baselines"}
-    runs = {"train", "evaluate", "summary", "sweep", "report", "publish", "colorize", "export", "serve", "compare"}
-    assert set(NAMES) == data | runs | {"table", "show", "new", "config", "inspect", "verify", "clean", "doctor"}
+    runs = {"train", "evaluate", "summary", "sweep", "search", "report", "publish", "colorize", "export", "serve"}
+    about = {"compare", "table", "show", "new", "config", "smoke", "inspect", "verify", "clean", "doctor"}
+    assert set(NAMES) == data | runs | about
 
 
 @pytest.mark.parametrize("name", NAMES)

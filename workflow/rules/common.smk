@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from pipeline.config import loading, runs, sweeps
+from pipeline.config import loading, runs, searches, sweeps
 from pipeline.config.paper import RUNS as PAPER_RUNS
 from pipeline.config.paths import (
     BaselineFiles,
@@ -19,7 +19,13 @@ from pipeline.config.paths import (
 from pipeline.core import files, lost, plugins
 from pipeline.core.errors import InputError
 from pipeline.planning import check, due, estimate
-from pipeline.planning.settings import MAPS_VARIABLE, maps_of_run, maps_to_store
+from pipeline.planning.settings import (
+    MAPS_VARIABLE,
+    maps_of_run,
+    maps_of_search,
+    maps_to_store,
+    settings_of_search,
+)
 from snakemake.persistence import FileBackupMixin
 
 # Outputs are marked `update`: Snakemake would delete others before their job, and after one that fails, although another
@@ -155,6 +161,11 @@ def announce(workflow):
         (job.rule.name, job.wildcards_dict.get("run"))
         for job in workflow.dag.needrun_jobs()
     ]
+    for job in workflow.dag.needrun_jobs():
+        if search := CONFIG.searches.get(job.wildcards_dict.get("search")):
+            jobs += search.trials * [
+                (stage, search.extends) for stage in ("train", "evaluate")
+            ]
     for line in or_stop(estimate.plan, CONFIG, jobs):
         print(line, file=sys.stderr)
 
@@ -184,6 +195,29 @@ def runs_of_sweep(wildcards):
     return results
 
 
+def features_of_search(wildcards):
+    """Return the manifest of the feature maps if the networks of any trial read some."""
+    or_stop(searches.check, CONFIG, wildcards.search)
+    if not (maps := or_stop(maps_of_search, CONFIG, wildcards.search)):
+        return []
+    MAPS.update(maps)
+    make_again("features", PATHS.features.manifest_path, maps=maps)
+    return [PATHS.features.manifest_path]
+
+
+def made_by_search(wildcards):
+    """Return nothing; a search goes on if its table is damaged, or made with other settings or fewer trials."""
+    settings = or_stop(settings_of_search, CONFIG, wildcards.search)
+    settings["trials"] = CONFIG.searches[wildcards.search].trials
+    made = SweepFiles(PATHS.results, wildcards.search)
+    manifest = files.read_if_whole(made.manifest)
+    if manifest.get("search") != files.fingerprint(settings) or any(
+        files.damaged(made.directory, manifest["files"])
+    ):
+        workflow.dag.forcefiles.add(str(made.manifest))
+    return []
+
+
 def asked_for(target):
     """Return a target with the canonical name of its run, if the name only gives defaults too, as in a grid."""
     if target == "family":
@@ -196,6 +230,9 @@ def asked_for(target):
         workflow.execution_settings.keep_going = True
         SWEEPS.add(path.name)
         return str(SweepFiles(PATHS.results, path.name).text)
+    if path.parent.name == "search" and len(path.parts) == 2:
+        or_stop(searches.check, CONFIG, path.name)
+        return str(SweepFiles(PATHS.results, path.name).manifest)
     name = runs.without_defaults(CONFIG, path.name)
     if path.parent != PATHS.results or name == path.name:
         return target
@@ -217,3 +254,4 @@ workflow._prepare_dag = prepare_dag
 wildcard_constraints:
     run=r"(?!\.|summary\.|index\.|report$|report\.|sweeps$)[^/]+",
     sweep="[^/]+",
+    search="[^/]+",

@@ -78,6 +78,29 @@ rule sweep:
         "python -m stages sweep {wildcards.sweep:q} 2>&1 | tee -i {log:q}"
 
 
+# The trials of a search, one after the other, and their ranking.
+rule search:
+    input:
+        rules.embed.output,
+        rules.split.output,
+        rules.baselines.output,
+        features_of_search,
+        made_by_search,
+    output:
+        update(str(SweepFiles(PATHS.results, "{search}").manifest)),
+    log:
+        PATHS.log("search", "{search}"),
+    benchmark:
+        PATHS.benchmark("search", "{search}")
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=1,
+    shell:
+        "python -m stages search {wildcards.search:q} 2>&1 | tee -i {log:q}"
+
+
 # The page of all results. It may show runs with other settings, which Snakemake does not know; the summary changes with
 # every run. The stage replaces the folder beside index.html in one step.
 rule report:

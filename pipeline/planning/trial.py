@@ -1,0 +1,37 @@
+"""Trials of a run on a few photographs, before a night is spent on it."""
+
+from pathlib import Path
+
+from pipeline.config.runs import Run, layered
+from pipeline.config.schema import Config
+
+IMAGES = 20
+EPOCHS = 2
+LARGEST_BATCH = 64
+
+
+def end_to_end(config: Config, run: Run, folder: Path) -> Config:
+    """Return the configuration of a run, with everything in `folder`, and few images and epochs.
+
+    Args:
+        config: the whole configuration.
+        run: one of its runs.
+        folder: an empty one.
+    """
+    most = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None}
+    training, experiments = config.training.model_copy(update=most), dict(config.experiments)
+    if own := experiments.get(run.experiment):
+        changed = own.training.model_copy(update=most)
+        experiments[run.experiment] = own.model_copy(update={"training": changed})
+    changes = {"training": training, "experiments": experiments}
+    return _below(folder, IMAGES, config).model_copy(update=changes)
+
+
+def one_batch(config: Config, run: Run, folder: Path) -> Config:
+    """Return the configuration of a run, with everything in `folder`, and the images of one batch."""
+    return _below(folder, min(run.batch_size, LARGEST_BATCH), config)
+
+
+def _below(folder: Path, images: int, config: Config) -> Config:
+    place = {"root": str(folder), "data": str(folder / "data"), "limit": images, "replace": False}
+    return config.model_copy(update=place)
