@@ -164,11 +164,12 @@ def write(
         csv_files.write(added, COLUMNS, new)
         written.append(added)
         manifest[growth.ORIGIN] = came_from
-        counts = Counter(row["partition"] for row in new)
-        log.info(
-            "split: %s added: %s; the others keep their partitions; see %s", counted(len(new), "image"),
-            ", ".join(f"{name} {counts[name]}" for name in PARTITIONS), added,
-        )  # fmt: skip
+        if old["images"] != images:
+            counts = Counter(row["partition"] for row in new)
+            log.info(
+                "split: %s added: %s; the others keep their partitions; see %s", counted(len(new), "image"),
+                ", ".join(f"{name} {counts[name]}" for name in PARTITIONS), added,
+            )  # fmt: skip
     manifest["files"] = {each.name: files.digest_file(each) for each in written}
     if came_from:
         growth.keep_manifest(path, manifest)
