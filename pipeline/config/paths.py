@@ -56,6 +56,7 @@ class DatasetFiles:
     index = Under("index.csv")  # one row per image
     report = Under("report.csv")  # photographs that were not used, and duplicates
     splits = Under("splits.csv")
+    added = Under("added.csv")  # the images that the last growth of the dataset added to the split
     baselines = Under("baselines.csv")  # scores of the baselines; see `BaselineFiles`
     network = Under("embedding_network.weights.h5")  # the embedding network's weights, if random
     network_manifest = Under("embedding_network.json")  # kind and digest of the embedding network's weights

@@ -21,6 +21,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest, moved
 from pipeline.dataset.fingerprints import other_data
+from pipeline.dataset.index import Earlier
 from pipeline.dataset.sources.base import files_below
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.outputs import refuse_output_inside
@@ -93,7 +94,7 @@ def _check_place(config: Config, store: Store) -> None:
         log.info("comparing the images in %s with %s", store.path, escaped(moved.places(source)["path"]))
         opened = open_source(
             source, limit=config.limit, scratch=scratch_of(store), workers=config.workers,
-            every_row=getattr(source, "leave_out_damaged", False),
+            every_row=getattr(source, "leave_out_damaged", False), stored=Earlier.of(store).ids,
         )  # fmt: skip
         moved.refuse_other_images(source, opened, store)
 
