@@ -163,6 +163,16 @@ def test_latent_variables_learn_from_ab_in_training_only(build):
     assert np.array_equal(known, unknown)
 
 
+def test_draws_go_on_from_saved_variables(build):
+    model, batch = build("vae", seed=1), examples()
+    given = arrays(names_of(model), batch)
+    saved = [np.array(variable) for variable in model.variables]
+    first, second = (np.asarray(model(given, training=True)) for _ in range(2))
+    for variable, value in zip(model.variables, saved, strict=True):
+        variable.assign(value)
+    assert np.array_equal(np.asarray(model(given, training=True)), first) and not np.array_equal(first, second)
+
+
 def test_noise_samples_other_answers(build):
     model, batch = build("vae", seed=1), examples()
     one = predict(model, batch)
