@@ -66,7 +66,7 @@ def test_the_default_file_says_every_key_with_the_models_default():
         "searches",
     }  # from records, if they are defaults
     omitted |= {f"training.{key}" for key in ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm")}
-    omitted |= {"training.mirror", "training.start_from", "training.images"}
+    omitted |= {"training.mirror", "training.start_from", "training.images", "training.trackers"}
     assert keys(values) == keys(Config().model_dump()) | omitted
 
 
