@@ -1,11 +1,12 @@
 """Options that several stages share; `stage` makes a command whose function receives a `Work`."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.config.schema import Config
     from pipeline.core.machine import Precision
     from pipeline.storage.store import Store
+    from pipeline.tracking.trackers import Tracking
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -260,6 +262,18 @@ def call(command: click.Command, work: Work, **values: Any) -> None:
     """Call the function of a stage with another command line's `work`, and with the values of its own options."""
     function: Any = command.callback
     function.__wrapped__(work, **values)
+
+
+@contextlib.contextmanager
+def tracking(work: Work) -> "Iterator[Tracking]":
+    """Open the trackers of a run for the block; those whose packages are missing are refused."""
+    from pipeline.tracking.trackers import Tracking
+
+    opened = Tracking(work.config_of_run.training.trackers, Path(work.config.root), work.model)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 def hold(path: Path) -> AbstractContextManager[None]:

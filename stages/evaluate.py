@@ -41,4 +41,6 @@ def command(work: common.Work) -> None:
             more_architectures=config.architectures,
             progress=common.progress(),
         )
+        with common.tracking(work) as tracking:
+            tracking.results(target)
     click.echo(f"evaluate: {target} is complete\n{headline(target)}", err=True)

@@ -25,7 +25,7 @@ def train(work: common.Work, listeners: "Sequence[Listener]" = ()) -> None:
     work.start_backend(config.training.precision)
     from pipeline.training.train import train
 
-    with common.hold(work.model):
+    with common.hold(work.model), common.tracking(work) as tracking:
         if common.made_meanwhile(work, "train"):
             return
         train(
@@ -39,5 +39,5 @@ def train(work: common.Work, listeners: "Sequence[Listener]" = ()) -> None:
             more_architectures=config.architectures,
             replace=config.replace,
             progress=common.progress(),
-            listeners=listeners,
+            listeners=[tracking.epochs, *listeners],
         )

@@ -214,6 +214,7 @@ class Training(Section):
     start_at: Literal["mean", "zeros"] = "mean"
     patience: Count | None = None
     tensorboard: bool = False
+    trackers: Annotated[list[Literal["mlflow", "wandb"]], Field(exclude_if=lambda trackers: not trackers)] = []
     checkpoint_seconds: Annotated[Real, Field(ge=0)] = 60.0
     checkpoint_epochs: Count | None = None
     memory_gib: Annotated[Real, Field(ge=0)] = 8.0

@@ -13,6 +13,8 @@ EXTRAS = {
         *("tensorboard", "tensorflow", "zarr", "zarrs"),
     ),
     "search": ("optuna",),
+    "mlflow": ("alembic", "mlflow", "sqlalchemy"),
+    "wandb": ("wandb",),
     "serve": ("jinja2", "starlette", "uvicorn"),
     "export": ("ai_edge_litert", "onnx", "tf2onnx"),
     "formats": ("brotli", "pillow_heif", "pillow_jxl"),
@@ -27,6 +29,12 @@ def missing(extra: str) -> list[str]:
 def command(extra: str) -> str:
     """Return the command that installs an extra."""
     return f"pip install -c requirements.lock '.[{extra}]'"
+
+
+def require(extra: str, what: str) -> None:
+    """Refuse what needs an extra, unless its packages are installed; raises as `refuse_missing`."""
+    if absent := missing(extra):
+        refuse_missing(what, absent[0])
 
 
 def refuse_missing(what: str, module: str | None) -> None:

@@ -15,7 +15,7 @@ from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of, scratch_of
 from pipeline.config.runs import allowing_more_patience, find, layered
 from pipeline.config.schema import Config
-from pipeline.core import files, locks, lost
+from pipeline.core import extras, files, locks, lost
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
@@ -202,6 +202,8 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     new, config = settings_of_training(config, name), layered(config, run)
     architecture = notation.of_run(run, config.architectures)
     heads.refuse_temperature(architecture.head, config.evaluation.temperature, "evaluation.temperature")
+    for tracker in config.training.trackers:
+        extras.require(tracker, f"training.trackers: {tracker}")
     paths, epochs = Paths(config), config.training.epochs
     if not config.replace:
         if maps and (old := paths.features.attributes().get("settings")):

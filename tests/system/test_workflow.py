@@ -14,8 +14,11 @@ from clusters import wait_until
 from flow import RUN, Workflow
 from tiny import RESULT_FILES, ROOT, python, tree, write_embeddings
 
-from pipeline.config import paper
+from pipeline.config import loading, paper
+from pipeline.config.paths import SweepFiles
+from pipeline.core import files
 from pipeline.dataset.ingest import ingest
+from pipeline.planning.settings import settings_of_search
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +300,25 @@ def test_a_finished_dataset_needs_no_archive_and_knows_it_elsewhere(workflow):
     finally:
         elsewhere.rename(archive)
         workflow.run()
+
+
+def test_a_search_is_one_job_after_the_data_and_again_if_it_is_another(workflow, tmp_path):
+    def search(**changes):
+        values = {"extends": "plain", "space": {"learning_rate": [1e-3, 1e-2]}, "trials": 2, **changes}
+        (tmp_path / "search.yaml").write_text(yaml.safe_dump({"searches": {"vivid": values}}))
+        return workflow("search/vivid", "-n", "--configfile", workflow.configfile, tmp_path / "search.yaml")
+
+    assert workflow.jobs(search()) == {"search"}
+    manifest = SweepFiles(workflow.places.results, "vivid").manifest
+    config = loading.load_config([workflow.configfile, tmp_path / "search.yaml"])
+    made = files.fingerprint({**settings_of_search(config, "vivid"), "trials": 2})
+    try:
+        files.write_json(manifest, {"search": made, "runs": [], "files": {}})
+        assert workflow.jobs(search()) == set()
+        assert workflow.jobs(search(trials=3)) == workflow.jobs(search(seed=1)) == {"search"}
+    finally:
+        manifest.unlink()
+    assert "vivid" in workflow("search/vivud", "--configfile", workflow.configfile, tmp_path / "search.yaml", status=2)
 
 
 def test_a_sweep_trains_all_its_runs_and_one_that_fails_is_a_row(workflow, tmp_path):
