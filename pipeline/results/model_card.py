@@ -84,6 +84,7 @@ def _view(run: RunResults) -> dict[str, Any]:
         "weights": weights,
         "embedding_network": network,
         "inputs": stored,
+        "latent": inputs.LATENT if architecture.latent else 0,
         "maps": any(len(shape) == 3 for _, shape in stored),
         "weights_digest": of_run.digest(info["embedding_weights"] or {}) if network else None,
         "architecture": architecture,
