@@ -187,7 +187,10 @@ class Architecture(Section):
 
 
 # Settings that `Training` did not have in version 0.1.
-_ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm", "mirror", "start_from", "images")
+_ADDED = (
+    "optimizer", "weight_decay", "schedule", "decay", "decay_epochs", "warmup_epochs", "clip_norm", "ema_decay",
+    "mirror", "start_from", "images",
+)  # fmt: skip
 
 
 class Training(Section):
@@ -204,9 +207,12 @@ class Training(Section):
     memory_gib: Annotated[Real, Field(ge=0)] = 8.0
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: Annotated[Real, Field(ge=0, lt=1)] = 1e-4
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "step", "exponential"] = "constant"
+    decay: Annotated[Real, Field(gt=0, lt=1)] = 0.1
+    decay_epochs: Annotated[Real, Field(gt=0)] = 30.0
     warmup_epochs: Annotated[Real, Field(ge=0)] = 0.0
     clip_norm: Annotated[Real, Field(gt=0)] | None = None
+    ema_decay: Annotated[Real, Field(gt=0, lt=1)] | None = None
     mirror: bool = False
     images: Count | None = None
 
@@ -228,6 +234,8 @@ class Training(Section):
         decisive = {"precision", "start_at", "patience", *_ADDED}
         if self.optimizer == "adam":
             decisive.remove("weight_decay")
+        if self.schedule not in ("step", "exponential"):
+            decisive -= {"decay", "decay_epochs"}
         if self.schedule == "cosine":
             decisive.add("epochs")  # the learning rate depends on them
         if self.start_from:

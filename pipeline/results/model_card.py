@@ -110,8 +110,15 @@ def _optimiser(training: Mapping[str, Any]) -> tuple[str, str]:
     given = schema.Training(**{"epochs": 1, **training})
     name = "Adam" if given.optimizer == "adam" else f"AdamW (weight decay {given.weight_decay:g})"
     more = [f"rising in the first {given.warmup_epochs:g} epochs"] * (given.warmup_epochs > 0)
-    more += ["falling to 0 along a cosine"] * (given.schedule == "cosine")
+    every = f"by a factor of {given.decay:g} every {given.decay_epochs:g} epochs"
+    more += {
+        "constant": [],
+        "cosine": ["falling to 0 along a cosine"],
+        "step": [f"falling {every}"],
+        "exponential": [f"falling gradually {every}"],
+    }[given.schedule]
     more += [f"gradients clipped to a norm of {given.clip_norm}"] * (given.clip_norm is not None)
+    more += [f"moving averages of the weights with a decay of {given.ema_decay}"] * (given.ema_decay is not None)
     more += [f"on {given.images} of the training images"] * (given.images is not None)
     more += ["each image mirrored with probability 1/2 in each epoch"] * given.mirror
     return name, "".join(f", {each}" for each in more)

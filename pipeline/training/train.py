@@ -101,7 +101,8 @@ def train(
     if saved and training.start_from:
         transfer.assign(model, saved)
         # Checkpoints of earlier versions have moments of the batch normalisations too: these runs go on training them.
-        if not checkpoint or len(checkpoint.optimizer) < 2 * len(model.trainable_variables):
+        # None of these had averages of the weights.
+        if training.ema_decay or not checkpoint or len(checkpoint.optimizer) < 2 * len(model.trainable_variables):
             transfer.keep_statistics(model)
         with files.written_whole(where.start) as temporary:
             shutil.copyfile(start.model_file(training.start_from), temporary)

@@ -61,7 +61,7 @@ def test_the_default_file_says_every_key_with_the_models_default():
     assert parse_config(values) == Config()
     omitted = {"embedding.network", "evaluation.temperature", "sweeps"}  # from records, if they are defaults
     omitted |= {f"training.{key}" for key in ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm")}
-    omitted |= {"training.mirror", "training.start_from", "training.images"}
+    omitted |= {f"training.{key}" for key in ("decay", "decay_epochs", "ema_decay", "mirror", "start_from", "images")}
     assert keys(values) == keys(Config().model_dump()) | omitted
 
 
