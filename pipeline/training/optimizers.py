@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from pipeline.config import schema
@@ -95,3 +96,5 @@ def take_averages(model: keras.Model) -> None:
     """Put the moving averages of the trainable weights, which the optimiser keeps after each step, in their place."""
     optimizer = model.optimizer
     type(optimizer).finalize_variable_values(optimizer, model.trainable_variables)
+    for variable in model.trainable_variables:  # on JAX, it would share its memory with the average
+        variable.assign(np.array(ops.convert_to_numpy(variable)))
