@@ -138,6 +138,7 @@ class FolderSource(Section):
         TONED_BELOW  # new as well
     )
     table: Annotated[Place | None, Field(exclude_if=lambda table: table is None)] = None  # new since 0.1
+    crop: Annotated[Literal["centre", "squash"], Field(exclude_if=lambda crop: crop == "centre")] = "centre"  # as well
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]

@@ -77,7 +77,7 @@ def added(index: Iterable[Row], before: Sequence[Row]) -> list[int]:
     return [at for at, row in enumerate(index) if row.get("digest") not in known[0] and row["id"] not in known[1]]
 
 
-def partitions(index: Sequence[Row], before: Sequence[Row]) -> dict[str, str]:
+def partitions(index: Iterable[Row], before: Sequence[Row]) -> dict[str, str]:
     """Return the partition of each group in which an image was split before: one of equal content, or else of its id.
 
     Raises:
@@ -85,21 +85,38 @@ def partitions(index: Sequence[Row], before: Sequence[Row]) -> dict[str, str]:
     """
     by_digest = {row["digest"]: row["partition"] for row in before if row.get("digest")}
     by_id = {row["id"]: row["partition"] for row in before}
-    by_content: dict[str, dict[str, str]] = {}  # an image of each partition, by group
-    by_name: dict[str, dict[str, str]] = {}
-    for row in index:
-        for found, partition in (
-            (by_content, by_digest.get(row.get("digest", ""))),
-            (by_name, by_id.get(row["id"])),
-        ):
-            if partition:
-                found.setdefault(row["group"], {})[partition] = row["id"]
-    known = {**by_name, **by_content}
-    for group, images in known.items():
+    rows = [*index]
+    by_content = _by_group((row, by_digest.get(row.get("digest", ""), "")) for row in rows)
+    by_name = _by_group((row, by_id.get(row["id"], "")) for row in rows)
+    return _agreed({**by_name, **by_content}, "from before", "draw a new split")
+
+
+def given(index: Iterable[Row]) -> dict[str, str]:
+    """Return the partitions that a table gives, by group.
+
+    Raises:
+        InputError: a group has images of two partitions.
+    """
+    found = _by_group((row, row.get("partition", "")) for row in index)
+    return _agreed(found, "in the dataset's table", "")
+
+
+def _by_group(rows: Iterable[tuple[Row, str]]) -> dict[str, dict[str, str]]:
+    """Return an image of each partition, by group."""
+    found: dict[str, dict[str, str]] = {}
+    for row, partition in rows:
+        if partition:
+            found.setdefault(row["group"], {})[partition] = row["id"]
+    return found
+
+
+def _agreed(found: Mapping[str, Mapping[str, str]], which: str, instead: str) -> dict[str, str]:
+    for group, images in found.items():
         if len(images) > 1:
             received = ", ".join(f"{image} ({partition})" for partition, image in images.items())
+            or_else = f", or delete splits.csv and splits.json to {instead}" if instead else ""
             raise InputError(
-                f"split: expected the images of group {group} in one partition, where they were before, received "
-                f"{received}; take one out, or delete splits.csv and splits.json to draw a new split"
+                f"split: expected one partition {which} for the images of group {group} and their copies, received "
+                f"{received}; take one out{or_else}"
             )
-    return {group: partition for group, images in known.items() for partition in images}
+    return {group: partition for group, images in found.items() for partition in images}

@@ -12,13 +12,13 @@ from pipeline.core.conflicts import differing, kept
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
-from pipeline.core.text import counted
+from pipeline.core.text import counted, escaped
 from pipeline.dataset import moved
 from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, Earlier, image_digest, merge_duplicates
 from pipeline.dataset.sources.base import Source
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.outputs import refuse_output_inside
-from pipeline.dataset.sources.table import table_digest
+from pipeline.dataset.sources.table import PARTITION, read_partitions, table_digest
 from pipeline.images import lab
 from pipeline.storage.store import Store
 
@@ -117,7 +117,12 @@ def ingest(
         for row, first in merge_duplicates(rows)
     ]
     beside = DatasetFiles.beside(store)
-    csv_files.write(beside.index, INDEX_COLUMNS, rows)
+    columns = [*INDEX_COLUMNS]
+    if isinstance(source_settings, schema.FolderSource) and (given := read_partitions(source_settings)):
+        by_id = {escaped(path): partition for path, partition in given.items()}
+        rows = [{**row, PARTITION: by_id.get(row["id"], "")} for row in rows]
+        columns.append(PARTITION)
+    csv_files.write(beside.index, columns, rows)
     csv_files.write(beside.report, REPORT_COLUMNS, remarks + duplicates)
     store.complete(
         {"input": files.fingerprint([record["input"] for record in records]), "limit": limit},

@@ -125,7 +125,7 @@ def write(
 ) -> dict[str, int]:
     """Write splits.csv and then its manifest. Images that were split before keep their partition; see `growth`.
 
-    In that case, `added.csv` lists the partitions of the new ones.
+    In that case, `added.csv` lists the partitions of the new ones. A partition in the index takes precedence.
 
     Args:
         index: rows as in index.csv.
@@ -149,7 +149,7 @@ def write(
     before = growth.read(path, came_from) if came_from else []
     if not (known := growth.partitions(index, before)):
         came_from = {}
-    partitions = split(index, settings, known)
+    partitions = split(index, settings, {**known, **growth.given(index)})
     rows = [
         {"index": number, "id": row["id"], "group": row["group"], "partition": partition}
         for number, (row, partition) in enumerate(zip(index, partitions, strict=True))

@@ -39,10 +39,10 @@ class Data:
     def store(self):
         return Store(self.folder / "images.zarr", IMAGES)
 
-    def make(self, **options):
+    def make(self, table=None, **options):
         """Ingest and split; return the number of shards written."""
         with contextlib.chdir(self.folder.parent):  # copies have the same path
-            settings = FolderSource(path=self.photographs.name)
+            settings = FolderSource(path=self.photographs.name, table=table)
             written = ingest(settings, self.store, images_per_shard=8, scheduler="synchronous", **options)
         images = self.store.manifest()["fingerprint"]
         splits.write(read_index(self.store), self.table, Split(), images, replace="replace" in options)
@@ -274,9 +274,34 @@ def test_a_new_image_that_joins_two_partitions_is_refused(tmp_path):
     partition = {row["group"]: row["partition"] for row in splits.read(table, "old")}
     trained, tested = (next(group for group in partition if partition[group] == name) for name in ("train", "test"))
     joined = [{**row, "group": trained if row["group"] == tested else row["group"]} for row in old]
-    with pytest.raises(InputError, match=rf"group {trained} .*\((train|test)\)"):
+    with pytest.raises(InputError, match=rf"group {trained} .*\(train\).*\(test\)"):
         splits.write([*joined, {"id": "new", "group": trained, "digest": "new"}], table, Split(), "new")
     assert {name: content for name, content in tree(tmp_path).items() if name in written} == written
+
+
+def test_a_table_gives_partitions_and_the_others_are_drawn(data, tmp_path):
+    def table(rows):
+        text = "".join(f"{name},{partition}\n" for name, partition in rows.items())
+        (tmp_path / "table.csv").write_text(f"file,partition\n{text}")
+
+    given = {f"{number:02d}.png": "test" for number in range(1, 11)} | {"11.png": "train", "12.png": "validation"}
+    table(given | {"13.png": "", "14.png": "", "20.png": ""})
+    shutil.rmtree(data.folder)
+    data.make(table="table.csv")
+    assert {name: data.partitions[name] for name in given} == given
+    assert Counter(data.partitions.values()) == {"test": 10, "train": 4, "validation": 1}
+    table(given | {"12.png": "train", "13.png": "validation", "14.png": "", "20.png": ""})
+    with pytest.raises(InputError, match="table"):
+        data.make(table="table.csv")
+    data.make(table="table.csv", replace=True)
+    assert (data.partitions["12.png"], data.partitions["13.png"]) == ("train", "validation")
+    table(given | {"01.png": "testing"})
+    with pytest.raises(InputError, match=r"table\.csv.*'testing' in row 2"):
+        data.make(table="table.csv", replace=True)
+    shutil.copy(data.photographs / "01.png", data.photographs / "11.png")  # a photograph in test and in train
+    table(given)
+    with pytest.raises(InputError, match=r"01\.png \(test\), 11\.png \(train\)"):
+        data.make(table="table.csv", replace=True)
 
 
 def test_a_partition_that_would_be_empty_is_refused(tmp_path):

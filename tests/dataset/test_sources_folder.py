@@ -13,7 +13,7 @@ from pipeline.config.schema import FolderSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources import folder, scratch
 from pipeline.dataset.sources.open import open_source
-from pipeline.images import foreign, originals
+from pipeline.images import foreign, lab, originals
 from pipeline.images.photographs import Photograph, decode
 from pipeline.images.prepare import centre_square
 
@@ -163,6 +163,18 @@ def test_a_table_chooses_and_groups_photographs(tmp_path, root):
     assert source.remarks == ()
     np.testing.assert_array_equal(source.read(2, 3)[0][0], square(1)[0])
     assert ids(opened(tmp_path, table=str(table), limit=2)) == ["a.png", "c.png"]
+
+
+def test_photographs_are_cropped_or_squashed(tmp_path, root):
+    wide = np.repeat(picture(seed=1), 2, axis=1)
+    (root / "a.png").write_bytes(encoded(wide))
+    whole = np.asarray(Image.fromarray(wide).resize((224, 224), Image.Resampling.LANCZOS))
+    cropped = opened(tmp_path).read(0, 1)
+    squashed = opened(tmp_path, crop="squash").read(0, 1)  # not the pixels of the first scan
+    for array, expected in zip(squashed, lab.from_rgb(whole), strict=True):
+        np.testing.assert_array_equal(array[0], expected)
+    assert (squashed[0] != cropped[0]).any()
+    assert opened(tmp_path, crop="squash").describe()["crop"] == "squash" and "crop" not in opened(tmp_path).describe()
 
 
 def test_settings_without_a_table_are_those_of_older_records():

@@ -67,7 +67,7 @@ class PhotographFolder(Source):
     def describe(self) -> dict[str, Any]:
         """Return kind, settings and counts."""
         left_out = Counter(remark.reason for remark in self.remarks)
-        settings = self.settings.model_dump(include={"kind", "gray_below", "toned_below", "max_megapixels"})
+        settings = self.settings.model_dump(include={"kind", "gray_below", "toned_below", "max_megapixels", "crop"})
         paths = [verdict.path for _, _, verdict in self._rows(0, self.n)]
         order = {} if paths == sorted(paths) else {"order": "as added"}
         return {**settings, "images": self.n, "left_out": dict(sorted(left_out.items())), **order}
@@ -219,7 +219,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
     except MemoryError:
         where = escaped(str(root / path))
         raise InputError(f"{where}: the photograph does not fit in memory; lower max_megapixels") from None
-    lightness, ab = prepare.centre_square(photograph)
+    lightness, ab = (prepare.squashed if settings.crop == "squash" else prepare.centre_square)(photograph)
     chroma = mean_chroma(ab)
     if chroma < settings.gray_below:
         detail = f"mean chroma {chroma:.2f} is below gray_below = {settings.gray_below:g}"

@@ -91,6 +91,7 @@ class Scratch:
             "size": SIZE,
             "encoding": ENCODING,
             **{name: versions.versions()[name] for name in versions.DECODED_BY},
+            **self.settings.model_dump(include={"crop"}),
         }
 
     def _verdicts(self, chunk: int) -> Path:
