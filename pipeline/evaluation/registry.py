@@ -16,9 +16,11 @@ from pipeline.config.partitions import PARTITIONS
 from pipeline.config.runs import Run
 from pipeline.config.schema import Choice, Section
 from pipeline.core.registry import Registry
+from pipeline.evaluation import sousa
 from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.scores import MODEL
 from pipeline.evaluation.scoring import Dataset
+from pipeline.storage.layouts import VECTOR
 
 
 @dataclass(frozen=True)
@@ -140,3 +142,17 @@ class Answers:
     def reshuffled(self, batch: Batch, places: Sequence[int]) -> Mapping[str, Ab]:
         """Return no answers with another image's embedding."""
         return {}
+
+
+register(
+    Untrained(
+        "sousa",
+        "colours pixels like those of the most similar training photograph, by support vector machines and a graph cut",
+        lambda given, options: sousa.Sousa(given, options),
+        sousa.Options,
+        stored=(VECTOR,),
+        partitions=("validation", "test"),  # thousands of training photographs would take hours
+        packages=("opencv-contrib-python-headless", "pymaxflow", "scikit-learn", "scipy"),
+        seconds=2.0,
+    )
+)
