@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -57,11 +58,15 @@ def _precision(value: Any) -> Any:
     return fastest_precision() if value == "auto" else value
 
 
-def _head(value: Any) -> Any:
-    # `pipeline.networks.heads.choose` checks the rest; modules of one's own may add heads.
-    if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("name"), str)):
-        raise ValueError(f"expected the name of a head, or a mapping of name and options, received {shown(value)}")
-    return value
+def _registered(kind: str) -> Callable[[Any], Any]:
+    # The registry of the kind checks the rest; modules of one's own may add to it.
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("name"), str)):
+            expected = f"expected the name of a {kind}, or a mapping of name and options"
+            raise ValueError(f"{expected}, received {shown(value)}")
+        return value
+
+    return check
 
 
 Place = Annotated[str, AfterValidator(_path)]
@@ -76,8 +81,9 @@ Count = Annotated[int, Field(ge=1, lt=2**31)]
 Workers = Annotated[int, Field(ge=1, le=4096)]
 TEMPERATURES = (0.01, 100.0)
 Temperature = Annotated[Real, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
-HeadChoice = str | dict[str, Any]
-Head = Annotated[Any, AfterValidator(_head)]
+Choice = str | dict[str, Any]  # of a registry: a name, or a mapping with name and options
+HeadChoice = Choice
+Head = Annotated[Any, AfterValidator(_registered("head"))]
 
 
 class Section(BaseModel):
@@ -275,6 +281,24 @@ class Experiment(Section):
         return {key: getattr(training, key) for key in Training.model_fields if key in training.model_fields_set}
 
 
+class Untrained(Section):
+    """A named run of a predictor that needs no training, one of `pipeline.evaluation.registry`."""
+
+    predictor: Annotated[Any, AfterValidator(_registered("predictor"))]
+    seed: Seed = runs.DEFAULT_SEED
+
+
+TRAINED, UNTRAINED = "a network", "a predictor"  # in the places of pydantic's errors; no keys, for their spaces
+
+
+def _trained(values: Any) -> str:
+    named = isinstance(values, Untrained) or (isinstance(values, Mapping) and "predictor" in values)
+    return UNTRAINED if named else TRAINED
+
+
+AnyExperiment = Annotated[
+    Annotated[Experiment, Tag(TRAINED)] | Annotated[Untrained, Tag(UNTRAINED)], Discriminator(_trained)
+]
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+-]*$", max_length=40)]
 _Setting = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=100)]
 _Scalar = bool | int | Real | str | None
@@ -391,7 +415,9 @@ class Config(Section):
     split: Split = Split()
     architectures: dict[Name, Architecture] = {}
     # Omitted if empty, as in records of version 0.1.0.
-    experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda experiments: not experiments)] = {}
+    experiments: Annotated[
+        dict[ExperimentName, AnyExperiment], Field(exclude_if=lambda experiments: not experiments)
+    ] = {}
     sweeps: Annotated[dict[Name, Sweep], Field(exclude_if=lambda sweeps: not sweeps)] = {}
     searches: Annotated[dict[Name, Search], Field(exclude_if=lambda searches: not searches)] = {}
     training: Training = Training()

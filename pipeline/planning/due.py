@@ -143,7 +143,7 @@ def _training(config: Config, paths: Paths, name: str) -> list[str]:
     trained_on = made_with.pop("fingerprints", {})
     differences = differing(made_with, new)
     differences += _other_data(paths, trained_on, fingerprints(paths, maps_of_run(config, name)))
-    if old["epochs"] > training.epochs or not ending.finished(old, training):
+    if "predictor" not in new and (old["epochs"] > training.epochs or not ending.finished(old, training)):
         differences.append(f"epochs: {old['epochs']}, now {training.epochs}")
     return differences
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.config.runs import Run, layered
-from pipeline.config.schema import Config
+from pipeline.config.schema import Config, Experiment
 
 IMAGES = 20
 EPOCHS = 2
@@ -20,7 +20,8 @@ def end_to_end(config: Config, run: Run, folder: Path) -> Config:
     """
     most = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None}
     training, experiments = config.training.model_copy(update=most), dict(config.experiments)
-    if own := experiments.get(run.experiment):
+    own = experiments.get(run.experiment)
+    if isinstance(own, Experiment):
         changed = own.training.model_copy(update=most)
         experiments[run.experiment] = own.model_copy(update={"training": changed})
     changes = {"training": training, "experiments": experiments}

@@ -69,8 +69,12 @@ def measure(predict: Callable[[Batch], Any], batch: Batch, path: Path) -> None:
         began = time.perf_counter()
         predict(batch)
         times.append(time.perf_counter() - began)
-    images = len(batch.rows)
-    csv_files.write(path, COLUMNS, [{"images": images, "seconds_per_image": f"{min(times[1:]) / images:.6f}"}])
+    write_seconds(path, len(batch.rows), min(times[1:]) / len(batch.rows))
+
+
+def write_seconds(path: Path, images: int, seconds_per_image: float) -> None:
+    """Write how long the prediction of a batch of so many images took."""
+    csv_files.write(path, COLUMNS, [{"images": images, "seconds_per_image": f"{seconds_per_image:.6f}"}])
 
 
 def write(path: Path, found: Sequence[tuple[str, Cost]]) -> None:
@@ -114,6 +118,8 @@ def _parameters(config: Config, name: str) -> float:
     try:
         run = Run.of_settings(settings) if settings else find(config, name)
     except InputError:  # a trial of a search that has not begun
+        return math.nan
+    if run.predictor:
         return math.nan
     given = settings.get("architecture")
     architecture = schema.Architecture(**given) if given else notation.of_run(run, config.architectures)

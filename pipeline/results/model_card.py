@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from pipeline.config import schema
 from pipeline.config.partitions import PARTITIONS
+from pipeline.config.runs import Run
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import of_run, recipe, registry
 from pipeline.evaluation import intervals, paired, vocabulary
+from pipeline.evaluation import registry as predictors
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import MODEL, PAPER, START
 from pipeline.networks import cost, heads, inputs, notation
@@ -62,16 +64,10 @@ def _view(run: RunResults) -> dict[str, Any]:
     if named is None:
         raise KeyError("settings")
     settings, made = info["settings"], info["embedding"]
-    architecture = schema.Architecture.model_validate(settings["architecture"])
-    head = heads.choose(architecture.head)
     source = settings["images"]["source"]
     diverged = run.status.startswith("diverged")
     network = None if made["weights"] == "none" else registry.of_record(made)
     weights = recipe.label(made) if network else "no embedding"
-    names = [
-        name for name in notation.input_names(architecture, embedding=named.embedding) if inputs.INPUTS[name].stored
-    ]
-    stored = list(inputs.shapes(names, network.outputs if network else None).items())
     tables = [(name, *_table(run, name)) for name in ("test", "validation")]
     return {
         "run": run,
@@ -83,17 +79,8 @@ def _view(run: RunResults) -> dict[str, Any]:
         "diverged": diverged,
         "weights": weights,
         "embedding_network": network,
-        "inputs": stored,
-        "latent": inputs.LATENT if architecture.latent else 0,
-        "maps": any(len(shape) == 3 for _, shape in stored),
         "weights_digest": of_run.digest(info["embedding_weights"] or {}) if network else None,
-        "architecture": architecture,
-        "head": head,
-        "temperature": info.get("configuration", {}).get("evaluation", {}).get("temperature") or head.temperature,
-        "optimiser": _optimiser(settings["training"]),
-        "parameters": cost.parameters(
-            named.architecture, architecture, embedding=named.embedding, outputs=network.outputs if network else None
-        ),
+        **(_untrained(settings) if run.untrained else _network(named, info, network.outputs if network else None)),
         "source": source,
         "source_words": SOURCES.get(source["kind"], source["kind"]),
         "partitions": [(name, run.counts.get(name, "0"), run.groups.get(name, 0)) for name in PARTITIONS],
@@ -103,6 +90,31 @@ def _view(run: RunResults) -> dict[str, Any]:
         "meanings": [vocabulary.term(name) for name in METRICS if ("test", MODEL, name) in run.scores],
         "limits": _limits(run, weights),
         "worst": _worst(run),
+    }
+
+
+def _untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = predictors.choose(settings["predictor"])
+    return {"untrained": chosen, "inputs": chosen.stored}
+
+
+def _network(named: Run, info: Mapping[str, Any], outputs: inputs.Outputs | None) -> dict[str, Any]:
+    """Return what the card says of a run's network and its training, which a predictor without training lacks."""
+    settings = info["settings"]
+    architecture = schema.Architecture.model_validate(settings["architecture"])
+    head = heads.choose(architecture.head)
+    names = notation.input_names(architecture, embedding=named.embedding)
+    stored = list(inputs.shapes([name for name in names if inputs.INPUTS[name].stored], outputs).items())
+    return {
+        "untrained": None,
+        "inputs": stored,
+        "latent": inputs.LATENT if architecture.latent else 0,
+        "maps": any(len(shape) == 3 for _, shape in stored),
+        "architecture": architecture,
+        "head": head,
+        "temperature": info.get("configuration", {}).get("evaluation", {}).get("temperature") or head.temperature,
+        "optimiser": _optimiser(settings["training"]),
+        "parameters": cost.parameters(named.architecture, architecture, embedding=named.embedding, outputs=outputs),
     }
 
 
@@ -133,7 +145,7 @@ def _front_matter(run: RunResults, diverged: bool) -> str:
     values = {
         "license": "other",
         "license_name": "that-of-the-training-data",
-        "library_name": "keras",
+        **({} if run.untrained else {"library_name": "keras"}),
         "pipeline_tag": "image-to-image",
         "tags": tags,
         **({"metrics": shown} if "rmse" in shown else {}),
@@ -167,9 +179,11 @@ def _limits(run: RunResults, weights: str) -> list[str]:
         found.append(f"Compared with the baselines on the test images: {missed}.")
     found += _chroma(run)
     if int(run.counts.get("train") or 0) < FEW_IMAGES:
+        images = f"{run.counts.get('train')} images"
         found.append(
-            f"It was trained on only {run.counts.get('train')} images ({_groups(run, 'train')}), so it has seen few "
-            "kinds of objects."
+            f"It takes its colours from only {images}, so many photographs have none that is similar."
+            if run.untrained
+            else f"It was trained on only {images} ({_groups(run, 'train')}), so it has seen few kinds of objects."
         )
     few = [name for name in ("test", "validation") if run.groups.get(name, 0) < intervals.FEWEST_GROUPS]
     if few:
