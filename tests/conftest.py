@@ -20,6 +20,7 @@ from stages.__main__ import main
 # Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
 LONGEST = (
     "test_workflow.py", "test_train.py", "test_kills.py", "test_stopping.py", "test_head_runs.py", "test_start_runs.py",
+    "test_trackers.py", "test_search_stage.py", "test_smoke.py",
     "test_color.py", "test_start.py", "test_resuming.py", "test_optimizers.py", "test_jax.py", "test_evaluate.py",
     "test_disk.py", "test_serve_page.py", "test_serve_folders.py", "test_worker.py", "test_distributed.py",
     "test_stages.py", "test_train_on_maps.py", "test_export.py", "test_own_network.py", "test_seams_training.py",

@@ -18,7 +18,7 @@ def end_to_end(config: Config, run: Run, folder: Path) -> Config:
         run: one of its runs.
         folder: an empty one.
     """
-    most = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None}
+    most = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None, "trackers": []}
     training, experiments = config.training.model_copy(update=most), dict(config.experiments)
     own = experiments.get(run.experiment)
     if isinstance(own, Experiment):

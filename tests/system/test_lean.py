@@ -83,7 +83,9 @@ def test_the_doctor_says_what_works(lean):
     assert (status, err) == (0, "")
     says = {line[:20].strip(): line[20:25].strip() for line in out.splitlines()}
     assert says["colour photographs"] == "yes"
-    assert {says[name] for name in ("HEIC, JPEG XL", "page (serve)", "train, measure", "export")} == {"no"}
+    assert {
+        says[name] for name in ("HEIC, JPEG XL", "page (serve)", "train, measure", "search", "tracker mlflow", "export")
+    } == {"no"}
 
 
 @pytest.mark.parametrize(

@@ -89,11 +89,12 @@ def test_a_network_that_learns_a_batch_is_told_from_one_that_does_not(smoke):
 
 
 def test_a_trial_changes_only_what_it_must(tmp_path):
-    config = parse_config({**SETTINGS, "datasets": {"tiny": {"kind": "sample"}}})
+    tracked = {"training": {"trackers": ["mlflow"]}, "datasets": {"tiny": {"kind": "sample"}}}
+    config = parse_config({**SETTINGS, **tracked})
     run = find(config, "rates.epochs-60")
     tried = layered(trial.end_to_end(config, run, tmp_path), run)
     assert (tried.limit, tried.root, tried.data) == (20, str(tmp_path), str(tmp_path / "data"))
-    assert tried.training == config.training.model_copy(update={"epochs": 2})
+    assert tried.training == config.training.model_copy(update={"epochs": 2, "trackers": []})
     assert tried.embedding == config.embedding and tried.evaluation == config.evaluation
     shipped = parse_config({"experiments": {"a": {
         "architecture": "color", "learning_rate": 1e-3, "training": {"start_from": "shipped", "epochs": 0}
