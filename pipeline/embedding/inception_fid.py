@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core import torch_checkpoint
 from pipeline.core.errors import InputError
-from pipeline.embedding import registry, torch_checkpoint
+from pipeline.embedding import registry
 
 SOURCE = "https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights"
 _ENTRY = registry.ENTRIES["inception_fid"]

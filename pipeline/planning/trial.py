@@ -1,6 +1,7 @@
 """Trials of a run on a few photographs, before a night is spent on it."""
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.runs import Run, layered
 from pipeline.config.schema import Config, Experiment
@@ -18,7 +19,7 @@ def end_to_end(config: Config, run: Run, folder: Path) -> Config:
         run: one of its runs.
         folder: an empty one.
     """
-    most = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None, "trackers": []}
+    most: dict[str, Any] = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None, "trackers": []}
     training, experiments = config.training.model_copy(update=most), dict(config.experiments)
     own = experiments.get(run.experiment)
     if isinstance(own, Experiment):
