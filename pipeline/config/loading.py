@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pipeline.config import sweeps
-from pipeline.config.schema import TRAINED, UNTRAINED, Config, Experiment, Section
+from pipeline.config.schema import TRAINED, UNTRAINED, Config, Experiment
+from pipeline.config.values import Section
 from pipeline.config.yaml_files import LINES, parse, read_yaml
 from pipeline.core.errors import InputError
 from pipeline.core.text import shown

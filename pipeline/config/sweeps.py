@@ -16,7 +16,8 @@ from pipeline.core.errors import InputError, about
 from pipeline.core.text import shown
 
 if TYPE_CHECKING:
-    from pipeline.config.schema import Config, Sweep
+    from pipeline.config.combining import Sweep
+    from pipeline.config.schema import Config
 
 MOST = 1000  # combinations in a sweep
 POINT = "point"  # the setting of a combination that comes from `points`
@@ -78,7 +79,7 @@ def experiments(written: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: that one does not exist.
     """
-    from pipeline.config.schema import Sweep
+    from pipeline.config.combining import Sweep
 
     made: dict[str, Any] = {}
     for name, values in written.items() if isinstance(written, Mapping) else ():

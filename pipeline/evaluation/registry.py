@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.config.loading import check_values
 from pipeline.config.partitions import PARTITIONS
 from pipeline.config.runs import Run
-from pipeline.config.schema import Choice, Section
+from pipeline.config.values import Choice, Section
 from pipeline.core.registry import Registry
 from pipeline.evaluation import sousa
 from pipeline.evaluation.predictors import Ab, Batch

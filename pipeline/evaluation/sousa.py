@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from pipeline.config.schema import Section
+from pipeline.config.values import Section
 from pipeline.core.errors import InputError
 from pipeline.core.tasks import run_tasks
 from pipeline.evaluation.predictors import Batch

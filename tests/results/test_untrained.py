@@ -26,7 +26,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.config.schema import Section
+from pipeline.config.values import Section
 from pipeline.evaluation import registry
 
 
