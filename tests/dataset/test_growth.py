@@ -304,6 +304,20 @@ def test_a_table_gives_partitions_and_the_others_are_drawn(data, tmp_path):
         data.make(table="table.csv", replace=True)
 
 
+def test_a_longer_table_keeps_rows_bytes_and_partitions_with_replace(data, tmp_path):
+    names = [f"{number:02d}.png" for number in range(20, 1, -1)]
+    (tmp_path / "table.csv").write_text("\n".join(["file", *names]))
+    shutil.rmtree(data.folder)
+    data.make(table="table.csv")
+    before, shard, ids = data.partitions, data.store.record(0)["files"], data.ids
+    (tmp_path / "table.csv").write_text("\n".join(["file", "01.png", *names]))
+    with pytest.raises(InputError, match="table"):
+        data.make(table="table.csv")
+    data.make(table="table.csv", replace=True)
+    assert data.ids == [*ids, "01.png"] and data.store.record(0)["files"] == shard
+    assert {name: data.partitions[name] for name in before} == before
+
+
 def test_a_partition_that_would_be_empty_is_refused(tmp_path):
     table, old = tmp_path / "splits.csv", index_of([1] * 20)
     splits.write(old, table, Split(), "old")
