@@ -58,8 +58,8 @@ def distance(one: Moments, other: Moments) -> float:
 
     |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)). Dowson and Landau, "The Fréchet distance between multivariate normal
     distributions", Journal of Multivariate Analysis 12(3), 1982; for features of pictures, Heusel et al., "GANs trained
-    by a two time-scale update rule converge to a local Nash equilibrium", NeurIPS 2017. Their FID uses Inception-v3 and
-    is not comparable with these numbers.
+    by a two time-scale update rule converge to a local Nash equilibrium", NeurIPS 2017. It is their FID only in
+    the features of `pipeline.embedding.inception_fid`.
 
     The estimate is biased upwards: the smaller the sets, the larger the distance (Chong and Forsyth, "Effectively
     unbiased FID and Inception Score and where to find them", CVPR 2020). With no more pictures than features, the

@@ -30,7 +30,8 @@ def term(metric: str) -> Metric:
     if metric.startswith(frechet.PREFIX):
         network = metric.removeprefix(frechet.PREFIX)
         label = registry.ENTRIES[network].label if network in registry.ENTRIES else network
-        return Metric(metric, "Fréchet distance", 2, "lower", f"between sets of images, in the features of {label}")
+        name = "FID" if network == "inception_fid" else "Fréchet distance"
+        return Metric(metric, name, 2, "lower", f"between sets of images, in the features of {label}")
     return METRICS.get(metric, Metric(metric, label=metric))
 
 

@@ -249,36 +249,6 @@ def test_rows_of_arrays_are_added_and_found_by_content(tmp_path):
     assert {digest: shifted[digest] for digest in after} == after
 
 
-def index_of(sizes, first=0):
-    groups = [str(first + number) for number, size in enumerate(sizes) for _ in range(size)]
-    return [{"id": f"{first}-{at}", "group": group, "digest": f"{first}-{at}"} for at, group in enumerate(groups)]
-
-
-@pytest.mark.parametrize("sizes", [[1] * 100, [1] * 20, [1, 2, 3, 4] * 10, [1]])
-def test_new_groups_bring_the_shares_nearer_and_stay_whole(tmp_path, sizes):
-    table, old = tmp_path / "splits.csv", index_of([1] * 500)
-    splits.write(old, table, Split(), "old")
-    index = [*old, *index_of(sizes, first=1000)]
-    counts = splits.write(index, table, Split(), "new")
-    rows = splits.read(table, "new")
-    for name, share in (("train", 0.6), ("validation", 0.2), ("test", 0.2)):
-        assert abs(counts[name] - share * len(index)) <= max(sizes)
-    assert max(Counter(group for group, _ in {(row["group"], row["partition"]) for row in rows}).values()) == 1
-
-
-def test_a_new_image_that_joins_two_partitions_is_refused(tmp_path):
-    """A copy of an image of one group, which a table puts into another."""
-    table, old = tmp_path / "splits.csv", index_of([2] * 20)
-    splits.write(old, table, Split(), "old")
-    written = tree(tmp_path)
-    partition = {row["group"]: row["partition"] for row in splits.read(table, "old")}
-    trained, tested = (next(group for group in partition if partition[group] == name) for name in ("train", "test"))
-    joined = [{**row, "group": trained if row["group"] == tested else row["group"]} for row in old]
-    with pytest.raises(InputError, match=rf"group {trained} .*\(train\).*\(test\)"):
-        splits.write([*joined, {"id": "new", "group": trained, "digest": "new"}], table, Split(), "new")
-    assert {name: content for name, content in tree(tmp_path).items() if name in written} == written
-
-
 def test_a_table_gives_partitions_and_the_others_are_drawn(data, tmp_path):
     def table(rows):
         text = "".join(f"{name},{partition}\n" for name, partition in rows.items())
@@ -304,9 +274,15 @@ def test_a_table_gives_partitions_and_the_others_are_drawn(data, tmp_path):
         data.make(table="table.csv", replace=True)
 
 
-def test_a_partition_that_would_be_empty_is_refused(tmp_path):
-    table, old = tmp_path / "splits.csv", index_of([1] * 20)
-    splits.write(old, table, Split(), "old")
-    left = [row for row, said in zip(old, splits.read(table, "old"), strict=True) if said["partition"] != "test"]
-    with pytest.raises(InputError, match="none in test"):
-        splits.write(left, table, Split(), "new")
+def test_a_longer_table_keeps_rows_bytes_and_partitions_with_replace(data, tmp_path):
+    names = [f"{number:02d}.png" for number in range(20, 1, -1)]
+    (tmp_path / "table.csv").write_text("\n".join(["file", *names]))
+    shutil.rmtree(data.folder)
+    data.make(table="table.csv")
+    before, shard, ids = data.partitions, data.store.record(0)["files"], data.ids
+    (tmp_path / "table.csv").write_text("\n".join(["file", "01.png", *names]))
+    with pytest.raises(InputError, match="table"):
+        data.make(table="table.csv")
+    data.make(table="table.csv", replace=True)
+    assert data.ids == [*ids, "01.png"] and data.store.record(0)["files"] == shard
+    assert {name: data.partitions[name] for name in before} == before

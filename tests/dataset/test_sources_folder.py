@@ -292,6 +292,16 @@ def test_changed_files_are_judged_again(tmp_path, root, monkeypatch, decoded, ch
     np.testing.assert_array_equal(after.read(2, 3)[0][0], square(seed)[0])
 
 
+def test_verdicts_of_a_folder_that_was_larger_are_forgotten(tmp_path, root, monkeypatch):
+    monkeypatch.setattr(folder, "FILES_PER_CHUNK", 2)
+    put(root, "a.png", "b.png", "c.png")
+    opened(tmp_path)
+    (root / "a.png").unlink()
+    put(root, "c.png", seed=9)
+    digests = {verdict.path: verdict.digest for verdict in opened(tmp_path).scratch.verdicts(0)}
+    assert scratch.known_files(tmp_path / "scratch") == digests
+
+
 def test_a_killed_scan_resumes(tmp_path, root, monkeypatch):
     monkeypatch.setattr(folder, "FILES_PER_CHUNK", 2)
     put(root, *[f"{i}.png" for i in range(6)])

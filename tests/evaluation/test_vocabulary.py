@@ -19,6 +19,8 @@ def test_every_metric_has_words():
         term = vocabulary.term(name)
         assert term.label and term.meaning and term.digits > 0 and term.better in ("lower", "higher", None)
     assert "some_network" in vocabulary.term("frechet_some_network").meaning
+    labels = {name: vocabulary.term(f"frechet_{name}").label for name in ("inception_fid", "inception_v3")}
+    assert labels == {"inception_fid": "FID", "inception_v3": "Fréchet distance"}
 
 
 def test_tables_begin_with_the_rmse_and_contain_every_metric_once():

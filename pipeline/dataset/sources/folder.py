@@ -163,6 +163,8 @@ def open_folder(
             [(root, store, number, [(path, before.get(path)) for path in chunks[number]]) for number in numbers],
             what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress,
         )  # fmt: skip
+    if limit is None:
+        store.remove_beyond(len(chunks))
     order = _order(store, len(counts), rank) if rank and limit is None else None
     source = PhotographFolder(root, store, settings, counts, limit, passed_over, groups or {}, order)
     if source.n == 0:

@@ -75,6 +75,12 @@ class Scratch:
                 return dict(zip(value.get("decoded", range(len(pixels))), pixels, strict=True))
         return {}
 
+    def remove_beyond(self, chunks: int) -> None:
+        """Remove verdicts beyond the first `chunks` chunks, as of a larger folder: files may have changed since."""
+        for path in self.folder.glob("*.json"):
+            if int(path.stem) >= chunks:
+                path.unlink(missing_ok=True)
+
     def remove_pixels(self) -> None:
         """Remove all pixels, and keep the verdicts."""
         for pattern in ("*.npy", ".*.tmp.*"):
