@@ -153,6 +153,6 @@ register(
         stored=(VECTOR,),
         partitions=("validation", "test"),  # thousands of training photographs would take hours
         packages=("opencv-contrib-python-headless", "pymaxflow", "scikit-learn", "scipy"),
-        seconds=2.0,
+        seconds=1.2,
     )
 )

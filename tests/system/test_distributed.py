@@ -6,8 +6,10 @@ import shutil
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import yaml
@@ -18,6 +20,7 @@ from tiny import ROOT, photographs, python, tree, write_kaggle
 from pipeline.core import cluster as core_cluster
 from pipeline.core import tasks
 from pipeline.core.errors import InputError
+from pipeline.evaluation import sousa
 
 # Holds a worker in mid-shard: what it wrote is there, the record of it is not.
 HOLD = """
@@ -234,3 +237,15 @@ def test_embeddings_are_the_same_bytes_from_here_and_from_workers(cluster, tmp_p
     for worker in workers:  # each has had its share
         assert any("libtensorflow" in mapped.path for mapped in psutil.Process(worker.pid).memory_maps())
     assert tree(tmp_path / "there") == tree(tmp_path / "here")
+
+
+def test_photographs_coloured_by_example_have_the_same_bytes(cluster):
+    cluster.worker()
+    lightness, ab = (sousa.reduced(each) for each in photographs(4))
+    calls = [(lightness[place], lightness[-1], ab[-1], (0, place)) for place in range(2)]
+    task = partial(sousa.coloured, colours=4)
+    here, there = (
+        tasks.run_tasks(task, calls, what="photographs", scheduler=scheduler)
+        for scheduler in ("synchronous", cluster.address)
+    )
+    np.testing.assert_array_equal(here, there)
