@@ -9,7 +9,7 @@ ON_LITE0 := shipped mse rebalanced unmirrored unbalanced l1 classes-500 classes-
 ON_RANDOM := arch3-random base-random
 TRAIN := $(BIN)/snakemake --cores 2 --configfile config/evidence.yaml --config
 
-.PHONY: demo weights evidence test test-all bench fuzz check lock clean
+.PHONY: demo weights evidence family test test-all bench fuzz check lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores 4 $(RUN) results/shipped
@@ -28,6 +28,11 @@ evidence: .venv/installed
 	$(TRAIN) dataset=photographs $(PHOTOGRAPHS) -- $(ON_LITE0:%=data/evidence/models/%/training.json)
 	$(TRAIN) data=data/random embedding='{weights: random}' $(PHOTOGRAPHS) -- $(ON_RANDOM:%=data/evidence/models/%/training.json)
 	$(BIN)/python -m docs.color
+
+# Trains the systems of docs/family.md on the same photographs, scores them and writes the tables of that page.
+family: .venv/installed
+	$(BIN)/snakemake --cores 2 family --configfile config/family.yaml --config dataset=photographs $(PHOTOGRAPHS)
+	$(BIN)/python -m docs.family
 
 # Processes of the tests keep their bytecode for the next ones, also where the environment forbids it.
 test test-all: export PYTHONDONTWRITEBYTECODE =

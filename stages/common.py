@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.config.runs import Run
     from pipeline.config.schema import Config
     from pipeline.core.machine import Precision
+    from pipeline.evaluation.registry import Untrained
     from pipeline.storage.store import Store
     from pipeline.tracking.trackers import Tracking
 
@@ -165,13 +166,26 @@ class Work:
 
     @cached_property
     def run(self) -> "Run":
-        """The run; an unknown name or architecture is refused here, before slow work starts."""
+        """The run; an unknown name, architecture or predictor is refused here, before slow work starts."""
         from pipeline.config.runs import find
         from pipeline.networks.notation import of_run
 
         run = find(self.config, self.options["run"])
+        if run.predictor:
+            from pipeline.evaluation import registry
+
+            return registry.checked(run)
         of_run(run, self.config.architectures)
         return run
+
+    @property
+    def untrained(self) -> "Untrained | None":
+        """The predictor of a run that needs no training."""
+        if not self.run.predictor:
+            return None
+        from pipeline.evaluation import registry
+
+        return registry.of_run(self.run)
 
     @property
     def config_of_run(self) -> "Config":

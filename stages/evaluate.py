@@ -37,6 +37,8 @@ def command(work: common.Work) -> None:
             features=features,
             replace=config.replace,
             threads=config.threads,
+            scheduler=config.scheduler,
+            workers=config.workers,
             recognising=recipe.recognising(config.embedding, config.evaluation.recognition),
             more_architectures=config.architectures,
             progress=common.progress(),

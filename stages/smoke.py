@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.core.errors import InputError
 from stages import baselines, colorize, common, embed, evaluate, features, ingest, train
 
 if TYPE_CHECKING:
@@ -30,15 +31,19 @@ def command(work: common.Work, overfit: bool, steps: int) -> None:
     run, began = work.run, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="deepcolor-smoke-") as name:
         folder = Path(name)
+        if overfit and run.predictor:
+            raise InputError(f"--overfit: expected a run with a network, received {run.name}; leave it out")
         if overfit:
             sys.exit(_overfit(_embedded(trial.one_batch(work.config, run, folder), run.name), steps))
         trying = _embedded(trial.end_to_end(work.config, run, folder), run.name)
         _split(trying)
         for stage in (baselines, train, evaluate):
             common.call(stage.command, trying)
-        _colorize(trying)
+        if not run.predictor:
+            _colorize(trying)
+    last = "evaluate" if run.predictor else "colorize"
     click.echo(
-        f"smoke: {run.name} works from ingest to colorize, in {time.monotonic() - began:.0f} s; with so few "
+        f"smoke: {run.name} works from ingest to {last}, in {time.monotonic() - began:.0f} s; with so few "
         "photographs, its scores say nothing",
         err=True,
     )

@@ -22,6 +22,22 @@ def train(work: common.Work, listeners: "Sequence[Listener]" = ()) -> None:
     """Train a run, unless another workflow has made it meanwhile; `listeners` as in `pipeline.training.train`."""
     run, config = work.run, work.config_of_run
     images, embeddings, features = work.finished_stores
+    if untrained := work.untrained:
+        from pipeline.training.untrained import record
+
+        with common.hold(work.model):
+            if not common.made_meanwhile(work, "train"):
+                record(
+                    run,
+                    images,
+                    embeddings,
+                    work.path("splits"),
+                    work.model,
+                    stored=untrained.stored,
+                    features=features,
+                    replace=config.replace,
+                )
+        return
     work.start_backend(config.training.precision)
     from pipeline.training.train import train
 

@@ -191,8 +191,9 @@ def value(rows, partition, answer, metric):
 
 
 def tree(folder):
-    """The bytes of every file below a folder but locks, by relative path."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock")
+    """The bytes of every file below a folder but locks and measured costs, by relative path."""
+    left_out = (".lock", "predicting_times.csv", ".costs.csv")
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith(left_out))
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 

@@ -21,7 +21,7 @@ from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE, NEUTRAL, UInt8
 from pipeline.images.light import Levels
 from pipeline.images.photographs import Photograph
-from pipeline.results.record import read_record
+from pipeline.results.record import read_network_record
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Colorizer:
                 network has no temperature.
         """
         folder = Path(run)
-        record = read_record(folder)
+        record = read_network_record(folder)
         _check_options(options.get("size"), options.get("saturation", 1.0))
         published = "published" in record
         if published and options.get("size") is not None:

@@ -24,7 +24,7 @@ from pipeline.evaluation import metrics
 from pipeline.images import lab, prepare
 from pipeline.images.lab import UInt8
 from pipeline.networks.inputs import ImageBatch, fixed_size, predict
-from pipeline.results.record import read_record
+from pipeline.results.record import read_network_record
 from pipeline.storage.layouts import VECTOR
 
 Target = Literal["saved_model", "onnx", "tflite"]
@@ -109,7 +109,7 @@ def export(
         InputError: the folder is not a run's or is damaged, the form does not suit the run, a package is missing, the
             path exists, or the answers differ from Keras' by more than `LARGEST_DIFFERENCE` or `LARGEST_LOSS`.
     """
-    record = read_record(run)
+    record = read_network_record(run)
     _refuse_unfit(run, record, form)
     refuse_missing_packages(form.target)
     _refuse_existing(path, form.target, replace)

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pipeline.config import sweeps
-from pipeline.config.schema import Config, Experiment, Section
+from pipeline.config.schema import TRAINED, UNTRAINED, Config, Experiment
+from pipeline.config.values import Section
 from pipeline.config.yaml_files import LINES, parse, read_yaml
 from pipeline.core.errors import InputError
 from pipeline.core.text import shown
@@ -90,6 +91,8 @@ def _explain(problem: Any) -> str:
     place = list(problem["loc"])
     if place[:1] == ["datasets"]:
         del place[2:3]  # pydantic adds the kind of source, which is no key
+    if place[:1] == ["experiments"] and place[2:3] in ([TRAINED], [UNTRAINED]):
+        del place[2:3]  # likewise
     key = "".join(c if c.isprintable() else "?" for c in ".".join(map(str, place)))[:200]
     if problem["type"] == "extra_forbidden":
         return f"{key or '(empty)'}: unknown key; config/config.yaml lists all keys"

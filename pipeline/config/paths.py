@@ -56,6 +56,7 @@ class DatasetFiles:
     index = Under("index.csv")  # one row per image
     report = Under("report.csv")  # photographs that were not used, and duplicates
     splits = Under("splits.csv")
+    added = Under("added.csv")  # the images that the last growth of the dataset added to the split
     baselines = Under("baselines.csv")  # scores of the baselines; see `BaselineFiles`
     network = Under("embedding_network.weights.h5")  # the embedding network's weights, if random
     network_manifest = Under("embedding_network.json")  # kind and digest of the embedding network's weights
@@ -121,7 +122,8 @@ class RunFiles:
     settings = Under("settings.json")  # written before training starts
     checkpoint = Under("checkpoint.npz")  # the newest
     history = Under("history.csv")  # one row per epoch
-    times = Under("times.csv")  # seconds per epoch; the only file that differs between equal runs
+    times = Under("times.csv")  # seconds per epoch; only this file and the next one differ between equal runs
+    predicting = Under("predicting_times.csv")  # seconds per image
     head = Under("head.npz")  # bins, prior and weights of a head that was fitted to the training images
     start = Under("start.keras")  # the saved network whose weights training started from, if any
     summary = Under("training.json")  # how training ended; written last
@@ -213,6 +215,11 @@ class SweepFiles:
     def table(self) -> Path:
         """The same numbers, as CSV."""
         return self.directory / f"{self.name}.csv"
+
+    @property
+    def costs(self) -> Path:
+        """What each cost; its times differ between equal runs, so it has no digest."""
+        return self.directory / f"{self.name}.costs.csv"
 
     @property
     def figure(self) -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pipeline.config.schema import Architecture, Config, Training
+    from pipeline.config.schema import Config
 
 DEFAULT_L2 = "1e-2"
 DEFAULT_BATCH_SIZE = 5
@@ -71,6 +71,8 @@ class Run:
         experiment: the experiment's name in the configuration; empty for a point of the grid.
         unnamed_seed: the seed that the name omits.
         head: the head of an experiment that replaces its architecture's, as the configuration chooses it.
+        predictor: of an experiment without a network, as the configuration chooses it; architecture, learning rate, l2,
+            batch size and embedding then mean nothing.
     """
 
     architecture: str
@@ -82,6 +84,7 @@ class Run:
     experiment: str = ""
     unnamed_seed: int | None = DEFAULT_SEED
     head: Any = field(default=None, hash=False)
+    predictor: Any = field(default=None, hash=False)
 
     @property
     def name(self) -> str:
@@ -130,13 +133,23 @@ class Run:
 
     def as_experiment(self) -> dict[str, Any]:
         """Return the values that an experiment's name does not contain, as JSON values."""
+        if self.predictor:
+            return {"name": self.experiment, "seed": self.seed}
         values = asdict(self)
-        del values["unnamed_seed"], values["head"]  # settings have the head in their architecture
+        # Settings have the head in their architecture.
+        del values["unnamed_seed"], values["head"], values["predictor"]
         return {"name": values.pop("experiment"), **values}
 
     @classmethod
+    def untrained(cls, predictor: Any, experiment: str, seed: int, unnamed_seed: int | None) -> "Run":
+        """Return the run of an experiment without a network."""
+        return cls(
+            "", "", seed=seed, embedding=False, experiment=experiment, unnamed_seed=unnamed_seed, predictor=predictor
+        )
+
+    @classmethod
     def of_settings(cls, settings: Mapping[str, Any]) -> "Run":
-        """Return the run of recorded settings (see `run_settings`); raise InputError for invalid ones."""
+        """Return the run of settings as `run_settings` records them; raise InputError for invalid ones."""
         name = str(settings.get("run"))
         if "experiment" not in settings:
             return cls.parse(name)
@@ -144,6 +157,8 @@ class Run:
             values = dict(settings["experiment"])
             experiment = values.pop("name")
             unnamed = values["seed"] if name == experiment else None
+            if "predictor" in settings:
+                return cls.untrained(settings["predictor"], experiment, **values, unnamed_seed=unnamed)
             return cls(**values, experiment=experiment, unnamed_seed=unnamed)
         except (KeyError, TypeError, ValueError):
             raise InputError(f"run {name!r}: expected valid settings of its experiment; train it again") from None
@@ -155,6 +170,8 @@ def find(config: "Config", name: str) -> Run:
     Raises:
         InputError: there is no such run, or the name is not canonical.
     """
+    from pipeline.config import schema
+
     _refuse_long(name)
     known = config.experiments
     match = _SEEDED.fullmatch(name)
@@ -168,12 +185,15 @@ def find(config: "Config", name: str) -> Run:
             )
         return Run.parse(name)
     values = known[experiment]
+    seed = int(seeded["seed"]) if seeded else values.seed
+    if isinstance(values, schema.Untrained):
+        return _checked(Run.untrained(values.predictor, experiment, seed, values.seed), name)
     run = Run(
         architecture=values.architecture,
         learning_rate=spell(values.learning_rate),
         l2=spell(values.l2),
         batch_size=values.batch_size,
-        seed=int(seeded["seed"]) if seeded else values.seed,
+        seed=seed,
         embedding=values.embedding,
         experiment=experiment,
         unnamed_seed=values.seed,
@@ -198,39 +218,9 @@ def without_defaults(config: "Config", name: str) -> str:
 
 def layered(config: "Config", run: Run) -> "Config":
     """Return the configuration with a run's own settings applied and without experiments."""
-    changes = config.experiments[run.experiment].model_dump()["training"] if run.experiment else {}
+    changes = config.experiments[run.experiment].model_dump().get("training", {}) if run.experiment else {}
     training = config.training.model_copy(update=changes)
     return config.model_copy(update={"training": training, "experiments": {}, "sweeps": {}, "searches": {}})
-
-
-def run_settings(
-    run: Run,
-    training: "Training",
-    architecture: "Architecture",
-    *,
-    dataset: str,
-    limit: int | None,
-    images: Mapping[str, Any],
-    embeddings: Mapping[str, Any],
-    split: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return the settings that determine a run's numbers, as JSON values.
-
-    The number of epochs is not one of them unless the learning rate depends on it.
-
-    `images`, `embeddings` and `split` are the settings that these were made with.
-    """
-    return {
-        "run": run.name,
-        **({"experiment": run.as_experiment()} if run.experiment else {}),
-        "architecture": architecture.model_dump(),
-        "training": training.decisive(),
-        "dataset": dataset,
-        "limit": limit,
-        "images": dict(images),
-        "embeddings": dict(embeddings),
-        "split": dict(split),
-    }
 
 
 def allowing_more_patience(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,6 +240,12 @@ def started(record: Mapping[str, Any]) -> bool:
     """Return whether the training that a run.yaml describes started from the weights of another network."""
     settings = record.get("settings")
     return isinstance(settings, Mapping) and bool(settings.get("training", {}).get("start_from"))
+
+
+def is_untrained(record: Mapping[str, Any]) -> bool:
+    """Return whether a run.yaml describes the answers of a predictor that needs no training."""
+    settings = record.get("settings")
+    return isinstance(settings, Mapping) and "predictor" in settings
 
 
 NO_NUMBERS = "The network's answers are not numbers ({}), so they cannot be scored."  # of a status

@@ -1,16 +1,10 @@
 """The typed model of the configuration. Its defaults equal config/config.yaml, but for the experiment there."""
 
-import math
-import os
-import re
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     SerializerFunctionWrapHandler,
@@ -23,81 +17,24 @@ from pydantic import (
 )
 
 from pipeline.config import runs, searches, sweeps
-from pipeline.core.machine import Precision, fastest_precision
+from pipeline.config.combining import Search, Sweep
+from pipeline.config.values import (
+    Count,
+    DatasetName,
+    ExperimentName,
+    Head,
+    Name,
+    Place,
+    PrecisionOrAuto,
+    Real,
+    Section,
+    Seed,
+    Temperature,
+    Workers,
+    registered,
+)
 from pipeline.core.tasks import check_scheduler
-from pipeline.core.text import shown
 from pipeline.images.formats import MAX_MEGAPIXELS, TONED_BELOW
-
-_WORD = re.compile(r"[+-]?[0-9]{1,18}|true|false|null", re.ASCII)
-_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
-
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-4 (without a point) as text.
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf
-    return value
-
-
-def _path(text: str) -> str:
-    os.fsencode(text)  # raises UnicodeEncodeError, a ValueError, if no file can have that name
-    if "\0" in text:
-        raise ValueError(f"expected a path, received {shown(text)}, which contains NUL; remove it")
-    return os.path.expanduser(text)  # noqa: PTH111 - pathlib raises for unknown users
-
-
-def _precision(value: Any) -> Any:
-    if value not in ("auto", *get_args(Precision)):
-        raise ValueError(f"expected auto, {' or '.join(get_args(Precision))}, received {shown(value)}")
-    return fastest_precision() if value == "auto" else value
-
-
-def _head(value: Any) -> Any:
-    # `pipeline.networks.heads.choose` checks the rest; modules of one's own may add heads.
-    if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("name"), str)):
-        raise ValueError(f"expected the name of a head, or a mapping of name and options, received {shown(value)}")
-    return value
-
-
-Place = Annotated[str, AfterValidator(_path)]
-Real = Annotated[float, BeforeValidator(_number)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
-# Dots only in names that sweeps make.
-ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=runs.LONGEST)]
-DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-PrecisionOrAuto = Annotated[Precision, BeforeValidator(_precision)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Count = Annotated[int, Field(ge=1, lt=2**31)]
-Workers = Annotated[int, Field(ge=1, le=4096)]
-TEMPERATURES = (0.01, 100.0)
-Temperature = Annotated[Real, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
-HeadChoice = str | dict[str, Any]
-Head = Annotated[Any, AfterValidator(_head)]
-
-
-class Section(BaseModel):
-    """Settings that reject unknown keys, wrong types and non-finite numbers."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_words(cls, values: Any) -> Any:
-        # `snakemake --config training='{epochs: 5}'` passes nested values as text.
-        if not isinstance(values, dict):
-            return values
-        fields = cls.model_fields
-        return {
-            key: yaml.safe_load(value)
-            if isinstance(value, str) and key in fields and fields[key].annotation is not str and _WORD.fullmatch(value)
-            else value
-            for key, value in values.items()
-        }
 
 
 class SampleSource(Section):
@@ -138,6 +75,7 @@ class FolderSource(Section):
         TONED_BELOW  # new as well
     )
     table: Annotated[Place | None, Field(exclude_if=lambda table: table is None)] = None  # new since 0.1
+    crop: Annotated[Literal["centre", "squash"], Field(exclude_if=lambda crop: crop == "centre")] = "centre"  # as well
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
@@ -199,7 +137,10 @@ class Architecture(Section):
 
 
 # Settings that `Training` did not have in version 0.1.
-_ADDED = ("optimizer", "weight_decay", "schedule", "warmup_epochs", "clip_norm", "mirror", "start_from", "images")
+_ADDED = (
+    "optimizer", "weight_decay", "schedule", "decay", "decay_epochs", "warmup_epochs", "clip_norm", "ema_decay",
+    "mirror", "start_from", "images",
+)  # fmt: skip
 
 
 class Training(Section):
@@ -217,9 +158,12 @@ class Training(Section):
     memory_gib: Annotated[Real, Field(ge=0)] = 8.0
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: Annotated[Real, Field(ge=0, lt=1)] = 1e-4
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "step", "exponential"] = "constant"
+    decay: Annotated[Real, Field(gt=0, lt=1)] = 0.1
+    decay_epochs: Annotated[Real, Field(gt=0)] = 30.0
     warmup_epochs: Annotated[Real, Field(ge=0)] = 0.0
     clip_norm: Annotated[Real, Field(gt=0)] | None = None
+    ema_decay: Annotated[Real, Field(gt=0, lt=1)] | None = None
     mirror: bool = False
     images: Count | None = None
 
@@ -241,6 +185,8 @@ class Training(Section):
         decisive = {"precision", "start_at", "patience", *_ADDED}
         if self.optimizer == "adam":
             decisive.remove("weight_decay")
+        if self.schedule not in ("step", "exponential"):
+            decisive -= {"decay", "decay_epochs"}
         if self.schedule == "cosine":
             decisive.add("epochs")  # the learning rate depends on them
         if self.start_from:
@@ -266,85 +212,24 @@ class Experiment(Section):
         return {key: getattr(training, key) for key in Training.model_fields if key in training.model_fields_set}
 
 
-_Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+-]*$", max_length=40)]
-_Setting = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=100)]
-_Scalar = bool | int | Real | str | None
+class Untrained(Section):
+    """A named run of a predictor that needs no training, one of `pipeline.evaluation.registry`."""
+
+    predictor: Annotated[Any, AfterValidator(registered("predictor"))]
+    seed: Seed = runs.DEFAULT_SEED
 
 
-class Sweep(Section):
-    """One experiment with every combination of some settings; see `pipeline.config.sweeps`."""
-
-    extends: ExperimentName
-    grid: dict[_Setting, Annotated[list[_Scalar], Field(min_length=1)] | dict[_Label, Any]] = {}
-    points: dict[_Label, dict[str, Any]] = {}
-    seeds: list[Seed] = []
-
-    @model_validator(mode="after")
-    def _varies(self) -> "Sweep":
-        for key, values in self.grid.items():
-            labels = [*values] if isinstance(values, dict) else [sweeps.label(value) for value in values]
-            what = f"received {shown(values)}"
-            if not labels or len(set(labels)) < len(labels):
-                raise ValueError(f"grid.{key}: expected different values, {what}")
-            if isinstance(values, list) and not all(re.fullmatch(r"[A-Za-z0-9.+-]+", each) for each in labels):
-                raise ValueError(f"grid.{key}: expected numbers or words, or `name: value` lines, {what}")
-        if "seed" in self.grid:
-            raise ValueError(f"grid.seed: expected none; write seeds: {shown(self.grid['seed'])}")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds: expected different ones, received {shown(self.seeds)}")
-        if not (self.grid or self.points or self.seeds):
-            raise ValueError("expected a grid, points or seeds, received none")
-        if (count := sweeps.size(self)) > sweeps.MOST:
-            raise ValueError(f"expected at most {sweeps.MOST} combinations, received {count}")
-        return self
+TRAINED, UNTRAINED = "a network", "a predictor"  # in the places of pydantic's errors; no keys, for their spaces
 
 
-class Range(Section):
-    """The values between two ends, both included; whole numbers if both ends are."""
-
-    low: int | Real
-    high: int | Real
-    log: bool = False
-    step: Annotated[int | Real | None, Field(gt=0)] = None
-
-    @model_validator(mode="after")
-    def _has_values(self) -> "Range":
-        if not self.low < self.high:
-            raise ValueError(f"expected low < high, received {self.low} and {self.high}")
-        if self.log and (self.step is not None or self.low <= 0):
-            raise ValueError("log: expected a low end above 0, and no step")
-        return self
+def _trained(values: Any) -> str:
+    named = isinstance(values, Untrained) or (isinstance(values, Mapping) and "predictor" in values)
+    return UNTRAINED if named else TRAINED
 
 
-def _kind(values: Any) -> str:
-    if isinstance(values, Range) or (isinstance(values, dict) and {"low", "high"} & values.keys()):
-        return "range"
-    return "names" if isinstance(values, dict) else "list"
-
-
-_Values = Annotated[
-    Annotated[Range, Tag("range")]
-    | Annotated[list[_Scalar], Field(min_length=1), Tag("list")]
-    | Annotated[dict[_Label, Any], Field(min_length=1), Tag("names")],
-    Discriminator(_kind),
+AnyExperiment = Annotated[
+    Annotated[Experiment, Tag(TRAINED)] | Annotated[Untrained, Tag(UNTRAINED)], Discriminator(_trained)
 ]
-
-
-class Search(Section):
-    """One experiment with settings that are chosen by trial and error; see `pipeline.config.searches`."""
-
-    extends: ExperimentName
-    space: Annotated[dict[_Setting, _Values], Field(min_length=1)]
-    trials: Annotated[int, Field(ge=1, le=sweeps.MOST)] = 20
-    seed: Seed = 0
-    sampler: Literal["tpe", "random"] = "tpe"
-    pruner: Literal["median", "none"] = "median"
-    fewest_epochs: Count = 1
-
-    @model_validator(mode="after")
-    def _can_choose(self) -> "Search":
-        searches.check_space(self.space)
-        return self
 
 
 class Evaluation(Section):
@@ -375,7 +260,9 @@ class Config(Section):
     split: Split = Split()
     architectures: dict[Name, Architecture] = {}
     # Omitted if empty, as in records of version 0.1.0.
-    experiments: Annotated[dict[ExperimentName, Experiment], Field(exclude_if=lambda experiments: not experiments)] = {}
+    experiments: Annotated[
+        dict[ExperimentName, AnyExperiment], Field(exclude_if=lambda experiments: not experiments)
+    ] = {}
     sweeps: Annotated[dict[Name, Sweep], Field(exclude_if=lambda sweeps: not sweeps)] = {}
     searches: Annotated[dict[Name, Search], Field(exclude_if=lambda searches: not searches)] = {}
     training: Training = Training()

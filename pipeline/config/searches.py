@@ -15,7 +15,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import shown
 
 if TYPE_CHECKING:
-    from pipeline.config.schema import Config, Search
+    from pipeline.config.combining import Search
+    from pipeline.config.schema import Config
 
 Values = Mapping[str, Any]  # by setting: a number of its range, or the label of one of its choices
 

@@ -3,6 +3,8 @@
 A sweep extends an experiment. Its grid gives each setting's values, its points are sets of settings, and its seeds
 train each combination several times. The experiment of a combination is named after the sweep and the values, for
 example ``rates.learning_rate-1e-3.mirror-true``; with the seeds, its runs are ``…``, ``…_s1`` and so on.
+
+A sweep may also name its runs, each of which is a combination with the one setting ``run``.
 """
 
 import itertools
@@ -10,14 +12,16 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, about
 from pipeline.core.text import shown
 
 if TYPE_CHECKING:
-    from pipeline.config.schema import Config, Sweep
+    from pipeline.config.combining import Sweep
+    from pipeline.config.schema import Config
 
 MOST = 1000  # combinations in a sweep
 POINT = "point"  # the setting of a combination that comes from `points`
+RUN = "run"  # the setting of a combination that is one of `runs`
 
 
 class Combination(NamedTuple):
@@ -75,13 +79,15 @@ def experiments(written: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: that one does not exist.
     """
-    from pipeline.config.schema import Sweep
+    from pipeline.config.combining import Sweep
 
     made: dict[str, Any] = {}
     for name, values in written.items() if isinstance(written, Mapping) else ():
         try:
             sweep = Sweep.model_validate(values)
         except ValueError:  # the whole configuration's check says where
+            continue
+        if sweep.extends is None:
             continue
         base = known.get(sweep.extends)
         if not isinstance(base, Mapping):
@@ -95,9 +101,24 @@ def experiments(written: Any, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of_config(config: "Config", name: str) -> list[Combination]:
-    """Return the combinations of a sweep of the configuration."""
+    """Return the combinations of a sweep of the configuration.
+
+    Raises:
+        InputError: it names a run that there is not.
+    """
+    from pipeline.config.runs import find
+
     sweep = config.sweeps[name]
-    return combinations(name, sweep, config.experiments[sweep.extends].seed)
+    if sweep.extends is not None:
+        return combinations(name, sweep, config.experiments[sweep.extends].seed)
+    with about(f"sweeps.{name}.runs"):
+        own = {run: find(config, run).seed for run in sweep.runs}
+    return [
+        Combination(
+            run, {RUN: run}, {}, tuple(run if each == seed else f"{run}_s{each}" for each in sweep.seeds or [seed])
+        )
+        for run, seed in own.items()
+    ]
 
 
 def runs_of(config: "Config", name: str) -> list[str]:
@@ -106,10 +127,11 @@ def runs_of(config: "Config", name: str) -> list[str]:
 
 
 def check(config: "Config", name: str) -> None:
-    """Raise an InputError if the configuration has no such sweep."""
+    """Raise an InputError if the configuration has no such sweep, or the sweep names a run that there is not."""
     if name not in config.sweeps:
         known = ", ".join(config.sweeps) or "none; define it under `sweeps:`"
         raise InputError(f"sweep {name!r}: expected one of the configuration's sweeps ({known})")
+    of_config(config, name)
 
 
 def extended(experiments: Mapping[str, Any]) -> dict[str, Any]:

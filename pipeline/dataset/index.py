@@ -1,6 +1,8 @@
 """index.csv: one row for each image of a store."""
 
 import contextlib
+import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pipeline.storage.store import Store
 INDEX_COLUMNS = ("id", "group", "source", "digest", "flags")
 REPORT_COLUMNS = ("file", "reason", "detail")
 DUPLICATE = "duplicate"
+EARLIER = ".earlier"  # folder of what a dataset was before
 
 
 def image_digest(lightness: UInt8, ab: UInt8) -> str:
@@ -63,26 +66,45 @@ def read_index(store: Store) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The index of a complete store before it is ingested again; empty if there is none."""
+    """The index that a store had before it is ingested again; empty if it had none.
+
+    A copy is kept in `.earlier/`. From `note` to `settle`, a note there leads to it, also after a kill.
+    """
 
     fingerprint: str = ""
-    index: bytes = b""
+    content: bytes = b""
 
     @classmethod
     def of(cls, store: Store) -> "Earlier":
-        """Read the index of a store."""
-        beside = DatasetFiles.beside(store)
-        manifest = files.read_if_whole(store.manifest_path)
+        """Read the index of a complete store, or the one before an ingest that was killed."""
+        path, manifest = DatasetFiles.beside(store).index, files.read_if_whole(store.manifest_path)
+        fingerprint, digest = manifest.get("fingerprint", ""), manifest.get("files", {}).get(path.name)
+        if not manifest and (noted := files.read_if_whole(_note(store))):
+            fingerprint, digest = noted["fingerprint"], noted["sha256"]
+            path = kept_index(store.path.parent, fingerprint)
         with contextlib.suppress(OSError):
-            content = beside.index.read_bytes()
-            if manifest.get("files", {}).get(beside.index.name) == files.digest_bytes(content):
-                return cls(manifest["fingerprint"], content)
+            content = path.read_bytes()
+            if digest == files.digest_bytes(content):
+                return cls(fingerprint, content)
         return cls()
 
-    def keep(self, store: Store) -> str:
-        """Keep it if the store has other images now, and return what `changes` says."""
-        if self.index and self.fingerprint != store.manifest()["fingerprint"]:
-            files.write_bytes(_kept(store, self.fingerprint), self.index)
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the images, in the order of the store."""
+        return [row["id"] for row in csv.DictReader(io.StringIO(self.content.decode("utf-8"), newline=""))]
+
+    def note(self, store: Store) -> None:
+        """Keep it while the store is written."""
+        if self.content:
+            files.write_bytes(kept_index(store.path.parent, self.fingerprint), self.content)
+            noted = {"fingerprint": self.fingerprint, "sha256": files.digest_bytes(self.content)}
+            files.write_json(_note(store), noted)
+
+    def settle(self, store: Store) -> str:
+        """Keep it only if the complete store has other images now, and return what `changes` says."""
+        if self.fingerprint == store.manifest()["fingerprint"]:
+            kept_index(store.path.parent, self.fingerprint).unlink(missing_ok=True)
+        _note(store).unlink(missing_ok=True)
         return changes(store, self.fingerprint)
 
 
@@ -97,7 +119,7 @@ def changes(store: Store, before: str) -> str:
     try:
         old, new = (
             Counter(row["digest"] for row in csv_files.read(path, ["digest"]))
-            for path in (_kept(store, before), DatasetFiles.beside(store).index)
+            for path in (kept_index(store.path.parent, before), DatasetFiles.beside(store).index)
         )
     except InputError:
         return ""
@@ -106,5 +128,10 @@ def changes(store: Store, before: str) -> str:
     return f"{', '.join(said)}; {old.total()} before, now {new.total()}"
 
 
-def _kept(store: Store, fingerprint: str) -> Path:
-    return DatasetFiles.beside(store).directory / ".earlier" / f"{fingerprint}.csv"
+def kept_index(folder: Path, fingerprint: str) -> Path:
+    """Return the copy of the index that the images in a dataset's folder had at that fingerprint of their store."""
+    return folder / EARLIER / f"{fingerprint}.csv"
+
+
+def _note(store: Store) -> Path:
+    return store.path.parent / EARLIER / "ingest.json"

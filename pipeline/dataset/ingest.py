@@ -12,13 +12,13 @@ from pipeline.core.conflicts import differing, kept
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
-from pipeline.core.text import counted
+from pipeline.core.text import counted, escaped
 from pipeline.dataset import moved
 from pipeline.dataset.index import DUPLICATE, INDEX_COLUMNS, REPORT_COLUMNS, Earlier, image_digest, merge_duplicates
 from pipeline.dataset.sources.base import Source
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.outputs import refuse_output_inside
-from pipeline.dataset.sources.table import table_digest
+from pipeline.dataset.sources.table import PARTITION, read_partitions, table_digest
 from pipeline.images import lab
 from pipeline.storage.store import Store
 
@@ -66,7 +66,8 @@ def ingest(
 ) -> int:
     """Write the images of a source to `store`, and beside it `index.csv`, `report.csv` and, last, the manifest.
 
-    Shards that are complete and whose input has not changed are skipped.
+    Shards that are complete and whose input has not changed are skipped. Photographs that the store has keep their
+    order, and new ones come last.
 
     Args:
         limit: use the first `limit` images only.
@@ -82,9 +83,10 @@ def ingest(
     refuse_output_inside(source_settings, [store.path, *outputs])
     made_with = settings(source_settings, images_per_shard)
     store.keeps(None, made_with, replace=replace)  # before anything is written
+    earlier = Earlier.of(store)
     source = open_source(
         source_settings, limit=limit, scratch=scratch_of(store), scheduler=scheduler, workers=workers,
-        progress=progress,
+        progress=progress, stored=earlier.ids,
     )  # fmt: skip
     old = store.attributes().get("settings")
     if old and not differing(old, made_with):
@@ -93,7 +95,8 @@ def ingest(
             moved.refuse_other_images(source_settings, source, store)
         made_with = made_with if has_moved and replace else old
     attributes = {"settings": made_with, "source": source.describe(), "versions": versions.versions()}
-    earlier = Earlier.of(store)
+    store.keeps(source.n, made_with, replace=replace)
+    earlier.note(store)
     store.create(source.n, images_per_shard, attributes, replace=replace)
     identity = files.fingerprint(made_with)
     arguments = [(source, store, shard, identity) for shard in range(store.shard_count())]
@@ -114,14 +117,19 @@ def ingest(
         for row, first in merge_duplicates(rows)
     ]
     beside = DatasetFiles.beside(store)
-    csv_files.write(beside.index, INDEX_COLUMNS, rows)
+    columns = [*INDEX_COLUMNS]
+    if isinstance(source_settings, schema.FolderSource) and (given := read_partitions(source_settings)):
+        by_id = {escaped(path): partition for path, partition in given.items()}
+        rows = [{**row, PARTITION: by_id.get(row["id"], "")} for row in rows]
+        columns.append(PARTITION)
+    csv_files.write(beside.index, columns, rows)
     csv_files.write(beside.report, REPORT_COLUMNS, remarks + duplicates)
     store.complete(
         {"input": files.fingerprint([record["input"] for record in records]), "limit": limit},
         files={path.name: files.digest_file(path) for path in (beside.index, beside.report)},
     )
     source.close()
-    if changed := earlier.keep(store):
+    if changed := earlier.settle(store):
         log.info("ingest: the images have changed: %s", changed)
     log.info(
         "ingest: %s in %s (%d written, %d unchanged); %s left out, %s; see %s",

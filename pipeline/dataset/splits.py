@@ -1,5 +1,6 @@
 """The split into train, validation and test: by group, random with a seed."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -10,17 +11,26 @@ import numpy as np
 
 from pipeline.config import schema
 from pipeline.config.partitions import PARTITIONS
-from pipeline.config.paths import manifest_of
+from pipeline.config.paths import DatasetFiles, manifest_of
 from pipeline.core import csv_files, files
 from pipeline.core.conflicts import refuse_other
 from pipeline.core.errors import InputError
+from pipeline.core.text import counted
+from pipeline.dataset import growth
 
 COLUMNS = ("index", "id", "group", "partition")
 EXHAUSTIVE_GROUPS = 10
 
+log = logging.getLogger("deepcolor")
 
-def split(index: Sequence[Mapping[str, str]], settings: schema.Split) -> list[str]:
+
+def split(
+    index: Sequence[Mapping[str, str]], settings: schema.Split, known: Mapping[str, str] | None = None
+) -> list[str]:
     """Draw the partition of each image; a group never spans two partitions.
+
+    Groups whose partition is `known` keep it. Each of the others, in the order below, then goes to the partition that
+    lacks most images. Without known ones:
 
     Groups are ordered by a hash of seed and name. With at most `EXHAUSTIVE_GROUPS` groups, the assignment is chosen
     whose sizes are nearest to the shares, the first among equals. With more, test and then validation take each group
@@ -30,12 +40,14 @@ def split(index: Sequence[Mapping[str, str]], settings: schema.Split) -> list[st
 
     Args:
         index: rows with ``id`` and ``group``, as in index.csv.
+        settings: the shares and the seed.
+        known: partitions by group.
 
     Returns:
         One of `PARTITIONS` per row.
 
     Raises:
-        InputError: there are fewer groups than partitions.
+        InputError: there are fewer groups than partitions, or a partition gets no image.
     """
     sizes = Counter(row["group"] for row in index)
     if len(sizes) < len(PARTITIONS):
@@ -46,9 +58,28 @@ def split(index: Sequence[Mapping[str, str]], settings: schema.Split) -> list[st
     order = sorted(sizes, key=lambda group: files.digest_bytes(f"{settings.seed}/{group}".encode()))
     counts = [sizes[group] for group in order]
     targets = {name: getattr(settings, name) * len(index) for name in PARTITIONS}
-    choose = _exhaustive if len(order) <= EXHAUSTIVE_GROUPS else _first_fit
-    partition = dict(zip(order, choose(counts, targets), strict=True))
+    if known:
+        partition = _continued(order, sizes, targets, known)
+    else:
+        choose = _exhaustive if len(order) <= EXHAUSTIVE_GROUPS else _first_fit
+        partition = dict(zip(order, choose(counts, targets), strict=True))
+    if missing := {*PARTITIONS} - {*partition.values()}:
+        raise InputError(
+            f"split: expected images in each partition, received none in {', '.join(sorted(missing))}, because the "
+            "others keep theirs; add photographs, or delete splits.csv and splits.json to draw a new split"
+        )
     return [partition[row["group"]] for row in index]
+
+
+def _continued(
+    order: Sequence[str], sizes: Mapping[str, int], targets: Mapping[str, float], known: Mapping[str, str]
+) -> dict[str, str]:
+    partition, lacking = {}, dict(targets)
+    for group in sorted(order, key=lambda group: group not in known):
+        name = known.get(group) or max(PARTITIONS, key=lambda name: round(lacking[name], 6))
+        partition[group] = name
+        lacking[name] -= sizes[group]
+    return partition
 
 
 def _exhaustive(counts: Sequence[int], targets: Mapping[str, float]) -> list[str]:
@@ -92,9 +123,14 @@ def _first_that_fit(groups: Sequence[int], counts: Sequence[int], target: float)
 def write(
     index: Sequence[Mapping[str, str]], path: Path, settings: schema.Split, images: str, *, replace: bool = False
 ) -> dict[str, int]:
-    """Write splits.csv and then its manifest.
+    """Write splits.csv and then its manifest. Images that were split before keep their partition; see `growth`.
+
+    In that case, `added.csv` lists the partitions of the new ones. A partition in the index takes precedence.
 
     Args:
+        index: rows as in index.csv.
+        path: splits.csv.
+        settings: of the split.
         images: fingerprint of the store of images.
         replace: whether a split made with other settings may be replaced.
 
@@ -102,22 +138,44 @@ def write(
         The number of images in each partition.
 
     Raises:
-        InputError: there are too few groups, or a split with other settings exists.
+        InputError: there are too few groups, a split with other settings exists, or images cannot keep their partition.
     """
-    manifest_path = manifest_of(path)
+    manifest_path, added = manifest_of(path), path.with_name(DatasetFiles.added.name)
     made_with = settings.model_dump()
+    old = growth.manifest(path)
     if not replace:
-        refuse_other(path, files.read_if_whole(manifest_path).get("settings", {}), made_with)
-    partitions = split(index, settings)
+        refuse_other(path, old.get("settings", {}), made_with)
+    came_from = growth.origin(path, old, images) if old.get("settings") == made_with else {}
+    before = growth.read(path, came_from) if came_from else []
+    if not (known := growth.partitions(index, before)):
+        came_from = {}
+    partitions = split(index, settings, {**known, **growth.given(index)})
     rows = [
         {"index": number, "id": row["id"], "group": row["group"], "partition": partition}
         for number, (row, partition) in enumerate(zip(index, partitions, strict=True))
     ]
-    manifest_path.unlink(missing_ok=True)
+    # The manifest stays until it is replaced: after a kill, it leads to the partitions that images had.
     csv_files.write(path, COLUMNS, rows)
+    written = [path]
     sizes = {name: partitions.count(name) for name in PARTITIONS}
-    written = {path.name: files.digest_file(path)}
-    files.write_json(manifest_path, {"settings": made_with, "images": images, "sizes": sizes, "files": written})
+    manifest = {"settings": made_with, "images": images, "sizes": sizes}
+    if came_from:
+        new = [rows[at] for at in growth.added(index, before)]
+        csv_files.write(added, COLUMNS, new)
+        written.append(added)
+        manifest[growth.ORIGIN] = came_from
+        if old["images"] != images:
+            counts = Counter(row["partition"] for row in new)
+            log.info(
+                "split: %s added: %s; the others keep their partitions; see %s", counted(len(new), "image"),
+                ", ".join(f"{name} {counts[name]}" for name in PARTITIONS), added,
+            )  # fmt: skip
+    manifest["files"] = {each.name: files.digest_file(each) for each in written}
+    if came_from:
+        growth.keep_manifest(path, manifest)
+    files.write_json(manifest_path, manifest)
+    if not came_from:
+        added.unlink(missing_ok=True)
     return sizes
 
 

@@ -126,6 +126,12 @@ def _efficientnet_lite0(weights: str | None, activation: str) -> "keras.Model":
     return efficientnet_lite0.build(weights, activation)
 
 
+def _inception_fid(weights: str | None, activation: str) -> "keras.Model":
+    from pipeline.embedding import inception_fid
+
+    return inception_fid.build(weights, activation)
+
+
 def _inception_resnet_v2(weights: str | None, activation: str) -> "keras.Model":
     import keras
 
@@ -174,6 +180,24 @@ register(
         weights_digest=("md5", "e693bd0210a403b3192acc6073ad2e96"),  # as in Keras' own source
         features=1536,  # after its global average pooling
         recorded="InceptionResNetV2",
+    )
+)
+register(
+    Entry(
+        name="inception_fid",
+        label="Inception-v3 of FID",
+        build=_inception_fid,
+        preprocess=lambda levels: levels / 127.5 - 1.0,
+        preprocessing="x / 127.5 - 1",
+        side=299,
+        outputs={VECTOR: (1008,)},
+        flops=11.4e9,
+        parameters=23_885_392,
+        licence="Apache-2.0, as TensorFlow's models and pytorch-fid; ImageNet gives its photographs for non-commercial "
+        "research and education.",
+        weights_file="pt_inception-2015-12-05-6726825d.pth",
+        weights_digest=("sha256", "6726825d"),  # its beginning, which is in the file's name
+        features=2048,
     )
 )
 for _application in applications.applications():

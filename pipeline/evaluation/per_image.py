@@ -1,12 +1,13 @@
 """The file of scores per image, with a row per answer, metric and image."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline.config.partitions import PARTITIONS
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.evaluation.measures import METRICS, Columns
@@ -26,13 +27,19 @@ NAMES = tuple(
 
 
 def write(
-    path: Path, run: str, dataset: str, images: Sequence[Mapping[str, str]], answers: Mapping[str, Columns]
+    path: Path,
+    run: str,
+    dataset: str,
+    images: Sequence[Mapping[str, str]],
+    answers: Mapping[str, Columns],
+    scored: Collection[str] = PARTITIONS,
 ) -> None:
     """Write a file with `COLUMNS`.
 
     Args:
         images: id, group and partition of every image, in the order of the store.
         answers: (n,) float64 by answer and measure.
+        scored: the partitions whose images the file contains.
     """
     import pandas as pd
 
@@ -45,6 +52,7 @@ def write(
                 values = METRICS[name].of(measures) if name in METRICS else measures.get(name)
                 if values is not None:
                     part = fixed.assign(answer=answer, metric=name, value=values)[list(COLUMNS)]
+                    part = part[part["partition"].isin(scored)]
                     part.to_csv(file, header=False, index=False, na_rep="nan", lineterminator="\n")
 
 

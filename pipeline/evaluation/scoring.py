@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.config.partitions import PARTITIONS
 from pipeline.core.progress import Progress, Silent
 from pipeline.evaluation.measures import Columns, Truth, measure, measure_accuracy
 from pipeline.evaluation.metrics import Values
@@ -29,12 +30,14 @@ class Dataset:
         table: the row of every image in splits.csv.
         rarity: by partition, the weights of its colour bins; see `pipeline.evaluation.metrics.rarity`.
         outputs: outputs of the embedding network that predictors need, each with its store.
+        scored: the partitions whose images are scored.
     """
 
     images: Store
     table: Sequence[Mapping[str, str]]
     rarity: Mapping[str, Values]
     outputs: Mapping[str, Store] = field(default_factory=dict)
+    scored: Collection[str] = PARTITIONS
 
     @property
     def name(self) -> str:
@@ -56,13 +59,16 @@ class Dataset:
         return [place for place, row in enumerate(batch.rows.tolist()) if self.partitions[row] == partition]
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield all images in the order of the store; a batch never crosses a shard boundary."""
+        """Yield the scored images in the order of the store; a batch never crosses a shard boundary."""
         for shard in range(self.images.shard_count()):
             first, stop = self.images.span(shard)
             lightness, ab = (self.images.read(name, first, stop) for name in ("L", "ab"))
             embedded = {name: store.read(name, first, stop) for name, store in self.outputs.items()}
             images = self._batch(np.arange(first, stop), lightness, ab, embedded)
-            for start in range(0, stop - first, batch_size):
+            places = [place for place in range(stop - first) if self.partitions[first + place] in self.scored]
+            if len(places) < stop - first:
+                images = images[places]
+            for start in range(0, len(places), batch_size):
                 yield images[start : start + batch_size]
 
     def batch(self, rows: npt.NDArray[np.intp]) -> Batch:
@@ -135,7 +141,7 @@ def score(
     each: Each | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Values]]:
-    """Score a predictor on all images.
+    """Score a predictor on the images of the partitions `dataset.scored`.
 
     Args:
         what: the predictor's name in progress messages.
@@ -147,11 +153,12 @@ def score(
         progress: advances with every image.
 
     Returns:
-        (n,) float64 by answer and measure.
+        (n,) float64 by answer and measure; NaN for images that are not scored.
     """
     scores = Scores(len(dataset.table))
+    count = sum(name in dataset.scored for name in dataset.partitions)
     with (
-        (progress or Silent()).track(f"{what}, images", len(dataset.table)) as advance,
+        (progress or Silent()).track(f"{what}, images", count) as advance,
         ThreadPoolExecutor(threads) as pool,
     ):
         for batch in dataset.batches(batch_size):

@@ -44,6 +44,11 @@ def lightness(photograph: Photograph, shape: tuple[int, int] | None = None, size
     return lab.from_rgb(resized(photograph, *shape))[0]
 
 
+def squashed(photograph: Photograph) -> tuple[UInt8, UInt8]:
+    """Return L (224, 224) and ab (224, 224, 2) uint8 of the whole photograph, whatever its aspect ratio."""
+    return lab.from_rgb(resized(photograph, SIZE, SIZE))
+
+
 def centre_square(photograph: Photograph) -> tuple[UInt8, UInt8]:
     """Return what ingest stores: L (224, 224) and ab (224, 224, 2) uint8 of the largest centred square."""
     height, width = photograph.levels.shape[:2]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.config.schema import Architecture, HeadChoice
+from pipeline.config.schema import Architecture
+from pipeline.config.values import HeadChoice
 from pipeline.images.formats import SIZE
 from pipeline.networks import inputs
 from pipeline.networks.notation import Item, Join, Layer, Normalisation, Parts, input_names, parse, resolve

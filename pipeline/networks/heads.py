@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from pipeline.config.loading import check_values
-from pipeline.config.schema import TEMPERATURES, HeadChoice, Real, Section, Temperature
+from pipeline.config.values import TEMPERATURES, HeadChoice, Real, Section, Temperature
 from pipeline.core.errors import InputError
 from pipeline.core.registry import Registry
 from pipeline.images import ab_bins

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.config.runs import Run
-from pipeline.config.schema import Architecture, HeadChoice
+from pipeline.config.schema import Architecture
+from pipeline.config.values import HeadChoice
 from pipeline.core.errors import InputError, about
 from pipeline.images.formats import SIZE
 from pipeline.images.lab import MULTIPLE

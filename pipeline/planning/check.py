@@ -14,17 +14,19 @@ from pipeline import SINCE, WORKFLOW
 from pipeline.config.loading import VARIABLE
 from pipeline.config.paths import Paths, RunFiles, manifest_of, scratch_of
 from pipeline.config.runs import allowing_more_patience, find, layered
-from pipeline.config.schema import Config
+from pipeline.config.schema import Config, Untrained
 from pipeline.core import extras, files, locks, lost
 from pipeline.core.conflicts import differing, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset import ingest, moved
 from pipeline.dataset.fingerprints import other_data
+from pipeline.dataset.index import Earlier
 from pipeline.dataset.sources.base import files_below
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.outputs import refuse_output_inside
 from pipeline.dataset.sources.table import read_table
+from pipeline.evaluation import registry
 from pipeline.networks import heads, notation
 from pipeline.planning import due
 from pipeline.planning.estimate import count_images, epochs_done
@@ -93,7 +95,7 @@ def _check_place(config: Config, store: Store) -> None:
         log.info("comparing the images in %s with %s", store.path, escaped(moved.places(source)["path"]))
         opened = open_source(
             source, limit=config.limit, scratch=scratch_of(store), workers=config.workers,
-            every_row=getattr(source, "leave_out_damaged", False),
+            every_row=getattr(source, "leave_out_damaged", False), stored=Earlier.of(store).ids,
         )  # fmt: skip
         moved.refuse_other_images(source, opened, store)
 
@@ -163,7 +165,10 @@ def check_data(config: Config) -> None:
     for name in config.architectures:
         notation.resolve(name, config.architectures)
     for name, experiment in config.experiments.items():
-        notation.resolve(experiment.architecture, config.architectures, experiment.head, f"experiments.{name}")
+        if isinstance(experiment, Untrained):
+            registry.choose(experiment.predictor, f"experiments.{name}.predictor")
+        else:
+            notation.resolve(experiment.architecture, config.architectures, experiment.head, f"experiments.{name}")
     paths = Paths(config)
     refuse_output_inside(config.datasets[config.dataset], paths.outputs)
     for store in (paths.images, paths.embeddings, paths.features):
@@ -199,8 +204,9 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
     """
     run, maps = find(config, name), maps_of_run(config, name)
     new, config = settings_of_training(config, name), layered(config, run)
-    architecture = notation.of_run(run, config.architectures)
-    heads.refuse_temperature(architecture.head, config.evaluation.temperature, "evaluation.temperature")
+    if not run.predictor:
+        architecture = notation.of_run(run, config.architectures)
+        heads.refuse_temperature(architecture.head, config.evaluation.temperature, "evaluation.temperature")
     for tracker in config.training.trackers:
         extras.require(tracker, f"training.trackers: {tracker}")
     paths, epochs = Paths(config), config.training.epochs

@@ -20,6 +20,7 @@ from pipeline.dataset import moved
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.table import read_table
 from pipeline.embedding import recipe, registry
+from pipeline.evaluation import registry as predictors
 from pipeline.images.formats import SIZE
 from pipeline.networks.cost import forward_flops
 from pipeline.planning import due
@@ -139,6 +140,12 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         return  # it starts, and finds nothing to train
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)
+        if untrained := predictors.of_run(run):
+            if rule == "evaluate":
+                seconds = untrained.seconds / min(config.workers, os.cpu_count() or 1)
+                share = sum(getattr(config.split, partition) for partition in untrained.partitions)
+                cost.add(10 + share * (0.15 + seconds) * images, 3 * share * images * recognition)
+            return
         training, split = layered(config, run).training, config.split
         flops = images * forward_flops(run.architecture, SIZE, config.architectures, network.outputs, run.head)
         if rule == "evaluate":

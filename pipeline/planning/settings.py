@@ -5,11 +5,12 @@ from typing import Any
 
 from pipeline.config import searches, start
 from pipeline.config.paths import Paths
-from pipeline.config.runs import find, layered, run_settings
+from pipeline.config.run_settings import run_settings
+from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.dataset import ingest
 from pipeline.embedding import recipe
-from pipeline.evaluation import baselines
+from pipeline.evaluation import baselines, registry
 from pipeline.networks import inputs, notation
 from pipeline.storage.layouts import VECTOR
 
@@ -17,14 +18,17 @@ MAPS_VARIABLE = "DEEPCOLOR_MAPS"  # environment variable with the maps that the 
 
 
 def maps_of_run(config: Config, name: str) -> tuple[str, ...]:
-    """Return the feature maps that a run's network reads.
+    """Return the feature maps that a run's network or predictor reads.
 
     Raises:
         InputError: there is no such run, or embedding.network has no such maps.
     """
     run = find(config, name)
-    architecture = notation.of_run(run, config.architectures)
-    stored = inputs.stored(notation.input_names(architecture, embedding=run.embedding))
+    if untrained := registry.of_run(run):
+        stored = untrained.stored
+    else:
+        architecture = notation.of_run(run, config.architectures)
+        stored = inputs.stored(notation.input_names(architecture, embedding=run.embedding))
     maps = [output for output in stored if output != VECTOR]
     return recipe.maps(config.embedding, maps, {}) if maps else ()
 
@@ -88,17 +92,17 @@ def maps_of_search(config: Config, name: str) -> tuple[str, ...]:
 
 
 def settings_of_training(config: Config, name: str) -> dict[str, Any]:
-    """Return the settings that determine a run's numbers, as JSON values; see `pipeline.config.runs.run_settings`.
+    """Return the settings that determine a run's numbers, as JSON values; see `pipeline.config.run_settings`.
 
     Raises:
         InputError: there is no such run, or a file that its settings name cannot be read.
     """
-    run = find(config, name)
+    run = registry.checked(find(config, name))
     config = layered(config, run)
     return run_settings(
         run,
-        start.with_digest(config.training),
-        notation.of_run(run, config.architectures),
+        config.training if run.predictor else start.with_digest(config.training),
+        None if run.predictor else notation.of_run(run, config.architectures),
         dataset=config.dataset,
         limit=config.limit,
         images=images_settings(config),

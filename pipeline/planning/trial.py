@@ -1,9 +1,10 @@
 """Trials of a run on a few photographs, before a night is spent on it."""
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.runs import Run, layered
-from pipeline.config.schema import Config
+from pipeline.config.schema import Config, Experiment
 
 IMAGES = 20
 EPOCHS = 2
@@ -18,9 +19,10 @@ def end_to_end(config: Config, run: Run, folder: Path) -> Config:
         run: one of its runs.
         folder: an empty one.
     """
-    most = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None, "trackers": []}
+    most: dict[str, Any] = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None, "trackers": []}
     training, experiments = config.training.model_copy(update=most), dict(config.experiments)
-    if own := experiments.get(run.experiment):
+    own = experiments.get(run.experiment)
+    if isinstance(own, Experiment):
         changed = own.training.model_copy(update=most)
         experiments[run.experiment] = own.model_copy(update={"training": changed})
     changes = {"training": training, "experiments": experiments}

@@ -33,7 +33,7 @@ from pipeline.images import lab
 from pipeline.networks.inputs import fixed_size
 from pipeline.publishing import measuring
 from pipeline.results import model_card
-from pipeline.results.record import read_record
+from pipeline.results.record import read_network_record
 
 LEARNED_FROM = 2000  # training photographs, at most, from which the spreading of hints is learned
 SEED = 0  # of simulated hints
@@ -61,7 +61,7 @@ def publish(
         InputError: the folder is not a run's or is damaged, the network cannot be published, a package is missing,
             `folder` exists, or the colours differ by more than `LARGEST_LOSS`.
     """
-    record = read_record(run)
+    record = read_network_record(run)
     refuse_missing_packages("onnx")
     if folder.exists() and not (replace and ResultFiles(folder).published.exists()):
         if replace:

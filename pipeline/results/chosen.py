@@ -85,6 +85,8 @@ def _score(run: RunResults, partition: str, answer: str, metric: str) -> Score:
     score = run.scores.get((partition, answer, metric))
     if score is None and answer == MODEL:
         known = sorted({name for part, own, name in run.scores if (part, own) == (partition, MODEL)})
+        if not known:
+            raise InputError(f"{run.name}: no images in the partition {partition}; choose another --partition")
         raise InputError(f"{run.name}: expected one of its metrics ({', '.join(known)}), received {metric!r}")
     if score is None and not any(own == answer for _, own, _ in run.scores):
         known = sorted({own for _, own, _ in run.scores if own != MODEL})

@@ -8,6 +8,7 @@ from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
 from pipeline.core.files import canonical_json
 from pipeline.evaluation import intervals, paired, scores, vocabulary
+from pipeline.evaluation.per_image import PerImage
 from pipeline.results.read import read_images
 from pipeline.results.record import read_record
 
@@ -31,12 +32,12 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
             f"{one} and {other} were scored on different images or splits ({images[0]}, {images[1]}); "
             "compare runs of one dataset and one split"
         )
-    runs = [read_images(path, record) for path, record in zip((one, other), records, strict=True)]
+    runs = [_within(partition, read_images(path, record)) for path, record in zip((one, other), records, strict=True)]
+    if missing := next((path for path, run in zip((one, other), runs, strict=True) if not run.rows), None):
+        raise InputError(f"{missing}: no images in the partition {partition}; choose another --partition")
     if runs[0].rows != runs[1].rows or any(scores.MODEL not in run.answers for run in runs):
         raise InputError(f"{one} and {other}: per_image.csv contains different images; evaluate both runs again")
-    chosen = [s for s in scores.samples(runs[0].partitions, runs[0].groups) if s.partition == partition]
-    if not chosen:
-        raise InputError(f"{one}: no images in the partition {partition}; choose another --partition")
+    chosen = scores.samples(runs[0].partitions, runs[0].groups)
     over = scores.summed({name: run.answers[scores.MODEL] for name, run in zip("ab", runs, strict=True)}, chosen)
     here = over[partition]
     rows = []
@@ -64,10 +65,26 @@ def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     settings = record.get("settings") or {}
     training = (record.get("configuration") or {}).get("training") or {}
     return {
-        **{name: settings.get(name) for name in ("architecture", "training", "embeddings")},
+        **{name: settings.get(name) for name in ("architecture", "predictor", "training", "embeddings")},
         "epochs": training.get("epochs"),
         "weights": record.get("weights_evaluated"),
     }
+
+
+def _within(partition: str, images: PerImage) -> PerImage:
+    """Return the scores of a partition's images: some runs have no others."""
+    places = [place for place, name in enumerate(images.partitions) if name == partition]
+    answers = {
+        answer: {name: values[places] for name, values in measures.items()}
+        for answer, measures in images.answers.items()
+    }
+    return PerImage(
+        [partition] * len(places),
+        [images.ids[place] for place in places],
+        [images.groups[place] for place in places],
+        [images.rows[place] for place in places],
+        answers,
+    )
 
 
 def _images(record: Mapping[str, Any]) -> dict[str, Any]:

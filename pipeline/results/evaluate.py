@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import yaml
 
 from pipeline.config import schema
+from pipeline.config.partitions import PARTITIONS
 from pipeline.config.paths import ResultFiles, RunFiles
 from pipeline.config.runs import Run, diverged
 from pipeline.core import csv_files, files, parquet_files
@@ -20,7 +22,7 @@ from pipeline.core.progress import Progress
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import fingerprints, other_data, outputs_of
 from pipeline.embedding import recipe
-from pipeline.evaluation import frechet, paired, per_image, scores
+from pipeline.evaluation import frechet, paired, per_image, registry, scores
 from pipeline.evaluation.baselines import Baselines, read_baselines
 from pipeline.evaluation.measures import Columns
 from pipeline.evaluation.network import Network
@@ -29,7 +31,7 @@ from pipeline.evaluation.recognition import Recognition
 from pipeline.evaluation.scoring import Dataset, Scores, score
 from pipeline.images import jpeg, lab
 from pipeline.networks import builder, heads, inputs, notation, saving, transfer
-from pipeline.results import model_card, run_figures
+from pipeline.results import costs, model_card, run_figures
 from pipeline.results.record import refuse_other
 from pipeline.results.summary import write_summary
 from pipeline.storage.store import Store
@@ -49,6 +51,8 @@ def evaluate(
     features: Store | None = None,
     replace: bool = False,
     threads: int = 2,
+    scheduler: str = "threads",
+    workers: int = 1,
     recognising: schema.Embedding | None = None,
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     progress: Progress | None = None,
@@ -64,6 +68,7 @@ def evaluate(
         features: the store of feature maps, if the network reads any.
         replace: whether results made with other settings may be replaced.
         threads: number of images measured at a time.
+        scheduler, workers: where a predictor that needs no training may run; see `pipeline.core.tasks.run_tasks`.
         recognising: the network that measures recognition, see `pipeline.embedding.recipe.recognising`; None: none.
 
     Raises:
@@ -74,22 +79,29 @@ def evaluate(
     if not replace:
         refuse_other(target, trained["settings"], evaluation.model_dump(), trained["epochs"])
     table = splits.read(split, images.manifest()["fingerprint"])
-    architecture = notation.of_run(run, more_architectures)
-    names = notation.input_names(architecture, embedding=run.embedding)
-    outputs = outputs_of(inputs.stored(names), images, embeddings, features)
+    untrained = registry.of_run(run)
+    architecture = None if untrained else notation.of_run(run, more_architectures)
+    names = notation.input_names(architecture, embedding=run.embedding) if architecture else ()
+    outputs = outputs_of(untrained.stored if untrained else inputs.stored(names), images, embeddings, features)
     _check_run(trained, where, images, fingerprints(images, embeddings, split, outputs))
     baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
-    data = Dataset(images, table, baselines.rarity, outputs)
+    data = Dataset(images, table, baselines.rarity, outputs, untrained.partitions if untrained else PARTITIONS)
     weights = where.weights(evaluation.weights)
-    shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
-    built = partial(builder.trained, run, weights, more_architectures, shapes, evaluation.temperature)
-    model = built()
-    if not saving.finite(model):
-        trained = _without_best(trained, evaluation.weights)
-    changed = trained["epochs"] and where.start.name in trained["files"]
-    before = transfer.restored(built(), where.start) if changed else None
-    useless = diverged({**trained, "weights_evaluated": evaluation.weights})
-    network = Network(model, data, evaluation.seed, before, diverged=useless)
+    network: Network | registry.Answers
+    if untrained:
+        useless, network = False, registry.Answers(untrained, registry.Given(data, run.seed, scheduler, workers))
+        versions = {name: version(name) for name in untrained.packages}
+        trained = {**trained, "versions": {**trained["versions"], **versions}}
+    else:
+        shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
+        built = partial(builder.trained, run, weights, more_architectures, shapes, evaluation.temperature)
+        model = built()
+        if not saving.finite(model):
+            trained = _without_best(trained, evaluation.weights)
+        changed = trained["epochs"] and where.start.name in trained["files"]
+        before = transfer.restored(built(), where.start) if changed else None
+        useless = diverged({**trained, "weights_evaluated": evaluation.weights})
+        network = Network(model, data, evaluation.seed, before, diverged=useless)
     recognised = Recognition.of(recognising, data.partitions, baselines.true)
     label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"
     status = trained["status"]
@@ -117,27 +129,38 @@ def evaluate(
             progress=progress,
         )
         _average_shuffles(found, more, np.flatnonzero(np.array(data.partitions) == "test"))
-        if heads.choose(architecture.head).loss == "mse":  # other losses are not of ab, or not of every pixel alike
+        scored = f"{evaluation.weights} weights of {trained['epochs']} epochs; {status}"
+        if isinstance(network, registry.Answers):
+            scored = f"predictor: {network.label}"
+        # Other losses are not of ab, or not of every pixel alike.
+        elif architecture and heads.choose(architecture.head).loss == "mse":
             for answer, columns in found.items():
                 columns["loss"] = columns["mse"] + network.penalty(answer)
-        settings = f"embedding weights: {label}; {evaluation.weights} weights of {trained['epochs']} epochs; {status}"
+        settings = f"embedding weights: {label}; {scored}"
         rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
         findings = paired.findings(status, rows, against, _only(colours["predicted"]))
 
         csv_files.write(new.metrics, scores.COLUMNS, rows)
         csv_files.write(new.differences, paired.COLUMNS, against)
-        per_image.write(new.per_image, run.name, data.name, table, found)
+        per_image.write(new.per_image, run.name, data.name, table, found, data.scored)
         parquet_files.write_beside(new.per_image, per_image.TYPES)
-        shutil.copyfile(where.history, new.history)
+        if not untrained:
+            shutil.copyfile(where.history, new.history)
         if where.head.name in trained["files"]:
             shutil.copyfile(where.head, new.head)
         note = f"embedding weights: {label}" + ("" if status == "finished" else f"; {status}")
         measured = found[scores.MODEL]
         run_figures.draw_pictures(run.name, network, data, measured, evaluation.pictures, new, note)
+        if isinstance(network, registry.Answers):  # often too slow to be repeated
+            costs.write_seconds(where.predicting, network.images, network.seconds_per_image)
+        else:
+            first = data.batch(np.arange(min(evaluation.batch_size, len(table))))
+            costs.measure(network.own, first, where.predicting)
         run_figures.draw_colours(run.name, colours, new, note)
         if trained["epochs"] or useless:
             run_figures.draw_curves(run.name, where, rows, trained, new, note)
-        saving.save(model, new.model)
+        if not untrained:
+            saving.save(model, new.model)
         embedded = embeddings.manifest() if outputs else {"settings": {"weights": "none"}}
         record = _record(run, trained, data.name, embedded, split, weights, findings, evaluation, resolved)
         files.write_text(new.record, yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
@@ -204,11 +227,12 @@ def _tables(
     settings: str,
 ) -> tuple[list[scores.Row], list[paired.Row]]:
     """Return the rows of metrics.csv and of differences.csv."""
-    chosen = scores.samples(data.partitions, data.groups)
+    chosen = [each for each in scores.samples(data.partitions, data.groups) if each.partition in data.scored]
     over = scores.summed({**baselines.answers, **found}, chosen)
     if recognised:
         for distances in (frechet.read(baselines.rows), recognised.distances()):
-            frechet.put(over, distances, recognised.metric)
+            here = {partition: values for partition, values in distances.items() if partition in over}
+            frechet.put(over, here, recognised.metric)
     own = {partition: {answer: here[answer] for answer in found} for partition, here in over.items()}
     rows = scores.rows(run, data.name, own, chosen, settings)
     rows += [{**row, "run": run} for row in baselines.rows] + scores.paper_rows(run, data.name)
@@ -240,8 +264,11 @@ def _record(
         "findings": findings,
         "epochs": trained["epochs"],
         "best_epoch": trained["best_epoch"],
-        "weights_evaluated": evaluation.weights,
-        "weights_sha256": files.digest_file(weights),
+        **(
+            {}
+            if run.predictor
+            else {"weights_evaluated": evaluation.weights, "weights_sha256": files.digest_file(weights)}
+        ),
         "embedding": embedded["settings"],
         "embedding_weights": embedded.get("weights"),
         "seeds": {

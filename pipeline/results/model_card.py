@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from pipeline.config import schema
 from pipeline.config.partitions import PARTITIONS
+from pipeline.config.runs import Run
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import of_run, recipe, registry
 from pipeline.evaluation import intervals, paired, vocabulary
+from pipeline.evaluation import registry as predictors
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import MODEL, PAPER, START
 from pipeline.networks import cost, heads, inputs, notation
@@ -62,16 +64,10 @@ def _view(run: RunResults) -> dict[str, Any]:
     if named is None:
         raise KeyError("settings")
     settings, made = info["settings"], info["embedding"]
-    architecture = schema.Architecture.model_validate(settings["architecture"])
-    head = heads.choose(architecture.head)
     source = settings["images"]["source"]
     diverged = run.status.startswith("diverged")
     network = None if made["weights"] == "none" else registry.of_record(made)
     weights = recipe.label(made) if network else "no embedding"
-    names = [
-        name for name in notation.input_names(architecture, embedding=named.embedding) if inputs.INPUTS[name].stored
-    ]
-    stored = list(inputs.shapes(names, network.outputs if network else None).items())
     tables = [(name, *_table(run, name)) for name in ("test", "validation")]
     return {
         "run": run,
@@ -83,16 +79,8 @@ def _view(run: RunResults) -> dict[str, Any]:
         "diverged": diverged,
         "weights": weights,
         "embedding_network": network,
-        "inputs": stored,
-        "maps": any(len(shape) == 3 for _, shape in stored),
         "weights_digest": of_run.digest(info["embedding_weights"] or {}) if network else None,
-        "architecture": architecture,
-        "head": head,
-        "temperature": info.get("configuration", {}).get("evaluation", {}).get("temperature") or head.temperature,
-        "optimiser": _optimiser(settings["training"]),
-        "parameters": cost.parameters(
-            named.architecture, architecture, embedding=named.embedding, outputs=network.outputs if network else None
-        ),
+        **(_untrained(settings) if run.untrained else _network(named, info, network.outputs if network else None)),
         "source": source,
         "source_words": SOURCES.get(source["kind"], source["kind"]),
         "partitions": [(name, run.counts.get(name, "0"), run.groups.get(name, 0)) for name in PARTITIONS],
@@ -105,13 +93,45 @@ def _view(run: RunResults) -> dict[str, Any]:
     }
 
 
+def _untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = predictors.choose(settings["predictor"])
+    return {"untrained": chosen, "inputs": chosen.stored}
+
+
+def _network(named: Run, info: Mapping[str, Any], outputs: inputs.Outputs | None) -> dict[str, Any]:
+    """Return what the card says of a run's network and its training, which a predictor without training lacks."""
+    settings = info["settings"]
+    architecture = schema.Architecture.model_validate(settings["architecture"])
+    head = heads.choose(architecture.head)
+    names = notation.input_names(architecture, embedding=named.embedding)
+    stored = list(inputs.shapes([name for name in names if inputs.INPUTS[name].stored], outputs).items())
+    return {
+        "untrained": None,
+        "inputs": stored,
+        "latent": inputs.LATENT if architecture.latent else 0,
+        "maps": any(len(shape) == 3 for _, shape in stored),
+        "architecture": architecture,
+        "head": head,
+        "temperature": info.get("configuration", {}).get("evaluation", {}).get("temperature") or head.temperature,
+        "optimiser": _optimiser(settings["training"]),
+        "parameters": cost.parameters(named.architecture, architecture, embedding=named.embedding, outputs=outputs),
+    }
+
+
 def _optimiser(training: Mapping[str, Any]) -> tuple[str, str]:
     """Return the name of a run's optimiser, and what a reader must know of its schedule and of augmentation."""
     given = schema.Training(**{"epochs": 1, **training})
     name = "Adam" if given.optimizer == "adam" else f"AdamW (weight decay {given.weight_decay:g})"
     more = [f"rising in the first {given.warmup_epochs:g} epochs"] * (given.warmup_epochs > 0)
-    more += ["falling to 0 along a cosine"] * (given.schedule == "cosine")
+    every = f"by a factor of {given.decay:g} every {given.decay_epochs:g} epochs"
+    more += {
+        "constant": [],
+        "cosine": ["falling to 0 along a cosine"],
+        "step": [f"falling {every}"],
+        "exponential": [f"falling gradually {every}"],
+    }[given.schedule]
     more += [f"gradients clipped to a norm of {given.clip_norm}"] * (given.clip_norm is not None)
+    more += [f"moving averages of the weights with a decay of {given.ema_decay}"] * (given.ema_decay is not None)
     more += [f"on {given.images} of the training images"] * (given.images is not None)
     more += ["each image mirrored with probability 1/2 in each epoch"] * given.mirror
     return name, "".join(f", {each}" for each in more)
@@ -125,7 +145,7 @@ def _front_matter(run: RunResults, diverged: bool) -> str:
     values = {
         "license": "other",
         "license_name": "that-of-the-training-data",
-        "library_name": "keras",
+        **({} if run.untrained else {"library_name": "keras"}),
         "pipeline_tag": "image-to-image",
         "tags": tags,
         **({"metrics": shown} if "rmse" in shown else {}),
@@ -159,9 +179,11 @@ def _limits(run: RunResults, weights: str) -> list[str]:
         found.append(f"Compared with the baselines on the test images: {missed}.")
     found += _chroma(run)
     if int(run.counts.get("train") or 0) < FEW_IMAGES:
+        images = f"{run.counts.get('train')} images"
         found.append(
-            f"It was trained on only {run.counts.get('train')} images ({_groups(run, 'train')}), so it has seen few "
-            "kinds of objects."
+            f"It takes its colours from only {images}, so many photographs have none that is similar."
+            if run.untrained
+            else f"It was trained on only {images} ({_groups(run, 'train')}), so it has seen few kinds of objects."
         )
     few = [name for name in ("test", "validation") if run.groups.get(name, 0) < intervals.FEWEST_GROUPS]
     if few:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
-from pipeline.config.paths import DatasetFiles, ResultFiles, SummaryFiles
+from pipeline.config.paths import SWEEPS, DatasetFiles, ResultFiles, SummaryFiles
 from pipeline.core import files, locks
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
@@ -18,7 +18,7 @@ from pipeline.evaluation import predictors, vocabulary
 from pipeline.evaluation.scores import MODEL
 from pipeline.images import jpeg
 from pipeline.results.markdown import TEMPLATES
-from pipeline.results.page_views import OVERVIEW, badges, overview, run_view, script_data
+from pipeline.results.page_views import OVERVIEW, badges, overview, ranking_view, run_view, script_data
 from pipeline.results.read import RunResults, pictures, read_runs, why_no_interval
 from pipeline.results.tables import Table, heading, tables
 
@@ -101,12 +101,19 @@ def _build(results: Path, new: Path, pictures_of: Callable[[str], Path], progres
             )
             (new / f"{run.name}.html").write_text(page, encoding="utf-8")
             advance()
+    rankings = []
+    for path in sorted(set((results / SWEEPS).glob("*.csv")).difference((results / SWEEPS).glob("*.costs.csv"))):
+        try:
+            rankings.append(ranking_view(path))
+        except (InputError, ValueError) as error:
+            left_out.append(str(error))
     return templates.get_template("index.html").render(
         tables=[_section(table, complete) for table in shown],
         overview=[heading(MODEL, *column) for column in OVERVIEW],
         left_out=left_out,
         names=[path.name for path in (SummaryFiles(results).text, SummaryFiles(results).table) if path.is_file()],
         sweeps=sorted(path.name for path in results.glob("sweep*.svg") if path.is_file()),
+        rankings=rankings,
     )
 
 

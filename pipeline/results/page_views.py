@@ -1,11 +1,15 @@
 """The contents of the pages, prepared for the templates and the script."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from pipeline.core import csv_files
 from pipeline.evaluation import paired, vocabulary
 from pipeline.evaluation.scores import MODEL, PAPER
 from pipeline.evaluation.vocabulary import number
+from pipeline.results import costs, ranking
 from pipeline.results.read import RunResults, Score
 from pipeline.results.tables import MISSING, Cell, cell
 
@@ -37,6 +41,39 @@ def badges(run: RunResults) -> list[tuple[str, str]]:
     bad += ["files missing or damaged"] if run.problems else []
     loud = [("loud", "RANDOM embedding weights")] if run.weights == "random" else []
     return loud + [("bad", text) for text in bad]
+
+
+def ranking_view(path: Path) -> dict[str, Any]:
+    """Return the ranking of a sweep for index.html, from its CSV file (see `pipeline.results.ranking`).
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    rows, known = csv_files.read(path, ranking.COLUMNS), costs.written(path.with_suffix(".costs.csv"))
+    metric = rows[0]["metric"] if rows else ranking.METRIC
+    label = vocabulary.term(metric).label
+    headings = ["", "settings", "seeds", label, "minus best", "verdict", *costs.HEADINGS]
+
+    def cell_of(row: Mapping[str, str], name: str, *, sign: bool = False) -> tuple[float | None, str]:
+        value, low, high = (float(row[f"{name}{end}"] or "nan") for end in ("", "_low", "_high"))
+        if math.isnan(value):
+            return None, MISSING
+        text = number(value, metric, sign=sign)
+        if not math.isnan(low):
+            text += f" ({number(low, metric, sign=sign)} to {number(high, metric, sign=sign)})"
+        return value, text
+
+    shown = []
+    for row in rows:
+        cost = known.get(row["combination"], costs.UNKNOWN)
+        score = {"score": row["value"], "score_low": row["low"], "score_high": row["high"]}
+        shown.append([
+            (None, row["combination"]), (None, row["settings"]), (None, f"{row['seeds']} of {row['asked']}"),
+            cell_of(score, "score"), cell_of(row, "minus_best", sign=True), (None, row["verdict"]),
+            *((None if math.isnan(value) else value, text) for value, text in zip(cost, cost.shown(), strict=True)),
+        ])  # fmt: skip
+    numeric = {3, 4, *range(6, len(headings))}
+    return {"name": path.stem, "metric": label, "headings": headings, "numbers": numeric, "rows": shown}
 
 
 def run_view(run: RunResults) -> dict[str, Any]:

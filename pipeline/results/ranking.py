@@ -20,6 +20,7 @@ from pipeline.evaluation import intervals, paired, scores
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.vocabulary import number, term
 from pipeline.figures import effects
+from pipeline.results import costs
 from pipeline.results.markdown import environment, table
 from pipeline.results.read import read_images
 from pipeline.results.record import read_record
@@ -46,6 +47,7 @@ class Ranked:
         problems: what is wrong with the others, by run.
         against_best: the difference from the best combination on the same images.
         verdict: of that difference.
+        cost: the mean over seeds.
     """
 
     combination: Combination
@@ -53,6 +55,7 @@ class Ranked:
     problems: dict[str, str]
     against_best: Ends = NONE
     verdict: str = ""
+    cost: costs.Cost = costs.UNKNOWN
 
     @property
     def mean(self) -> Values:
@@ -108,8 +111,9 @@ def write(
         kind, base = ("sweep", config.sweeps) if trials is None else ("search", config.searches)
         rows = [_row(place, each, metric) for place, each in enumerate(ranked, start=1)]
         text = environment().get_template("sweep.md").render(
-            kind=kind.capitalize(), name=name, base=base[name].extends, metric=term(metric), better=better,
-            dataset=config.dataset, combinations=len(ranked), table=_table(ranked, metric), unclear=UNCLEAR,
+            kind=kind.capitalize(), name=name, base=base[name].extends or "", metric=term(metric), better=better,
+            dataset=config.dataset, combinations=len(ranked), table=_table(ranked, metric),
+            costs=where.costs.name, unclear=UNCLEAR,
             problems=[f"{run}: {problem}" for each in ranked for run, problem in each.problems.items()],
         )  # fmt: skip
         where.manifest.unlink(missing_ok=True)
@@ -117,6 +121,7 @@ def write(
             where.figure, [(each.combination.values, each.over_images) for each in ranked], metric, f"{kind} {name}"
         )
         csv_files.write(where.table, COLUMNS, rows)
+        costs.write(where.costs, [(each.combination.name, each.cost) for each in ranked])
         files.write_text(where.text, text)
         written = (where.table, where.text, where.figure, where.figure.with_suffix(".svg"))
         runs = [run for each in combinations for run in each.runs]
@@ -151,6 +156,7 @@ def rank(
             except InputError as error:
                 unfinished = not ResultFiles(paths.results / run).record.exists()
                 each.problems[run] = _unfinished(paths, run) if unfinished else str(error)
+        each.cost = costs.mean(costs.read(config, run) for run in combination.runs)
         ranked.append(each)
     sign = -1 if term(metric).better == "higher" else 1
     ranked.sort(key=lambda each: (not math.isfinite(each.over_images[0]), sign * each.over_images[0]))

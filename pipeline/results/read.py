@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.config.paths import ResultFiles
-from pipeline.config.runs import RESERVED, Run, diverged, started
+from pipeline.config.runs import RESERVED, Run, diverged, is_untrained, started
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
@@ -117,8 +117,13 @@ class RunResults:
 
     @property
     def only_scored(self) -> bool:
-        """Whether the network is a saved one that was not trained further."""
+        """Whether the network is a saved one that was not trained further, or there is none."""
         return self.record.get("epochs") == 0 and not self.diverged
+
+    @property
+    def untrained(self) -> bool:
+        """Whether these are the answers of a predictor that needs no training."""
+        return is_untrained(self.record)
 
     @property
     def diverged(self) -> bool:

@@ -29,6 +29,17 @@ def read_record(result: Path) -> dict[str, Any]:
     return record
 
 
+def read_network_record(result: Path) -> dict[str, Any]:
+    """Read the run.yaml of a run that has a network; raise an InputError for one that needs no training, as others."""
+    record = read_record(result)
+    if runs.is_untrained(record):
+        raise InputError(
+            f"{result}: expected a run with a network, received one whose predictor needs no training and works only "
+            "within its dataset; choose another run"
+        )
+    return record
+
+
 def run_name(record: Mapping[str, Any], result: Path) -> str:
     """Return the run's name in its run.yaml; the folder may have been renamed. Without one, the folder's name."""
     return str(record.get("run") or result.name)
@@ -41,7 +52,7 @@ def refuse_other(
 
     Args:
         result: ``results/<run>/``, which need not exist.
-        settings: the settings that decide the run's numbers; see `pipeline.config.runs.run_settings`.
+        settings: the settings that decide the run's numbers; see `pipeline.config.run_settings`.
         evaluation: the settings of evaluation; a different number of drawn pictures is no difference.
         epochs: the number of epochs requested; fewer than recorded is a difference, more is not.
 

@@ -16,6 +16,7 @@ from pipeline.dataset.index import read_index
 from pipeline.evaluation import metrics, predictors, scores
 from pipeline.evaluation.measures import Columns
 from pipeline.evaluation.network import Network
+from pipeline.evaluation.registry import Answers
 from pipeline.evaluation.scoring import Dataset
 from pipeline.figures import colours as colour_figures
 from pipeline.figures import learning, pictures
@@ -31,7 +32,7 @@ def spread_over_errors(errors: npt.NDArray[np.float64], rows: npt.NDArray[np.int
 
 
 def draw_pictures(
-    run: str, network: Network, data: Dataset, measured: Columns, count: int, new: ResultFiles, note: str
+    run: str, network: Network | Answers, data: Dataset, measured: Columns, count: int, new: ResultFiles, note: str
 ) -> None:
     """Draw predictions.png and errors.png of `count` test images."""
     test = np.flatnonzero(np.array(data.partitions) == "test")

@@ -77,11 +77,12 @@ def _write(where: SummaryFiles) -> None:
 
 def _row(run: RunResults, columns: Iterable[tuple[str, str, str]]) -> list[str]:
     weights = run.record.get("weights_evaluated")
+    status = "needs no training" if run.untrained else "not trained here"
     return [
         run.name,
         run.embedding.replace("RANDOM", "**RANDOM**"),
         str(run.record.get("epochs", MISSING)),
-        "not trained here" if run.only_scored else f"{run.status}, {weights} weights" if weights else run.status,
+        status if run.only_scored else f"{run.status}, {weights} weights" if weights else run.status,
         *(_cell(run, *column).line for column in columns),
         "; ".join(filter(None, ("one colour everywhere" * run.one_colour, paired.remark(run.compared)))),
     ]

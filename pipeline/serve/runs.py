@@ -10,7 +10,7 @@ from pipeline.config.runs import DIVERGED, diverged
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
-from pipeline.results.record import read_record
+from pipeline.results.record import read_network_record
 
 log = logging.getLogger("deepcolor")
 
@@ -42,7 +42,7 @@ def read(folder: Path) -> ServedRun:
     Raises:
         InputError: the run is unfinished, diverged or damaged.
     """
-    record = read_record(folder)
+    record = read_network_record(folder)
     if diverged(record):
         raise InputError(f"{folder}: {DIVERGED}")
     model = ResultFiles(folder).model

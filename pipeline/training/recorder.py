@@ -16,7 +16,7 @@ from pipeline.core import csv_files, files, versions
 from pipeline.core.progress import Advance
 from pipeline.core.signals import held_back
 from pipeline.networks import backend, saving
-from pipeline.training import checkpoints, ending
+from pipeline.training import checkpoints, ending, optimizers
 
 HISTORY_COLUMNS = ("epoch", "loss", "mse", "accuracy", "val_loss", "val_mse", "val_accuracy")
 STEPS_BETWEEN_CHECKS = 10
@@ -30,7 +30,8 @@ log = logging.getLogger("deepcolor")
 class Recorder(keras.callbacks.Callback):
     """Records a run's history, best weights and checkpoints.
 
-    It ends a run whose loss or weights are no longer finite.
+    It ends a run whose loss or weights are no longer finite. With `training.ema_decay`, the averages of the weights are
+    validated and saved in place of the weights; checkpoints have both.
 
     Attributes:
         asked_to_stop: signals received during `fit`.
@@ -67,6 +68,7 @@ class Recorder(keras.callbacks.Callback):
         self._first, self._metrics = 0, checkpoints.Arrays()  # where the current epoch continues; its metrics so far
         self._history: list[dict[str, float]] = []
         self._best, self._best_epoch = checkpoints.Arrays(), 0
+        self._weights = checkpoints.Arrays()  # while their averages are in their place
         self._start = math.inf  # what the best epoch must be better than
         self._status, self._bad_step = "finished", 0
         self._saved, self._saved_at = (-1, 0), time.monotonic()  # steps and epochs in the last checkpoint, and its time
@@ -149,17 +151,29 @@ class Recorder(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Keep what training measured, because validation counts with the same variables."""
+        """Keep what training measured, because validation counts with the same variables; validate the averages."""
         self._metrics = self._measured()
+        self._take_averages()
 
     def finish_epoch(self, validation: Any) -> None:
         """Validate and record an epoch whose steps are all done; `validation` is an argument of `evaluate`."""
         metrics, self._first = self._metrics, 0
+        self._take_averages()
         logs = self._network.evaluate(validation, return_dict=True, verbose=0)
         _assign(self._network.metrics_variables, metrics)
         self.on_epoch_end(
             self.epochs, {**self._network.get_metrics_result(), **{f"val_{k}": v for k, v in logs.items()}}
         )
+
+    def _take_averages(self) -> None:
+        if self._training.ema_decay and self._done:
+            self._weights = _values(self._network.trainable_variables)
+            optimizers.take_averages(self._network)
+
+    def _restore_weights(self) -> None:
+        if self._weights:
+            _assign(self._network.trainable_variables, self._weights)
+            self._weights = []
 
     def _measured(self) -> checkpoints.Arrays:
         return self._metrics or _values(self._network.metrics_variables)
@@ -183,6 +197,7 @@ class Recorder(keras.callbacks.Callback):
         elif row[self._judge] < best:
             self._best_epoch = epoch
             self._best = _values(self._network.variables)
+        self._restore_weights()
         self._history.append(row)
         self._first, self._metrics = 0, []
         self._write_history(time.monotonic() - self._began)
@@ -206,6 +221,7 @@ class Recorder(keras.callbacks.Callback):
     def save(self) -> None:
         """Write the checkpoint, unless it is up to date."""
         backend.synchronize(self._network)
+        self._restore_weights()
         if (self._done, self.epochs) == self._saved:
             return
         state = {
@@ -226,6 +242,7 @@ class Recorder(keras.callbacks.Callback):
     def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Write the history, the last and best weights (the last ones if no epoch was finite), and the summary."""
         self._write_history()
+        self._take_averages()
         _save_weights(self._network, self._where.weights("last"))
         if self._best:
             _assign(self._network.variables, self._best)

@@ -2,12 +2,17 @@
 
 import contextlib
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.paths import RunFiles
 from pipeline.core import csv_files
+from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
 from pipeline.core.text import counted
+from pipeline.dataset.fingerprints import other_data
+from pipeline.storage.store import Store
 
 
 def folder(models: Path) -> Path:
@@ -26,6 +31,13 @@ def move(directory: Path) -> Path:
     place.mkdir(exist_ok=True)
     names = itertools.chain([directory.name], (f"{directory.name}.{number}" for number in itertools.count(2)))
     return directory.rename(next(place / name for name in names if not (place / name).exists()))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], images: Store) -> list[str]:
+    """Return what differs between the settings of two trainings, with their fingerprints."""
+    settings, now = ({key: value for key, value in each.items() if key != "fingerprints"} for each in (old, new))
+    data = other_data(images, old.get("fingerprints", {}), new["fingerprints"])
+    return [*differing(settings, now), *data]
 
 
 def cost(directory: Path) -> str:

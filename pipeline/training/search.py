@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.config import schema, searches
+from pipeline.config import combining, searches
 from pipeline.core import files
 from pipeline.core.conflicts import refuse_other
 
@@ -87,7 +87,7 @@ class Search:
     """
 
     def __init__(
-        self, path: Path, name: str, search: schema.Search, settings: Mapping[str, Any], *, replace: bool = False
+        self, path: Path, name: str, search: combining.Search, settings: Mapping[str, Any], *, replace: bool = False
     ) -> None:
         self._search = search
         self._distributions = {key: _distribution(search.space, key) for key in search.space}
@@ -134,7 +134,7 @@ def _open(path: Path, name: str) -> optuna.Study:
     return optuna.create_study(storage=f"sqlite:///{path.absolute()}", study_name=name, load_if_exists=True)
 
 
-def _pruner(search: schema.Search) -> optuna.pruners.BasePruner:
+def _pruner(search: combining.Search) -> optuna.pruners.BasePruner:
     if search.pruner == "none":
         return optuna.pruners.NopPruner()
     return optuna.pruners.MedianPruner(BEFORE_PRUNING, search.fewest_epochs)
@@ -142,7 +142,7 @@ def _pruner(search: schema.Search) -> optuna.pruners.BasePruner:
 
 def _distribution(space: Mapping[str, Any], key: str) -> optuna.distributions.BaseDistribution:
     values = space[key]
-    if not isinstance(values, schema.Range):
+    if not isinstance(values, combining.Range):
         return optuna.distributions.CategoricalDistribution([label for label, _ in searches.choices(space, key)])
     if all(isinstance(end, int) for end in (values.low, values.high, values.step or 1)):
         return optuna.distributions.IntDistribution(

@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from pipeline.config import schema, start
 from pipeline.config.paths import RunFiles
-from pipeline.config.runs import Run, allowing_more_patience, run_settings
+from pipeline.config.run_settings import run_settings
+from pipeline.config.runs import Run, allowing_more_patience
 from pipeline.core import files
-from pipeline.core.conflicts import differing, kept, refuse_other
+from pipeline.core.conflicts import kept, refuse_other
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
-from pipeline.dataset.fingerprints import Outputs, fingerprints, other_data, outputs_of
+from pipeline.dataset.fingerprints import Outputs, fingerprints, outputs_of
 from pipeline.images.lab import UInt8
 from pipeline.networks import backend, builder, heads, inputs, saving, transfer
 from pipeline.networks.notation import input_names, of_run
@@ -103,7 +104,8 @@ def train(
     if saved and training.start_from:
         transfer.assign(model, saved)
         # Checkpoints of earlier versions have moments of the batch normalisations too: these runs go on training them.
-        if not checkpoint or len(checkpoint.optimizer) < 2 * len(model.trainable_variables):
+        # None of these had averages of the weights.
+        if training.ema_decay or not checkpoint or len(checkpoint.optimizer) < 2 * len(model.trainable_variables):
             transfer.keep_statistics(model)
         if start.is_released(training.start_from):
             saving.save(saved, where.start)
@@ -252,12 +254,6 @@ def _fit(
     recorder.save()
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], images: Store) -> list[str]:
-    settings, now = ({key: value for key, value in each.items() if key != "fingerprints"} for each in (old, new))
-    data = other_data(images, old.get("fingerprints", {}), new["fingerprints"])
-    return [*differing(settings, now), *data]
-
-
 def _claim(
     where: RunFiles, made_with: dict[str, Any], images: Store, epochs: int, replace: bool
 ) -> checkpoints.Checkpoint | None:
@@ -265,7 +261,7 @@ def _claim(
     old = files.read_if_whole(where.settings)
     known = (files.fingerprint(old), identity := files.fingerprint(made_with))
     old = allowing_more_patience(old, made_with)
-    other = _differences(old, made_with, images) if old else []
+    other = replaced.differences(old, made_with, images) if old else []
     checkpoint = None if other else checkpoints.load(where.checkpoint)
     more = []
     if checkpoint and checkpoint.state["settings"] not in known:

@@ -7,7 +7,8 @@ from tiny import DOT
 
 from pipeline.config import schema
 from pipeline.config.loading import parse_config
-from pipeline.config.runs import Run, find, layered, run_settings
+from pipeline.config.run_settings import run_settings
+from pipeline.config.runs import Run, find, layered
 from pipeline.core.errors import InputError
 
 WIDE = {"architecture": "base", "learning_rate": "1e-4", "batch_size": 8, "seed": 2, "training": {"epochs": 20}}
@@ -122,3 +123,40 @@ def test_settings_of_a_run_of_the_grid_are_as_they_always_were():
 @pytest.mark.parametrize("told", [{}, {"run": "wide"}, {"run": "wide", "experiment": {}}, {"run": 5, "experiment": 3}])
 def test_settings_that_name_no_run_are_refused(told):
     refused(lambda: Run.of_settings(told))
+
+
+TINT = {"predictor": {"name": "tint", "warmth": 3}}
+
+
+def test_an_experiment_may_name_a_predictor_instead_of_a_network():
+    given = config(wide=WIDE, tint={**TINT, "seed": 4})
+    for known in (given, parse_config(json.loads(given.model_dump_json()))):
+        run = find(known, "tint_s7")
+        assert (run.name, run.seed, run.predictor) == ("tint_s7", 7, TINT["predictor"])
+        assert find(known, "tint").name == "tint" and find(known, "wide").predictor is None
+        assert layered(known, run).training == known.training
+
+
+def test_a_predictors_settings_have_no_network_and_give_the_run_back():
+    run = find(config(tint=TINT), "tint_s7")
+    parts = {"dataset": "tiny", "limit": None, "images": {}, "embeddings": {}, "split": {}}
+    settings = run_settings(run, schema.Training(), None, **parts)
+    assert settings == {
+        "run": "tint_s7",
+        "experiment": {"name": "tint", "seed": 7},
+        "predictor": TINT["predictor"],
+        **parts,
+    }
+    restored = Run.of_settings(settings)
+    assert (restored.name, restored.seed, restored.predictor) == ("tint_s7", 7, TINT["predictor"])
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"predictor": 3}, "predictor"), ({"predictor": {"warmth": 3}}, "predictor"), ({"seed": -1}, "seed"),
+        ({"architecture": "base"}, "architecture"), ({"training": {"epochs": 1}}, "training"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_beside_a_predictor_is_named_by_its_key(change, key):
+    assert f"experiments.tint.{key}: " in refused(lambda: config(tint={**TINT, **change}))

@@ -119,3 +119,12 @@ def test_experiments_may_be_files_of_their_own(tmp_path):
     assert changed.experiments["vivid"].seed == 4 and changed.experiments["vivid"].training.epochs == 7
     assert with_experiment_files({"experiments": 5}, tmp_path) == {"experiments": 5}
     assert with_experiment_files({"limit": 3}, tmp_path / "none") == {"limit": 3}
+
+
+def test_a_sweep_may_name_its_runs_and_train_each_with_several_seeds():
+    given = config(pair={"runs": ["plain", "base_lr1e-4"], "seeds": [0, 2]})
+    found = of_config(given, "pair")
+    assert [each.runs for each in found] == [("plain", "plain_s2"), ("base_lr1e-4", "base_lr1e-4_s2")]
+    assert [each.values for each in found] == [{"run": "plain"}, {"run": "base_lr1e-4"}]
+    with pytest.raises(InputError, match=r"sweeps\.pair\.runs: run name 'unknown'"):
+        check(config(pair={"runs": ["plain", "unknown"]}), "pair")

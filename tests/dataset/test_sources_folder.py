@@ -13,7 +13,7 @@ from pipeline.config.schema import FolderSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources import folder, scratch
 from pipeline.dataset.sources.open import open_source
-from pipeline.images import foreign, originals
+from pipeline.images import foreign, lab, originals
 from pipeline.images.photographs import Photograph, decode
 from pipeline.images.prepare import centre_square
 
@@ -165,6 +165,18 @@ def test_a_table_chooses_and_groups_photographs(tmp_path, root):
     assert ids(opened(tmp_path, table=str(table), limit=2)) == ["a.png", "c.png"]
 
 
+def test_photographs_are_cropped_or_squashed(tmp_path, root):
+    wide = np.repeat(picture(seed=1), 2, axis=1)
+    (root / "a.png").write_bytes(encoded(wide))
+    whole = np.asarray(Image.fromarray(wide).resize((224, 224), Image.Resampling.LANCZOS))
+    cropped = opened(tmp_path).read(0, 1)
+    squashed = opened(tmp_path, crop="squash").read(0, 1)  # not the pixels of the first scan
+    for array, expected in zip(squashed, lab.from_rgb(whole), strict=True):
+        np.testing.assert_array_equal(array[0], expected)
+    assert (squashed[0] != cropped[0]).any()
+    assert opened(tmp_path, crop="squash").describe()["crop"] == "squash" and "crop" not in opened(tmp_path).describe()
+
+
 def test_settings_without_a_table_are_those_of_older_records():
     assert set(FolderSource(path="p").model_dump()) == {"kind", "path", "gray_below", "max_megapixels"}
 
@@ -273,7 +285,7 @@ def test_changed_files_are_judged_again(tmp_path, root, monkeypatch, decoded, ch
         verdict.write_text(verdict.read_text().replace("d.png", "e.png"))
     settings = {"gray_below": {"gray_below": 1.0}, "max_megapixels": {"max_megapixels": 1.0}}.get(change, {})
     after = opened(tmp_path, **settings)
-    assert len(decoded) == 4 + (4 if settings else 2)
+    assert len(decoded) == 4 + (4 if settings else 1 if change in ("content", "name") else 2)
     assert after.input_digest(0, 2) == digests[0]
     assert (after.input_digest(2, 4) != digests[1]) == (change in ("content", "name"))
     seed = 9 if change == "content" else 2

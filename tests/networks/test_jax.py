@@ -145,6 +145,7 @@ def test_jax_trains_like_tensorflow_with_one_or_more_steps_per_call(prepared, tm
 @pytest.mark.long
 def test_jax_trains_classes_with_a_schedule_and_mirrored_images_like_tensorflow(prepared, tmp_path, monkeypatch):
     options = {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5, "clip_norm": 1.0, "mirror": True}
+    options["ema_decay"] = 0.7
     monkeypatch.setenv("TRAINING", json.dumps(options))
     run_on("tensorflow", TRAIN, prepared.folder, tmp_path, "expected quarter_lr1e-3_bs2 2")
     run_on("jax", TRAIN, prepared.folder, tmp_path, "resident", "calls quarter_lr1e-3_bs2 2")
@@ -152,7 +153,8 @@ def test_jax_trains_classes_with_a_schedule_and_mirrored_images_like_tensorflow(
 
 
 @pytest.mark.long
-def test_a_run_resumes_to_the_same_bits_on_jax_after_any_call(prepared, tmp_path):
+def test_a_run_resumes_to_the_same_bits_on_jax_after_any_call(prepared, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAINING", json.dumps({"ema_decay": 0.7}))
     parts = [f"parts {FIVE_STEPS} 2 {steps}" for steps in (1, 2, 1, 2)]
     calls = ("resident", f"whole {FIVE_STEPS} 2", *parts, f"parts {FIVE_STEPS} 2")
     run_on("jax", TRAIN, prepared.folder, tmp_path, *calls)

@@ -2,7 +2,8 @@
 
 from pipeline.config import loading
 from pipeline.config.paths import Paths
-from pipeline.config.runs import Run, run_settings
+from pipeline.config.run_settings import run_settings
+from pipeline.config.runs import Run
 from pipeline.core import csv_files, files
 from pipeline.networks import notation
 from pipeline.planning import check

@@ -1,16 +1,19 @@
 """What was made with other settings or data is known by its own record, wherever it lies and however it is spelt."""
 
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from tiny import DOT
+from tiny import DOT, photographs
 
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths, RunFiles
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
+from pipeline.dataset.ingest import ingest
 from pipeline.planning import check, due, estimate
 from pipeline.planning.settings import settings_of_training, stage_settings
 
@@ -198,3 +201,13 @@ def test_what_replace_takes_away_is_said_with_its_cost(made):
             assert bool(said) == (stage in taken)
             assert said == "" or ("2 epochs" if stage == "train" else "15 images") in said
             assert due.replaced_by(changed(made, **change), stage, RUN) == ""
+
+
+def test_added_images_are_counted_for_the_runs_trained_before(made, tmp_path):
+    archive = shutil.copytree(made.datasets["tiny"].path, tmp_path / "archive")
+    for number, part in enumerate(("l/gray_scale.npy", "ab/ab/ab2.npy")):
+        np.save(archive / part, np.concatenate([np.load(archive / part), photographs(2, seed=9)[number]]))
+    ingest(schema.KaggleSource(path=str(archive)), Paths(made).images, images_per_shard=8)
+    for stage in ("embed", "split", "train"):
+        assert due.reasons(made, stage, RUN) == ["the images have changed: 2 added; 15 before, now 17"]
+    assert due.reasons(made, "evaluate", RUN) == []  # its results are of the images before

@@ -284,3 +284,15 @@ def test_results_that_lack_something_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"metrics\.csv"):
         card(folder)
     assert not (tmp_path / "results" / "card.md").exists()
+
+
+def test_a_network_of_lightness_alone_has_no_embedding(tmp_path):
+    told = Html(card(add(tmp_path, run="zhang_lr3e-5", embedding={"weights": "none"}))[1]).told()
+    assert "Embedding: none. Lightness is the only input." in told and "32,240,377 parameters" in told
+
+
+def test_the_card_says_how_to_sample_a_network_with_latent_variables(tmp_path):
+    told = Html(
+        card(add(tmp_path, run="vae_lr1e-3", embedding={**IMAGENET, "network": "efficientnet_lite0"}))[1]
+    ).told()
+    assert "noise (batch, 64): zeros for its one answer" in told

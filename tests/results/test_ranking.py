@@ -1,6 +1,8 @@
 """The table of a sweep ranks by validation images, over seeds, and has a row for what is not finished."""
 
 import csv
+import re
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from pipeline.config.sweeps import of_config
 from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 from pipeline.evaluation.intervals import Jackknife, interval
-from pipeline.results import ranking
+from pipeline.results import costs, ranking
+from pipeline.results.page import write_report
 from pipeline.results.read import read_runs
 
 N = 40
@@ -98,7 +101,7 @@ def test_table_csv_and_figure_are_written(config, tmp_path):
     ranking.write(config, "rates")
     folder = tmp_path / "results" / "sweeps"
     assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {
-        f"rates.{kind}" for kind in ("md", "csv", "json", "png", "svg")
+        f"rates.{kind}" for kind in ("md", "csv", "costs.csv", "json", "png", "svg")
     }
     with (folder / "rates.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -134,3 +137,42 @@ def test_a_sweep_of_seeds_alone_is_one_row(tmp_path):
     put(tmp_path, "again", EASY)
     (only,) = ranking.write(config, "again")
     assert only.verdict == "best" and len(only.problems) == 2
+
+
+def test_costs_stand_beside_the_ranking(config, tmp_path):
+    finished(tmp_path)
+    for seed, run in enumerate((FAST, f"{FAST}_s1")):
+        models, logs = tmp_path / "models" / run, tmp_path / "logs" / run
+        models.mkdir(parents=True)
+        logs.mkdir(parents=True)
+        (models / "times.csv").write_text(f"epoch,seconds\n1,{60 + seed}\n2,{58 + seed}\n")
+        (models / "predicting_times.csv").write_text("images,seconds_per_image\n16,0.025\n")
+        (logs / "train.tsv").write_text("s\th:m:s\tmax_rss\n130\t0:02:10\t1234.5\n")
+    found = costs.read(config, FAST)
+    assert found == costs.Cost(parameters=249_170, epochs=2, seconds=118, mebibytes=1234.5, seconds_per_image=0.025)
+    assert all(np.isnan(value) for value in costs.read(config, SLOW)[1:])
+    ranking.write(config, "rates")
+    known = costs.written(tmp_path / "results" / "sweeps" / "rates.costs.csv")
+    assert known[FAST] == found._replace(seconds=119) and known[FAST].shown() == ["249,170", "2", "2.0", "1,234", "25"]
+
+
+def test_predictions_are_timed(tmp_path):
+    calls = []
+    costs.measure(calls.append, mock.Mock(rows=np.arange(4)), tmp_path / "times.csv")
+    (row,) = csv.DictReader((tmp_path / "times.csv").open())
+    assert len(calls) == 1 + costs.REPEATS and row["images"] == "4" and float(row["seconds_per_image"]) >= 0
+
+
+def test_the_page_shows_the_ranking_and_lists_a_damaged_one(config, tmp_path):
+    finished(tmp_path)
+    ranking.write(config, "rates")
+    results = tmp_path / "results"
+    (results / "sweeps" / "broken.csv").write_text("rank,combination\n1,x\n")
+    page = write_report(results, lambda dataset: tmp_path / "none").read_text()
+    assert "<h2>Sweep rates</h2>" in page and "broken.csv" in page
+    rows = re.findall(r'<tr><th scope="row">(rates\.[^<]*)</th>(.*?)</tr>', page)
+    assert [name for name, _ in rows] == [FAST, FAST_PLAIN, SLOW, SLOW_PLAIN]
+    with (results / "sweeps" / "rates.csv").open() as file:
+        best, *_, last = csv.DictReader(file)
+    assert f'data-value="{float(best["value"])}"' in rows[0][1] and "2 of 2" in rows[0][1]
+    assert "diverged" in rows[3][1] and last["value"] == ""

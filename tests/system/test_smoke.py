@@ -25,7 +25,10 @@ SETTINGS = {
     "architectures": {
         "dot": DOT["dot"].model_dump(), **{name: each.model_dump() for name, each in toy_maps.ARCHITECTURES.items()}
     },
-    "experiments": {"plain": {"architecture": "fine-dot", "learning_rate": 1e-3, "training": {"epochs": 90}}},
+    "experiments": {
+        "example": {"predictor": {"name": "sousa", "colours": 4}},
+        "plain": {"architecture": "fine-dot", "learning_rate": 1e-3, "training": {"epochs": 90}},
+    },
     "sweeps": {"rates": {"extends": "plain", "grid": {"training.epochs": [50, 60]}}},
     "evaluation": {"pictures": 2, "recognition": None},
 }  # fmt: skip
@@ -54,6 +57,12 @@ def smoke(tmp_path, monkeypatch, keras):
         toy_maps.register()
         yield lambda *arguments: CliRunner().invoke(main, ["smoke", *map(str, arguments), "--config", str(path)])
     assert not list(folder.iterdir()) and not list(temporary.iterdir())
+
+
+def test_a_predictor_without_training_goes_through_every_stage_that_it_has(smoke):
+    done = smoke("example")
+    assert done.exit_code == 0 and "from ingest to evaluate" in done.output, done.output
+    refused(smoke("example", "--overfit"), "--overfit", "example")
 
 
 def test_a_run_goes_through_every_stage(smoke):

@@ -2,25 +2,29 @@
 
 import math
 
+import h5py
 import numpy as np
 import pytest
 from tiny import make_dataset
-from tiny_training import Interrupted, StopsAfter, assert_same, history, run_training
+from tiny_training import Interrupted, StopsAfter, assert_same, checkpoint_arrays, history, run_training
 
 from pipeline.config.schema import Training
 from pipeline.core import files
 from pipeline.core.errors import InputError
 
-ALL = {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5, "clip_norm": 1.0, "mirror": True}
+ALL = {
+    "optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5, "clip_norm": 1.0, "ema_decay": 0.7,
+    "mirror": True,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "step", "exponential"])
 @pytest.mark.parametrize("warmup", [0, 0.3, 2])
 def test_the_rate_warms_up_and_then_stays_or_falls(keras, schedule, warmup):
     from pipeline.training.optimizers import optimizer
 
     steps, epochs, highest = 10, 5, 0.02
-    training = Training(epochs=epochs, schedule=schedule, warmup_epochs=warmup)
+    training = Training(epochs=epochs, schedule=schedule, warmup_epochs=warmup, decay=0.3, decay_epochs=1.5)
     made = optimizer(keras.Sequential(), highest, training, steps)
     if schedule == "constant" and not warmup:
         plain = keras.optimizers.Adam(highest)
@@ -33,6 +37,10 @@ def test_the_rate_warms_up_and_then_stays_or_falls(keras, schedule, warmup):
         expected = highest * (step + 1) / begin if step < begin else highest
         if schedule == "cosine" and step >= begin:
             expected *= (1 + math.cos(math.pi * (step - begin) / (epochs * steps - begin))) / 2
+        if schedule == "step" and step >= begin:
+            expected *= 0.3 ** ((step - begin) // 15)
+        if schedule == "exponential" and step >= begin:
+            expected *= 0.3 ** ((step - begin) / 15)
         assert float(made.learning_rate) == pytest.approx(expected, rel=1e-5, abs=1e-6 * highest), step
 
 
@@ -76,7 +84,30 @@ def test_settings_are_recorded_unless_they_are_defaults():
     assert Training(weight_decay=0.5).decisive() == usual  # Adam has none
     assert Training(epochs=7, schedule="cosine").decisive() == {**usual, "schedule": "cosine", "epochs": 7}
     assert Training(**ALL, weight_decay=0.5).decisive() == {**usual, **ALL, "weight_decay": 0.5, "epochs": 2}
-    assert not set(Training().model_dump()) & {*ALL, "weight_decay"}
+    falling = {"schedule": "step", "decay": 0.5, "decay_epochs": 2.0}
+    assert Training(**falling).decisive() == {**usual, **falling}
+    assert Training(**falling | {"schedule": "constant"}).decisive() == usual
+    assert not set(Training().model_dump()) & {*ALL, *falling, "weight_decay"}
+
+
+def test_averages_are_those_of_the_weights_after_each_step(keras):
+    from pipeline.training import optimizers
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    made = optimizers.optimizer(model, 0.5, Training(ema_decay=0.8), 10)
+    model.compile(made, "mse")
+    made.build(model.trainable_variables)
+    expected = None
+    for step in range(4):
+        gradient = np.full((3, 2), step - 1.5, np.float32)
+        made.apply([keras.ops.convert_to_tensor(each) for each in (gradient, gradient[0])], model.trainable_variables)
+        kernel = keras.ops.convert_to_numpy(model.layers[0].kernel).copy()
+        expected = kernel if expected is None else 0.8 * expected + 0.2 * kernel
+    made.finalize_variable_values(model.trainable_variables)  # as `fit` does
+    np.testing.assert_array_equal(model.layers[0].get_weights()[0], kernel)
+    optimizers.take_averages(model)
+    np.testing.assert_allclose(model.layers[0].get_weights()[0], expected, rtol=1e-6)
+    assert np.abs(expected - kernel).max() > 0.1
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +174,25 @@ def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, whole, tmp_p
     assert {key: settings[key] for key in (*ALL, "epochs")} == {**ALL, "epochs": 3}
 
 
+@pytest.mark.parametrize("moment", ["on_test_batch_end", "on_test_begin"])
+def test_a_run_stopped_while_it_validates_averages_goes_on_with_its_weights(
+    keras, asymmetric, whole, tmp_path, monkeypatch, moment
+):
+    from pipeline.training.recorder import Recorder
+
+    usual = getattr(Recorder, moment)
+
+    def stops(self, *arguments, **options):
+        usual(self, *arguments, **options)
+        if self.epochs == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Recorder, moment, stops)
+        run_training(asymmetric, tmp_path / "run", epochs=3, **ALL)
+    assert_same(run_training(asymmetric, tmp_path / "run", epochs=3, **ALL), whole)
+
+
 @pytest.fixture(scope="module")
 def plain(_started, prepared, tmp_path_factory):
     """A run with the defaults."""
@@ -150,7 +200,8 @@ def plain(_started, prepared, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "change", [{"schedule": "cosine"}, {"mirror": True}, {"clip_norm": 0.01}, {"optimizer": "adamw"}]
+    "change",
+    [{"schedule": "cosine"}, {"mirror": True}, {"clip_norm": 0.01}, {"optimizer": "adamw"}, {"ema_decay": 0.5}],
 )
 def test_each_setting_changes_the_run_and_is_never_mixed_with_another(keras, prepared, plain, tmp_path, change):
     changed = run_training(prepared, tmp_path / "changed", epochs=2, **change)
@@ -158,6 +209,22 @@ def test_each_setting_changes_the_run_and_is_never_mixed_with_another(keras, pre
     (key,) = change
     with pytest.raises(InputError, match=rf"training\.{key}: "):
         run_training(prepared, plain, epochs=2, **change)
+
+
+def test_averages_change_what_is_validated_and_kept_but_not_the_training(keras, prepared, plain, tmp_path):
+    averaged = run_training(prepared, tmp_path / "averaged", epochs=2, ema_decay=0.7)
+    for one, other in zip(history(plain), history(averaged), strict=True):
+        assert [one[key] for key in ("loss", "mse", "accuracy")] == [other[key] for key in ("loss", "mse", "accuracy")]
+        assert one["val_mse"] != other["val_mse"]
+    weights, with_averages = checkpoint_arrays(plain), checkpoint_arrays(averaged)
+    names = [name for name in weights if name.startswith("model/")]
+    for name in names:
+        np.testing.assert_array_equal(weights[name], with_averages[name])
+    averages = [with_averages[f"optimizer/{2 + at:04d}"] for at in range(len(names))]  # after iterations and the rate
+    with h5py.File(averaged / "last.weights.h5") as file:
+        kept: list[np.ndarray] = []
+        file.visititems(lambda _, item: kept.append(item[:]) if isinstance(item, h5py.Dataset) else None)
+    assert sorted(value.tobytes() for value in kept) == sorted(value.tobytes() for value in averages)
 
 
 def test_more_epochs_of_a_falling_rate_are_another_run(keras, prepared, tmp_path):

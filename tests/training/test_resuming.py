@@ -4,7 +4,7 @@ import logging
 import re
 
 import pytest
-from tiny_training import Interrupted, StopsAfter, assert_same, bytes_of
+from tiny_training import Interrupted, StopsAfter, assert_same, bytes_of, history
 
 from pipeline.core.errors import InputError
 
@@ -58,6 +58,17 @@ def test_a_run_stopped_by_a_signal_saves_its_progress(train, three_epochs, monke
     directory = train(epochs=3)
     assert re.findall(r"resuming after (.*)", caplog.text) == [*moments.values()]
     assert_same(directory, three_epochs)
+
+
+def test_a_run_that_stops_early_resumes_to_the_same_bits(train):
+    options = {"name": "dot_lr1e0_bs4", "epochs": 30, "patience": 2}
+    whole = train(folder="whole", **options)
+    epochs = len(history(whole))
+    assert epochs < 30
+    for steps in (3 * (epochs - 1) - 1, 2):  # of 3 an epoch: before the last two epochs are validated
+        with pytest.raises(Interrupted):
+            train(checkpoint_seconds=0.0, progress=StopsAfter(steps), **options)
+    assert_same(train(**options), whole)
 
 
 def test_the_last_checkpoint_does_not_depend_on_earlier_ones(train, three_epochs):

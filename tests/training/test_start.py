@@ -114,8 +114,11 @@ def test_the_network_is_kept_and_its_digest_belongs_to_the_run(train, saved):
     assert bytes_of(directory) == before
 
 
-def test_an_interrupted_run_resumes_to_the_same_bytes(train, saved):
-    options = {"epochs": 3, "start_from": str(saved()), "mirror": True, "schedule": "cosine", "optimizer": "adamw"}
+@pytest.mark.parametrize("more", [{"mirror": True, "schedule": "cosine", "optimizer": "adamw"}, {"ema_decay": 0.5}])
+def test_an_interrupted_run_resumes_to_the_same_bytes(train, saved, monkeypatch, more):
+    monkeypatch.setitem(DOT, "normal", DOT["dot"].model_copy(update={"normalisation": "batch"}))
+    start_from = str(saved(architecture="normal"))
+    options = {"name": "normal_lr1e-3_bs4", "epochs": 3, "start_from": start_from, **more}
     whole = train("whole", **options)
     for steps in (2, 2):  # at the end of the first epoch's steps, and of the second's
         with pytest.raises(Interrupted):

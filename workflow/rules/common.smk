@@ -220,6 +220,9 @@ def made_by_search(wildcards):
 
 def asked_for(target):
     """Return a target with the canonical name of its run, if the name only gives defaults too, as in a grid."""
+    if target == "family":
+        asked_for("sweep/family")
+        return target
     path = Path(target)
     if path.parent.name == "sweep" and len(path.parts) == 2:
         or_stop(sweeps.check, CONFIG, path.name)

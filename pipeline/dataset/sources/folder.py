@@ -2,12 +2,13 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.config.schema import FolderSource as Settings
 from pipeline.core.errors import InputError
@@ -15,7 +16,7 @@ from pipeline.core.files import digest_bytes, digest_file, fingerprint, remove
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks
 from pipeline.core.text import escaped
-from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_folder, files_below, parts_of
+from pipeline.dataset.sources.base import ImageInfo, Remark, Source, existing_folder, files_below
 from pipeline.dataset.sources.outputs import folders_of_output
 from pipeline.dataset.sources.scratch import Scratch, Verdict
 from pipeline.dataset.sources.table import existing_files, read_table
@@ -30,7 +31,12 @@ OURS = "made by DeepColor"
 
 @dataclass
 class PhotographFolder(Source):
-    """See `Source`; `counts` are the numbers of photographs used from each chunk of files."""
+    """See `Source`; rows are in the order of the paths, except that those that a store has keep their order.
+
+    Attributes:
+        counts: the numbers of photographs used from each chunk of files.
+        order: the place of each row among all used photographs of the chunks; None if all are in their order.
+    """
 
     root: Path
     scratch: Scratch
@@ -39,6 +45,7 @@ class PhotographFolder(Source):
     limit: int | None
     passed_over: list[Remark]
     groups: Mapping[str, str]  # by path; a photograph without one is a group of its own
+    order: npt.NDArray[np.intp] | None = None
 
     def __post_init__(self) -> None:
         self.n = sum(self.counts) if self.limit is None else min(sum(self.counts), self.limit)
@@ -60,8 +67,10 @@ class PhotographFolder(Source):
     def describe(self) -> dict[str, Any]:
         """Return kind, settings and counts."""
         left_out = Counter(remark.reason for remark in self.remarks)
-        settings = self.settings.model_dump(include={"kind", "gray_below", "toned_below", "max_megapixels"})
-        return {**settings, "images": self.n, "left_out": dict(sorted(left_out.items()))}
+        settings = self.settings.model_dump(include={"kind", "gray_below", "toned_below", "max_megapixels", "crop"})
+        paths = [verdict.path for _, _, verdict in self._rows(0, self.n)]
+        order = {} if paths == sorted(paths) else {"order": "as added"}
+        return {**settings, "images": self.n, "left_out": dict(sorted(left_out.items())), **order}
 
     def info(self, start: int, stop: int) -> list[ImageInfo]:
         """Return the names of the images start..stop: the relative path; their groups are those of the table."""
@@ -78,7 +87,7 @@ class PhotographFolder(Source):
         images = []
         for chunk, rows in itertools.groupby(self._rows(start, stop), key=lambda row: row[0]):
             pixels = self.scratch.pixels(chunk)
-            images += [self._decode(verdict) if pixels is None else pixels[row] for _, row, verdict in rows]
+            images += [pixels[row] if row in pixels else self._decode(verdict) for _, row, verdict in rows]
         lab = np.array(images, np.uint8).reshape(-1, SIZE, SIZE, 3)
         return lab[..., 0].copy(), lab[..., 1:].copy()
 
@@ -88,9 +97,13 @@ class PhotographFolder(Source):
 
     def _rows(self, start: int, stop: int) -> Iterator[tuple[int, int, Verdict]]:
         """Yield (chunk, row among the chunk's used photographs, verdict) of the images start..stop."""
-        for chunk, first, last in parts_of(self.counts, start, min(stop, self.n)):
+        places = np.arange(start, min(stop, self.n)) if self.order is None else self.order[start:stop]
+        ends = np.cumsum(self.counts)
+        chunks = np.searchsorted(ends, places, side="right")
+        rows = places - (ends - self.counts)[chunks]
+        for chunk, members in itertools.groupby(zip(chunks.tolist(), rows.tolist(), strict=True), lambda each: each[0]):
             used = [verdict for verdict in self.scratch.verdicts(chunk) if not verdict.reason]
-            yield from ((chunk, row, used[row]) for row in range(first, last))
+            yield from ((chunk, row, used[row]) for _, row in members)
 
     def _decode(self, verdict: Verdict) -> UInt8:
         again, image = judge(self.root, verdict.path, self.settings)
@@ -108,7 +121,14 @@ def input_digest(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def open_folder(
-    settings: Settings, *, limit: int | None, scratch: Path, scheduler: str, workers: int, progress: Progress | None
+    settings: Settings,
+    *,
+    limit: int | None,
+    scratch: Path,
+    scheduler: str,
+    workers: int,
+    progress: Progress | None,
+    stored: Sequence[str] = (),
 ) -> PhotographFolder:
     """List, decode and judge the photographs; see `pipeline.dataset.sources.open.open_source`.
 
@@ -129,16 +149,22 @@ def open_folder(
             photographs.append(name)
         else:
             passed_over.append(Remark(escaped(name), "not a photograph", why_no_photograph(root / name)[0]))
+    rank = {name: number for number, name in enumerate(stored)}
+    if limit is not None:  # the scan ends early, so it has to begin with those
+        photographs.sort(key=lambda path: rank.get(escaped(path), len(rank)))
+    before = store.judged_before()
     chunks = [photographs[i : i + FILES_PER_CHUNK] for i in range(0, len(photographs), FILES_PER_CHUNK)]
     counts: list[int] = []
     while len(counts) < len(chunks) and (limit is None or sum(counts) < limit):
         batch = len(chunks) if limit is None else max(workers, -((sum(counts) - limit) // FILES_PER_CHUNK))
         numbers = range(len(counts), min(len(counts) + batch, len(chunks)))
         counts += run_tasks(
-            _scan, [(root, store, number, chunks[number]) for number in numbers],
+            _scan,
+            [(root, store, number, [(path, before.get(path)) for path in chunks[number]]) for number in numbers],
             what="scanning photographs", scheduler=scheduler, workers=workers, progress=progress,
         )  # fmt: skip
-    source = PhotographFolder(root, store, settings, counts, limit, passed_over, groups or {})
+    order = _order(store, len(counts), rank) if rank and limit is None else None
+    source = PhotographFolder(root, store, settings, counts, limit, passed_over, groups or {}, order)
     if source.n == 0:
         remarks = source.remarks
         reasons = Counter(remark.reason for remark in remarks)
@@ -153,15 +179,25 @@ def open_folder(
     return source
 
 
-def _scan(root: Path, scratch: Scratch, chunk: int, paths: list[str]) -> int:
-    """Judge a chunk of files, unless its verdicts are up to date; return how many files are used."""
+def _order(scratch: Scratch, chunks: int, rank: Mapping[str, int]) -> npt.NDArray[np.intp] | None:
+    """Return `PhotographFolder.order`: ranked photographs come first, by rank, and then the others."""
+    verdicts = itertools.chain.from_iterable(map(scratch.verdicts, range(chunks)))
+    ranks = np.array([rank.get(escaped(verdict.path), len(rank)) for verdict in verdicts if not verdict.reason], int)
+    return None if (np.diff(ranks) >= 0).all() else np.argsort(ranks, kind="stable")
+
+
+def _scan(root: Path, scratch: Scratch, chunk: int, paths: Sequence[tuple[str, Verdict | None]]) -> int:
+    """Judge a chunk of files, except those that have not changed since their verdict; return how many are used."""
     settings = scratch.settings
+    digests = [(path, _digest(root / path, settings)) for path, _ in paths]
     verdicts = scratch.known(chunk)
-    if verdicts is None or [(v.path, v.digest) for v in verdicts] != [(p, _digest(root / p, settings)) for p in paths]:
-        judged = [judge(root, path, settings) for path in paths]
+    if verdicts is None or [(verdict.path, verdict.digest) for verdict in verdicts] != digests:
+        judged = [
+            (before, None) if before and before.digest == digest else judge(root, path, settings)
+            for (path, before), (_, digest) in zip(paths, digests, strict=True)
+        ]
+        scratch.write(chunk, judged)
         verdicts = [verdict for verdict, _ in judged]
-        used = [image for _, image in judged if image is not None]
-        scratch.write(chunk, verdicts, np.array(used, np.uint8).reshape(-1, SIZE, SIZE, 3))
     return sum(not verdict.reason for verdict in verdicts)
 
 
@@ -183,7 +219,7 @@ def judge(root: Path, path: str, settings: Settings) -> tuple[Verdict, UInt8 | N
     except MemoryError:
         where = escaped(str(root / path))
         raise InputError(f"{where}: the photograph does not fit in memory; lower max_megapixels") from None
-    lightness, ab = prepare.centre_square(photograph)
+    lightness, ab = (prepare.squashed if settings.crop == "squash" else prepare.centre_square)(photograph)
     chroma = mean_chroma(ab)
     if chroma < settings.gray_below:
         detail = f"mean chroma {chroma:.2f} is below gray_below = {settings.gray_below:g}"

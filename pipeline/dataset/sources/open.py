@@ -1,5 +1,6 @@
 """Open the source that a dataset's settings name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config.schema import HDF5Source, KaggleSource, SampleSource
@@ -17,6 +18,7 @@ def open_source(
     workers: int = 1,
     progress: Progress | None = None,
     every_row: bool = True,
+    stored: Sequence[str] = (),
 ) -> Source:
     """Open a source and check its input.
 
@@ -28,6 +30,8 @@ def open_source(
         workers: the number of concurrent tasks.
         progress: displays the scan.
         every_row: whether every row of arrays is checked, rather than a sample.
+        stored: ids of the images that a store has, in its order: of a folder's photographs, these come first, in this
+            order, and then the others by path.
 
     Raises:
         InputError: the input is missing or cannot be used.
@@ -48,8 +52,9 @@ def open_source(
         from pipeline.dataset.sources.folder import open_folder
 
         return open_folder(
-            settings, limit=limit, scratch=scratch, scheduler=scheduler, workers=workers, progress=progress
-        )
+            settings, limit=limit, scratch=scratch, scheduler=scheduler, workers=workers, progress=progress,
+            stored=stored,
+        )  # fmt: skip
     if not every_row:
         return arrays
     from pipeline.dataset.sources.damaged import without_damaged

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,21 @@ class Scratch:
     """A folder with a JSON file of verdicts per chunk of files and, beside it, the pixels of the files that are used.
 
     The JSON file is written last and contains the digest of the pixels, so pixels of another scan are never used.
+    Photographs whose verdicts were known before have no pixels.
     """
 
     folder: Path
     settings: Settings
 
-    def write(self, chunk: int, verdicts: Sequence[Verdict], pixels: UInt8) -> None:
-        """Write the verdicts on a chunk of files, and Lab (n, 224, 224, 3) of the n that are used."""
-        content = npy(pixels)
+    def write(self, chunk: int, judged: Sequence[tuple[Verdict, UInt8 | None]]) -> None:
+        """Write the verdicts on a chunk of files, and Lab (224, 224, 3) uint8 of the used ones that were decoded."""
+        used = [image for verdict, image in judged if not verdict.reason]
+        decoded = [row for row, image in enumerate(used) if image is not None]
+        content = npy(np.array([used[row] for row in decoded], np.uint8).reshape(-1, SIZE, SIZE, 3))
         write_bytes(self._pixels(chunk), content)
-        rows = [json.dumps(astuple(verdict)) for verdict in verdicts]  # ASCII, for names that are not UTF-8
+        rows = [json.dumps(astuple(verdict)) for verdict, _ in judged]  # ASCII, for names that are not UTF-8
         value = {"judged_by": self._judged_by(), "files": rows, "pixels": digest_bytes(content)}
-        write_json(self._verdicts(chunk), value)
+        write_json(self._verdicts(chunk), value if len(decoded) == len(used) else {**value, "decoded": decoded})
 
     def verdicts(self, chunk: int) -> list[Verdict]:
         """Read the verdicts on a chunk of files."""
@@ -56,13 +59,21 @@ class Scratch:
         value = read_if_whole(self._verdicts(chunk))
         return _verdicts(value) if value.get("judged_by") == self._judged_by() else None
 
-    def pixels(self, chunk: int) -> UInt8 | None:
-        """Memory-map the pixels; None if they are missing or damaged."""
+    def judged_before(self) -> dict[str, Verdict]:
+        """Read all verdicts that are intact and were made with these settings and versions, by path."""
+        values = map(read_if_whole, sorted(self.folder.glob("*.json")))
+        known = (value for value in values if value.get("judged_by") == self._judged_by())
+        return {verdict.path: verdict for value in known for verdict in _verdicts(value)}
+
+    def pixels(self, chunk: int) -> Mapping[int, UInt8]:
+        """Memory-map the pixels, by row among the chunk's used photographs; none if they are missing or damaged."""
         path = self._pixels(chunk)
         with contextlib.suppress(OSError):
-            if digest_file(path) == read_json(self._verdicts(chunk))["pixels"]:
-                return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-        return None
+            value = read_json(self._verdicts(chunk))
+            if digest_file(path) == value["pixels"]:
+                pixels = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+                return dict(zip(value.get("decoded", range(len(pixels))), pixels, strict=True))
+        return {}
 
     def remove_pixels(self) -> None:
         """Remove all pixels, and keep the verdicts."""
@@ -80,6 +91,7 @@ class Scratch:
             "size": SIZE,
             "encoding": ENCODING,
             **{name: versions.versions()[name] for name in versions.DECODED_BY},
+            **self.settings.model_dump(include={"crop"}),
         }
 
     def _verdicts(self, chunk: int) -> Path:

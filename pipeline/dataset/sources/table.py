@@ -1,15 +1,16 @@
-"""The table of a folder's dataset: the photographs to use, and their groups."""
+"""The table of a folder's dataset: the photographs to use, their groups and their partitions."""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from pipeline.config.partitions import PARTITIONS
 from pipeline.config.schema import FolderSource
 from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.core.files import fingerprint
 from pipeline.core.text import escaped
 
-FILE, GROUP = "file", "group"
+FILE, GROUP, PARTITION = "file", "group", "partition"
 
 
 def read_table(settings: FolderSource) -> dict[str, str] | None:
@@ -43,8 +44,33 @@ def read_table(settings: FolderSource) -> dict[str, str] | None:
 
 
 def table_digest(settings: FolderSource) -> str:
-    """Return the SHA-256 of the files and groups of a table, whatever other columns it has; raises as `read_table`."""
-    return fingerprint(read_table(settings))
+    """Return the SHA-256 of a table's files, groups and partitions, whatever other columns it has.
+
+    Raises:
+        InputError: as `read_table` and `read_partitions`.
+    """
+    groups, partitions = read_table(settings), read_partitions(settings)
+    return fingerprint([groups, partitions] if partitions else groups)
+
+
+def read_partitions(settings: FolderSource) -> dict[str, str]:
+    """Return the partitions that a table gives, by path of the file; empty if there are none.
+
+    Raises:
+        InputError: the table is missing, or a partition is unknown.
+    """
+    if settings.table is None:
+        return {}
+    given = {}
+    for line, row in enumerate(csv_files.read(Path(settings.table), [FILE]), start=2):
+        if partition := row.get(PARTITION):
+            if partition not in PARTITIONS:
+                raise InputError(
+                    f"{escaped(settings.table)} (the dataset's `table`): expected a {PARTITION} of "
+                    f"{', '.join(PARTITIONS)} or none, received {escaped(partition)!r} in row {line}"
+                )
+            given[row[FILE]] = partition
+    return given
 
 
 def existing_files(root: Path, groups: Mapping[str, str], settings: FolderSource) -> list[str]:
