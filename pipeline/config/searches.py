@@ -44,10 +44,12 @@ def check_experiments(config: "Config", name: str) -> None:
     search = config.searches[name]
     if name in config.sweeps:
         raise ValueError(f"searches.{name}: there is a sweep of this name; choose another name")
-    if search.extends not in config.experiments:
-        known = ", ".join(config.experiments) or "none; define one first"
+    trained = [each for each, values in config.experiments.items() if hasattr(values, "training")]
+    if search.extends not in trained:
+        known = ", ".join(trained) or "none; define one first"
         raise ValueError(
-            f"searches.{name}.extends: expected one of the experiments ({known}), received {shown(search.extends)}"
+            f"searches.{name}.extends: expected one of the experiments with a network ({known}), received "
+            f"{shown(search.extends)}"
         )
     for values in ends(search):
         try:

@@ -58,7 +58,8 @@ class Tracking:
 
     def results(self, folder: Path) -> None:
         """See `Tracker.results`, for ``results/<run>/``; epochs that a tracker does not have come first."""
-        rows = csv_files.read(RunFiles(self._model).history, ("epoch",)) if self._names else ()
+        history = RunFiles(self._model).history  # there is none where nothing was trained
+        rows = csv_files.read(history, ("epoch",)) if self._names and history.exists() else ()
         self.epochs([{key: float(value) for key, value in row.items()} for row in rows])
         self._each(lambda tracker: tracker.results(ResultFiles(folder)))
 

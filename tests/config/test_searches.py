@@ -23,7 +23,9 @@ VIVID = {
 
 
 def config(**changes):
-    return parse_config({"experiments": {"plain": PLAIN}, "searches": {"vivid": {**VIVID, **changes}}})
+    return parse_config(
+        {"experiments": {"plain": PLAIN, "gray": {"predictor": "gray"}}, "searches": {"vivid": {**VIVID, **changes}}}
+    )
 
 
 def test_a_trial_is_an_experiment_with_its_values():
@@ -58,6 +60,7 @@ def test_a_search_survives_the_workflow_s_json_and_the_printed_configuration():
     ("change", "key"),
     [
         ({"extends": "nothing"}, "searches.vivid.extends: "),
+        ({"extends": "gray"}, "searches.vivid.extends: "),
         ({"space": {}}, "searches.vivid.space: "),
         ({"space": {"learning_rate": {"low": 1, "high": 0}}}, "searches.vivid.space.learning_rate"),
         ({"space": {"l2": {"low": 0, "high": 1, "log": True}}}, "searches.vivid.space.l2"),

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from unittest import mock
 
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 from tiny import DOT, refused
 from tiny_training import Interrupted, bytes_of
 
-from pipeline.core import extras
+from pipeline.core import extras, files
 from pipeline.figures import style
+from pipeline.tracking.trackers import Tracking
 from pipeline.training import train as training
 from stages.__main__ import main
 
@@ -133,3 +135,14 @@ def test_a_tracker_that_fails_costs_a_warning_and_not_the_training(call, untrack
 def test_a_tracker_without_its_package_is_refused_before_training(call, monkeypatch):
     monkeypatch.setitem(extras.EXTRAS, "wandb", ("wandb_that_is_not_there",))
     refused(call("train", "wandb")[0], "training.trackers: wandb", "`wandb`")
+
+
+def test_a_run_without_training_has_results_only(tmp_path, monkeypatch):
+    files.write_json(tmp_path / "models" / "gray" / "settings.json", {"run": "gray"})
+    tracker = mock.Mock()
+    monkeypatch.setitem(sys.modules, "pipeline.tracking.mlflow", mock.Mock(open_run=lambda *_: tracker))
+    tracking = Tracking(["mlflow"], tmp_path, tmp_path / "models" / "gray")
+    tracking.results(tmp_path / "results" / "gray")
+    tracking.close()
+    assert [name for name, _, _ in tracker.method_calls] == ["epochs", "results", "close"]
+    assert tracker.epochs.call_args.args == ([],)
