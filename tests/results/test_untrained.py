@@ -142,6 +142,7 @@ def test_it_is_shown_and_compared_beside_networks(call):
     assert int(cost["images"]) > 0 and float(cost["seconds_per_image"]) > 0
     read = costs.read(parse_config(call.config), "tint")
     assert read.seconds_per_image == float(cost["seconds_per_image"]) and math.isnan(read.parameters)
+    assert "strong: predictor tint, warmth 40" in call("config", "strong")
     summary = Path("results/summary.md").read_text()
     assert "| tint | none | 0 | needs no training |" in summary
     page = Path("results/report/tint.html").read_text()
