@@ -53,7 +53,7 @@ def test_the_configuration_names_the_folder_and_trains_as_its_comments_say(call,
     # What is not in the file, or says the same as the default, is the default's.
     defaults = schema.Config().model_dump()
     changed = {key for key, value in read.model_dump().items() if value != defaults.get(key)}
-    assert changed - {"threads"} == {"dataset", "datasets", "root", "training", "experiments"}
+    assert changed - {"threads", "sweeps"} == {"dataset", "datasets", "root", "training", "experiments"}
 
 
 def test_the_commands_fit_the_configuration(call, tmp_path):
