@@ -113,7 +113,7 @@ def _with_true_hints(
     cells = places * guide.shape // lightness.shape
     found = {}
     for count in NUMBERS:
-        hinted = spreading(described, predicted, cells[:count], colours[:count]) if count else predicted
+        hinted = spreading.hinted(described, predicted, cells[:count], colours[:count]) if count else predicted
         coloured = lab.to_rgb(lightness, _full(hinted, guide, lightness))
         found[f"{PSNR} {count}"] = float(metrics.psnr_of_error(metrics.squared_error(coloured[None], true[None]))[0])
     return found
@@ -127,7 +127,7 @@ def _with_a_wrong_hint(seen: Seen, spreading: Spreading, ab: UInt8, random: np.r
         return found
     row, column = some.row, some.column
     wanted = predicted[row, column] + np.array([STEP, 0])
-    hinted = spreading(described, predicted, np.array([[row, column]]), wanted[None])
+    hinted = spreading.hinted(described, predicted, np.array([[row, column]]), wanted[None])
     arrived = (hinted - predicted)[..., 0] / STEP
     for name, places in zip((ON_THING, BESIDE, FAR), (some.mask, *beyond(some, guide, true)), strict=True):
         if places.any():
