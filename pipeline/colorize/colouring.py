@@ -177,7 +177,7 @@ class Colouring:
             values = values * np.float32(self._saturation)
             if hints:
                 at, wanted = cells(hints, seen.shape, seen.small, seen.extent)
-                values = spreading(described, values, at, wanted)
+                values = spreading.hinted(described, values, at, wanted)
         else:
             values = values * np.float32(self._saturation)
         return Upsampling(values, seen.guide, seen.shape, extent=seen.extent)

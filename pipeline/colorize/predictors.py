@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.colorize.refining import Refined
 from pipeline.colorize.spreading import Spreading
 from pipeline.config.paths import ResultFiles
 from pipeline.core import files
@@ -157,8 +158,19 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
         heads.check_temperature(temperature, "--temperature")
     used = record["published"]["temperature"] if temperature is None else temperature
     digest = f"{listed[path.name]} at temperature {used}"
-    spread = ResultFiles(folder).spreading
-    return OnnxPredictor(opening.result, used, digest, Spreading.load(spread) if spread.name in listed else None)
+    return OnnxPredictor(opening.result, used, digest, _spreading(ResultFiles(folder), listed, threads))
+
+
+def _spreading(published: ResultFiles, listed: Container[str], threads: int) -> Spreading | None:
+    """Return what spreads hints, as far as a folder has it; its network is opened for the first hint."""
+    if published.spreading.name not in listed:
+        return None
+    spreading = Spreading.load(published.spreading)
+    path = published.refining
+    if path.name not in listed:
+        return spreading
+    files.refuse_changed(path)
+    return Refined(spreading.projection, lambda: onnx_session(path, threads))
 
 
 def onnx_session(path: Path, threads: int) -> Any:

@@ -132,6 +132,25 @@ def colouring(
     return module
 
 
+def computing(network: keras.Model, given: str, answer: str) -> tf.Module:
+    """Return a module for `write_onnx`, of a network of a fixed size from one input (1, h, w, c) to one output.
+
+    Args:
+        network: in float32.
+        given: name of the input.
+        answer: name of the output.
+    """
+
+    def colour(values: Any) -> dict[str, Any]:
+        return {answer: network(values, training=False)}
+
+    module = tf.Module()
+    module.kept = [variable.value for variable in network.variables]
+    signature = [tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, name=given)]
+    module.colour = tf.function(colour, input_signature=signature, autograph=False)
+    return module
+
+
 def _with_edges_repeated(lightness: Any) -> Any:
     """Pad (batch, H, W) to multiples of `MULTIPLE`."""
     for axis in (1, 2):

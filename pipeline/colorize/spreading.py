@@ -10,6 +10,7 @@ Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), chapte
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,26 @@ def describe(features: Floats, lightness: Floats, ab: Floats) -> npt.NDArray[np.
     places = np.stack([(rows + 0.5) / height, (columns + 0.5) / width], axis=-1)
     parts = [features, lightness[..., None] / LIGHTNESS, ab / COLOUR, places / POSITION]
     return np.concatenate(parts, axis=-1, dtype=np.float32)
+
+
+class Spread(NamedTuple):
+    """How hints change a picture.
+
+    Attributes:
+        change: of a* and b*, (h, w, 2).
+        nearest: the change at the most similar hint, (h, w, 2).
+        alike: similarity to that hint, (h, w), 0..1.
+        number: which one it is of `at`, (h, w).
+        at: the cells with hints, (k,), counted row by row.
+        descriptors: (h, w, d).
+    """
+
+    change: Floats
+    nearest: Floats
+    alike: Floats
+    number: npt.NDArray[np.intp]
+    at: npt.NDArray[np.intp]
+    descriptors: Floats
 
 
 @dataclass(frozen=True)
@@ -71,14 +92,31 @@ class Spreading:
             cells: row and column of each hint, (k, 2); of two in one cell, the later one counts.
             hinted: their a* and b*, (k, 2).
         """
+        return np.asarray(ab + self.spread(described, ab, cells, hinted).change, np.float32)
+
+    def hinted(self, described: Floats, ab: Floats, cells: npt.NDArray[np.intp], colours: Floats) -> Floats:
+        """Do the same with the hints of a person, which a published network may spread better; see `Refined`."""
+        return self(described, ab, cells, colours)
+
+    def spread(self, described: Floats, ab: Floats, cells: npt.NDArray[np.intp], hinted: Floats) -> Spread:
+        """Return how hints change the picture; for the arguments see `__call__`."""
         height, width, _ = ab.shape
         flat = np.asarray(described.reshape(height * width, -1) @ self.projection, np.float64)
         last = {int(row) * width + int(column): number for number, (row, column) in enumerate(cells)}
         at, chosen = np.array(list(last), np.intp), list(last.values())
         differences = hinted[chosen] - ab.reshape(-1, 2)[at]
         among = similarity(flat[at], flat[at]) + NOISE * np.eye(len(at))
-        spread = similarity(flat, flat[at]) @ np.linalg.solve(among, differences)
-        return np.asarray(ab + spread.reshape(ab.shape), np.float32)
+        alike = similarity(flat, flat[at])
+        change = alike @ np.linalg.solve(among, differences)
+        number = alike.argmax(axis=1)
+        return Spread(
+            change.reshape(ab.shape),
+            differences[number].reshape(ab.shape),
+            alike.max(axis=1).reshape(height, width),
+            number.reshape(height, width),
+            at,
+            flat.reshape(height, width, -1),
+        )
 
 
 def similarity(first: Floats, second: Floats) -> Floats:

@@ -152,6 +152,7 @@ class ResultFiles:
     pictures = Under("pictures")  # of the test images
     published = Under("network.onnx")  # only in the folder of a published network; see `pipeline.publishing.publish`
     spreading = Under("hints.npy")  # likewise: how hints spread; see `pipeline.colorize.spreading`
+    refining = Under("hints.onnx")  # likewise: keeps hints on their things; see `pipeline.colorize.refining`
     hint_scores = Under("hints.csv")  # likewise: how much hints help
     photographs = Under("photographs.csv")  # likewise: those that it was trained and tested on
     listing = Under(files.LISTING)  # digests of the other files; written last

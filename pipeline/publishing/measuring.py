@@ -17,7 +17,7 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.intervals import Jackknife, interval
 from pipeline.images import lab
 from pipeline.images.lab import NEUTRAL, UInt8
-from pipeline.publishing.simulated import Pictures, patches, thing
+from pipeline.publishing.simulated import Pictures, beyond, patches, thing
 from pipeline.results.markdown import table
 from pipeline.storage.store import Store
 
@@ -26,8 +26,6 @@ COLUMNS = ("measure", "count", "photographs", "value", "low", "high")
 VARIANTS = (1, 2, 4, 8)  # of which the best one counts
 PSNR, GAIN, ON_THING, BESIDE, FAR, BEST = "psnr", "gain", "on_thing", "beside", "far", "rmse_of_best"
 STEP = 40.0  # difference of a hint from the prediction, for the last three
-OTHER_COLOUR, OTHER_LIGHTNESS = 20.0, 30.0  # differences from a thing, beyond a strong edge
-NEAR = 0.35  # of the side of the picture
 
 Float = npt.NDArray[np.float32]
 
@@ -115,7 +113,7 @@ def _with_true_hints(
     cells = places * guide.shape // lightness.shape
     found = {}
     for count in NUMBERS:
-        hinted = spreading(described, predicted, cells[:count], colours[:count]) if count else predicted
+        hinted = spreading.hinted(described, predicted, cells[:count], colours[:count]) if count else predicted
         coloured = lab.to_rgb(lightness, _full(hinted, guide, lightness))
         found[f"{PSNR} {count}"] = float(metrics.psnr_of_error(metrics.squared_error(coloured[None], true[None]))[0])
     return found
@@ -129,14 +127,9 @@ def _with_a_wrong_hint(seen: Seen, spreading: Spreading, ab: UInt8, random: np.r
         return found
     row, column = some.row, some.column
     wanted = predicted[row, column] + np.array([STEP, 0])
-    hinted = spreading(described, predicted, np.array([[row, column]]), wanted[None])
+    hinted = spreading.hinted(described, predicted, np.array([[row, column]]), wanted[None])
     arrived = (hinted - predicted)[..., 0] / STEP
-    other = np.linalg.norm(true - true[row, column], axis=-1) > OTHER_COLOUR
-    other |= np.abs(guide - guide[row, column]) > OTHER_LIGHTNESS
-    other &= ~some.mask
-    down, across = (np.arange(size) for size in guide.shape)
-    near = np.hypot(*np.meshgrid(across - column, down - row)) <= NEAR * len(guide)
-    for name, places in ((ON_THING, some.mask), (BESIDE, other & near), (FAR, other & ~near)):
+    for name, places in zip((ON_THING, BESIDE, FAR), (some.mask, *beyond(some, guide, true)), strict=True):
         if places.any():
             found[name] = float(arrived[places].mean())
     return found

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from skimage.color import rgb2lab
 
-from pipeline.colorize import ingested, membership, predictors
+from pipeline.colorize import ingested, membership, predictors, refining
 from pipeline.colorize.colorizer import Colorizer, complete
 from pipeline.colorize.export import PACKAGES, refuse_missing_packages, sample
 from pipeline.config.paths import ResultFiles
@@ -85,7 +85,7 @@ def publish(
             onnx = predictors.OnnxPredictor(lambda: session, facts["temperature"], "")
             facts["bytes"] = new.published.stat().st_size
             facts["ciede2000"] = _difference(folder, keras, onnx)
-            _write_hints(run, onnx, new, progress or Silent())
+            _write_hints(run, onnx, new, threads, progress or Silent())
             facts["versions"] = {name: version(name) for name in PACKAGES["onnx"].values()}
             for name in (old.model.name, old.metrics.name, old.differences.name, old.history.name):
                 shutil.copyfile(run / name, temporary / name)
@@ -139,17 +139,24 @@ def _write_onnx(predictor: predictors.KerasPredictor, path: Path) -> None:
     runtimes.halve_onnx(path)
 
 
-def _write_hints(run: Path, onnx: predictors.OnnxPredictor, new: ResultFiles, progress: Progress) -> None:
+def _write_hints(run: Path, onnx: predictors.OnnxPredictor, new: ResultFiles, threads: int, progress: Progress) -> None:
     """Learn how hints spread from training photographs, and measure on test photographs how much they help."""
-    from pipeline.publishing import fitting
+    from pipeline.colorize import runtimes
+    from pipeline.publishing import fitting, gates
 
     images, split = ingested.stores(run)
     table = splits.read(split, images.manifest()["fingerprint"])
     rows = {part: [row for row, each in enumerate(table) if each["partition"] == part] for part in ("train", "test")}
     chosen = np.random.default_rng(SEED).permutation(rows["train"])[:LEARNED_FROM]
-    spreading = fitting.fit(measuring.pictures(onnx, images, sorted(chosen.tolist()), progress), SEED, progress)
+    pictures = measuring.pictures(onnx, images, sorted(chosen.tolist()), progress)
+    spreading = fitting.fit(pictures, SEED, progress)
     spreading.save(new.spreading)
-    measured = measuring.measure(onnx, spreading, images, rows["test"], SEED, progress)
+    network = gates.train(pictures, spreading, SEED, progress)
+    runtimes.write_onnx(runtimes.computing(network, refining.INPUTS, refining.GATES), new.refining)
+    runtimes.halve_onnx(new.refining)
+    session = predictors.onnx_session(new.refining, threads)
+    refined = refining.Refined(spreading.projection, lambda: session)
+    measured = measuring.measure(onnx, refined, images, rows["test"], SEED, progress)
     measuring.write(new.hint_scores, measured, [table[row]["group"] for row in rows["test"]])
 
 

@@ -13,6 +13,8 @@ LARGEST = 9  # side of a hint's patch, in pixels
 # A thing is connected, with chroma and lightness that differ from those of one pixel by at most this.
 ALIKE_COLOUR, ALIKE_LIGHTNESS = 12.0, 20.0
 SMALLEST, BIGGEST = 1 / 128, 1 / 2  # of the picture
+OTHER_COLOUR, OTHER_LIGHTNESS = 20.0, 30.0  # differences from a thing, beyond a strong edge
+NEAR = 0.35  # of the side of the picture
 
 Floats = npt.NDArray[np.floating]
 Random = np.random.Generator
@@ -58,6 +60,23 @@ def thing(lightness: Floats, ab: Floats, random: Random, tries: int = 5) -> Thin
         if SMALLEST <= mask.mean() <= BIGGEST:
             return Thing(mask, row, column)
     return None
+
+
+def beyond(found: Thing, lightness: Floats, ab: Floats) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return masks (h, w) of what is beside a thing and of what is far from it, both beyond a strong edge.
+
+    Args:
+        found: the thing.
+        lightness: L* (h, w) of its picture.
+        ab: a* and b* (h, w, 2).
+    """
+    row, column = found.row, found.column
+    other = np.linalg.norm(ab - ab[row, column], axis=-1) > OTHER_COLOUR
+    other |= np.abs(lightness - lightness[row, column]) > OTHER_LIGHTNESS
+    other &= ~found.mask
+    down, across = (np.arange(size) for size in lightness.shape)
+    near = np.hypot(*np.meshgrid(across - column, down - row)) <= NEAR * len(lightness)
+    return other & near, other & ~near
 
 
 def patches(ab: UInt8, count: int, random: Random) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:

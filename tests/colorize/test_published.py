@@ -36,7 +36,7 @@ def remove(path):
 
 
 @pytest.mark.parametrize("damage", [remove, cut, linked_to_itself, pipe])
-@pytest.mark.parametrize("name", ["network.onnx", "hints.npy", "files.json"])
+@pytest.mark.parametrize("name", ["network.onnx", "hints.npy", "hints.onnx", "files.json"])
 def test_a_missing_or_damaged_file_is_refused_before_anything_is_written(tmp_path, name, damage):
     folder = copied(tmp_path)
     assert ResultFiles(folder).published.exists()
