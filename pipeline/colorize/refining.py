@@ -3,7 +3,8 @@
 Gaussian process regression compares places one by one, so a hint's colour leaks to what looks alike beyond an edge. A
 small network sees the whole picture with the hints and the regression's answer. For each place, it returns two gates in
 0..1: the share of the regression's change that stays, and the share of the change at the most similar hint that is
-added. Its inputs say nothing of the hue of a change, so all hues spread alike. `pipeline.publishing.gates` trains it.
+added. The change is at most `MOST` times the regression's, so what the network mistakes for the thing gets little
+colour. Its inputs say nothing of the hue of a change, so all hues spread alike. `pipeline.publishing.gates` trains it.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from pipeline.colorize.spreading import Floats, Spread, Spreading
 
+MOST = 1.25
 INPUTS, GATES = "inputs", "gates"  # of the network's ONNX file
 OWN = 15  # inputs beside the descriptors
 HINTED = 0  # the input that is 1 where there is a hint
@@ -43,7 +45,8 @@ class Refined(Spreading):
         spread = self.spread(described, ab, cells, colours)
         (gates,) = self.session.run([GATES], {INPUTS: inputs(described, spread)[None]})
         change = gates[0, ..., :1] * spread.change + gates[0, ..., 1:] * spread.nearest
-        return np.asarray(ab + change, np.float32)
+        most = MOST * _length(spread.change) / np.maximum(_length(change), 1e-6)
+        return np.asarray(ab + np.minimum(most, 1)[..., None] * change, np.float32)
 
 
 def inputs(described: Floats, spread: Spread) -> npt.NDArray[np.float32]:

@@ -8,7 +8,7 @@ from tiny import gray_photograph
 
 from pipeline.colorize.colorizer import Colorizer
 from pipeline.colorize.hints import Hint
-from pipeline.colorize.refining import GATES, HINTED, INPUTS, OWN, Refined, inputs
+from pipeline.colorize.refining import GATES, HINTED, INPUTS, MOST, OWN, Refined, inputs
 from pipeline.colorize.spreading import Spreading, describe
 from pipeline.config.paths import SHIPPED, ResultFiles
 from pipeline.core import files
@@ -41,7 +41,12 @@ def test_the_gates_choose_between_the_regression_the_most_similar_hint_and_nothi
     places = (DESCRIBED @ PROJECTION).reshape(72, 4)
     at = CELLS[:, 0] * 9 + CELLS[:, 1]
     nearest = np.linalg.norm(places[:, None] - places[at], axis=-1).argmin(axis=1)
-    expected = AB.reshape(72, 2) + (WANTED - AB.reshape(72, 2)[at])[nearest]
+    change = (WANTED - AB.reshape(72, 2)[at])[nearest]
+    regression = (hinted(1, 0) - AB).reshape(72, 2)
+    # Nothing changes much more than the regression would change it.
+    most = MOST * np.linalg.norm(regression, axis=-1) / np.linalg.norm(change, axis=-1)
+    assert (most < 1).any() and (most > 1).any()
+    expected = AB.reshape(72, 2) + np.minimum(most, 1)[:, None] * change
     np.testing.assert_allclose(hinted(0, 1).reshape(72, 2), expected, atol=1e-4)
 
 
