@@ -17,7 +17,7 @@ from filelock import FileLock
 from pipeline.core import files
 from stages.__main__ import main
 
-# Two processes share the work file by file: those that take long come first, so that none is left alone at the end.
+# The processes share the work file by file: those that take long come first, so that none is left alone at the end.
 LONGEST = (
     "test_workflow.py", "test_train.py", "test_kills.py", "test_stopping.py", "test_head_runs.py", "test_start_runs.py",
     "test_trackers.py", "test_search_stage.py", "test_smoke.py",
