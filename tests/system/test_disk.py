@@ -56,6 +56,7 @@ def call(monkeypatch):
     from pipeline.embedding import embed
 
     monkeypatch.setattr(embed, "_load", stub_network)
+    monkeypatch.setattr(embed, "_weights", None)  # another test of this process may have loaded others
     monkeypatch.delenv("DEEPCOLOR_CONFIG", raising=False)
 
     def call(folder, stage, *arguments):
