@@ -38,10 +38,10 @@ family: .venv/installed
 test test-all: export PYTHONDONTWRITEBYTECODE =
 
 test: check
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: check
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m ""
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
 
 # Measures all rows in 10 to 15 minutes, or only those in ROWS.
 bench: .venv/installed

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -52,7 +53,9 @@ class Browser:
         return self.driver.execute_script(f"return {script}", *arguments)
 
     def until(self, condition):
-        return WebDriverWait(self.driver, 10).until(lambda _: condition())
+        # The page may replace what the condition just found.
+        waiting = WebDriverWait(self.driver, 10, ignored_exceptions=[StaleElementReferenceException])
+        return waiting.until(lambda _: condition())
 
     def press(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
