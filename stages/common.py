@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.config.runs import Run
     from pipeline.config.schema import Config
     from pipeline.core.machine import Precision
-    from pipeline.evaluation.registry import Untrained
+    from pipeline.evaluation.untrained import Untrained
     from pipeline.storage.store import Store
     from pipeline.tracking.trackers import Tracking
 
@@ -172,9 +172,9 @@ class Work:
 
         run = find(self.config, self.options["run"])
         if run.predictor:
-            from pipeline.evaluation import registry
+            from pipeline.evaluation import untrained
 
-            return registry.checked(run)
+            return untrained.checked(run)
         of_run(run, self.config.architectures)
         return run
 
@@ -183,9 +183,9 @@ class Work:
         """The predictor of a run that needs no training."""
         if not self.run.predictor:
             return None
-        from pipeline.evaluation import registry
+        from pipeline.evaluation import untrained
 
-        return registry.of_run(self.run)
+        return untrained.of_run(self.run)
 
     @property
     def config_of_run(self) -> "Config":

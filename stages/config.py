@@ -18,12 +18,12 @@ def command(work: common.Work, run: str | None) -> None:
     config = work.config
     if run:
         from pipeline.config.runs import find, layered
-        from pipeline.evaluation import registry
+        from pipeline.evaluation import untrained
 
         found = find(config, run)
         config = layered(config, found)
         named = {key: value for key, value in found.as_experiment().items() if key != "name"}
-        if untrained := registry.of_run(found):
-            named = {"predictor": untrained.label, **named}
+        if predictor := untrained.of_run(found):
+            named = {"predictor": predictor.label, **named}
         click.echo(f"# {run}: {', '.join(f'{key} {value}' for key, value in named.items())}")
     click.echo(yaml.safe_dump(every_value(config), sort_keys=False, allow_unicode=True), nl=False)

@@ -213,7 +213,7 @@ class Experiment(Section):
 
 
 class Untrained(Section):
-    """A named run of a predictor that needs no training, one of `pipeline.evaluation.registry`."""
+    """A named run of a predictor that needs no training, one of `pipeline.evaluation.untrained`."""
 
     predictor: Annotated[Any, AfterValidator(registered("predictor"))]
     seed: Seed = runs.DEFAULT_SEED

@@ -1,6 +1,7 @@
 """Registries: entries by name that a module named in DEEPCOLOR_PLUGINS can extend."""
 
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
 
 from pipeline.core.errors import InputError
 
@@ -47,3 +48,8 @@ class Registry(dict[str, T]):
             f"{key}: expected one of {', '.join(self)}, received {name!r}; if it is your own, name its module in "
             "DEEPCOLOR_PLUGINS"
         )
+
+    def chosen(self, choice: str | Mapping[str, Any], key: str) -> tuple[T, dict[str, Any]]:
+        """Return the entry that a configuration chooses, by its name or by a mapping that adds options, and these."""
+        options = {"name": choice} if isinstance(choice, str) else dict(choice)
+        return self.find(options.pop("name"), key), options

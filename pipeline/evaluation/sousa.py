@@ -20,7 +20,7 @@ from pipeline.images.lab import UInt8
 from pipeline.storage.layouts import VECTOR
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.registry import Given
+    from pipeline.evaluation.untrained import Given
 
 SAMPLES = 3000  # pixels of the example that the machines learn from
 COMPONENTS = 30  # of the principal component analysis

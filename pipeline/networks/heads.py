@@ -97,8 +97,7 @@ def choose(choice: HeadChoice, key: str = "architectures.*.head") -> Head:
     Raises:
         InputError: the head or an option is unknown, or an option's value is wrong.
     """
-    given = {"name": choice} if isinstance(choice, str) else dict(choice)
-    kind = HEADS.find(given.pop("name"), key)
+    kind, given = HEADS.chosen(choice, key)
     options = check_values(kind.options, given, key)
     changes = options.model_dump(exclude_defaults=True)
     return replace(kind.configure(options), changes=changes) if kind.configure and changes else kind

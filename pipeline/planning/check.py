@@ -26,7 +26,7 @@ from pipeline.dataset.sources.base import files_below
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.outputs import refuse_output_inside
 from pipeline.dataset.sources.table import read_table
-from pipeline.evaluation import registry
+from pipeline.evaluation import untrained
 from pipeline.networks import heads, notation
 from pipeline.planning import due
 from pipeline.planning.estimate import count_images, epochs_done
@@ -166,7 +166,7 @@ def check_data(config: Config) -> None:
         notation.resolve(name, config.architectures)
     for name, experiment in config.experiments.items():
         if isinstance(experiment, Untrained):
-            registry.choose(experiment.predictor, f"experiments.{name}.predictor")
+            untrained.choose(experiment.predictor, f"experiments.{name}.predictor")
         else:
             notation.resolve(experiment.architecture, config.architectures, experiment.head, f"experiments.{name}")
     paths = Paths(config)

@@ -20,7 +20,7 @@ from pipeline.dataset import moved
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.table import read_table
 from pipeline.embedding import recipe, registry
-from pipeline.evaluation import registry as predictors
+from pipeline.evaluation import untrained
 from pipeline.images.formats import SIZE
 from pipeline.networks.cost import forward_flops
 from pipeline.planning import due
@@ -140,10 +140,10 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         return  # it starts, and finds nothing to train
     elif rule in ("train", "evaluate") and name:
         run = find(config, name)
-        if untrained := predictors.of_run(run):
+        if predictor := untrained.of_run(run):
             if rule == "evaluate":
-                seconds = untrained.seconds / min(config.workers, os.cpu_count() or 1)
-                share = sum(getattr(config.split, partition) for partition in untrained.partitions)
+                seconds = predictor.seconds / min(config.workers, os.cpu_count() or 1)
+                share = sum(getattr(config.split, partition) for partition in predictor.partitions)
                 cost.add(10 + share * (0.15 + seconds) * images, 3 * share * images * recognition)
             return
         training, split = layered(config, run).training, config.split

@@ -10,7 +10,7 @@ from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.dataset import ingest
 from pipeline.embedding import recipe
-from pipeline.evaluation import baselines, registry
+from pipeline.evaluation import baselines, untrained
 from pipeline.networks import inputs, notation
 from pipeline.storage.layouts import VECTOR
 
@@ -24,8 +24,8 @@ def maps_of_run(config: Config, name: str) -> tuple[str, ...]:
         InputError: there is no such run, or embedding.network has no such maps.
     """
     run = find(config, name)
-    if untrained := registry.of_run(run):
-        stored = untrained.stored
+    if predictor := untrained.of_run(run):
+        stored = predictor.stored
     else:
         architecture = notation.of_run(run, config.architectures)
         stored = inputs.stored(notation.input_names(architecture, embedding=run.embedding))
@@ -97,7 +97,7 @@ def settings_of_training(config: Config, name: str) -> dict[str, Any]:
     Raises:
         InputError: there is no such run, or a file that its settings name cannot be read.
     """
-    run = registry.checked(find(config, name))
+    run = untrained.checked(find(config, name))
     config = layered(config, run)
     return run_settings(
         run,

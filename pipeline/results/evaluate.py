@@ -22,7 +22,7 @@ from pipeline.core.progress import Progress
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import fingerprints, other_data, outputs_of
 from pipeline.embedding import recipe
-from pipeline.evaluation import frechet, paired, per_image, registry, scores
+from pipeline.evaluation import frechet, paired, per_image, scores, untrained
 from pipeline.evaluation.baselines import Baselines, read_baselines
 from pipeline.evaluation.measures import Columns
 from pipeline.evaluation.network import Network
@@ -79,18 +79,18 @@ def evaluate(
     if not replace:
         refuse_other(target, trained["settings"], evaluation.model_dump(), trained["epochs"])
     table = splits.read(split, images.manifest()["fingerprint"])
-    untrained = registry.of_run(run)
-    architecture = None if untrained else notation.of_run(run, more_architectures)
+    predictor = untrained.of_run(run)
+    architecture = None if predictor else notation.of_run(run, more_architectures)
     names = notation.input_names(architecture, embedding=run.embedding) if architecture else ()
-    outputs = outputs_of(untrained.stored if untrained else inputs.stored(names), images, embeddings, features)
+    outputs = outputs_of(predictor.stored if predictor else inputs.stored(names), images, embeddings, features)
     _check_run(trained, where, images, fingerprints(images, embeddings, split, outputs))
     baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
-    data = Dataset(images, table, baselines.rarity, outputs, untrained.partitions if untrained else PARTITIONS)
+    data = Dataset(images, table, baselines.rarity, outputs, predictor.partitions if predictor else PARTITIONS)
     weights = where.weights(evaluation.weights)
-    network: Network | registry.Answers
-    if untrained:
-        useless, network = False, registry.Answers(untrained, registry.Given(data, run.seed, scheduler, workers))
-        versions = {name: version(name) for name in untrained.packages}
+    network: Network | untrained.Answers
+    if predictor:
+        useless, network = False, untrained.Answers(predictor, untrained.Given(data, run.seed, scheduler, workers))
+        versions = {name: version(name) for name in predictor.packages}
         trained = {**trained, "versions": {**trained["versions"], **versions}}
     else:
         shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
@@ -130,7 +130,7 @@ def evaluate(
         )
         _average_shuffles(found, more, np.flatnonzero(np.array(data.partitions) == "test"))
         scored = f"{evaluation.weights} weights of {trained['epochs']} epochs; {status}"
-        if isinstance(network, registry.Answers):
+        if isinstance(network, untrained.Answers):
             scored = f"predictor: {network.label}"
         # Other losses are not of ab, or not of every pixel alike.
         elif architecture and heads.choose(architecture.head).loss == "mse":
@@ -144,14 +144,14 @@ def evaluate(
         csv_files.write(new.differences, paired.COLUMNS, against)
         per_image.write(new.per_image, run.name, data.name, table, found, data.scored)
         parquet_files.write_beside(new.per_image, per_image.TYPES)
-        if not untrained:
+        if not predictor:
             shutil.copyfile(where.history, new.history)
         if where.head.name in trained["files"]:
             shutil.copyfile(where.head, new.head)
         note = f"embedding weights: {label}" + ("" if status == "finished" else f"; {status}")
         measured = found[scores.MODEL]
         run_figures.draw_pictures(run.name, network, data, measured, evaluation.pictures, new, note)
-        if isinstance(network, registry.Answers):  # often too slow to be repeated
+        if isinstance(network, untrained.Answers):  # often too slow to be repeated
             costs.write_seconds(where.predicting, network.images, network.seconds_per_image)
         else:
             first = data.batch(np.arange(min(evaluation.batch_size, len(table))))
@@ -159,7 +159,7 @@ def evaluate(
         run_figures.draw_colours(run.name, colours, new, note)
         if trained["epochs"] or useless:
             run_figures.draw_curves(run.name, where, rows, trained, new, note)
-        if not untrained:
+        if not predictor:
             saving.save(model, new.model)
         embedded = embeddings.manifest() if outputs else {"settings": {"weights": "none"}}
         record = _record(run, trained, data.name, embedded, split, weights, findings, evaluation, resolved)

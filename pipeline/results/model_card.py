@@ -15,8 +15,7 @@ from pipeline.config.runs import Run
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.embedding import of_run, recipe, registry
-from pipeline.evaluation import intervals, paired, vocabulary
-from pipeline.evaluation import registry as predictors
+from pipeline.evaluation import intervals, paired, untrained, vocabulary
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import MODEL, PAPER, START
 from pipeline.networks import cost, heads, inputs, notation
@@ -94,7 +93,7 @@ def _view(run: RunResults) -> dict[str, Any]:
 
 
 def _untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
-    chosen = predictors.choose(settings["predictor"])
+    chosen = untrained.choose(settings["predictor"])
     return {"untrained": chosen, "inputs": chosen.stored}
 
 

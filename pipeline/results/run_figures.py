@@ -16,8 +16,8 @@ from pipeline.dataset.index import read_index
 from pipeline.evaluation import metrics, predictors, scores
 from pipeline.evaluation.measures import Columns
 from pipeline.evaluation.network import Network
-from pipeline.evaluation.registry import Answers
 from pipeline.evaluation.scoring import Dataset
+from pipeline.evaluation.untrained import Answers
 from pipeline.figures import colours as colour_figures
 from pipeline.figures import learning, pictures
 from pipeline.images import lab

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from pipeline.config import schema, start
 from pipeline.config.paths import RunFiles
-from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import Run, allowing_more_patience
 from pipeline.core import files
 from pipeline.core.conflicts import kept, refuse_other
@@ -21,7 +20,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
 from pipeline.core.signals import held_back
 from pipeline.dataset import splits, statistics
-from pipeline.dataset.fingerprints import Outputs, fingerprints, outputs_of
+from pipeline.dataset.fingerprints import Outputs, outputs_of
 from pipeline.images.lab import UInt8
 from pipeline.networks import backend, builder, heads, inputs, saving, transfer
 from pipeline.networks.notation import input_names, of_run
@@ -29,6 +28,7 @@ from pipeline.storage.layouts import VECTOR
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints, ending, on_device, replaced
 from pipeline.training.batches import Batches, Rows, Shuffling, load
+from pipeline.training.made_with import made_with
 from pipeline.training.optimizers import optimizer
 from pipeline.training.recorder import Listener, Recorder
 
@@ -75,8 +75,8 @@ def train(
     partitions = np.array([row["partition"] for row in splits.read(split, images.manifest()["fingerprint"])])
     names = input_names(architecture, embedding=run.embedding)
     outputs = outputs_of(inputs.stored(names), images, embeddings, features)
-    made_with = _made_with(run, training, architecture, images, embeddings, split, outputs)
-    if summary := _finished(where, made_with, training):
+    settings = made_with(run, training, architecture, images, embeddings, split, outputs)
+    if summary := _finished(where, settings, training):
         log.info("train %s: finished after epoch %d; nothing to train", run.name, summary["epochs"])
         return summary
     build = partial(
@@ -92,8 +92,8 @@ def train(
     if training.start_from:  # refused before the run has a folder
         embedding = embeddings.manifest()["settings"] if outputs else {}
         saved = transfer.load(training.start_from, build(), heads.choose(architecture.head), embedding)
-    made_with = kept(files.read_if_whole(where.settings), made_with)
-    checkpoint = _claim(where, made_with, images, training.epochs, replace)
+    settings = kept(files.read_if_whole(where.settings), settings)
+    checkpoint = _claim(where, settings, images, training.epochs, replace)
 
     rows = {name: np.flatnonzero(partitions == name) for name in ("train", "validation")}
     rows["train"] = _chosen(rows["train"], training.images, run.seed)
@@ -123,7 +123,7 @@ def train(
     validated = batches_of(examples["validation"], names, run.batch_size)
 
     recorder = Recorder(
-        where, model, training, checkpoint, files.fingerprint(made_with), steps, head.judged_by, listeners
+        where, model, training, checkpoint, files.fingerprint(settings), steps, head.judged_by, listeners
     )
     if recorder.epochs or recorder.step:
         log.info("train %s: resuming after epoch %d, step %d", run.name, recorder.epochs, recorder.step)
@@ -136,7 +136,7 @@ def train(
         with (progress or Silent()).track(f"train {run.name}, steps", todo) as recorder.advance:
             more = [keras.callbacks.TensorBoard(where.tensorboard)] if training.tensorboard else []
             _fit(model, batches, backend.stream(validated), recorder, training.epochs, more)
-    facts = {"settings": made_with, "mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
+    facts = {"settings": settings, "mean_ab": list(mean_ab), "steps_per_call": validated.steps_per_call}
     return recorder.finish(facts if architecture.head == PAPERS_HEAD else {**facts, "loss": head.words})
 
 
@@ -181,29 +181,6 @@ def _fitted(head: heads.Head, ab: Iterable[UInt8], where: RunFiles) -> heads.Hea
     with files.written_whole(where.head) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     return head
-
-
-def _made_with(
-    run: Run,
-    training: schema.Training,
-    architecture: schema.Architecture,
-    images: Store,
-    embeddings: Store,
-    split: Path,
-    outputs: Outputs,
-) -> dict[str, Any]:
-    """Everything that determines the run's numbers, except the number of epochs."""
-    settings = run_settings(
-        run,
-        start.with_digest(training),
-        architecture,
-        dataset=images.path.parent.name,
-        limit=images.manifest().get("limit"),
-        images=images.manifest()["settings"],
-        embeddings=embeddings.manifest()["settings"],
-        split=splits.read_manifest(split)["settings"],
-    )
-    return {**settings, "fingerprints": fingerprints(images, embeddings, split, outputs)}
 
 
 def _scratch(directory: Path, images: Store, outputs: Outputs, rows: Rows, training: schema.Training) -> Path | None:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.paths import RunFiles
-from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import Run
 from pipeline.config.schema import Training
 from pipeline.core import files, versions
 from pipeline.core.conflicts import refuse_other
 from pipeline.dataset import splits
-from pipeline.dataset.fingerprints import fingerprints, outputs_of
+from pipeline.dataset.fingerprints import outputs_of
 from pipeline.storage.store import Store
 from pipeline.training import replaced
+from pipeline.training.made_with import made_with
 
 log = logging.getLogger("deepcolor")
 
@@ -45,31 +45,21 @@ def record(
     """
     where = RunFiles(directory)
     splits.read(split, images.manifest()["fingerprint"])
-    settings = run_settings(
-        run,
-        Training(),
-        None,
-        dataset=images.path.parent.name,
-        limit=images.manifest().get("limit"),
-        images=images.manifest()["settings"],
-        embeddings=embeddings.manifest()["settings"],
-        split=splits.read_manifest(split)["settings"],
-    )
     outputs = outputs_of(stored, images, embeddings, features)
-    made_with = {**settings, "fingerprints": fingerprints(images, embeddings, split, outputs)}
+    settings = made_with(run, Training(), None, images, embeddings, split, outputs)
     summary = files.read_if_whole(where.summary)
-    if summary.get("settings") != made_with:
+    if summary.get("settings") != settings:
         old = files.read_if_whole(where.settings)
-        if old and (other := replaced.differences(old, made_with, images)):
+        if old and (other := replaced.differences(old, settings, images)):
             if not replace:
                 refuse_other(directory, {}, {}, more=other)
             log.warning("%s was made with other settings; it is kept as %s", directory, replaced.move(directory))
-        files.write_json(where.settings, made_with)
+        files.write_json(where.settings, settings)
         summary = {
             "status": "finished",
             "epochs": 0,
             "best_epoch": None,
-            "settings": made_with,
+            "settings": settings,
             "versions": versions.versions(),
             "files": {},
         }

@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation import pixel_features, registry, sousa
+from pipeline.evaluation import pixel_features, sousa, untrained
 from pipeline.evaluation.metrics import COLOR_BINS
 from pipeline.evaluation.scoring import Dataset
 from pipeline.images import lab
@@ -133,7 +133,7 @@ def test_an_example_of_one_colour_gives_that_colour(cat):
 def given(dataset, monkeypatch):
     """The tiny dataset as a predictor gets it, with few samples, which is fast."""
     monkeypatch.setattr(sousa, "SAMPLES", 300)
-    return lambda **options: registry.Given(data_of(dataset), **{"seed": 0, **options})
+    return lambda **options: untrained.Given(data_of(dataset), **{"seed": 0, **options})
 
 
 def data_of(dataset, **changes):
@@ -159,17 +159,17 @@ def test_the_example_is_the_nearest_training_photograph_of_another_group(dataset
 def test_a_dataset_of_one_group_has_no_examples(dataset):
     data = data_of(dataset, group="same")
     with pytest.raises(InputError, match="group"):
-        sousa.Sousa(registry.Given(data, 0), sousa.Options()).examples(data.batch(np.array([0])))
+        sousa.Sousa(untrained.Given(data, 0), sousa.Options()).examples(data.batch(np.array([0])))
 
 
 def test_batches_workers_and_schedulers_change_nothing(given):
-    kind = registry.choose({"name": "sousa", "colours": 4})
+    kind = untrained.choose({"name": "sousa", "colours": 4})
     rows = np.flatnonzero(np.array(given().data.partitions) == "test")[:3]
-    whole = registry.Answers(kind, given())
+    whole = untrained.Answers(kind, given())
     ab = whole.own(whole_batch := given().data.batch(rows))
     assert ab.shape == (3, 224, 224, 2) and np.isfinite(ab).all()
     for scheduler, workers in (("threads", 2), ("synchronous", 1)):
-        answers = registry.Answers(kind, given(scheduler=scheduler, workers=workers))
+        answers = untrained.Answers(kind, given(scheduler=scheduler, workers=workers))
         singly = np.concatenate([answers.own(whole_batch[place : place + 1]) for place in range(3)])
         np.testing.assert_array_equal(singly, ab)
-    assert (registry.Answers(kind, given(seed=1)).own(whole_batch) != ab).any()
+    assert (untrained.Answers(kind, given(seed=1)).own(whole_batch) != ab).any()

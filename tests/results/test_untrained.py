@@ -15,7 +15,7 @@ from tiny import DOT, gray_photograph, literal, rows_of, tree, value
 
 from pipeline.config.loading import parse_config
 from pipeline.core import files, plugins
-from pipeline.evaluation import registry
+from pipeline.evaluation import untrained
 from pipeline.planning import check, due, estimate
 from pipeline.results import costs, ranking
 from stages.__main__ import main
@@ -27,7 +27,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.config.values import Section
-from pipeline.evaluation import registry
+from pipeline.evaluation import untrained
 
 
 class Options(Section):
@@ -39,8 +39,8 @@ def make(given, options):
     return lambda batch: 128 + batch.truth.lightness[..., None] / 255.0 * warmth
 
 
-registry.register(
-    registry.Untrained(
+untrained.register(
+    untrained.Untrained(
         "tint", "is warmer where it is lighter", make, Options, partitions=("validation", "test"), packages=("numpy",),
         seconds=0.5,
     )
@@ -77,7 +77,7 @@ def call(own, undrawn, tmp_path, monkeypatch):
         return result.output
 
     call.config = values
-    with mock.patch.dict(registry.UNTRAINED):
+    with mock.patch.dict(untrained.UNTRAINED):
         yield call
 
 

@@ -8,7 +8,7 @@ from docs import family
 from pipeline.config import loading
 from pipeline.config.runs import find, layered
 from pipeline.config.sweeps import runs_of
-from pipeline.evaluation import registry
+from pipeline.evaluation import untrained
 from pipeline.networks.notation import of_run
 
 
@@ -20,7 +20,7 @@ def test_every_run_of_the_family_can_be_trained_and_is_described():
     page = (ROOT / family.PAGE).read_text()
     for name in files["experiments"]:
         run = find(config, name)
-        assert registry.of_run(run) or of_run(run, config.architectures)
+        assert untrained.of_run(run) or of_run(run, config.architectures)
         assert f"`results/{name}`" in page
         (described,) = re.findall(rf"`results/{name}`.*\]\(family/(\w+)\.md\)", page)
         assert (ROOT / "docs" / "family" / f"{described}.md").is_file()

@@ -92,9 +92,8 @@ def choose(choice: Choice, key: str = "experiments.*.predictor") -> Untrained:
     Raises:
         InputError: the predictor or an option is unknown, or an option's value is wrong.
     """
-    given = {"name": choice} if isinstance(choice, str) else dict(choice)
-    kind = UNTRAINED.find(given.pop("name"), key)
-    return replace(kind, chosen=check_values(kind.options, given, key))
+    kind, options = UNTRAINED.chosen(choice, key)
+    return replace(kind, chosen=check_values(kind.options, options, key))
 
 
 def of_run(run: Run) -> Untrained | None:
