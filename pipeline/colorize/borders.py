@@ -1,6 +1,7 @@
 """Find the border around a photograph: the paper of a print, or the background of a scan. It stays without colours."""
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -47,7 +48,7 @@ def border_of(lightness: UInt8) -> Sides:
     tones = [tone for depth, tone in found if depth]
     if len(tones) < SIDES:
         return 0, 0, 0, 0
-    tone = float(np.quantile(tones, 0.5))
+    tone = float(_quantile(np.array(tones), 0.5))
     depths = [depth if depth and abs(own - tone) <= ALIKE else 0 for depth, own in found]
     if sum(depth > 0 for depth in depths) < SIDES:
         return 0, 0, 0, 0
@@ -99,8 +100,8 @@ def _edge(lines: Levels, depth: int) -> int:
     of_224 = len(lines) / SIZE
     first, stop = max(0, int((depth - 4) * of_224)), min(len(lines), round(depth * of_224) + 1)
     middle = slice(lines.shape[1] // 4, max(1, lines.shape[1] * 3 // 4))  # without the borders of other sides
-    tone = np.quantile(lightness_of(lines[: max(1, int(2 * of_224)), middle]), 0.5)
-    apart = np.quantile(np.abs(lightness_of(lines[first:stop, middle]) - tone), 0.5, axis=1) * 2.55
+    tone = _quantile(lightness_of(lines[: max(1, int(2 * of_224)), middle]).ravel(), 0.5)
+    apart = _quantile(np.abs(lightness_of(lines[first:stop, middle]) - tone), 0.5) * 2.55
     return first + int(np.argmax(apart > CONTRAST / 2)) if (apart > CONTRAST / 2).any() else stop
 
 
@@ -134,12 +135,20 @@ class Framed:
 
 def _side(lines: npt.NDArray[np.float32]) -> tuple[int, float]:
     """Return the depth of a border above the lines below it, and its tone; 0 if there is none."""
-    tone = float(np.quantile(lines[:2], 0.5))
-    apart = np.quantile(np.abs(lines[: WIDEST + 1] - tone), 0.9, axis=1)
+    tone = float(_quantile(lines[:2].ravel(), 0.5))
+    apart = _quantile(np.abs(lines[: WIDEST + 1] - tone), 0.9)
     depth = int(np.argmax(apart > UNEVEN)) if (apart > UNEVEN).any() else 0
     if not NARROWEST <= depth <= WIDEST:
         return 0, tone
     inside = lines[depth + 1 : depth + 9]
-    contrast = np.quantile(np.abs(inside - tone), 0.5)
+    contrast = _quantile(np.abs(inside - tone).ravel(), 0.5)
     # The first line that differs may be half border.
     return (min(depth + 1, WIDEST), tone) if contrast >= CONTRAST else (0, tone)
+
+
+def _quantile(values: npt.NDArray[Any], share: float) -> npt.NDArray[Any]:
+    """Return `np.quantile(values, share, axis=-1)`, which would import NumPy's masked arrays: 20 ms."""
+    ordered, place = np.sort(values, axis=-1), share * (values.shape[-1] - 1)
+    below, above = ordered[..., int(place)], ordered[..., math.ceil(place)]
+    quantile: npt.NDArray[Any] = below + (above - below) * (place % 1)
+    return quantile

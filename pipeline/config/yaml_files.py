@@ -52,15 +52,14 @@ def parse(text: str, expected: str) -> Any:
         raise InputError(f"{expected}, received: {problem}; correct it") from None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Refuses duplicate keys."""
 
-    def compose_mapping_node(self, anchor: Any) -> Any:
-        node = super().compose_mapping_node(anchor)
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         keys: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode):
                 if key.value in keys:
                     raise yaml.MarkedYAMLError(problem=f"the duplicate key {key.value!r}", problem_mark=key.start_mark)
                 keys.add(key.value)
-        return node
+        return super().construct_mapping(node, deep)

@@ -11,7 +11,7 @@ import pytest
 from image_files import encoded
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from tiny import ROOT, gray_photograph
+from tiny import ROOT, gray_photograph, python
 
 from pipeline.core import extras
 
@@ -62,6 +62,15 @@ def lean(tmp_path_factory):
 def ended(process):
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
+
+
+def test_colouring_a_jpeg_imports_nothing_slow_that_it_does_not_need(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(gray_photograph(120, 160, 3), "JPEG"))
+    done = python("-X", "importtime", "-m", "stages", "colorize", tmp_path / "a.jpg", "--out", tmp_path / "out")
+    assert done.returncode == 0 and (tmp_path / "out" / "a.jpg").exists(), done.stderr
+    taken = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"onnxruntime", "cv2"} <= taken
+    assert not taken & {"numpy.ma", "tifffile", "psutil", "pydantic", "asyncio", "scipy", "zarr", "keras", "tensorflow"}
 
 
 def test_a_photograph_is_coloured_as_with_all_packages(lean, tmp_path):
