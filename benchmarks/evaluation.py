@@ -61,7 +61,7 @@ def _evaluation(run: Run, settings: schema.Evaluation, folder: Path, n: int) -> 
     """Train a run on some of `n` images and return its evaluation as a function."""
     images, embeddings, split = datasets.synthetic(folder, n, SPLIT)
     baselines, directory = folder / "baselines.csv", folder / RUN
-    score_baselines(images, split, baselines, batch_size=settings.batch_size, seed=0, threads=THREADS)
+    score_baselines(images, split, baselines, settings, threads=THREADS)
     train(run, images, embeddings, split, directory, schema.Training(epochs=1))
     return partial(
         evaluation.evaluate,

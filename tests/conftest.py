@@ -98,7 +98,7 @@ def referenced(tmp_path_factory):
     arrays = [np.roll(array, (1, 1), (1, 2)) for array in tiny.photographs(15)]
     split = schema.Split(train=0.2, validation=0.13, test=0.67)
     dataset = tiny.make_dataset(tmp_path_factory.mktemp("referenced") / "data" / "tiny", arrays=arrays, split=split)
-    baselines.score_baselines(dataset.images, dataset.splits, dataset.baselines, batch_size=3)
+    baselines.score_baselines(dataset.images, dataset.splits, dataset.baselines, schema.Evaluation(batch_size=3))
     return dataset
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from pipeline.config import runs, searches, sweeps
 from pipeline.config.combining import Search, Sweep
+from pipeline.config.partitions import PARTITIONS
 from pipeline.config.values import (
     Count,
     DatasetName,
@@ -240,7 +241,13 @@ class Evaluation(Section):
     pictures: Annotated[int, Field(ge=1, le=50)] = 8
     seed: Seed = 0
     recognition: _NetworkName | None = "efficientnet_lite0"
+    train: Annotated[bool, Field(exclude_if=lambda value: value)] = True  # new since 0.1
     temperature: Annotated[Temperature | None, Field(exclude_if=lambda value: value is None)] = None  # new since 0.1
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """The partitions whose images are scored."""
+        return PARTITIONS if self.train else tuple(name for name in PARTITIONS if name != "train")
 
 
 class Config(Section):

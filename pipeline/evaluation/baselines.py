@@ -23,38 +23,38 @@ from pipeline.evaluation import frechet, metrics, per_image, predictors, recogni
 from pipeline.evaluation.measures import Columns
 from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.recognition import Recognition
-from pipeline.evaluation.scoring import Dataset, score
+from pipeline.evaluation.scoring import Dataset, Scores, score
 from pipeline.images import jpeg, lab
 from pipeline.storage.store import Store
 
 Rarity = Mapping[str, npt.NDArray[np.float64]]
 
 
-def settings(seed: int, recognising: schema.Embedding | None) -> dict[str, Any]:
+def settings(evaluation: schema.Evaluation, recognising: schema.Embedding | None) -> dict[str, Any]:
     """The settings that determine the baselines' scores, besides images and split."""
-    more = [name for name in predictors.BASELINES if name not in predictors.BUILT_IN]
-    return {"seed": seed, "recognition": recipe.recognition(recognising), **({"more": more} if more else {})}
+    made_with: dict[str, Any] = {"seed": evaluation.seed, "recognition": recipe.recognition(recognising)}
+    if more := [name for name in predictors.BASELINES if name not in predictors.BUILT_IN]:
+        made_with["more"] = more
+    return made_with if evaluation.train else {**made_with, "train": False}
 
 
 def score_baselines(
     images: Store,
     split: Path,
     out: Path,
+    evaluation: schema.Evaluation | None = None,
     *,
-    batch_size: int = 16,
-    seed: int = 0,
     threads: int = 2,
     recognising: schema.Embedding | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> None:
-    """Score all registered baselines on every partition and write `BaselineFiles`, the manifest last.
+    """Score all registered baselines and write `BaselineFiles`, the manifest last.
 
     Args:
         split: splits.csv.
         out: the CSV of the scores, with `scores.COLUMNS` and an empty run.
-        batch_size: images at a time.
-        seed: of the shuffle.
+        evaluation: the partitions to score, the images at a time, and the seed of the shuffle; None: the defaults.
         threads: number of images measured in parallel.
         recognising: the network that measures recognition, see `pipeline.embedding.recipe.recognising`; None: none.
         replace: whether scores made with other settings may be replaced.
@@ -63,14 +63,15 @@ def score_baselines(
     Raises:
         InputError: images or split are missing, or scores made with other settings exist.
     """
-    made_with, where = settings(seed, recognising), BaselineFiles(out)
+    evaluation = evaluation or schema.Evaluation()
+    made_with, where = settings(evaluation, recognising), BaselineFiles(out)
     if not replace:
         refuse_other(out, files.read_if_whole(where.manifest).get("settings", {}), made_with)
     table = splits.read(split, images.manifest()["fingerprint"])
     colours = statistics.count_colours(images, [row["partition"] for row in table])
     bins = {name: metrics.bin_counts(counts) for name, counts in colours.items()}
-    data = Dataset(images, table, _rarity(bins))
-    known = predictors.BaselineInputs(images, data.partitions, data.groups, colours, seed)
+    data = Dataset(images, table, _rarity(bins), scored=evaluation.partitions)
+    known = predictors.BaselineInputs(images, data.partitions, data.groups, colours, evaluation.seed)
     recognised = Recognition.of(recognising, data.partitions)
 
     prefix = f"{where.pictures.name}/"
@@ -80,7 +81,7 @@ def score_baselines(
             data,
             predictors.baselines(known),
             "baselines",
-            batch_size=batch_size,
+            batch_size=evaluation.batch_size,
             threads=threads,
             accuracy_only=[name for name, baseline in predictors.BASELINES.items() if not baseline.is_colour],
             recognition=recognised,
@@ -89,7 +90,7 @@ def score_baselines(
         )
         pictures = [where.pictures / path.relative_to(folder) for path in sorted(folder.rglob("*.jpg"))]
         where.manifest.unlink(missing_ok=True)
-    samples = scores.samples(data.partitions, data.groups)
+    samples = data.samples
     over = scores.summed(measured, samples)
     written = [out, where.per_image, *pictures]
     if recognised:
@@ -97,7 +98,7 @@ def score_baselines(
         recognition.write(where.recognition, recognised.true)
         written.append(where.recognition)
     csv_files.write(out, scores.COLUMNS, scores.rows("", data.name, over, samples))
-    per_image.write(where.per_image, "", data.name, table, measured)
+    per_image.write(where.per_image, "", data.name, table, measured, data.scored)
     manifest = {
         **_made_from(images, split, made_with),
         "train_mean_ab": list(statistics.mean_ab(colours["train"])),
@@ -131,7 +132,11 @@ class Baselines:
 
 
 def read_baselines(
-    path: Path, images: Store, split: Path, seed: int, recognising: schema.Embedding | None = None
+    path: Path,
+    images: Store,
+    split: Path,
+    evaluation: schema.Evaluation | None = None,
+    recognising: schema.Embedding | None = None,
 ) -> Baselines:
     """Read the files that `score_baselines` wrote.
 
@@ -140,7 +145,7 @@ def read_baselines(
     """
     where = BaselineFiles(path)
     manifest = files.read_json(where.manifest)
-    made_with = settings(seed, recognising)
+    made_with = settings(evaluation or schema.Evaluation(), recognising)
     made_from = _made_from(images, split, made_with)
     if differences := differing({key: manifest.get(key) for key in made_from}, made_from):
         raise InputError(
@@ -151,9 +156,11 @@ def read_baselines(
     counts = {name: np.zeros(metrics.COLOR_BINS, np.int64) for name in PARTITIONS}
     for name, pixels in manifest["colour_counts"].items():
         counts[name][[int(i) for i in pixels]] = list(pixels.values())
+    read, measured = per_image.read(where.per_image), Scores(images.rows())
+    measured.put(np.array(read.rows), read.answers)
     return Baselines(
         csv_files.read(path, scores.COLUMNS),
-        per_image.read(where.per_image).answers,
+        measured.answers,
         _rarity(counts),
         recognition.read(where.recognition, images.rows()) if made_with["recognition"] else None,
     )

@@ -14,6 +14,7 @@ from pipeline.evaluation.measures import Columns, Truth, measure, measure_accura
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.predictors import Ab, Batch, Predictor
 from pipeline.evaluation.recognition import Recognition
+from pipeline.evaluation.scores import Sample, samples
 from pipeline.images.lab import UInt8
 from pipeline.storage.store import Store
 
@@ -53,6 +54,11 @@ class Dataset:
     def groups(self) -> list[str]:
         """The group of every image."""
         return [row["group"] for row in self.table]
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The images of each partition that is scored, if it has any."""
+        return [each for each in samples(self.partitions, self.groups) if each.partition in self.scored]
 
     def places(self, batch: Batch, partition: str) -> list[int]:
         """The positions in a batch of a partition's images."""

@@ -128,6 +128,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
     network = registry.ENTRIES[config.embedding.network]
     recognising = config.evaluation.recognition
     recognition = registry.ENTRIES[recognising].flops if recognising else 0.0
+    scored = images * sum(getattr(config.split, partition) for partition in config.evaluation.partitions)
     if rule == "ingest":
         copies = 1.6 if config.datasets[config.dataset].kind == "folder" else 0.6
         cost.add(0.03 * images, disk=copies * BYTES * images)
@@ -135,7 +136,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         disk = network.bytes_per_image() * images + 4 * network.parameters
         cost.add(25, images * network.flops, disk, 2.5e9)
     elif rule == "baselines":
-        cost.add(0.25 * images, 5 * images * recognition)
+        cost.add(0.25 * scored, 5 * scored * recognition)
     elif rule == "train" and name and due.is_made(config, rule, name):
         return  # it starts, and finds nothing to train
     elif rule in ("train", "evaluate") and name:
@@ -143,14 +144,15 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         if predictor := untrained.of_run(run):
             if rule == "evaluate":
                 seconds = predictor.seconds / min(config.workers, os.cpu_count() or 1)
-                share = sum(getattr(config.split, partition) for partition in predictor.partitions)
-                cost.add(10 + share * (0.15 + seconds) * images, 3 * share * images * recognition)
+                partitions = {*config.evaluation.partitions} & {*predictor.partitions}
+                answered = images * sum(getattr(config.split, partition) for partition in partitions)
+                cost.add(10 + (0.15 + seconds) * answered, 3 * answered * recognition)
             return
         training, split = layered(config, run).training, config.split
-        flops = images * forward_flops(run.architecture, SIZE, config.architectures, network.outputs, run.head)
+        flops = forward_flops(run.architecture, SIZE, config.architectures, network.outputs, run.head)
         if rule == "evaluate":
             more = training.start_from is not None  # the network before training is scored too
-            cost.add(10 + 0.15 * images, (1 + more) * flops + (3 + more) * images * recognition)
+            cost.add(10 + 0.15 * scored, (1 + more) * scored * flops + (3 + more) * scored * recognition)
             return
         epochs = max(training.epochs - epochs_done(config, name), 0)
         maps = network.bytes_per_image(maps_of_run(config, name))
@@ -159,7 +161,7 @@ def _add(cost: _Cost, config: Config, rule: str, name: str | None, images: int) 
         scratch = decoded if decoded > most else 0.0
         memory = 2e9 + min(decoded, most)
         trained_on = split.train if training.images is None else min(split.train, training.images / images)
-        cost.add(10, epochs * flops * (3 * trained_on + split.validation), 0.35e9, memory, scratch)
+        cost.add(10, epochs * images * flops * (3 * trained_on + split.validation), 0.35e9, memory, scratch)
 
 
 def _add_features(cost: _Cost, config: Config, maps: Sequence[str], images: int) -> None:

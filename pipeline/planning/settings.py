@@ -61,7 +61,7 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
         return config.split.model_dump()
     if stage == "baselines":
         return baselines.settings(
-            config.evaluation.seed, recipe.recognising(config.embedding, config.evaluation.recognition)
+            config.evaluation, recipe.recognising(config.embedding, config.evaluation.recognition)
         )
     return config.evaluation.model_dump()
 

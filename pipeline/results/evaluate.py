@@ -57,7 +57,7 @@ def evaluate(
     more_architectures: Mapping[str, schema.Architecture] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Score a trained run on every partition, draw its figures and update the summary of all runs.
+    """Score a trained run, draw its figures and update the summary of all runs.
 
     `target` is replaced in one step when everything is complete; files in it that its listing does not name are kept.
 
@@ -84,8 +84,9 @@ def evaluate(
     names = notation.input_names(architecture, embedding=run.embedding) if architecture else ()
     outputs = outputs_of(predictor.stored if predictor else inputs.stored(names), images, embeddings, features)
     _check_run(trained, where, images, fingerprints(images, embeddings, split, outputs))
-    baselines = read_baselines(baselines_file, images, split, evaluation.seed, recognising)
-    data = Dataset(images, table, baselines.rarity, outputs, predictor.partitions if predictor else PARTITIONS)
+    baselines = read_baselines(baselines_file, images, split, evaluation, recognising)
+    scored = [name for name in evaluation.partitions if not predictor or name in predictor.partitions]
+    data = Dataset(images, table, baselines.rarity, outputs, scored)
     weights = where.weights(evaluation.weights)
     network: Network | untrained.Answers
     if predictor:
@@ -129,14 +130,14 @@ def evaluate(
             progress=progress,
         )
         _average_shuffles(found, more, np.flatnonzero(np.array(data.partitions) == "test"))
-        scored = f"{evaluation.weights} weights of {trained['epochs']} epochs; {status}"
+        how = f"{evaluation.weights} weights of {trained['epochs']} epochs; {status}"
         if isinstance(network, untrained.Answers):
-            scored = f"predictor: {network.label}"
+            how = f"predictor: {network.label}"
         # Other losses are not of ab, or not of every pixel alike.
         elif architecture and heads.choose(architecture.head).loss == "mse":
             for answer, columns in found.items():
                 columns["loss"] = columns["mse"] + network.penalty(answer)
-        settings = f"embedding weights: {label}; {scored}"
+        settings = f"embedding weights: {label}; {how}"
         rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
         findings = paired.findings(status, rows, against, _only(colours["predicted"]))
 
@@ -162,7 +163,7 @@ def evaluate(
         if not predictor:
             saving.save(model, new.model)
         embedded = embeddings.manifest() if outputs else {"settings": {"weights": "none"}}
-        record = _record(run, trained, data.name, embedded, split, weights, findings, evaluation, resolved)
+        record = _record(run, trained, data, embedded, split, weights, findings, evaluation, resolved)
         files.write_text(new.record, yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
         model_card.write(out, run.name, new.card)
         files.write_listing(out)
@@ -227,16 +228,15 @@ def _tables(
     settings: str,
 ) -> tuple[list[scores.Row], list[paired.Row]]:
     """Return the rows of metrics.csv and of differences.csv."""
-    chosen = [each for each in scores.samples(data.partitions, data.groups) if each.partition in data.scored]
-    over = scores.summed({**baselines.answers, **found}, chosen)
+    over = scores.summed({**baselines.answers, **found}, data.samples)
     if recognised:
         for distances in (frechet.read(baselines.rows), recognised.distances()):
             here = {partition: values for partition, values in distances.items() if partition in over}
             frechet.put(over, here, recognised.metric)
     own = {partition: {answer: here[answer] for answer in found} for partition, here in over.items()}
-    rows = scores.rows(run, data.name, own, chosen, settings)
+    rows = scores.rows(run, data.name, own, data.samples, settings)
     rows += [{**row, "run": run} for row in baselines.rows] + scores.paper_rows(run, data.name)
-    return rows, paired.difference_rows(run, data.name, over, chosen)
+    return rows, paired.difference_rows(run, data.name, over, data.samples)
 
 
 def _only(counts: statistics.Counts) -> tuple[int, int] | None:
@@ -248,7 +248,7 @@ def _only(counts: statistics.Counts) -> tuple[int, int] | None:
 def _record(
     run: Run,
     trained: Mapping[str, Any],
-    dataset: str,
+    data: Dataset,
     embedded: Mapping[str, Any],
     split: Path,
     weights: Path,
@@ -259,7 +259,12 @@ def _record(
     """Return the contents of run.yaml."""
     return {
         "run": run.name,
-        "dataset": dataset,
+        "dataset": data.name,
+        "partitions": {
+            name: {"images": len(groups), "groups": len(set(groups))}
+            for name in PARTITIONS
+            if (groups := [row["group"] for row in data.table if row["partition"] == name])
+        },
         "status": trained["status"],
         "findings": findings,
         "epochs": trained["epochs"],

@@ -257,6 +257,8 @@ def _read_scores(path: Path, run: RunResults) -> None:
             run.counts[row["partition"]] = row["n"]
             if reason := why_no_interval(row):
                 reasons.setdefault(row["partition"], {})[reason] = None
+    recorded = run.record.get("partitions", {})  # older records lack it
+    run.counts |= {name: str(each["images"]) for name, each in recorded.items()}
     run.rows, run.scores = rows, read
     run.no_interval = {partition: list(texts) for partition, texts in reasons.items()}
 
@@ -285,7 +287,8 @@ def _without_diverged(run: RunResults, rows: Sequence[dict[str, str]]) -> list[d
 
 def _read_images(path: Path, run: RunResults) -> None:
     images = read_images(path.parent, run.record)
-    run.groups = Counter(partition for partition, _ in set(zip(images.partitions, images.groups, strict=True)))
+    scored = Counter(partition for partition, _ in set(zip(images.partitions, images.groups, strict=True)))
+    run.groups = scored | {name: each["groups"] for name, each in run.record.get("partitions", {}).items()}
     test = sorted((row, place) for place, row in enumerate(images.rows) if images.partitions[place] == "test")
     places = [place for _, place in test]
     measures = images.answers.get(MODEL, {})

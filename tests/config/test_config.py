@@ -61,7 +61,8 @@ def test_the_default_file_says_every_key_with_the_models_default():
     assert set(values.pop("experiments")) == {"shipped"} and set(values["sweeps"]) == {"family"}
     values["sweeps"] = {}
     assert parse_config(values) == Config()
-    omitted = {"embedding.network", "evaluation.temperature", "sweeps", "searches"}  # from records, if defaults
+    # From records, if defaults.
+    omitted = {"embedding.network", "evaluation.temperature", "evaluation.train", "sweeps", "searches"}
     omitted |= {f"training.{key}" for key in (*schema._ADDED, "trackers")}
     assert keys(values) == keys(Config().model_dump()) | omitted
 

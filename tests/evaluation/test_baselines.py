@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import MEASURED, Dataset, literal, shown, tree, value
 
+from pipeline.config.schema import Evaluation
 from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
@@ -134,28 +135,28 @@ def test_the_test_images_are_written_as_true_and_gray_pictures(referenced):
 def test_neither_batches_nor_threads_change_a_byte(referenced, own):
     before = written(own)
     assert before == written(referenced) and len(before) == 3 + 20
-    score_baselines(own.images, own.splits, own.baselines, batch_size=16, threads=1)
+    score_baselines(own.images, own.splits, own.baselines, Evaluation(batch_size=16), threads=1)
     assert written(own) == before
 
 
 def test_another_seed_changes_the_shuffle_only(own, rows):
     before = written(own)
     with pytest.raises(InputError, match=r"baselines\.csv .*seed: 0, now 1"):
-        score_baselines(own.images, own.splits, own.baselines, seed=1)
+        score_baselines(own.images, own.splits, own.baselines, Evaluation(seed=1))
     assert written(own) == before
-    score_baselines(own.images, own.splits, own.baselines, seed=1, replace=True)
+    score_baselines(own.images, own.splits, own.baselines, Evaluation(seed=1), replace=True)
     after = csv_files.read(own.baselines, scores.COLUMNS)
     assert value(after, "test", "shuffled", "rmse") != value(rows, "test", "shuffled", "rmse")
     assert value(after, "test", "mean", "rmse") == value(rows, "test", "mean", "rmse")
     ends = [[r["low"] for r in found if r["answer"] == "mean" and r["partition"] == "test"] for found in (rows, after)]
     assert ends[0] == ends[1]
     with pytest.raises(InputError, match=r"baselines\.csv .*seed"):
-        read_baselines(own.baselines, own.images, own.splits, 0)
-    read_baselines(own.baselines, own.images, own.splits, 1)
+        read_baselines(own.baselines, own.images, own.splits)
+    read_baselines(own.baselines, own.images, own.splits, Evaluation(seed=1))
 
 
 def test_reading_returns_what_was_written(referenced, rows):
-    read = read_baselines(referenced.baselines, referenced.images, referenced.splits, 0)
+    read = read_baselines(referenced.baselines, referenced.images, referenced.splits)
     assert read.rows == rows
     assert list(read.answers) == list(predictors.BUILT_IN)
     ab = referenced.arrays("validation")[1]
@@ -171,10 +172,10 @@ def test_a_changed_or_missing_file_is_refused(own, name):
     content = path.read_bytes()
     path.write_bytes(content.replace(b"gray", b"grey", 1))
     with pytest.raises(InputError, match=name):
-        read_baselines(own.baselines, own.images, own.splits, 0)
+        read_baselines(own.baselines, own.images, own.splits)
     path.unlink()
     with pytest.raises(InputError, match=name):
-        read_baselines(own.baselines, own.images, own.splits, 0)
+        read_baselines(own.baselines, own.images, own.splits)
 
 
 def test_a_failure_leaves_the_old_scores_as_they_were(own, monkeypatch):
@@ -189,7 +190,7 @@ def test_a_failure_leaves_the_old_scores_as_they_were(own, monkeypatch):
     after = written(own)
     assert after == before
     assert not [path for path in own.folder.iterdir() if path.name.startswith(".")]
-    read_baselines(own.baselines, own.images, own.splits, 0)
+    read_baselines(own.baselines, own.images, own.splits)
 
 
 @settings(max_examples=200, deadline=None)

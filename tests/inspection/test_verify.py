@@ -100,7 +100,7 @@ def read_everything(dataset, run):
     images = Store(dataset.images.path, IMAGES)
     read_index(images)
     splits.read(dataset.splits, images.manifest()["fingerprint"])
-    read_baselines(dataset.baselines, images, dataset.splits, 0)
+    read_baselines(dataset.baselines, images, dataset.splits)
     files.read_json(run / "settings.json")
     files.refuse_damaged(run, files.read_json(run / "training.json")["files"])
     if not all(map(checkpoints.whole, run.glob("checkpoint*.npz"))):

@@ -5,6 +5,7 @@ import pytest
 from evaluations import RUN, evaluate
 from tiny import literal, rows_of, value
 
+from pipeline.config.schema import Evaluation
 from pipeline.core.errors import InputError
 from pipeline.evaluation import predictors
 from pipeline.evaluation.baselines import read_baselines, score_baselines
@@ -24,10 +25,10 @@ def test_a_baseline_from_outside_is_scored_compared_and_shown(own, undrawn, monk
         predictors.BASELINES, "sepia", predictors.Baseline("sepia", "sepia tone", "sepia everywhere", warm)
     )
     with pytest.raises(InputError, match=r"more: None, now \['sepia'\]"):
-        score_baselines(dataset.images, dataset.splits, dataset.baselines, batch_size=3)
+        score_baselines(dataset.images, dataset.splits, dataset.baselines, Evaluation(batch_size=3))
     with pytest.raises(InputError, match=r"settings\.more: None, now \['sepia'\].*\bbaselines\b"):
         evaluate(dataset, directory)
-    score_baselines(dataset.images, dataset.splits, dataset.baselines, batch_size=3, replace=True)
+    score_baselines(dataset.images, dataset.splits, dataset.baselines, Evaluation(batch_size=3), replace=True)
 
     after = rows_of(dataset.baselines)
     lightness, ab, _ = dataset.arrays("test")
@@ -35,7 +36,7 @@ def test_a_baseline_from_outside_is_scored_compared_and_shown(own, undrawn, monk
     for metric, number in literal(lightness, ab, answer).items():
         assert value(after, "test", "sepia", metric) == pytest.approx(number, rel=1e-9), metric
     assert [row for row in after if row["answer"] != "sepia"] == before
-    read = read_baselines(dataset.baselines, dataset.images, dataset.splits, 0)
+    read = read_baselines(dataset.baselines, dataset.images, dataset.splits)
     assert read.answers["sepia"]["mse"].shape == (15,)
 
     out = evaluate(dataset, directory)

@@ -10,11 +10,14 @@ from PIL import Image
 from tiny import MEASURED, RESULT_FILES, literal, rows_of, value
 
 from pipeline.config.runs import diverged
+from pipeline.config.schema import Evaluation
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.evaluation import predictors
+from pipeline.evaluation.baselines import score_baselines
 from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
+from pipeline.results.read import read_run
 from pipeline.results.record import headline
 
 
@@ -133,3 +136,30 @@ def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn)
         in (out.parent / "summary.md").read_text()
     )
     assert all(f"  {sentence}" in headline(out).splitlines() for sentence in findings)
+
+
+def test_training_images_need_not_be_scored(own, undrawn):
+    dataset, directory = own
+    whole = {name: rows_of(evaluate(dataset, directory) / name) for name in ("metrics.csv", "per_image.csv")}
+    given = dataset.images, dataset.splits, dataset.baselines, Evaluation(batch_size=3, train=False)
+    with pytest.raises(InputError, match="train"):
+        score_baselines(*given)
+    score_baselines(*given, replace=True)
+    with pytest.raises(InputError, match="train"):
+        evaluate(dataset, directory, train=False)
+    out = evaluate(dataset, directory, train=False, replace=True)
+    for name, rows in whole.items():
+        assert any(row["partition"] == "train" for row in rows)
+        rows, left = [row for row in rows if row["partition"] != "train"], rows_of(out / name)
+        for column in rows[0]:
+            expected, found = ([row[column] for row in each] for each in (rows, left))
+            if column in ("value", "low", "high"):  # other batches round differently
+                expected, found = (np.array([text or "nan" for text in each], float) for each in (expected, found))
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+            else:
+                assert found == expected, column
+    run = read_run(out, RUN, images=True)
+    assert not run.problems and (run.counts, run.groups) == (
+        {"train": "3", "validation": "2", "test": "10"}, {"train": 3, "validation": 2, "test": 10},
+    )  # fmt: skip
+    assert "| train | 3 | 3 |" in (out / "model-card.md").read_text()
