@@ -107,6 +107,8 @@ class Stage(click.Command):
 
     def _stopped(self, number: int) -> str:
         word = "interrupted" if number == signal.SIGINT else "stopped"
+        if self.name == "smoke":  # which works in a temporary folder
+            return f"{self.name}: {word}; nothing was kept"
         return f"{self.name}: {word}; finished work is kept, and the same command resumes from there"
 
 

@@ -72,6 +72,12 @@ def test_a_run_goes_through_every_stage(smoke):
     assert done.stderr.splitlines()[-1].startswith("smoke: rates.epochs-50_s1 works")
 
 
+def test_when_interrupted_it_promises_no_resumption(smoke, monkeypatch):
+    monkeypatch.setattr(trial, "end_to_end", mock.Mock(side_effect=KeyboardInterrupt))
+    done = smoke("example")
+    assert done.exit_code == 130 and done.stderr.endswith("smoke: interrupted; nothing was kept\n"), done.output
+
+
 def test_what_does_not_run_is_found(smoke):
     refused(smoke("plane"), "run name 'plane'")
     with mock.patch("pipeline.results.evaluate.evaluate", side_effect=RuntimeError("in the night")):
