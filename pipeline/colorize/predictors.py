@@ -1,9 +1,7 @@
 """Predict a photograph's colours at a small size: a run's networks through Keras, or published ones without it."""
 
-import os
 import sys
 from collections.abc import Callable, Container, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.colorize import sessions
 from pipeline.colorize.refining import Refined
 from pipeline.colorize.spreading import Spreading
 from pipeline.config.paths import ResultFiles
@@ -105,7 +104,7 @@ class KerasPredictor:
 
 @dataclass(frozen=True)
 class OnnxPredictor:
-    """A published network of classes; see `pipeline.colorize.publish`.
+    """A published network of classes; see `pipeline.publishing.publish`.
 
     Attributes:
         opened: returns the session of ONNX Runtime, which returns `LOGITS`, and `FEATURES` if it can take hints, of an
@@ -142,7 +141,7 @@ class OnnxPredictor:
 
 
 def open_published(folder: Path, record: Mapping[str, Any], threads: int, temperature: float | None) -> OnnxPredictor:
-    """Open a network that `pipeline.colorize.publish` wrote into `folder`.
+    """Open a network that `pipeline.publishing.publish` wrote into `folder`.
 
     Raises:
         InputError: a file is missing or damaged, or the temperature is out of range.
@@ -150,7 +149,7 @@ def open_published(folder: Path, record: Mapping[str, Any], threads: int, temper
     path = ResultFiles(folder).published
     files.refuse_special(path)
     # In the background, because it takes as long as reading a photograph.
-    opening = ThreadPoolExecutor(1).submit(onnx_session, path, threads)
+    opening = sessions.opening(path, threads)
     listed = files.read_listing(folder, [path.name])
     if temperature is not None:
         from pipeline.networks import heads
@@ -170,18 +169,7 @@ def _spreading(published: ResultFiles, listed: Container[str], threads: int) -> 
     if path.name not in listed:
         return spreading
     files.refuse_changed(path)
-    return Refined(spreading.projection, lambda: onnx_session(path, threads))
-
-
-def onnx_session(path: Path, threads: int) -> Any:
-    """Open an ONNX file with ONNX Runtime, on the CPU and without its telemetry."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import; else it reports each session to Microsoft
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Refined(spreading.projection, lambda: sessions.opened(path, threads))
 
 
 def load(

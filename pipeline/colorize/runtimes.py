@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.colorize.predictors import onnx_session
+from pipeline.colorize import sessions
 from pipeline.images.lab import MULTIPLE
 from pipeline.networks import inputs
 from pipeline.networks.backend import policy, quiet
@@ -279,7 +279,7 @@ def open_saved_model(path: Path, threads: int) -> Answer:
 
 def open_onnx(path: Path, threads: int) -> Answer:
     """Do the same with ONNX Runtime."""
-    session = onnx_session(path, threads)
+    session = sessions.opened(path, threads)
     return lambda **arrays: np.asarray(session.run(["ab"], arrays)[0])
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from skimage.color import rgb2lab
 
-from pipeline.colorize import ingested, membership, predictors, refining
+from pipeline.colorize import ingested, membership, predictors, refining, sessions
 from pipeline.colorize.colorizer import Colorizer, complete
 from pipeline.colorize.export import PACKAGES, refuse_missing_packages, sample
 from pipeline.config.paths import ResultFiles
@@ -81,7 +81,7 @@ def publish(
         with files.new_folder(folder, own) as temporary:
             old, new = ResultFiles(run), ResultFiles(temporary)
             _write_onnx(keras, new.published)
-            session = predictors.onnx_session(new.published, threads)
+            session = sessions.opened(new.published, threads)
             onnx = predictors.OnnxPredictor(lambda: session, facts["temperature"], "")
             facts["bytes"] = new.published.stat().st_size
             facts["ciede2000"] = _difference(folder, keras, onnx)
@@ -154,7 +154,7 @@ def _write_hints(run: Path, onnx: predictors.OnnxPredictor, new: ResultFiles, th
     network = gates.train(pictures, spreading, SEED, progress)
     runtimes.write_onnx(runtimes.computing(network, refining.INPUTS, refining.GATES), new.refining)
     runtimes.halve_onnx(new.refining)
-    session = predictors.onnx_session(new.refining, threads)
+    session = sessions.opened(new.refining, threads)
     refined = refining.Refined(spreading.projection, lambda: session)
     measured = measuring.measure(onnx, refined, images, rows["test"], SEED, progress)
     measuring.write(new.hint_scores, measured, [table[row]["group"] for row in rows["test"]])

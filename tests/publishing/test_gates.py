@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.colorize import predictors
+from pipeline.colorize import sessions
 from pipeline.colorize.refining import GATES, HINTED, INPUTS, OWN, Refined
 from pipeline.colorize.spreading import Spreading, describe
 from pipeline.publishing.simulated import Pictures
@@ -36,7 +36,7 @@ def test_a_hint_is_met_and_stays_on_its_thing_and_the_same_seed_trains_the_same(
     assert all((one == other).all() for one, other in zip(network.get_weights(), again.get_weights(), strict=True))
     path = tmp_path / "hints.onnx"
     runtimes.write_onnx(runtimes.computing(network, INPUTS, GATES), path)
-    session = predictors.onnx_session(path, 1)
+    session = sessions.opened(path, 1)
     described, gray = np.asarray(pictures.described[0], np.float32), pictures.predicted[0]
     cells, wanted = np.array([[6, 2]]), np.array([[40.0, 0.0]])
     everywhere = EVERYWHERE(described, gray, cells, wanted)
