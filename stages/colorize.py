@@ -50,8 +50,8 @@ SHOWN = 20  # failures that are printed; the report lists all
 @click.option(
     "--like",
     type=common.PATH,
-    help="Whose colours to take: a colour photograph; the most similar of a folder of them, or of a dataset's folder, "
-    "data/<dataset>; auto: of the dataset of config/config.yaml.",
+    help="Example to take colours from: a colour photograph; the most similar one of a folder, or of a dataset's, "
+    "data/<dataset>; auto: of the dataset in config/config.yaml.",
 )
 @click.option("--variants", default=1, show_default=True, help="How many colourings of each to write, up to 8.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the variants after the first.")

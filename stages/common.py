@@ -72,7 +72,7 @@ threads_option = click.option(
 temperature_option = click.option(
     "--temperature",
     type=float,
-    help="Vividness of a run that predicts classes: low is vivid, 1 cautious. Default: as evaluated.",
+    help="Of a run that predicts classes: low for the likeliest colour, 1 for the mean. Default: as evaluated.",
 )
 weights_option = click.option(
     "--embedding-weights", type=PATH, help="Weights of the embedding network. Default: those of the run's dataset."

@@ -11,8 +11,8 @@ from stages import common
 def command(work: common.Work, name: str, metric: str) -> None:
     """Rank the combinations of a sweep.
 
-    NAME is one of `sweeps` in the configuration. Writes results/sweeps/NAME.md, .csv, .png and .svg. Runs that are not
-    finished or diverged stand at the end.
+    NAME is one of `sweeps` in the configuration. Writes results/sweeps/NAME.md, .csv, .png and .svg. Runs that
+    are unfinished or diverged come last.
     """
     from pipeline.config.paths import SweepFiles
     from pipeline.config.sweeps import check
