@@ -27,6 +27,7 @@ LESS_MEMORY = {
     "baselines": "evaluation.batch_size",
     "evaluate": "evaluation.batch_size",
     "train": "training.memory_gib, or the run's batch size (_bs)",
+    "search": "training.memory_gib, or the experiment's batch_size",
 }
 
 

@@ -31,22 +31,19 @@ def kept(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return dict(new if differing(old, new) else old)
 
 
-def refuse_other(
-    what: Path, old: Mapping[str, Any], new: Mapping[str, Any], *, prefix: str = "", more: Iterable[str] = ()
-) -> None:
+def refuse_other(what: Path, old: Mapping[str, Any], new: Mapping[str, Any], *, more: Iterable[str] = ()) -> None:
     """Refuse to overwrite an artefact that was made with other settings.
 
     Args:
         what: the existing file or folder.
         old: the settings that made it; not compared if empty, that is, unknown.
         new: the settings requested now.
-        prefix: put before each key that differs.
         more: other differences, as ``key: old, now new``.
 
     Raises:
         InputError: settings differ; names them and how to continue.
     """
-    if differences := [*(differing(old, new, prefix) if old else ()), *more]:
+    if differences := [*(differing(old, new) if old else ()), *more]:
         raise InputError(
             f"{what} was made with other settings or data ({'; '.join(differences)}); to replace it, set replace=true "
             "(--replace); to keep both, set another location (data=..., root=...)"

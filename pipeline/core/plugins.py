@@ -1,4 +1,4 @@
-"""Users' modules that add inputs, heads, embedding networks or baselines."""
+"""Users' modules that add inputs, heads, embedding networks, baselines or predictors."""
 
 import importlib
 import os

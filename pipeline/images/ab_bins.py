@@ -12,7 +12,6 @@ from pipeline.images.lab import NEUTRAL
 
 Floats = npt.NDArray[np.float64]
 
-SPACING = 10.0
 # From the paper's released list (pts_in_hull.npy): the lowest and the highest b for each a of -90, -80, ... 100.
 _B_RANGES = (
     (50, 90), (20, 90), (0, 90), (-20, 90), (-30, 100), (-40, 100), (-50, 100), (-50, 100), (-60, 100), (-70, 100),

@@ -38,9 +38,9 @@ def lightness_of_file(path: str | Path, size: int = SIZE, max_megapixels: float 
     return lightness(photograph, network_shape(height, width, size))
 
 
-def lightness(photograph: Photograph, shape: tuple[int, int] | None = None, size: int = SIZE) -> UInt8:
-    """Return what a network receives: L (h, w) uint8 of a shape, by default the `network_shape` of `size`."""
-    shape = shape or network_shape(photograph.levels.shape[0], photograph.levels.shape[1], size)
+def lightness(photograph: Photograph, shape: tuple[int, int] | None = None) -> UInt8:
+    """Return what a network receives: L (h, w) uint8 of a shape, by default the `network_shape`."""
+    shape = shape or network_shape(*photograph.levels.shape[:2])
     return lab.from_rgb(resized(photograph, *shape))[0]
 
 

@@ -63,7 +63,9 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
         return baselines.settings(
             config.evaluation, recipe.recognising(config.embedding, config.evaluation.recognition)
         )
-    return config.evaluation.model_dump()
+    if stage == "evaluate":
+        return config.evaluation.model_dump()
+    raise KeyError(stage)
 
 
 def settings_of_search(config: Config, name: str) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from pipeline.results.read import RunResults, Score, read_images, read_run
 from pipeline.results.tables import cell
 
 METRICS = ("rmse", "ciede2000", "auc", "chroma_ratio")
-FORMS = ("markdown", "latex", "csv")
 
 
 @dataclass
@@ -163,7 +162,7 @@ def comma_separated(chosen: Chosen) -> str:
     return file.getvalue()
 
 
-WRITTEN = dict(zip(FORMS, (markdown, latex, comma_separated), strict=True))
+WRITTEN = {"markdown": markdown, "latex": latex, "csv": comma_separated}
 
 
 def _minus(text: str) -> str:

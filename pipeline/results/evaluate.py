@@ -138,7 +138,7 @@ def evaluate(
             for answer, columns in found.items():
                 columns["loss"] = columns["mse"] + network.penalty(answer)
         settings = f"embedding weights: {label}; {how}"
-        rows, against = _tables(run.name, data, found, baselines, recognised, evaluation.seed, settings)
+        rows, against = _tables(run.name, data, found, baselines, recognised, settings)
         findings = paired.findings(status, rows, against, _only(colours["predicted"]))
 
         csv_files.write(new.metrics, scores.COLUMNS, rows)
@@ -224,7 +224,6 @@ def _tables(
     found: Mapping[str, Columns],
     baselines: Baselines,
     recognised: Recognition | None,
-    seed: int,
     settings: str,
 ) -> tuple[list[scores.Row], list[paired.Row]]:
     """Return the rows of metrics.csv and of differences.csv."""

@@ -120,7 +120,7 @@ def _network(named: Run, info: Mapping[str, Any], outputs: inputs.Outputs | None
 def _optimiser(training: Mapping[str, Any]) -> tuple[str, str]:
     """Return the name of a run's optimiser, and what a reader must know of its schedule and of augmentation."""
     given = schema.Training(**{"epochs": 1, **training})
-    name = "Adam" if given.optimizer == "adam" else f"AdamW (weight decay {given.weight_decay:g})"
+    name = {"adam": "Adam", "adamw": f"AdamW (weight decay {given.weight_decay:g})"}[given.optimizer]
     more = [f"rising in the first {given.warmup_epochs:g} epochs"] * (given.warmup_epochs > 0)
     every = f"by a factor of {given.decay:g} every {given.decay_epochs:g} epochs"
     more += {

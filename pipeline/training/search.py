@@ -20,6 +20,7 @@ from pipeline.core.conflicts import refuse_other
 
 JUDGED_BY = "val_mse"  # of the history; unlike the loss, it is the same for every head
 BEFORE_PRUNING = 5  # trials that must be complete
+SAMPLERS = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
 _PROBLEM = "problem"  # what a trial that is not complete ended with
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -121,9 +122,7 @@ class Search:
     def _chosen(self, found: Sequence[FrozenTrial]) -> FrozenTrial:
         """Choose the values of the next trial, by a sampler whose seed belongs to its number."""
         seed = int(np.random.SeedSequence((self._search.seed, len(found))).generate_state(1)[0])
-        random = self._search.sampler == "random"
-        sampler = optuna.samplers.RandomSampler(seed) if random else optuna.samplers.TPESampler(seed=seed)
-        study = optuna.create_study(sampler=sampler)
+        study = optuna.create_study(sampler=SAMPLERS[self._search.sampler](seed=seed))
         study.add_trials(found)
         values = study.ask(self._distributions).params
         rounded = {key: _rounded(self._distributions[key], value) for key, value in values.items()}

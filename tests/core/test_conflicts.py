@@ -28,7 +28,7 @@ def test_where_a_source_is_makes_no_difference():
 def test_the_refusal_names_path_keys_and_ways_to_continue():
     refuse_other(Path("x"), {"seed": 0}, {"seed": 0})
     refuse_other(Path("x"), {}, {"seed": 0})  # nothing is known of what made it
-    with pytest.raises(InputError, match=r"^x .*\(data\.seed: 0, now 1; epochs: 3, now 2\).*--replace.*root="):
-        refuse_other(Path("x"), {"seed": 0}, {"seed": 1}, prefix="data.", more=["epochs: 3, now 2"])
+    with pytest.raises(InputError, match=r"^x .*\(seed: 0, now 1; epochs: 3, now 2\).*--replace.*root="):
+        refuse_other(Path("x"), {"seed": 0}, {"seed": 1}, more=["epochs: 3, now 2"])
     with pytest.raises(InputError, match="epochs: 3, now 2"):
         refuse_other(Path("x"), {}, {}, more=["epochs: 3, now 2"])
