@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from pipeline.config import schema  # noqa: E402
+from pipeline.config.sources import SampleSource  # noqa: E402
 from pipeline.core.files import remove  # noqa: E402
 from pipeline.dataset.ingest import ingest  # noqa: E402
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES  # noqa: E402
@@ -32,7 +33,7 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         source = Store(Path(folder) / "images.zarr", IMAGES)
         options = {"limit": images, "images_per_shard": 8}
-        ingest(schema.SampleSource(), source, **options)
+        ingest(SampleSource(), source, **options)
         if stage == "embed":
             from pipeline.networks import backend
 
@@ -49,7 +50,7 @@ def measure(stage: str, images: int, rounds: int) -> dict[str, object]:
             began = time.perf_counter()
             if stage == "ingest":
                 made = Store(Path(folder) / f"{number}" / "images.zarr", IMAGES)
-                ingest(schema.SampleSource(), made, scheduler=address, **options)
+                ingest(SampleSource(), made, scheduler=address, **options)
                 seconds = time.perf_counter() - began
                 remove(made.path.parent)
             else:

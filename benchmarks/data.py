@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.datasets import large_photographs, small_photographs, write_archive
 from benchmarks.measure import THREADS, Line, Ratio, in_turn, median, quotients, seconds
-from pipeline.config import schema
+from pipeline.config.sources import FolderSource, KaggleSource, SampleSource
 from pipeline.core import files
 from pipeline.core.machine import keep_freed
 from pipeline.dataset.ingest import ingest as ingest_images
@@ -62,9 +62,7 @@ def ingest() -> list[Line]:
         ]
 
 
-def _ingester(
-    source: schema.KaggleSource | schema.FolderSource, folder: Path, threads: int = THREADS
-) -> Callable[[], None]:
+def _ingester(source: KaggleSource | FolderSource, folder: Path, threads: int = THREADS) -> Callable[[], None]:
     def ours() -> None:
         files.remove(folder)
         ingest_images(source, Store(folder / "images.zarr", IMAGES), workers=threads)
@@ -87,7 +85,7 @@ def _ingest_arrays(folder: Path) -> Line:
         bare.mkdir()
         in_threads(compress, shards)
 
-    ours = _ingester(schema.KaggleSource(kind="kaggle", path=str(archive)), folder / "data")
+    ours = _ingester(KaggleSource(kind="kaggle", path=str(archive)), folder / "data")
     ours()  # imports, and reads the files into memory
     taken, needed = in_turn(ours, least, rounds=ROUNDS)
     return Line(
@@ -122,7 +120,7 @@ def _ingest_photographs(folder: Path, photographs: Path, threads: int) -> list[L
         parts = [paths[start : start + ROWS_PER_CHUNK] for start in range(0, len(paths), ROWS_PER_CHUNK)]
         in_threads(work, [(part, bare / f"{number}") for number, part in enumerate(parts)], threads)
 
-    ours = _ingester(schema.FolderSource(kind="folder", path=str(photographs)), folder / "data", threads)
+    ours = _ingester(FolderSource(kind="folder", path=str(photographs)), folder / "data", threads)
     ours()
     taken, decoded, needed = in_turn(ours, decoding, least, rounds=ROUNDS)
     rate = f"{len(paths) / median(taken):.1f} images/s"
@@ -154,7 +152,7 @@ def sizes() -> list[Line]:
     """Compare the bytes on disk with those of arrays."""
     with tempfile.TemporaryDirectory() as temporary:
         images = Store(Path(temporary) / "images.zarr", IMAGES)
-        ingest_images(schema.SampleSource(), images, workers=THREADS)
+        ingest_images(SampleSource(), images, workers=THREADS)
         embeddings = Store(Path(temporary) / "embeddings.zarr", registry.ENTRIES["inception_resnet_v2"].layout())
         rows = images.rows()
         embeddings.create(rows, IMAGES_PER_SHARD, {"settings": {}})
@@ -195,7 +193,7 @@ def access() -> list[Line]:
         folder = Path(temporary)
         write_archive(folder / "archive", READ)
         store = Store(folder / "images.zarr", IMAGES)
-        ingest_images(schema.KaggleSource(kind="kaggle", path=str(folder / "archive")), store, workers=THREADS)
+        ingest_images(KaggleSource(kind="kaggle", path=str(folder / "archive")), store, workers=THREADS)
         arrays = {name: folder / f"{name}.npy" for name in ("L", "ab")}
         for name, path in arrays.items():
             np.save(path, store.read(name, 0, READ))

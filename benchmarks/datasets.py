@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.config import schema
+from pipeline.config.sources import KaggleSource
 from pipeline.core import files
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
@@ -62,7 +63,7 @@ def synthetic(folder: Path, n: int, split: schema.Split | None = None) -> tuple[
     table = folder / "splits.csv"
     archive = folder / "archive"
     write_archive(archive, n)
-    source = schema.KaggleSource(kind="kaggle", path=str(archive))
+    source = KaggleSource(kind="kaggle", path=str(archive))
     ingest(source, images, images_per_shard=schema.Config().images_per_shard)
     embedding = schema.Embedding(network="inception_resnet_v2", weights="random")
     settings = recipe.settings(embedding, images.rows_per_shard())

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import THREADS, Line, in_turn, median, quotients
+from pipeline.config.sources import SampleSource
 from pipeline.core import machine
 from pipeline.networks import backend
 
@@ -31,7 +32,7 @@ def embed() -> list[Line]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images, embeddings = Store(folder / "images.zarr", IMAGES), Store(folder / "embeddings.zarr", EMBEDDINGS)
-        ingest(schema.SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
+        ingest(SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
         plain = networks.build_network(schema.Embedding(network="inception_resnet_v2", weights="random"), None)
         weights = folder / "network.weights.h5"
         plain.save_weights(weights)

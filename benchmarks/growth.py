@@ -17,6 +17,7 @@ from benchmarks.datasets import write_archive
 from benchmarks.measure import THREADS, Line, median, quotients, seconds
 from benchmarks.memory import LITTLE, SPREAD
 from pipeline.config import schema
+from pipeline.config.sources import KaggleSource
 from pipeline.core import files
 from pipeline.networks import backend
 from pipeline.storage.layouts import EMBEDDINGS, IMAGES
@@ -75,7 +76,7 @@ def _ingest(folder: Path, n: int) -> Callable[[], Any]:
     from pipeline.dataset.ingest import ingest
 
     images, _ = _stores(folder, n)
-    source = schema.KaggleSource(kind="kaggle", path=str(folder / "archive"))
+    source = KaggleSource(kind="kaggle", path=str(folder / "archive"))
 
     def run() -> None:
         files.remove(images.path.parent)

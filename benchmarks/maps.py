@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import THREADS, Line, in_turn, median, quotients
+from pipeline.config.sources import SampleSource
 from pipeline.networks import backend
 
 backend.start(THREADS)
@@ -42,7 +43,7 @@ def features() -> list[Line]:
     with tempfile.TemporaryDirectory() as name:
         dataset = DatasetFiles(Path(name))
         images = dataset.images
-        ingest(schema.SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
+        ingest(SampleSource(), images, limit=IMAGES_EMBEDDED, images_per_shard=16)
         gray = images.read("L", 0, IMAGES_EMBEDDED)
         rgb = np.asarray(networks.GrayPhotograph(ENTRY)(gray))
         everything = networks.build_network(SETTINGS, "imagenet")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.images.formats import MAX_MEGAPIXELS, SIZE
-from stages import common
+from stages import arguments, common
 from stages.command import Stage
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ SHOWN = 20  # failures that are printed; the report lists all
 
 
 @click.command("colorize", cls=Stage)
-@click.argument("photographs", nargs=-1, required=True, type=common.PATH)
+@click.argument("photographs", nargs=-1, required=True, type=arguments.PATH)
 @click.option(
     "--run",
-    type=common.PATH,
+    type=arguments.PATH,
     help="A run's results, results/<run>, or a published network. Default: the network that comes with DeepColor.",
 )
 @click.option(
     "--out",
-    type=common.PATH,
+    type=arguments.PATH,
     help="Folder for the coloured photographs. Default: beside the photographs, which needs --suffix or --name.",
 )
 @click.option("--suffix", help="Text after the name of each output, such as _colour.")
@@ -46,10 +46,10 @@ SHOWN = 20  # failures that are printed; the report lists all
     metavar="X,Y,#RRGGBB[,RADIUS]",
     help="The colour wanted at a place of the photograph, in pixels of the upright photograph. May be repeated.",
 )
-@click.option("--hints", "hints_file", type=common.PATH, help="JSON file of hints, for one or several photographs.")
+@click.option("--hints", "hints_file", type=arguments.PATH, help="JSON file of hints, for one or several photographs.")
 @click.option(
     "--like",
-    type=common.PATH,
+    type=arguments.PATH,
     help="Example to take colours from: a colour photograph; the most similar one of a folder, or of a dataset's, "
     "data/<dataset>; auto: of the dataset in config/config.yaml.",
 )
@@ -64,12 +64,12 @@ SHOWN = 20  # failures that are printed; the report lists all
     "--max-megapixels",
     default=MAX_MEGAPIXELS,
     show_default=True,
-    type=common.POSITIVE,
+    type=arguments.POSITIVE,
     help="Refuse larger photographs.",
 )
-@common.temperature_option
-@common.weights_option
-@common.threads_option
+@arguments.temperature_option
+@arguments.weights_option
+@arguments.threads_option
 def command(
     photographs: tuple[Path, ...],
     run: Path | None,

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from pipeline.config.partitions import PARTITIONS
-from stages import common
+from stages import arguments
 from stages.command import Stage
 
 
 @click.command("compare", cls=Stage)
-@click.argument("one", type=common.PATH)
-@click.argument("other", type=common.PATH)
+@click.argument("one", type=arguments.PATH)
+@click.argument("other", type=arguments.PATH)
 @click.option(
     "--partition", type=click.Choice(PARTITIONS), default="test", show_default=True, help="Images to compare on."
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages import common
+from stages import arguments, common
 from stages.command import Stage
 
 if TYPE_CHECKING:
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 @click.command("export", cls=Stage)
-@click.argument("run", type=common.PATH)
+@click.argument("run", type=arguments.PATH)
 @click.option(
     "--to", "target", required=True, type=click.Choice(["saved_model", "onnx", "tflite"]), help="Format to write."
 )
 @click.option(
     "--out",
-    type=common.PATH,
+    type=arguments.PATH,
     help="File or folder to write. Default: exports/<run> beside results/, with an extension.",
 )
 @click.option(
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     type=click.Choice(["inside", "input"]),
     help="Include the embedding network, or take the embedding as a second input.",
 )
-@common.temperature_option
-@common.weights_option
+@arguments.temperature_option
+@arguments.weights_option
 @click.option("--replace", is_flag=True, help="Replace an existing export.")
-@common.threads_option
+@arguments.threads_option
 def command(
     run: Path,
     target: "Target",

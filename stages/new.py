@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from stages import common
+from stages import arguments
 from stages.command import Stage
 
 
 @click.command("new", cls=Stage)
 @click.argument("name")
-@click.option("--from", "folder", required=True, type=common.PATH, help="The folder of photographs.")
+@click.option("--from", "folder", required=True, type=arguments.PATH, help="The folder of photographs.")
 @click.option("--replace", is_flag=True, help="Replace an existing NAME.yaml.")
 def command(name: str, folder: Path, replace: bool) -> None:
     """Write a configuration for your own photographs.

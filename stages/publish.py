@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from stages import common
+from stages import arguments, common
 from stages.command import Stage
 
 
 @click.command("publish", cls=Stage)
-@click.argument("run", type=common.PATH)
-@click.option("--out", required=True, type=common.PATH, help="Folder to write.")
+@click.argument("run", type=arguments.PATH)
+@click.option("--out", required=True, type=arguments.PATH, help="Folder to write.")
 @click.option("--replace", is_flag=True, help="Replace an existing folder of a published network.")
-@common.threads_option
+@arguments.threads_option
 def command(run: Path, out: Path, replace: bool, threads: int) -> None:
     """Publish a run: a folder that colours photographs without Keras.
 

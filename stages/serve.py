@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.images.formats import MAX_MEGAPIXELS
-from stages import common
+from stages import arguments, common
 
 if TYPE_CHECKING:
     from pipeline.serve.runs import ServedRun
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "--run",
     "folders",
     multiple=True,
-    type=common.PATH,
+    type=arguments.PATH,
     help="A run's results, results/<run>, or a published network. May be repeated. Default: the network that comes "
     "with DeepColor, and all finished runs of the configuration.",
 )
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--max-megapixels",
-    type=common.POSITIVE,
+    type=arguments.POSITIVE,
     help=f"Refuse larger photographs. Default: the limit of the configuration's dataset, or else {MAX_MEGAPIXELS:g}.",
 )
 @click.option(
     "--max-megabytes",
     default=500.0,
     show_default=True,
-    type=common.POSITIVE,
+    type=arguments.POSITIVE,
     help="Refuse larger files.",
 )
-@common.temperature_option
-@common.weights_option
-@common.threads_option
+@arguments.temperature_option
+@arguments.weights_option
+@arguments.threads_option
 def command(
     work: common.Work,
     folders: tuple[Path, ...],
@@ -61,7 +61,7 @@ def command(
     Serves a local web page. Photographs never leave the machine. Ctrl-C stops the server.
     """
     with contextlib.suppress(KeyboardInterrupt):  # the intended way to stop
-        from pipeline.config.schema import FolderSource
+        from pipeline.config.sources import FolderSource
         from pipeline.serve import runs, server
         from pipeline.serve.limits import Limits
 

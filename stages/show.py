@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from stages import common
+from stages import arguments
 from stages.command import Stage
 
 
 @click.command("show", cls=Stage)
-@click.argument("result", type=common.PATH)
+@click.argument("result", type=arguments.PATH)
 def command(result: Path) -> None:
     """List the files and scores of a run.
 

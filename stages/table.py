@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from pipeline.config.partitions import PARTITIONS
-from stages import common
+from stages import arguments
 from stages.command import Stage
 
 
 @click.command("table", cls=Stage)
-@click.argument("results", nargs=-1, required=True, type=common.PATH)
+@click.argument("results", nargs=-1, required=True, type=arguments.PATH)
 @click.option("--markdown", "form", flag_value="markdown", default=True, help="For Markdown; the default.")
 @click.option("--latex", "form", flag_value="latex", help="For LaTeX with the package booktabs.")
 @click.option("--csv", "form", flag_value="csv", help="As CSV, with all digits.")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from stages import common
+from stages import arguments, common
 
 
 @common.stage("verify")
-@click.argument("paths", nargs=-1, type=common.PATH, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, type=arguments.PATH, metavar="[PATH]...")
 def command(work: common.Work, paths: tuple[Path, ...]) -> None:
     """Find damaged and missing files.
 

@@ -14,6 +14,7 @@ from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 from skimage.metrics import structural_similarity
 
 from pipeline.config import schema
+from pipeline.config.sources import KaggleSource
 from pipeline.core import files
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
@@ -57,7 +58,7 @@ def write_kaggle(root, lightness, ab, cuts):
         path = root / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, array)
-    return schema.KaggleSource(kind="kaggle", path=str(root))
+    return KaggleSource(kind="kaggle", path=str(root))
 
 
 def write_embeddings(images, path, seed=0):

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from pipeline.colorize.colorizer import complete
 from pipeline.colorize.predictors import load_networks
-from pipeline.config import schema
 from pipeline.config.paths import ResultFiles
+from pipeline.config.sources import SampleSource
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
@@ -207,7 +207,7 @@ class _Case:
 
 def sample() -> tuple[list[str], UInt8]:
     """Return names and L (`PHOTOGRAPHS`, 224, 224) of photographs spread evenly over the sample."""
-    source = open_source(schema.SampleSource(), limit=None, scratch=Path())
+    source = open_source(SampleSource(), limit=None, scratch=Path())
     chosen = np.linspace(0, source.n - 1, PHOTOGRAPHS).round().astype(int).tolist()
     names = [source.info(row, row + 1)[0].id for row in chosen]
     return names, np.concatenate([source.read(row, row + 1)[0] for row in chosen])

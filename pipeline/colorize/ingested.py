@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.colorize.membership import UNKNOWN
-from pipeline.config import schema
 from pipeline.config.paths import ResultFiles, scratch_of
+from pipeline.config.sources import FolderSource, SampleSource
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
@@ -33,7 +33,7 @@ class Listed(NamedTuple):
 class Ingested:
     """The images of a run's data: their partitions by digest of the file, and by digest of L and ab."""
 
-    source: schema.FolderSource | schema.SampleSource
+    source: FolderSource | SampleSource
     by_file: Mapping[str, str]
     by_picture: Mapping[str, str]
     comparable: bool  # whether the versions of `versions.DECODED_BY` are those of ingest
@@ -42,8 +42,8 @@ class Ingested:
         """See `pipeline.colorize.membership.Membership`."""
         if self.by_file and (partition := self.by_file.get(files.digest_file(photograph))):
             return partition
-        if isinstance(self.source, schema.SampleSource):
-            gray_below = float(schema.FolderSource.model_fields["gray_below"].default)
+        if isinstance(self.source, SampleSource):
+            gray_below = float(FolderSource.model_fields["gray_below"].default)
             picture = sample.first_cut(photograph)
         else:
             gray_below = self.source.gray_below
@@ -70,7 +70,7 @@ def read(result: Path, record: Mapping[str, Any]) -> Ingested:
     described = record["settings"]["images"]["source"]
     if described["kind"] not in ("sample", "folder"):
         raise InputError(f"its images were read from arrays ({described['kind']}), not photographs")
-    kind = schema.SampleSource if described["kind"] == "sample" else schema.FolderSource
+    kind = SampleSource if described["kind"] == "sample" else FolderSource
     images, split = _stores(result, record)
     partitions = [row["partition"] for row in splits.read(split, record["fingerprints"]["images"])]
     by_picture = {row["digest"]: partition for row, partition in zip(read_index(images), partitions, strict=True)}

@@ -19,6 +19,7 @@ from pydantic import (
 from pipeline.config import runs, searches, sweeps
 from pipeline.config.combining import Search, Sweep
 from pipeline.config.partitions import PARTITIONS
+from pipeline.config.sources import SampleSource, Source
 from pipeline.config.values import (
     Count,
     DatasetName,
@@ -35,51 +36,7 @@ from pipeline.config.values import (
     registered,
 )
 from pipeline.core.tasks import check_scheduler
-from pipeline.images.formats import MAX_MEGAPIXELS, TONED_BELOW
 
-
-class SampleSource(Section):
-    """Crops of the colour photographs installed with scikit-image."""
-
-    kind: Literal["sample"] = "sample"
-
-
-_Switch = Annotated[bool, Field(exclude_if=lambda value: not value)]  # omitted if off, as in older records
-
-
-class KaggleSource(Section):
-    """The arrays of Kaggle's "image-colorization" dataset: gray_scale.npy, ab1.npy, ab2.npy and so on."""
-
-    kind: Literal["kaggle"] = "kaggle"
-    path: Place
-    leave_out_damaged: _Switch = False
-    dark: _Switch = False
-
-
-class HDF5Source(Section):
-    """One HDF5 file with the datasets L and ab."""
-
-    kind: Literal["hdf5"] = "hdf5"
-    path: Place
-    leave_out_damaged: _Switch = False
-    dark: _Switch = False
-
-
-class FolderSource(Section):
-    """A folder of photographs, including its subfolders."""
-
-    kind: Literal["folder"] = "folder"
-    path: Place
-    gray_below: Annotated[Real, Field(ge=0)] = 2.0
-    max_megapixels: Annotated[Real, Field(gt=0)] = MAX_MEGAPIXELS
-    toned_below: Annotated[Real, Field(ge=0, exclude_if=lambda value: value == TONED_BELOW)] = (
-        TONED_BELOW  # new as well
-    )
-    table: Annotated[Place | None, Field(exclude_if=lambda table: table is None)] = None  # new since 0.1
-    crop: Annotated[Literal["centre", "squash"], Field(exclude_if=lambda crop: crop == "centre")] = "centre"  # as well
-
-
-Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]
 _NetworkName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 
 

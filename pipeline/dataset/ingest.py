@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import schema
 from pipeline.config.paths import DatasetFiles, scratch_of
+from pipeline.config.sources import FolderSource
+from pipeline.config.sources import Source as Settings
 from pipeline.core import csv_files, files, versions
 from pipeline.core.conflicts import differing, kept
 from pipeline.core.errors import InputError
@@ -25,19 +26,19 @@ from pipeline.storage.store import Store
 log = logging.getLogger("deepcolor")
 
 
-def settings(source: schema.Source, images_per_shard: int) -> dict[str, Any]:
+def settings(source: Settings, images_per_shard: int) -> dict[str, Any]:
     """Return the settings that decide the store's bytes and the groups of the images, as JSON values.
 
     Raises:
         InputError: the table of a folder's photographs cannot be read.
     """
     made_with = {"source": source.model_dump(), "encoding": lab.ENCODING, "images_per_shard": images_per_shard}
-    if isinstance(source, schema.FolderSource) and source.table is not None:
+    if isinstance(source, FolderSource) and source.table is not None:
         made_with["table"] = table_digest(source)
     return made_with
 
 
-def recorded_settings(source: schema.Source, images_per_shard: int, store: Store) -> dict[str, Any]:
+def recorded_settings(source: Settings, images_per_shard: int, store: Store) -> dict[str, Any]:
     """Return the settings of the store if those wanted differ at most in where the source is; else as `settings`.
 
     Raises:
@@ -53,7 +54,7 @@ def recorded_settings(source: schema.Source, images_per_shard: int, store: Store
 
 
 def ingest(
-    source_settings: schema.Source,
+    source_settings: Settings,
     store: Store,
     *,
     limit: int | None = None,
@@ -118,7 +119,7 @@ def ingest(
     ]
     beside = DatasetFiles.beside(store)
     columns = [*INDEX_COLUMNS]
-    if isinstance(source_settings, schema.FolderSource) and (given := read_partitions(source_settings)):
+    if isinstance(source_settings, FolderSource) and (given := read_partitions(source_settings)):
         by_id = {escaped(path): partition for path, partition in given.items()}
         rows = [{**row, PARTITION: by_id.get(row["id"], "")} for row in rows]
         columns.append(PARTITION)

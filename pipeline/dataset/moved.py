@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.schema import Source as Settings
+from pipeline.config.sources import Source as Settings
 from pipeline.core import files
 from pipeline.core.conflicts import PLACES, refuse_other
 from pipeline.dataset.index import image_digest

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.config import schema
 from pipeline.config.paths import DatasetFiles
+from pipeline.config.sources import SampleSource
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
@@ -222,7 +223,7 @@ def _make_random(embedding: schema.Embedding, kind: dict[str, Any], saved: Path)
 
 def calibration_images() -> UInt8:
     """Return L (n, 224, 224) of sample photographs, spread evenly over all of them."""
-    source = open_source(schema.SampleSource(), limit=None, scratch=Path())
+    source = open_source(SampleSource(), limit=None, scratch=Path())
     rows = np.linspace(0, source.n - 1, recipe.CALIBRATION_IMAGES).round().astype(int)
     return np.concatenate([source.read(row, row + 1)[0] for row in rows])
 

@@ -39,6 +39,11 @@ class Sample:
     jackknife: intervals.Jackknife
 
 
+def why_no_interval(row: Mapping[str, str]) -> str:
+    """Return the reason that a row of metrics.csv gives for having no interval; empty if it has one."""
+    return (row["settings"] or "").partition("no interval: ")[2]
+
+
 def samples(partitions: Sequence[str], groups: Sequence[str]) -> list[Sample]:
     """The partitions that contain images, from the partition and the group of each image."""
     rows = {partition: np.flatnonzero(np.array(partitions) == partition) for partition in PARTITIONS}

@@ -11,6 +11,7 @@ import yaml
 from pipeline.config import loading, schema
 from pipeline.config.partitions import PARTITIONS
 from pipeline.config.paths import Paths
+from pipeline.config.sources import FolderSource, SampleSource
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import existing_folder, files_below
@@ -191,7 +192,7 @@ def new_config(name: str, folder: Path, place: Path) -> NewConfig:
 
 def _refuse_name(name: str, place: Path) -> None:
     try:
-        schema.Config(dataset=yaml.safe_load(name), datasets={name: schema.SampleSource()})
+        schema.Config(dataset=yaml.safe_load(name), datasets={name: SampleSource()})
     except (ValueError, yaml.YAMLError):
         raise InputError(
             f"{name!r}: expected a name like my-photos, of letters, digits, '.', '_' and '-', that starts with a "
@@ -213,7 +214,7 @@ def _parsed(text: str, folder: Path) -> schema.Config:
         text.encode("utf-8")
         parsed = loading.parse_config(yaml.safe_load(text))
         source = parsed.datasets[parsed.dataset]
-        if isinstance(source, schema.FolderSource) and source.path == str(folder):
+        if isinstance(source, FolderSource) and source.path == str(folder):
             return parsed
     raise InputError(f"{escaped(str(folder))}: expected a folder whose name YAML can represent; rename it")
 

@@ -14,12 +14,11 @@ from pipeline.config.paths import SWEEPS, DatasetFiles, ResultFiles, SummaryFile
 from pipeline.core import files, locks
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
-from pipeline.evaluation import predictors, vocabulary
-from pipeline.evaluation.scores import MODEL
+from pipeline.evaluation import predictors, scores, vocabulary
 from pipeline.images import jpeg
 from pipeline.results.markdown import TEMPLATES
 from pipeline.results.page_views import OVERVIEW, badges, overview, ranking_view, run_view, script_data
-from pipeline.results.read import RunResults, pictures, read_runs, why_no_interval
+from pipeline.results.read import RunResults, pictures, read_runs
 from pipeline.results.tables import Table, heading, tables
 
 STRIP = 6  # number of test images in the overview
@@ -109,7 +108,7 @@ def _build(results: Path, new: Path, pictures_of: Callable[[str], Path], progres
             left_out.append(str(error))
     return templates.get_template("index.html").render(
         tables=[_section(table, complete) for table in shown],
-        overview=[heading(MODEL, *column) for column in OVERVIEW],
+        overview=[heading(scores.MODEL, *column) for column in OVERVIEW],
         left_out=left_out,
         names=[path.name for path in (SummaryFiles(results).text, SummaryFiles(results).table) if path.is_file()],
         sweeps=sorted(path.name for path in results.glob("sweep*.svg") if path.is_file()),
@@ -177,7 +176,7 @@ def _reasons(runs: Iterable[RunResults]) -> dict[str, str]:
     """Return the reasons why scores of the overview have no interval, with the partitions."""
     partitions: dict[str, set[str]] = {}
     for row in (row for run in runs for row in run.rows):
-        if (row["partition"], row["metric"]) in OVERVIEW and (reason := why_no_interval(row)):
+        if (row["partition"], row["metric"]) in OVERVIEW and (reason := scores.why_no_interval(row)):
             partitions.setdefault(reason, set()).add(row["partition"])
     return {reason: ", ".join(sorted(names)) for reason, names in partitions.items()}
 

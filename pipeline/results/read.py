@@ -255,17 +255,12 @@ def _read_scores(path: Path, run: RunResults) -> None:
         read[row["partition"], row["answer"], row["metric"]] = Score.of(row, f"{path}, line {line}")
         if row["n"]:  # empty for the paper's scores
             run.counts[row["partition"]] = row["n"]
-            if reason := why_no_interval(row):
+            if reason := scores.why_no_interval(row):
                 reasons.setdefault(row["partition"], {})[reason] = None
     recorded = run.record.get("partitions", {})  # older records lack it
     run.counts |= {name: str(each["images"]) for name, each in recorded.items()}
     run.rows, run.scores = rows, read
     run.no_interval = {partition: list(texts) for partition, texts in reasons.items()}
-
-
-def why_no_interval(row: Mapping[str, str]) -> str:
-    """Return the reason that a row of metrics.csv gives for having no interval; empty if it has one."""
-    return (row["settings"] or "").partition("no interval: ")[2]
 
 
 def _read_differences(path: Path, run: RunResults) -> None:

@@ -292,24 +292,3 @@ def test_a_colour_photograph_stays_as_it_is_unless_asked_and_a_toned_one_is_colo
     assert (outcome.done, outcome.skipped, outcome.left_out) == (1, 1, 0)
     assert report(out)["coloured.png"]["detail"] == "was in colour: its own colours are replaced"
     assert colour(both, out, colorizer).skipped == 2
-
-
-@pytest.mark.long
-def test_a_large_folder_takes_no_more_memory_than_a_small_one(keras, colorizer, tmp_path):
-    import psutil
-
-    (tmp_path / "in").mkdir()
-    for number in range(600):
-        photograph = gray_photograph(60 + number % 7, 90 + number % 31, number)
-        Image.fromarray(photograph).save(tmp_path / "in" / f"{number}.jpg")
-    seen = []
-
-    class Watched:
-        run, identity, shorter_side, put = colorizer.run, colorizer.identity, colorizer.shorter_side, colorizer.put
-
-        def see(self, *given):
-            seen.append(psutil.Process().memory_info().rss)
-            return colorizer.see(*given)
-
-    assert colour([tmp_path / "in"], tmp_path / "out", Watched()).done == 600
-    assert seen[-1] - seen[150] < 30 * 2**20

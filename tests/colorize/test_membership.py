@@ -19,6 +19,7 @@ from pipeline.colorize.membership import Membership
 from pipeline.colorize.options import Options
 from pipeline.colorize.report import REPORT
 from pipeline.config import schema
+from pipeline.config.sources import FolderSource, KaggleSource, SampleSource
 from pipeline.core import csv_files, files
 from pipeline.dataset import splits
 from pipeline.dataset.index import read_index
@@ -71,7 +72,7 @@ def _made(tmp_path_factory):
     root = tmp_path_factory.mktemp("made")
     for number in range(PHOTOGRAPHS):
         coloured(root / "photos" / f"sub {number % 2}" / f"{number}.{'png' if number % 3 else 'jpg'}", number)
-    source = schema.FolderSource(kind="folder", path=str(root / "photos"))
+    source = FolderSource(kind="folder", path=str(root / "photos"))
     make_run(root, store := make_data(root / "data" / "mine", source), root / "data" / "mine" / "splits.csv", source)
     assert set(partitions(store).values()) == set(splits.PARTITIONS)
     return root
@@ -150,7 +151,7 @@ def test_a_file_that_was_scanned_after_ingest_is_not_recognised(root, membership
     name, partition = next((n, p) for n, p in partitions(store).items() if n.endswith(".png"))
     whole = shutil.copy(root / "photos" / name, root / "before.png")
     coloured(root / "photos" / name, 99)
-    source = schema.FolderSource(kind="folder", path=str(root / "photos"))
+    source = FolderSource(kind="folder", path=str(root / "photos"))
     open_source(source, limit=None, scratch=store.path.with_suffix(".scratch"), scheduler="synchronous")
     assert membership(root / "photos" / name) == "none"
     assert membership(Path(whole)) == partition
@@ -184,7 +185,7 @@ def test_without_the_runs_own_data_everything_is_unknown_and_the_log_says_why(ro
 
 def test_images_that_came_as_arrays_are_compared_with_nothing(tmp_path, caplog):
     dataset = make_dataset(tmp_path / "data" / "tiny")
-    source = schema.KaggleSource(kind="kaggle", path="archive")
+    source = KaggleSource(kind="kaggle", path="archive")
     coloured(tmp_path / "a.png", 0)
     with caplog.at_level(logging.INFO, "deepcolor"):
         assert Membership(make_run(tmp_path, dataset.images, dataset.splits, source))(tmp_path / "a.png") == "unknown"
@@ -192,7 +193,7 @@ def test_images_that_came_as_arrays_are_compared_with_nothing(tmp_path, caplog):
 
 
 def test_the_photographs_that_the_sample_is_cut_from_are_known(tmp_path):
-    store = make_data(tmp_path / "data" / "sample", source := schema.SampleSource(), limit=48)
+    store = make_data(tmp_path / "data" / "sample", source := SampleSource(), limit=48)
     membership = Membership(make_run(tmp_path, store, tmp_path / "data" / "sample" / "splits.csv", source))
     ids = partitions(store)
     folder = Path(skimage.__file__).parent / "data"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.config.schema import FolderSource
+from pipeline.config.sources import FolderSource
 from pipeline.dataset.fingerprints import other_data
 from pipeline.dataset.index import changes
 from pipeline.dataset.ingest import ingest

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from tiny import photographs, rows_of, tree
 
-from pipeline.config.schema import FolderSource, HDF5Source, Split
+from pipeline.config.schema import Split
+from pipeline.config.sources import FolderSource, HDF5Source
 from pipeline.core.errors import InputError
 from pipeline.dataset import ingest as ingesting
 from pipeline.dataset import splits

@@ -8,7 +8,7 @@ import pytest
 from image_files import put
 from tiny import photographs, tree, write_kaggle
 
-from pipeline.config import schema
+from pipeline.config.sources import FolderSource, HDF5Source, SampleSource
 from pipeline.core.errors import InputError
 from pipeline.dataset import moved
 from pipeline.dataset.ingest import ingest
@@ -26,13 +26,13 @@ def hdf5(folder):
     folder.mkdir()
     with h5py.File(folder / "arrays.h5", "w") as file:
         file["L"], file["ab"] = photographs(N)
-    return schema.HDF5Source(kind="hdf5", path=str(folder / "arrays.h5"))
+    return HDF5Source(kind="hdf5", path=str(folder / "arrays.h5"))
 
 
 def folder_of_photographs(folder):
     folder.mkdir()
     put(folder, *(f"{number:02d}.png" for number in range(N)))
-    return schema.FolderSource(kind="folder", path=str(folder))
+    return FolderSource(kind="folder", path=str(folder))
 
 
 def change(folder):
@@ -115,7 +115,7 @@ def test_a_link_to_the_source_is_no_other_place(tmp_path):
 @pytest.mark.parametrize("left", ["nothing", "an empty folder"])
 def test_a_source_without_files_is_gone(tmp_path, left):
     source = kaggle(tmp_path / "archive")
-    photos = schema.FolderSource(kind="folder", path=str(tmp_path / "archive"), table=str(tmp_path / "table.csv"))
+    photos = FolderSource(kind="folder", path=str(tmp_path / "archive"), table=str(tmp_path / "table.csv"))
     assert not moved.is_gone(source)
     assert moved.is_gone(photos)
     (tmp_path / "table.csv").touch()
@@ -124,4 +124,4 @@ def test_a_source_without_files_is_gone(tmp_path, left):
     if left == "an empty folder":
         (tmp_path / "archive").mkdir()
     assert moved.is_gone(source) and moved.is_gone(photos)
-    assert not moved.is_gone(schema.SampleSource())
+    assert not moved.is_gone(SampleSource())

@@ -5,7 +5,7 @@ from image_files import picture, put
 from PIL import Image
 
 from pipeline.colorize.reduced import write_comparison
-from pipeline.config.schema import FolderSource
+from pipeline.config.sources import FolderSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
 from pipeline.dataset.sources.open import open_source

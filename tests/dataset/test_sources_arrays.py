@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline.config.schema import HDF5Source, KaggleSource
+from pipeline.config.sources import HDF5Source, KaggleSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.arrays import FARTHEST_MEAN
 from pipeline.dataset.sources.open import open_source

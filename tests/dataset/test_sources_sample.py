@@ -8,7 +8,7 @@ import pytest
 import skimage
 from PIL import Image
 
-from pipeline.config.schema import SampleSource
+from pipeline.config.sources import SampleSource
 from pipeline.core.errors import InputError
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.sample import sample_photographs

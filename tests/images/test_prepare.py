@@ -11,7 +11,7 @@ from image_files import encoded, picture
 from PIL import Image
 from skimage.color import rgb2lab
 
-from pipeline.config.schema import FolderSource
+from pipeline.config.sources import FolderSource
 from pipeline.dataset.sources.open import open_source
 from pipeline.images import lab, prepare
 from pipeline.images.photographs import Photograph, decode

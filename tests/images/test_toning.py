@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tiny import gray_photograph
 
-from pipeline.config.schema import FolderSource
+from pipeline.config.sources import FolderSource
 from pipeline.dataset.sources import sample
 from pipeline.dataset.sources.folder import judge
 from pipeline.images import lab, toning

@@ -10,6 +10,7 @@ import pytest
 import tiny
 from click.testing import CliRunner
 
+from pipeline.config.sources import KaggleSource
 from pipeline.core import files, lost
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits
@@ -127,7 +128,7 @@ def test_no_stage_reads_a_flipped_bit(intact, tmp_path):
 
 def test_damage_is_named_with_its_images_and_repaired_by_ingest(tmp_path):
     dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
-    source = tiny.schema.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
+    source = KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
     whole = written(dataset.folder)
     flip(dataset.images.shard_file("ab", 1), 999)
     dataset.images.shard_file("L", 2).unlink()
@@ -148,7 +149,7 @@ def test_damage_is_named_with_its_images_and_repaired_by_ingest(tmp_path):
 @pytest.mark.parametrize("name", ["zarr.json", "L/zarr.json", "ab/zarr.json"])
 def test_damaged_metadata_are_written_again_without_any_shard(tmp_path, name):
     dataset = tiny.make_dataset(tmp_path / "data" / "tiny", n=20)
-    source = tiny.schema.KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
+    source = KaggleSource(kind="kaggle", path=str(tmp_path / "data" / "tiny-archive"))
     whole = written(dataset.folder)
     path = dataset.images.path / name
     for bit in bits(path, 12):

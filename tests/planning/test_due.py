@@ -11,6 +11,7 @@ from tiny import DOT, photographs
 
 from pipeline.config import loading, schema
 from pipeline.config.paths import Paths, RunFiles
+from pipeline.config.sources import KaggleSource
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
@@ -27,7 +28,7 @@ def made(dataset, tmp_path):
     source = dataset.images.attributes()["settings"]["source"]
     config = schema.Config(
         dataset="tiny",
-        datasets={"tiny": schema.KaggleSource(**source)},
+        datasets={"tiny": KaggleSource(**source)},
         root=str(tmp_path),
         data=str(tmp_path / "data"),
         images_per_shard=8,
@@ -207,7 +208,7 @@ def test_added_images_are_counted_for_the_runs_trained_before(made, tmp_path):
     archive = shutil.copytree(made.datasets["tiny"].path, tmp_path / "archive")
     for number, part in enumerate(("l/gray_scale.npy", "ab/ab/ab2.npy")):
         np.save(archive / part, np.concatenate([np.load(archive / part), photographs(2, seed=9)[number]]))
-    ingest(schema.KaggleSource(path=str(archive)), Paths(made).images, images_per_shard=8)
+    ingest(KaggleSource(path=str(archive)), Paths(made).images, images_per_shard=8)
     for stage in ("embed", "split", "train"):
         assert due.reasons(made, stage, RUN) == ["the images have changed: 2 added; 15 before, now 17"]
     assert due.reasons(made, "evaluate", RUN) == []  # its results are of the images before

@@ -10,7 +10,8 @@ from pages import Html
 from tiny import INCEPTION
 
 from pipeline.config.runs import Run
-from pipeline.config.schema import Embedding, FolderSource, KaggleSource, SampleSource
+from pipeline.config.schema import Embedding
+from pipeline.config.sources import FolderSource, KaggleSource, SampleSource
 from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe

@@ -27,7 +27,8 @@ from PIL import Image
 
 from pipeline.config.loading import load_config
 from pipeline.config.runs import Run
-from pipeline.config.schema import Config, HDF5Source, KaggleSource
+from pipeline.config.schema import Config
+from pipeline.config.sources import HDF5Source, KaggleSource
 from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.dataset import splits

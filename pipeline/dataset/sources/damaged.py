@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.schema import HDF5Source, KaggleSource
+from pipeline.config.sources import HDF5Source, KaggleSource
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.tasks import run_tasks

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.schema import FolderSource as Settings
+from pipeline.config.sources import FolderSource as Settings
 from pipeline.core.errors import InputError
 from pipeline.core.files import digest_bytes, digest_file, fingerprint, remove
 from pipeline.core.progress import Progress

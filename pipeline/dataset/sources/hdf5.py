@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from pipeline.config.schema import HDF5Source
+from pipeline.config.sources import HDF5Source
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped, shortened
 from pipeline.dataset.sources.arrays import ArraySource, Table, open_arrays

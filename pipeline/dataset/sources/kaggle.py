@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config.schema import KaggleSource
+from pipeline.config.sources import KaggleSource
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped, shortened
 from pipeline.dataset.sources.arrays import ArraySource, Table, open_arrays

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config.schema import HDF5Source, KaggleSource, SampleSource
-from pipeline.config.schema import Source as Settings
+from pipeline.config.sources import HDF5Source, KaggleSource, SampleSource
+from pipeline.config.sources import Source as Settings
 from pipeline.core.progress import Progress
 from pipeline.dataset.sources.base import Source
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from pipeline.config.schema import FolderSource, Source
+from pipeline.config.sources import FolderSource, Source
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 

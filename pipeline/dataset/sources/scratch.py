@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config.schema import FolderSource as Settings
+from pipeline.config.sources import FolderSource as Settings
 from pipeline.core import versions
 from pipeline.core.files import digest_bytes, digest_file, npy, read_if_whole, read_json, write_bytes, write_json
 from pipeline.core.text import escaped

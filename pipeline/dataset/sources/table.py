@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pipeline.config.partitions import PARTITIONS
-from pipeline.config.schema import FolderSource
+from pipeline.config.sources import FolderSource
 from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.core.files import fingerprint
