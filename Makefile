@@ -9,7 +9,7 @@ ON_LITE0 := shipped mse rebalanced unmirrored unbalanced l1 classes-500 classes-
 ON_RANDOM := arch3-random base-random
 TRAIN := $(BIN)/snakemake --cores 2 --configfile config/evidence.yaml --config
 
-.PHONY: demo weights evidence family test test-all bench fuzz check lock clean
+.PHONY: demo weights evidence family test test-all pytest bench fuzz check lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores 4 $(RUN) results/shipped
@@ -34,14 +34,14 @@ family: .venv/installed
 	$(BIN)/snakemake --cores 2 family --configfile config/family.yaml --config dataset=photographs $(PHOTOGRAPHS)
 	$(BIN)/python -m docs.family
 
+# The checks use what the tests leave idle of two cores.
+test test-all: .venv/installed
+	$(MAKE) --jobs=2 --no-print-directory check pytest $(if $(filter test-all,$@),MARKS='-m ""')
+
 # Processes of the tests keep their bytecode for the next ones, also where the environment forbids it.
-test test-all: export PYTHONDONTWRITEBYTECODE =
-
-test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-
-test-all: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
+pytest: export PYTHONDONTWRITEBYTECODE =
+pytest: .venv/installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(MARKS)
 
 # Measures all rows in 10 to 15 minutes, or only those in ROWS.
 bench: .venv/installed
