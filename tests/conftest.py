@@ -196,7 +196,8 @@ def measured_once(_measures):
 
 @pytest.fixture(scope="module")
 def unsaved(measured_once):
-    """Figures are drawn, but saved as empty files: rendering them takes a third of an evaluation."""
+    """Figures are drawn, but saved as empty files: rendering them takes a third of an evaluation. Few shuffles."""
+    from pipeline.evaluation import network
     from pipeline.figures import style
 
     def touch(figure, path, *, svg=True):
@@ -205,6 +206,7 @@ def unsaved(measured_once):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "save", touch)
+        patch.setattr(network, "MOST_SHUFFLES", 2)
         yield
 
 

@@ -14,12 +14,13 @@ from typing import Any
 
 from pipeline.config.paths import ResultFiles
 from pipeline.core.errors import InputError
-from pipeline.evaluation import intervals, paired, scores
-from pipeline.evaluation.metrics import Values
+from pipeline.evaluation import intervals, paired
 from pipeline.evaluation.scores import MODEL
 from pipeline.evaluation.vocabulary import heading, number, term
+from pipeline.results import image_scores
 from pipeline.results.markdown import table
-from pipeline.results.read import RunResults, Score, read_images, read_run
+from pipeline.results.read import RunResults, Score, read_run
+from pipeline.results.record import scored_on
 from pipeline.results.tables import cell
 
 METRICS = ("rmse", "ciede2000", "auc", "chroma_ratio")
@@ -66,9 +67,7 @@ def choose(
         needed = [run.problems.get(name, "") for name in (ResultFiles.record.name, ResultFiles.metrics.name)]
         if problem := next(filter(None, needed), "" if run.scores else "no scores"):
             raise InputError(f"{results / run.name}: expected the results of a run, received: {problem}")
-    fingerprints = [run.record.get("fingerprints", {}) for run in runs]
-    images = [{key: each.get(key) for key in ("images", "split")} for each in fingerprints]
-    if other := next((name for name, each in zip(names, images, strict=True) if each != images[0]), None):
+    if other := next((each.name for each in runs if scored_on(each.record) != scored_on(runs[0].record)), None):
         raise InputError(
             f"{names[0]} and {other} were scored on different images or splits; choose runs of one dataset"
         )
@@ -97,7 +96,7 @@ def _best(results: Path, runs: Sequence[RunResults], metrics: Sequence[str], par
     """Return the run whose differences from all others are clearly better, by metric."""
     if len(runs) < 2:
         return {}
-    over = {run.name: _over(ResultFiles(results / run.name).directory, run, partition) for run in runs}
+    over = {run.name: image_scores.summed(results / run.name, run.record, partition) for run in runs}
     best = {}
     for metric in metrics:
         if (better := term(metric).better) is None or any(metric not in each for each in over.values()):
@@ -107,12 +106,6 @@ def _best(results: Path, runs: Sequence[RunResults], metrics: Sequence[str], par
             if all(intervals.verdict(low, high, better) == "better" for _, low, high in others):
                 best[metric] = name
     return best
-
-
-def _over(folder: Path, run: RunResults, partition: str) -> dict[str, Values]:
-    images = read_images(folder, run.record)
-    samples = [each for each in scores.samples(images.partitions, images.groups) if each.partition == partition]
-    return scores.summed({MODEL: images.answers[MODEL]}, samples)[partition][MODEL] if samples else {}
 
 
 def markdown(chosen: Chosen) -> str:

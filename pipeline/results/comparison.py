@@ -9,8 +9,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import canonical_json
 from pipeline.evaluation import intervals, paired, scores, vocabulary
 from pipeline.evaluation.per_image import PerImage
-from pipeline.results.read import read_images
-from pipeline.results.record import read_record
+from pipeline.results.image_scores import read_images
+from pipeline.results.record import read_record, scored_on
 
 COLUMNS = ("metric", "one", "other", "difference", "low", "high", "verdict")
 
@@ -26,7 +26,7 @@ def compare_runs(one: Path, other: Path, partition: str = "test") -> tuple[list[
         InputError: results are missing, or the runs were scored on different images or splits.
     """
     records = [read_record(path) for path in (one, other)]
-    images = [_images(record) for record in records]
+    images = [scored_on(record) for record in records]
     if images[0] != images[1] or None in images[0].values():
         raise InputError(
             f"{one} and {other} were scored on different images or splits ({images[0]}, {images[1]}); "
@@ -85,8 +85,3 @@ def _within(partition: str, images: PerImage) -> PerImage:
         [images.rows[place] for place in places],
         answers,
     )
-
-
-def _images(record: Mapping[str, Any]) -> dict[str, Any]:
-    fingerprints = record.get("fingerprints") or {}
-    return {name: fingerprints.get(name) for name in ("images", "split")}

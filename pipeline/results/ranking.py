@@ -16,14 +16,13 @@ from pipeline.config.schema import Config
 from pipeline.config.sweeps import Combination, of_config
 from pipeline.core import csv_files, files, locks
 from pipeline.core.errors import InputError
-from pipeline.evaluation import intervals, paired, scores
+from pipeline.evaluation import intervals, paired
 from pipeline.evaluation.metrics import Values
 from pipeline.evaluation.vocabulary import number, term
 from pipeline.figures import effects
-from pipeline.results import costs
+from pipeline.results import costs, image_scores
 from pipeline.results.markdown import environment, table
-from pipeline.results.read import read_images
-from pipeline.results.record import read_record
+from pipeline.results.record import read_record, scored_on
 from pipeline.results.tables import MISSING
 
 PARTITION = "validation"
@@ -181,13 +180,11 @@ class _Images:
 
     def metric(self, result: Path, metric: str) -> Values:
         record = read_record(result)
-        own = {name: record.get("fingerprints", {}).get(name) for name in ("images", "split")}
+        own = scored_on(record)
         if own != (self._fingerprints or own):
             raise InputError("scored on other images or another split; see `python -m stages verify`")
         self._fingerprints = own
-        images = read_images(result, record)
-        sample = next(each for each in scores.samples(images.partitions, images.groups) if each.partition == PARTITION)
-        over = scores.summed({scores.MODEL: images.answers[scores.MODEL]}, [sample])[PARTITION][scores.MODEL]
+        over = image_scores.summed(result, record, PARTITION)
         if metric not in over:
             raise InputError(f"has no {term(metric).label}; evaluate it again")
         return over[metric]

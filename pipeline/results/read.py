@@ -1,7 +1,7 @@
 """Reading ``results/<run>/`` for the summary, the page, the comparison and the model card.
 
-`read_run` reads as much as it can, and describes what is missing or damaged in a sentence. `read_images` and
-`pipeline.results.record.read_record` raise an error instead.
+`read_run` reads as much as it can, and describes what is missing or damaged in a sentence.
+`pipeline.results.image_scores` and `pipeline.results.record.read_record` raise an error instead.
 """
 
 import math
@@ -12,17 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pipeline.config.paths import ResultFiles
 from pipeline.config.runs import RESERVED, Run, diverged, is_untrained, started
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.embedding import recipe
-from pipeline.evaluation import paired, per_image, scores, vocabulary
+from pipeline.evaluation import paired, scores, vocabulary
 from pipeline.evaluation.predictors import GRAY, MEAN
 from pipeline.evaluation.scores import EMBEDDING_MEAN, EMBEDDING_SHUFFLED, MODEL
 from pipeline.images import jpeg
+from pipeline.results.image_scores import read_images
 from pipeline.results.record import read_record
 
 IMAGE_METRICS = ("ciede2000", "rmse", "psnr", "ssim", "accuracy")  # shown for each image on the page
@@ -207,21 +206,6 @@ def read_run(folder: Path, name: str, *, images: bool = True) -> RunResults:
         except InputError as error:
             run.problems[path.name] = str(error).replace(f"{folder}/", "").replace(f"{folder}:", f"{path.name}:")
     return run
-
-
-def read_images(folder: Path, record: Mapping[str, Any]) -> per_image.PerImage:
-    """Read the model's metrics of each image, NaN if the run.yaml `record` is that of a diverged network.
-
-    Raises:
-        InputError: per_image.csv is missing or damaged.
-    """
-    path = ResultFiles(folder).per_image
-    files.refuse_changed(path)
-    images = per_image.read(path, [MODEL])
-    if diverged(record):
-        for measures in images.answers.values():
-            measures.update({name: np.full_like(values, np.nan) for name, values in measures.items()})
-    return images
 
 
 def pictures(folder: Path) -> frozenset[int]:

@@ -40,6 +40,12 @@ def read_network_record(result: Path) -> dict[str, Any]:
     return record
 
 
+def scored_on(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fingerprints of the images and the split on which a run was scored; None for unknown ones."""
+    fingerprints = record.get("fingerprints") or {}
+    return {name: fingerprints.get(name) for name in ("images", "split")}
+
+
 def run_name(record: Mapping[str, Any], result: Path) -> str:
     """Return the run's name in its run.yaml; the folder may have been renamed. Without one, the folder's name."""
     return str(record.get("run") or result.name)

@@ -156,9 +156,9 @@ def test_the_record_tells_what_the_run_was_made_of(evaluated):
     dataset, directory = evaluated
     record = yaml.safe_load((result_of(directory) / "run.yaml").read_text())
     assert list(record) == [
-        "run", "dataset", "status", "findings", "epochs", "best_epoch", "weights_evaluated", "weights_sha256",
-        "embedding", "embedding_weights", "seeds", "fingerprints", "mean_ab", "versions", "backend", "settings",
-        "configuration",
+        "run", "dataset", "partitions", "status", "findings", "epochs", "best_epoch", "weights_evaluated",
+        "weights_sha256", "embedding", "embedding_weights", "seeds", "fingerprints", "mean_ab", "versions", "backend",
+        "settings", "configuration",
     ]  # fmt: skip
     assert (record["run"], record["dataset"], record["status"], record["epochs"]) == (RUN, "tiny", "finished", 2)
     assert record["weights_sha256"] == files.digest_file(directory / "best.weights.h5")

@@ -13,7 +13,7 @@ from pipeline.config.runs import diverged
 from pipeline.config.schema import Evaluation
 from pipeline.core import files
 from pipeline.core.errors import InputError
-from pipeline.evaluation import predictors
+from pipeline.evaluation import network, predictors
 from pipeline.evaluation.baselines import score_baselines
 from pipeline.images import jpeg
 from pipeline.results.comparison import compare_runs
@@ -138,8 +138,9 @@ def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn)
     assert all(f"  {sentence}" in headline(out).splitlines() for sentence in findings)
 
 
-def test_training_images_need_not_be_scored(own, undrawn):
+def test_training_images_need_not_be_scored(own, undrawn, monkeypatch):
     dataset, directory = own
+    monkeypatch.setattr(network, "MOST_SHUFFLES", 1)
     whole = {name: rows_of(evaluate(dataset, directory) / name) for name in ("metrics.csv", "per_image.csv")}
     given = dataset.images, dataset.splits, dataset.baselines, Evaluation(batch_size=3, train=False)
     with pytest.raises(InputError, match="train"):

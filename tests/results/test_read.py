@@ -11,7 +11,8 @@ from pipeline.config.runs import DEFAULT_SEED
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
-from pipeline.results.read import pictures, read_images, read_run, read_runs
+from pipeline.results.image_scores import read_images
+from pipeline.results.read import pictures, read_run, read_runs
 from pipeline.results.tables import tables
 
 EXPERIMENT = {
