@@ -78,7 +78,8 @@ class _Weights:
         first, last = taps[0, 0], taps[-1, -1] + 1
         matrix = np.zeros((stop - start, last - first), np.float32)
         np.add.at(matrix, (np.arange(stop - start)[:, None], taps - first), shares)
-        return matrix @ planes[:, first:last]
+        # BLAS would round each row differently with other rows beside it.
+        return np.asarray(np.einsum("rk,ckn->crn", matrix, planes[:, first:last]))
 
 
 def _across(planes: Float, weights: _Weights, width: int) -> Float:

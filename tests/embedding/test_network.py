@@ -98,10 +98,12 @@ def test_random_weights_tell_photographs_apart(random_network):
     facts = weights_facts(saved)
     assert facts["weights"] == "random" and facts["recipe"] == recipe.RANDOM_RECIPE
     assert facts["files"] == {saved.name: files.digest_file(saved)}
-    embeddings = network(calibration_images()[:7])["embedding"]
+    images = calibration_images()[:7]
+    embeddings = network(images)["embedding"]
     measured = spread(embeddings)
     assert measured["relative"] > MOSTLY_CONSTANT and measured["effective_rank"] > 2
-    assert network(calibration_images()[2:5])["embedding"].tobytes() == embeddings[2:5].tobytes()
+    # Beside other images. At another place of a batch, some processors round differently.
+    assert network(images[[0, 5, 6]])["embedding"][1:].tobytes() == embeddings[5:].tobytes()
 
 
 @pytest.mark.long

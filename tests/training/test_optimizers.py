@@ -106,7 +106,7 @@ def test_averages_are_those_of_the_weights_after_each_step(keras):
     made.finalize_variable_values(model.trainable_variables)  # as `fit` does
     np.testing.assert_array_equal(model.layers[0].get_weights()[0], kernel)
     optimizers.take_averages(model)
-    np.testing.assert_allclose(model.layers[0].get_weights()[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(model.layers[0].get_weights()[0], expected, rtol=1e-6, atol=1e-7)
     assert np.abs(expected - kernel).max() > 0.1
 
 
