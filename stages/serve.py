@@ -1,6 +1,7 @@
 """Stage: a local web page that colours photographs."""
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def command(
 
     Serves a local web page. Photographs never leave the machine. Ctrl-C stops the server.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `colorize`
     with contextlib.suppress(KeyboardInterrupt):  # the intended way to stop
         from pipeline.config.sources import FolderSource
         from pipeline.serve import runs, server

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.colorize import tones
-from pipeline.colorize.spreading import Floats, Spreading, similarity
+from pipeline.colorize.spreading import Floats, Spreading, product, similarity
 from pipeline.colorize.variants import middle_of, regions
 from pipeline.core import files
 from pipeline.core.errors import InputError
@@ -152,7 +152,7 @@ def coloured_like(spreading: Spreading, described: Floats, ab: Floats, example: 
         ab: predicted a* and b* (h, w, 2).
         example: the colour photograph.
     """
-    region = regions(np.asarray(described @ spreading.projection, np.float32))
+    region = regions(np.asarray(product(described, spreading.projection), np.float32))
     here, there = _descriptors(spreading, described), _descriptors(spreading, example.described)
     own, colours = ab.reshape(-1, 2), example.ab.reshape(-1, 2)
     places, wanted = [], []
@@ -161,7 +161,7 @@ def coloured_like(spreading: Spreading, described: Floats, ab: Floats, example: 
         alike = similarity(here[inside], there)
         weights = alike**SHARP
         trust = alike.max(axis=1)
-        lent = weights @ colours / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+        lent = product(weights, colours) / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
         colour = (lent * trust[:, None]).sum(axis=0) / max(float(trust.sum()), 1e-12)
         middle = inside[middle_of(here[inside])]
         places.append(np.unravel_index(middle, region.shape))
@@ -174,4 +174,4 @@ def _descriptors(spreading: Spreading, described: Floats) -> Floats:
     counts = np.ones(len(spreading.projection))
     counts[-4:-2], counts[-2:] = 0.5, 0
     flat = described.reshape(-1, described.shape[-1])
-    return np.asarray(flat @ (spreading.projection * counts[:, None]), np.float64)
+    return np.asarray(product(flat, spreading.projection * counts[:, None]), np.float64)

@@ -101,13 +101,13 @@ class Spreading:
     def spread(self, described: Floats, ab: Floats, cells: npt.NDArray[np.intp], hinted: Floats) -> Spread:
         """Return how hints change the picture; for the arguments see `__call__`."""
         height, width, _ = ab.shape
-        flat = np.asarray(described.reshape(height * width, -1) @ self.projection, np.float64)
+        flat = np.asarray(product(described.reshape(height * width, -1), self.projection), np.float64)
         last = {int(row) * width + int(column): number for number, (row, column) in enumerate(cells)}
         at, chosen = np.array(list(last), np.intp), list(last.values())
         differences = hinted[chosen] - ab.reshape(-1, 2)[at]
         among = similarity(flat[at], flat[at]) + NOISE * np.eye(len(at))
         alike = similarity(flat, flat[at])
-        change = alike @ np.linalg.solve(among, differences)
+        change = product(alike, np.linalg.solve(among, differences))
         number = alike.argmax(axis=1)
         return Spread(
             change.reshape(ab.shape),
@@ -119,7 +119,15 @@ class Spreading:
         )
 
 
+def product(first: Floats, second: Floats) -> Floats:
+    """Return the matrix product (..., n, k) of (..., n, d) and (d, k), in the same bytes with any number of threads.
+
+    BLAS would round differently where its threads share the rows in other ways.
+    """
+    return np.asarray(np.einsum("...nd,dk->...nk", first, second))
+
+
 def similarity(first: Floats, second: Floats) -> Floats:
     """Return exp(-d^2 / 2) for the distances d of descriptors (n, d) and (k, d), as (n, k) in 0..1."""
-    squared = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
+    squared = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * product(first, second.T)
     return np.asarray(np.exp(-np.maximum(squared, 0) / 2))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.colorize.spreading import Floats, Spreading
+from pipeline.colorize.spreading import Floats, Spreading, product
 from pipeline.images import ab_bins
 
 MOST = 8
@@ -34,7 +34,7 @@ def varied(
         number: of the variant; 1 and more, equal for equal seeds however many variants there are.
         seed: of the draws.
     """
-    region = regions(np.asarray(described @ spreading.projection, np.float32))
+    region = regions(np.asarray(product(described, spreading.projection), np.float32))
     centres = ab_bins.centres()
     order = np.argsort(np.arctan2(centres[:, 1], centres[:, 0]), kind="stable")
     random = np.random.default_rng((seed, number))
@@ -46,7 +46,7 @@ def varied(
         likely = np.cumsum((shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)[order])
         quantile = np.clip((start + number * GOLDEN) % 1 + NOISE * random.normal(), RAREST, 1 - RAREST)
         drawn = centres[order[min(int(np.searchsorted(likely, quantile)), len(order) - 1)]]
-        middle = middle_of(described.reshape(len(flat), -1)[inside] @ spreading.projection)
+        middle = middle_of(product(described.reshape(len(flat), -1)[inside], spreading.projection))
         places.append(np.unravel_index(inside[middle], region.shape))
         wanted.append(colours[inside[middle]] + STRENGTH * (drawn - colours[inside].mean(axis=0)))
     return np.asarray(spreading(described, ab, np.array(places, np.intp), np.array(wanted)), np.float32)
