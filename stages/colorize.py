@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.core import machine
 from pipeline.images.formats import MAX_MEGAPIXELS, SIZE
 from stages import arguments, common
 from stages.command import Stage
@@ -101,19 +102,20 @@ def command(
     """
     # OpenBLAS' threads take time to start, and would compete with those that colour strips.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from pipeline.colorize import sessions
-    from pipeline.config.paths import SHIPPED, ResultFiles
+    with machine.uncollected():
+        from pipeline.colorize import sessions
+        from pipeline.config.paths import SHIPPED, ResultFiles
 
-    if run is None:
-        sessions.begin(ResultFiles(SHIPPED).published, threads)
-    from pipeline.colorize.batch import colorize_files
-    from pipeline.colorize.colorizer import Colorizer
-    from pipeline.colorize.hints import Hints
-    from pipeline.colorize.membership import Membership
-    from pipeline.colorize.options import Options
-    from pipeline.colorize.outputs import NAME
-    from pipeline.core.errors import InputError
-    from pipeline.core.text import escaped
+        if run is None:
+            sessions.begin(ResultFiles(SHIPPED).published, threads)
+        from pipeline.colorize.batch import colorize_files
+        from pipeline.colorize.colorizer import Colorizer
+        from pipeline.colorize.hints import Hints
+        from pipeline.colorize.membership import Membership
+        from pipeline.colorize.options import Options
+        from pipeline.colorize.outputs import NAME
+        from pipeline.core.errors import InputError
+        from pipeline.core.text import escaped
 
     run = run or SHIPPED
     seen = {"size": size, "saturation": saturation, "temperature": temperature}

@@ -21,6 +21,12 @@ def prepared(folder, config):
         yield folder
 
 
+def colorize(*arguments):
+    from stages.colorize import command
+
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
 def invoke(*arguments, config=True):
     given = [*map(str, arguments), *(("--config", "mine.yaml") if config else ())]
     return CliRunner().invoke(main, given, prog_name="python -m stages")

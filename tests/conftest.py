@@ -30,6 +30,10 @@ LONGEST = (
 )  # fmt: skip
 
 
+# Keras' and Snakemake's many objects would be searched for garbage again and again, for a twentieth of the time.
+gc.set_threshold(50_000, 20, 20)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """Suspend garbage collection, which takes a fifth of the time."""

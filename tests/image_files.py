@@ -1,6 +1,8 @@
 """Image files, made up: what the tests of photographs and of folders of them read."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -16,6 +18,11 @@ def encoded(image, kind="PNG", **options):
     stream = io.BytesIO()
     (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(stream, kind, **options)
     return stream.getvalue()
+
+
+def chunk(name, content):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def put(root, *names, seed=0):

@@ -11,6 +11,7 @@ Float = npt.NDArray[np.float32]
 # Measured by benchmarks/upsampling.py.
 SIGMA = 0.7  # of the window in which slopes are fitted, in pixels of the small picture
 STEADINESS = 100.0  # added to the variance of L* in that window; lower variances give small slopes
+_COLUMNS = 64  # that are upsampled at once
 
 
 class Upsampling:
@@ -85,7 +86,10 @@ class _Weights:
 def _across(planes: Float, weights: _Weights, width: int) -> Float:
     """Upsample planes (h, w, c) to (c, h, width)."""
     turned = np.ascontiguousarray(planes.transpose(2, 1, 0))
-    return np.ascontiguousarray(weights.applied(turned, 0, width).swapaxes(1, 2))
+    # A few columns need few of the small ones; all columns at once would be multiplied by zeros mostly.
+    starts = range(0, width, _COLUMNS)
+    parts = [weights.applied(turned, start, min(start + _COLUMNS, width)) for start in starts]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1).swapaxes(1, 2))
 
 
 def _slopes(values: Float, guide: Float, sigma: float, steadiness: float) -> Float:

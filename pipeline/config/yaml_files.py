@@ -52,7 +52,7 @@ def parse(text: str, expected: str) -> Any:
         raise InputError(f"{expected}, received: {problem}; correct it") from None
 
 
-class _Loader(yaml.CSafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the former, of libyaml, is fast
     """Refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:

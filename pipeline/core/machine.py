@@ -1,9 +1,12 @@
 """Facts about this machine, without loading a network library."""
 
+import contextlib
 import ctypes
+import gc
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -86,3 +89,15 @@ def keep_freed() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         libc.mallopt(M_ARENA_MAX, 1)  # arenas of other threads would keep at most 64 MiB each
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Suspend garbage collection inside the block: during imports, it takes a sixth of the time and frees nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -57,9 +57,8 @@ def luminance_of(levels: Levels) -> tuple[Float, Float]:
     if levels.ndim == 3:
         of_channels = [linear[levels[..., number]] * np.float32(share) for number, share in enumerate(_TO_Y)]
         y = of_channels[0] + of_channels[1] + of_channels[2]
-    else:
-        y = linear[levels]
-    return y, _compression()[steps_of(y)]
+        return y, _compression()[steps_of(y)]
+    return linear[levels], _compressed(levels.dtype.name)[levels]
 
 
 def steps_of(linear: Float) -> npt.NDArray[np.uint16]:
@@ -96,3 +95,9 @@ def _compression() -> Float:
     """Return f(Y) at every step of the tables."""
     y = (np.arange(_STEPS + 1) / _STEPS) ** 2
     return np.where(y > KNEE**3, np.cbrt(y), y / (3 * KNEE**2) + 4 / 29).astype(np.float32)
+
+
+@cache
+def _compressed(kind: str) -> Float:
+    """Return f(Y) of every gray level of uint8 or uint16."""
+    return np.asarray(_compression()[steps_of(linear_light(kind))])

@@ -1,7 +1,6 @@
 """Start-up of the Keras backend. Only this module and `colorize.runtimes` import TensorFlow itself."""
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -35,7 +34,7 @@ def start(threads: int, precision: Precision = "float32") -> None:
     _threads = threads
     machine.keep_freed()
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-        with quiet(), uncollected(), without((*UNUSED, "jax")):
+        with quiet(), machine.uncollected(), without((*UNUSED, "jax")):
             import tensorflow
 
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
@@ -44,7 +43,7 @@ def start(threads: int, precision: Precision = "float32") -> None:
                 tensorflow.config.experimental.set_memory_growth(device, True)
             tensorflow.constant(0)
         tensorflow.get_logger().setLevel("ERROR")
-    with uncollected(), without(UNUSED):
+    with machine.uncollected(), without(UNUSED):
         _check_backend()
     import keras
 
@@ -76,18 +75,6 @@ def without(modules: Iterable[str]) -> Iterator[None]:
     finally:
         for name in absent:
             del sys.modules[name]
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Suspend garbage collection inside the block: during imports, it takes a sixth of the time and frees nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from pipeline.core import files
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
 from pipeline.core.text import counted
-from pipeline.dataset import index
+from pipeline.dataset.fingerprints import other_data
 from pipeline.embedding import recipe
 from pipeline.planning.settings import maps_of_run, settings_of_training, stage_settings
 from pipeline.results import record
@@ -56,7 +56,8 @@ def reasons(config: Config, stage: str, run: str = "", maps: Collection[str] = (
     else:
         new = stage_settings(config, stage)
     data = {key: old[key] for key in ("images", "split") if isinstance(old.get(key), str)}
-    return [*differing(made_with, new), *_other_data(paths, data, fingerprints(paths))]
+    now = {key: value for key, value in fingerprints(paths).items() if key in data}
+    return [*differing(made_with, new), *other_data(paths.images, data, now)]
 
 
 def replaced_by(config: Config, stage: str, run: str = "") -> str:
@@ -124,14 +125,6 @@ def fingerprints(paths: Paths, maps: Iterable[str] = ()) -> dict[str, str]:
     return {name: fingerprint for name, fingerprint in found.items() if fingerprint}
 
 
-def _other_data(paths: Paths, old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Return which data of an output differ from the present ones; of changed images, one line that counts them."""
-    different = [name for name in old if name in new and old[name] != new[name]]
-    if "images" in different and (changed := index.changes(paths.images, old["images"])):
-        return [f"the images have changed: {changed}"]
-    return [f"{name}: other content" for name in different]
-
-
 def _training(config: Config, paths: Paths, name: str) -> list[str]:
     where = RunFiles(paths.model(name))
     if not where.summary.exists():
@@ -142,7 +135,7 @@ def _training(config: Config, paths: Paths, name: str) -> list[str]:
     made_with = allowing_more_patience(old["settings"], new)
     trained_on = made_with.pop("fingerprints", {})
     differences = differing(made_with, new)
-    differences += _other_data(paths, trained_on, fingerprints(paths, maps_of_run(config, name)))
+    differences += other_data(paths.images, trained_on, fingerprints(paths, maps_of_run(config, name)))
     if "predictor" not in new and (old["epochs"] > training.epochs or not ending.finished(old, training)):
         differences.append(f"epochs: {old['epochs']}, now {training.epochs}")
     return differences

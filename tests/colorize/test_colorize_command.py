@@ -10,23 +10,17 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from click.testing import CliRunner
+from commands import colorize
 from PIL import Image
 from tiny import ROOT, gray_photograph
 
 
-def call(*arguments):
-    from stages.colorize import command
-
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
 def test_the_command_tells_how_it_went_by_its_status(keras, made_run, folder, tmp_path):
     given = (folder, "--run", made_run, "--out", tmp_path / "out")
-    done = call(*given)
+    done = colorize(*given)
     assert done.exit_code == 0 and "colorize: 3 coloured, 0 skipped, 0 failed" in done.stderr
     (folder / "c.jpg").write_bytes(b"broken")
-    failed = call(*given)
+    failed = colorize(*given)
     assert failed.exit_code == 1 and f"failed: {folder / 'c.jpg'}: not an image" in failed.stderr
     for wrong, expected in (
         (("--size", 3), "--size: expected a number of pixels in 8..4096, received 3"),
@@ -35,7 +29,7 @@ def test_the_command_tells_how_it_went_by_its_status(keras, made_run, folder, tm
         (("--run", tmp_path), "error: "),
         (("--out", folder / "x"), "--out "),
     ):
-        refused = call(*given, *wrong)
+        refused = colorize(*given, *wrong)
         assert refused.exit_code == 2 and expected in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import colorize
 from PIL import Image
 from skimage import data
 from tiny import gray_photograph, refused, star
@@ -39,12 +39,6 @@ def test_what_is_not_in_the_example_keeps_its_colour():
     assert np.abs(found).max() < 3
 
 
-def call(*arguments):
-    from stages.colorize import command
-
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
 @pytest.fixture
 def cat(tmp_path):
     """A gray photograph of a cat; a folder with it in green, a rocket, a gray one, and a text file."""
@@ -65,22 +59,22 @@ def colours(path):
 
 
 def test_the_most_similar_example_of_a_folder_lends_its_colours(cat, tmp_path):
-    assert call(cat, "--out", tmp_path / "plain").exit_code == 0
+    assert colorize(cat, "--out", tmp_path / "plain").exit_code == 0
     for out, like in (("one", "examples/green.png"), ("folder", "examples")):
-        result = call(cat, "--out", tmp_path / out, "--like", tmp_path / like)
+        result = colorize(cat, "--out", tmp_path / out, "--like", tmp_path / like)
         assert result.exit_code == 0, result.output
     plain, one, folder = (colours(tmp_path / out / "cat.png") for out in ("plain", "one", "folder"))
     assert (one == folder).all()
     assert one[..., 0].mean() < plain[..., 0].mean() - 5  # greener
-    assert "1 skipped" in call(cat, "--out", tmp_path / "folder", "--like", tmp_path / "examples").stderr
-    hinted = call(cat, "--out", tmp_path / "h", "--like", tmp_path / "examples", "--hint", "225,150,#3060c0,15")
+    assert "1 skipped" in colorize(cat, "--out", tmp_path / "folder", "--like", tmp_path / "examples").stderr
+    hinted = colorize(cat, "--out", tmp_path / "h", "--like", tmp_path / "examples", "--hint", "225,150,#3060c0,15")
     assert hinted.exit_code == 0 and colours(tmp_path / "h" / "cat.png")[150, 225, 1] < folder[150, 225, 1] - 20
 
 
 def test_examples_without_colour_are_refused_before_anything_is_loaded(cat, tmp_path):
     for like in ("examples/gray.png", "examples/note.txt", "nothing", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
-        refused(call(cat, "--out", tmp_path / "out", "--like", tmp_path / like), "--like", like)
+        refused(colorize(cat, "--out", tmp_path / "out", "--like", tmp_path / like), "--like", like)
     assert not (tmp_path / "out").exists()
 
 

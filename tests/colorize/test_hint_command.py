@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import colorize
 from PIL import Image
 from tiny import gray_photograph, refused, star
 
@@ -23,12 +23,6 @@ def smooth_photograph():
     return cv2.GaussianBlur(gray_photograph(300, 400), (0, 0), 25)
 
 
-def call(*arguments):
-    from stages.colorize import command
-
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
 @pytest.fixture
 def photograph(tmp_path):
     path = tmp_path / "old.png"
@@ -42,8 +36,8 @@ def coloured(path):
 
 
 def test_a_hint_is_met_where_it_is_and_lightness_stays(photograph, tmp_path):
-    assert call(photograph, "--out", tmp_path / "plain").exit_code == 0
-    hinted = call(photograph, "--out", tmp_path / "hinted", "--hint", f"200,150,{GREEN}")
+    assert colorize(photograph, "--out", tmp_path / "plain").exit_code == 0
+    hinted = colorize(photograph, "--out", tmp_path / "hinted", "--hint", f"200,150,{GREEN}")
     assert hinted.exit_code == 0, hinted.output
     plain, _ = coloured(tmp_path / "plain" / "old.png")
     rgb, info = coloured(tmp_path / "hinted" / "old.png")
@@ -57,10 +51,10 @@ def test_a_hint_is_met_where_it_is_and_lightness_stays(photograph, tmp_path):
 def test_other_hints_are_another_result_and_the_same_ones_are_not(photograph, tmp_path):
     out = tmp_path / "out"
     given = (photograph, "--out", out, "--hint")
-    assert "1 coloured" in call(*given, f"200,150,{GREEN}").stderr
-    assert "1 skipped" in call(*given, f"200,150,{GREEN}").stderr
-    assert call(*given, "200,150,#aa2222").exit_code == 1  # what is there was made with another hint
-    assert "1 coloured" in call(*given, "200,150,#aa2222", "--overwrite").stderr
+    assert "1 coloured" in colorize(*given, f"200,150,{GREEN}").stderr
+    assert "1 skipped" in colorize(*given, f"200,150,{GREEN}").stderr
+    assert colorize(*given, "200,150,#aa2222").exit_code == 1  # what is there was made with another hint
+    assert "1 coloured" in colorize(*given, "200,150,#aa2222", "--overwrite").stderr
 
 
 def test_a_file_of_hints_colours_only_the_photographs_that_it_names(photograph, tmp_path):
@@ -69,20 +63,20 @@ def test_a_file_of_hints_colours_only_the_photographs_that_it_names(photograph, 
         (tmp_path / "in" / name).write_bytes(photograph.read_bytes())
     hints = tmp_path / "hints.json"
     hints.write_text(json.dumps({"a.png": [{"x": 200, "y": 150, "color": GREEN}]}))
-    result = call(tmp_path / "in", "--out", tmp_path / "out", "--hints", hints)
+    result = colorize(tmp_path / "in", "--out", tmp_path / "out", "--hints", hints)
     assert result.exit_code == 0, result.output
-    assert call(photograph, "--out", tmp_path / "plain").exit_code == 0
+    assert colorize(photograph, "--out", tmp_path / "plain").exit_code == 0
     a, b, plain = (coloured(tmp_path / path)[0] for path in ("out/a.png", "out/b.png", "plain/old.png"))
     assert (b == plain).all() and (a != plain).any()
     hints.write_text(json.dumps({"c.png": []}))
-    refused(call(tmp_path / "in", "--out", tmp_path / "other", "--hints", hints), "hints.json", "c.png")
-    refused(call(tmp_path / "in", "--out", tmp_path / "other", "--hint", f"1,1,{GREEN}"), "--hint", "--hints")
-    refused(call(photograph, "--out", tmp_path / "other", "--hint", "1,1,green"), "--hint", "green")
+    refused(colorize(tmp_path / "in", "--out", tmp_path / "other", "--hints", hints), "hints.json", "c.png")
+    refused(colorize(tmp_path / "in", "--out", tmp_path / "other", "--hint", f"1,1,{GREEN}"), "--hint", "--hints")
+    refused(colorize(photograph, "--out", tmp_path / "other", "--hint", "1,1,green"), "--hint", "green")
     assert not (tmp_path / "other").exists()
 
 
 def test_a_hint_beside_the_photograph_fails_that_photograph(photograph, tmp_path):
-    result = call(photograph, "--out", tmp_path / "out", "--hint", f"400,150,{GREEN}")
+    result = colorize(photograph, "--out", tmp_path / "out", "--hint", f"400,150,{GREEN}")
     assert result.exit_code == 1 and "400,150" in result.stderr and not (tmp_path / "out" / "old.png").exists()
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import colorize
 from PIL import Image
 from tiny import gray_photograph, refused, star
 
@@ -54,12 +54,6 @@ def test_regions_are_of_alike_places():
     assert found.shape == (SIDE, SIDE) and not {*found[right]} & {*found[~right]}
 
 
-def call(*arguments):
-    from stages.colorize import command
-
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
 @pytest.fixture
 def photograph(tmp_path):
     path = tmp_path / "in" / "old.png"
@@ -74,9 +68,9 @@ def rgb_of(path):
 
 
 def test_the_command_writes_variants_beside_the_answer(photograph, tmp_path):
-    assert call(photograph, "--out", tmp_path / "one").exit_code == 0
+    assert colorize(photograph, "--out", tmp_path / "one").exit_code == 0
     for out, more in (("two", 2), ("four", 4)):
-        result = call(photograph, "--out", tmp_path / out, "--variants", more)
+        result = colorize(photograph, "--out", tmp_path / out, "--variants", more)
         assert result.exit_code == 0 and "1 coloured" in result.stderr, result.output
     plain = rgb_of(tmp_path / "one" / "old.png")
     assert (rgb_of(tmp_path / "four" / "old.png") == plain).all()
@@ -86,22 +80,22 @@ def test_the_command_writes_variants_beside_the_answer(photograph, tmp_path):
     for each in variants:
         assert np.abs(star(each)[..., 1:] - star(plain)[..., 1:]).mean() > 0.5
         assert np.abs(star(each)[..., 0] - star(plain)[..., 0]).max() < 1.5
-    assert "1 skipped" in call(photograph, "--out", tmp_path / "four", "--variants", 4).stderr
+    assert "1 skipped" in colorize(photograph, "--out", tmp_path / "four", "--variants", 4).stderr
     (tmp_path / "four" / "old.variant-3.png").unlink()
-    assert "1 coloured" in call(photograph, "--out", tmp_path / "four", "--variants", 4).stderr
+    assert "1 coloured" in colorize(photograph, "--out", tmp_path / "four", "--variants", 4).stderr
     assert (rgb_of(tmp_path / "four" / "old.variant-3.png") == variants[1]).all()
 
 
 def test_variants_beside_are_no_photographs_for_the_next_call(photograph):
     folder = photograph.parent
-    assert "1 coloured" in call(folder, "--suffix", "_colour", "--variants", 3).stderr
-    again = call(folder, "--suffix", "_colour", "--variants", 3)
+    assert "1 coloured" in colorize(folder, "--suffix", "_colour", "--variants", 3).stderr
+    again = colorize(folder, "--suffix", "_colour", "--variants", 3)
     assert "0 coloured, 1 skipped, 0 failed, 0 left out" in again.stderr, again.stderr
 
 
 def test_wrong_numbers_of_variants_are_refused(photograph, tmp_path):
     for wrong in (["--variants", 0], ["--variants", 9], ["--variants", 2, "--ab-only"]):
-        refused(call(photograph, "--out", tmp_path / "out", *wrong), "--variants")
+        refused(colorize(photograph, "--out", tmp_path / "out", *wrong), "--variants")
 
 
 def test_hints_hold_in_every_variant():
@@ -120,10 +114,10 @@ def test_the_original_is_kept_beside_its_output_byte_for_byte(photograph, tmp_pa
         image.save(photograph.with_suffix(".gif"))
     photograph.unlink()
     given = (photograph.parent, "--out", tmp_path / "out", "--keep-original-beside")
-    assert "1 coloured" in call(*given).stderr
+    assert "1 coloured" in colorize(*given).stderr
     kept = tmp_path / "out" / "old.original.gif"
     assert kept.read_bytes() == photograph.with_suffix(".gif").read_bytes() and (tmp_path / "out" / "old.png").exists()
-    assert "1 skipped" in call(*given).stderr
+    assert "1 skipped" in colorize(*given).stderr
     kept.unlink()
-    assert "1 coloured" in call(*given).stderr and kept.exists()
-    refused(call(photograph.parent, "--suffix", "_x", "--keep-original-beside"), "--keep-original-beside", "--out")
+    assert "1 coloured" in colorize(*given).stderr and kept.exists()
+    refused(colorize(photograph.parent, "--suffix", "_x", "--keep-original-beside"), "--keep-original-beside", "--out")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from image_files import RGB, encoded, picture, put
+from image_files import RGB, chunk, encoded, picture, put
 from PIL import Image, ImageCms
 
 from pipeline.images import prepare
@@ -49,9 +49,6 @@ def test_every_format_gives_its_colours(image, kind, options, tolerance):
 
 
 def sixteen_bit_png(pixels, colour_type):
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     height, width = pixels.shape[:2]
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)

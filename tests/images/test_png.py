@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from image_files import chunk
 from PIL import Image, PngImagePlugin
 from readers import RGB8, rewritten
 
@@ -14,10 +15,6 @@ from pipeline.images.formats import UnreadablePhotograph
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
 ADOBE = (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
-
-
-def chunk(name, content):
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from image_files import chunk
 from PIL import Image, ImageCms
 
 from pipeline.images import icc, originals, photographs
@@ -84,10 +85,6 @@ def test_a_profile_of_tables_is_applied_to_16_bits_with_a_remark(tmp_path):
 
 
 RAMP = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))
-
-
-def chunk(name, content):
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def png(*chunks, mode="L"):

@@ -14,6 +14,7 @@ from pipeline.config.paths import Paths, RunFiles
 from pipeline.config.sources import KaggleSource
 from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
+from pipeline.core.text import brief
 from pipeline.dataset.ingest import ingest
 from pipeline.planning import check, due, estimate
 from pipeline.planning.settings import settings_of_training, stage_settings
@@ -146,7 +147,8 @@ def test_data_of_other_content_are_due_although_no_time_says_so(made):
         files.write_json(path, {**manifest, **other})
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert stages_due(made) == {"embed", "split", "baselines", "train"}
-    expected = {f"{name}: other content" for name in ("images", "embeddings", "split")}
+    trained_on = files.read_json(due.manifest(paths, "train", RUN))["settings"]["fingerprints"]
+    expected = {f"data.{name}: {brief(trained_on[name])!r}, now 'other'" for name in ("images", "embeddings", "split")}
     assert {*due.reasons(made, "train", RUN)} == expected
 
 

@@ -28,14 +28,10 @@ from bad_input import (
     plug,
     put,
 )
-from image_files import RGB, encoded, picture
+from image_files import RGB, chunk, encoded, picture
 from PIL import Image, ImageCms
 
 pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(width, height, data=None, more=b""):
