@@ -42,7 +42,7 @@ def main() -> None:
     rows = [[run, *costs.read(config, run).shown()] for run in runs]
     listed = picture(paths, runs)
     parts = [
-        "Scores on the test photographs; in brackets 95 % intervals; bold where clearly better than every other run.",
+        "Scores on the test photographs. Brackets contain 95 % intervals; bold is clearly better than every other run.",
         chosen.markdown(compared).rstrip(),
         f"The best of 8 samples of `vae` has an RMSE of {sampled:.2f}, its one answer {one:.2f}.",
         str(table(["", *costs.HEADINGS], [":--", *["--:"] * len(costs.HEADINGS)], rows)),

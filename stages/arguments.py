@@ -49,7 +49,7 @@ threads_option = click.option(
 temperature_option = click.option(
     "--temperature",
     type=float,
-    help="Of a run that predicts classes: low for the likeliest colour, 1 for the mean. Default: as evaluated.",
+    help="For runs that predict classes: low for the likeliest colour, 1 for the mean. Default: as evaluated.",
 )
 weights_option = click.option(
     "--embedding-weights", type=PATH, help="Weights of the embedding network. Default: those of the run's dataset."

@@ -51,11 +51,11 @@ SHOWN = 20  # failures that are printed; the report lists all
 @click.option(
     "--like",
     type=arguments.PATH,
-    help="Example to take colours from: a colour photograph; the most similar one of a folder, or of a dataset's, "
-    "data/<dataset>; auto: of the dataset in config/config.yaml.",
+    help="Example to take colours from: a colour photograph; a folder, or a dataset's data/<dataset>, for its most "
+    "similar photograph; auto: that of the dataset in config/config.yaml.",
 )
 @click.option("--variants", default=1, show_default=True, help="How many colourings of each to write, up to 8.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the variants after the first.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the variants after the first.")
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
 @click.option("--keep-original-beside", "keep", is_flag=True, help="Also copy each photograph, as '<name>.original'.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
@@ -121,7 +121,7 @@ def command(
     seen = {"size": size, "saturation": saturation, "temperature": temperature}
     load = partial(Colorizer.load, run, embedding_weights, threads=threads, **seen)
     if suffix and name:
-        raise InputError("--suffix: expected none, because --name says where it belongs; leave out one of the two")
+        raise InputError("--suffix: expected no suffix together with --name; leave out one of the two")
     template = name or f"{NAME}{suffix or ''}"
     options = Options(
         compare=compare,
@@ -150,11 +150,11 @@ def command(
     if outcome.in_colour:
         click.echo(f"colorize: {outcome.in_colour} left out as already in colour; --recolor colours them", err=True)
     if outcome.ours:
-        click.echo(f"colorize: {outcome.ours} left out as coloured by DeepColor; name them to use them", err=True)
+        click.echo(f"colorize: {outcome.ours} left out because DeepColor coloured them; to include one, give its own path", err=True)
     if outcome.formats:
         known = ", ".join(f"{count} {name}" for name, count in outcome.formats.items())
         click.echo(
-            f"colorize: left out in formats that are not read: {known}; convert them to PNG or TIFF first", err=True
+            f"colorize: left out because their format is not read: {known}; convert them to PNG or TIFF first", err=True
         )
     if outcome.trained_on:
         click.echo(

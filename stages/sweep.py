@@ -7,7 +7,7 @@ from stages import common
 
 @common.stage("sweep")
 @click.argument("name")
-@click.option("--by", "metric", default="rmse", show_default=True, help="Metric on the validation images that ranks.")
+@click.option("--by", "metric", default="rmse", show_default=True, help="Metric to rank by, on the validation images.")
 def command(work: common.Work, name: str, metric: str) -> None:
     """Rank the combinations of a sweep.
 

@@ -21,7 +21,7 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped
 from pipeline.dataset.sources.base import files_below
-from pipeline.images import lab, originals, prepare
+from pipeline.images import originals, prepare
 from pipeline.images.formats import MAX_MEGAPIXELS, SIZE, UnreadablePhotograph, is_photograph
 from pipeline.images.lab import NEUTRAL, UInt8
 from pipeline.images.photographs import Photograph
@@ -132,7 +132,7 @@ class ExampleFiles:
         if tones.kind_of(original.levels, original.alpha) != tones.COLOUR:
             return None
         whole = original.reduced if original.reduced is not None else original.levels
-        return lab.from_rgb(prepare.resized(Photograph(whole), SIZE, SIZE))
+        return prepare.squashed(Photograph(whole))
 
 
 def example_of(describe: Describe, lightness: UInt8, ab: UInt8) -> Example:

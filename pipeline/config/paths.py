@@ -1,4 +1,4 @@
-"""All paths and file names. Each class describes one folder."""
+"""Paths and file names that several modules know. Each class describes one folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

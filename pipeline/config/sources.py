@@ -42,11 +42,10 @@ class FolderSource(Section):
     path: Place
     gray_below: Annotated[Real, Field(ge=0)] = 2.0
     max_megapixels: Annotated[Real, Field(gt=0)] = MAX_MEGAPIXELS
-    toned_below: Annotated[Real, Field(ge=0, exclude_if=lambda value: value == TONED_BELOW)] = (
-        TONED_BELOW  # new as well
-    )
-    table: Annotated[Place | None, Field(exclude_if=lambda table: table is None)] = None  # new since 0.1
-    crop: Annotated[Literal["centre", "squash"], Field(exclude_if=lambda crop: crop == "centre")] = "centre"  # as well
+    # The next ones are omitted if they are the default, as in older records.
+    toned_below: Annotated[Real, Field(ge=0, exclude_if=lambda value: value == TONED_BELOW)] = TONED_BELOW
+    table: Annotated[Place | None, Field(exclude_if=lambda table: table is None)] = None
+    crop: Annotated[Literal["centre", "squash"], Field(exclude_if=lambda crop: crop == "centre")] = "centre"
 
 
 Source = Annotated[SampleSource | KaggleSource | HDF5Source | FolderSource, Field(discriminator="kind")]

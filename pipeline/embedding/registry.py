@@ -30,7 +30,8 @@ class Entry:
         label: in tables, figures and logs.
         build: makes the network from "imagenet" (its official weights) or None (untrained), and "logits" or "softmax".
             The network maps (batch, side, side, 3) float32 to the embedding (batch, n), or to a dict of all `outputs`.
-            Only this function imports Keras.
+            Only this function imports Keras, and only it can check the digest of the weights that it loads, which
+            records take from `weights_digest`.
         preprocess: maps sRGB levels (batch, side, side, 3) float32, 0..255, to the network's input, in `keras.ops`.
         preprocessing: `preprocess` in words, as stores of embeddings record it: change both together.
         side: height and width of the network's input in pixels.

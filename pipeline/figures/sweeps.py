@@ -92,7 +92,7 @@ def sweep(
     lines = {metric: _lines(metric, baselines or {}) for metric in METRICS}
     default = f"{len(points)} {'run' if len(points) == 1 else 'runs'}, validation images of {dataset}"
     with style.style():
-        figure = style.page(15, 9.5, title or default, _extremes(points, baselines or {}))
+        figure = style.page(15, 9.5, title or default, _remark(points))
         panels = figure.subplots(len(METRICS), 3, sharex="col", sharey="row")
         for column, setting in enumerate(settings):
             positions = [setting.position(point.run) for point in points]
@@ -249,32 +249,6 @@ def _legend(
     return handles
 
 
-def _extremes(points: Sequence[SweepPoint], baselines: Mapping[tuple[str, str], float]) -> str:
-    """Return a sentence that names the run with the best score of each metric, if one is clearly the best."""
-    parts = []
-    for row, metric in enumerate(METRICS):
-        scored = [(point.scores[row], point.name) for point in points if math.isfinite(point.scores[row][0])]
-        if not scored:
-            continue
-        higher = term(metric).better == "higher"
-        best, name = (max if higher else min)(scored, key=lambda each: each[0][0])
-        others = [score for score, other in scored if other != name]
-        others += [
-            (value, value, value) for (_, of), value in baselines.items() if of == metric and math.isfinite(value)
-        ]
-        if all(_clearly_better(best, other, higher=higher) for other in others):
-            extreme = "highest" if higher else "lowest"
-            parts.append(f"{extreme} {term(metric).label}: {style.shortened(name, 40)} ({number(best[0], metric)})")
-        elif len(scored) > 1:
-            parts.append(f"no clear winner in {term(metric).label}")
-    if any(point.differs for point in points):
-        parts.append("runs marked + have other epochs or settings than most")
-    return "; ".join(parts)
-
-
-def _clearly_better(best: Interval, other: Interval, *, higher: bool) -> bool:
-    """Whether both have intervals, neither of which contains the other's value, and `best` is better."""
-    own, theirs = _ends(best), _ends(other)
-    if own is None or theirs is None:
-        return False
-    return (own[0] > other[0] and theirs[1] < best[0]) if higher else (own[1] < other[0] and theirs[0] > best[0])
+def _remark(points: Sequence[SweepPoint]) -> str:
+    marked = any(point.differs for point in points)
+    return "runs marked + have other epochs or settings than most" if marked else ""

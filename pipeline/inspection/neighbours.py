@@ -71,7 +71,7 @@ def _relation(dataset: Dataset, row: int, other: int) -> str:
 
 
 def draw_neighbours(dataset: Dataset, row: int, neighbours: Sequence[Neighbour], path: Path) -> None:
-    """Draw an image and its neighbours, gray and true; the trivially near ones have a broken frame."""
+    """Draw an image and its neighbours, gray and true; the trivially near ones have a dotted or dashed frame."""
     tiles = []
     for place, neighbour in enumerate([Neighbour(row, 0.0, ""), *neighbours]):
         image = dataset.index[neighbour.row] if dataset.index else {}
@@ -83,6 +83,6 @@ def draw_neighbours(dataset: Dataset, row: int, neighbours: Sequence[Neighbour],
     name = dataset.index[row]["id"] if dataset.index else f"row {row}"
     note = (
         "distance: 1 − cosine after subtracting the mean embedding (0 same direction, 1 unrelated); embedding weights: "
-        f"{weights_of(dataset.store(EMBEDDINGS))}; broken frame: near only because it shows the same photograph"
+        f"{weights_of(dataset.store(EMBEDDINGS))}; dotted or dashed frame: near only because it shows the same photograph"
     )
     caches.sheet(path, tiles, f"{dataset.name}: the {len(neighbours)} images nearest to {name}", note)

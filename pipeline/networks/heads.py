@@ -51,7 +51,8 @@ class Head:
         scale: pixels of L per pixel of the prediction, in each direction.
         words: the loss in words.
         judged_by: the measure of the validation images that is smallest at the best epoch: the MSE of ab, or the loss.
-        temperature: of the decoding, which can be changed after training; None for heads without one.
+        temperature: of the decoding by `layers.AnnealedMean`, which can be changed after training; None for heads
+            without that layer.
         options: the settings that a configuration can change; the head itself has their defaults.
         configure: returns the head with other options.
         fit: counts of the training images' colours (see `pipeline.dataset.statistics`) -> the head to train with, and

@@ -34,6 +34,7 @@ SOURCES = {
     "dataset was not checked",
     "hdf5": "the arrays of an HDF5 file",
     "folder": "the centre squares of a folder's photographs",
+    "squash": "a folder's photographs, squashed into squares",
 }
 
 
@@ -81,7 +82,7 @@ def _view(run: RunResults) -> dict[str, Any]:
         "weights_digest": of_run.digest(info["embedding_weights"] or {}) if network else None,
         **(_untrained(settings) if run.untrained else _network(named, info, network.outputs if network else None)),
         "source": source,
-        "source_words": SOURCES.get(source["kind"], source["kind"]),
+        "source_words": SOURCES.get(source.get("crop", source["kind"]), source["kind"]),
         "partitions": [(name, run.counts.get(name, "0"), run.groups.get(name, 0)) for name in PARTITIONS],
         "tables": tables,
         "intervals": any("(" in text for _, _, rows in tables for _, texts in rows for text in texts),

@@ -74,7 +74,7 @@ def optimizer(
         options |= {"use_ema": True, "ema_momentum": training.ema_decay}
     if training.optimizer == "adam":
         made = keras.optimizers.Adam(rate, **options)
-    else:
+    elif training.optimizer == "adamw":
         made = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay, **options)
         made.exclude_from_weight_decay(var_list=[each for each in model.trainable_variables if len(each.shape) < 2])
     if training.ema_decay:

@@ -80,32 +80,6 @@ def test_a_diverged_run_is_a_cross_at_the_bad_edge(tmp_path, drawn):
     assert {text for axes in drawn[1].axes for text in texts(axes)} == {"not a number\nin any run"}
 
 
-GOOD, TIED = (0.63, 0.62, 0.64), (0.625, 0.61, 0.64)
-
-
-@pytest.mark.parametrize(
-    ("scores", "majority", "winner"),
-    [
-        ([GOOD, (0.55, 0.54, 0.57)], 0.51, True),
-        ([GOOD], 0.51, True),
-        ([GOOD], 0.63, False),
-        ([GOOD, TIED], 0.51, False),
-        ([GOOD, GOOD, GOOD], 0.51, False),
-        ([GOOD, (0.60, 0.56, 0.635)], 0.51, False),  # the best lies in the other's interval
-        ([GOOD, (0.55, 0.54, 0.57)], 0.63, False),  # the majority's value
-        ([GOOD, (0.55, None, None)], 0.51, False),
-        ([(0.63, None, None), (0.55, None, None)], 0.51, False),
-        ([GOOD, NOTHING], 0.51, True),
-    ],
-)
-def test_a_winner_is_named_only_where_no_interval_holds_another_run_or_baseline(
-    tmp_path, drawn, scores, majority, winner
-):
-    points = [point(f"run{i}", accuracy=score, ciede2000=NOTHING) for i, score in enumerate(scores)]
-    sweeps.sweep(tmp_path / "s.png", "photographs", points, {("majority", "accuracy"): majority})
-    text = " ".join(texts(drawn[0]))
-    assert ("highest accuracy: run0 (0.6300)" in text) == winner
-    assert ("no clear winner in accuracy" in text) == (not winner and len(scores) > 1) and "CIEDE2000: " not in text
 
 
 def test_runs_with_other_settings_are_marked(tmp_path, drawn):
