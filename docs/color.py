@@ -154,7 +154,8 @@ def main() -> None:
     over = evidence.scored(list(dict.fromkeys([*rows, *curve, *mirrored])))
     columns = ", ".join(["gray", "truth", *(row.label for row in coloured)])
     parts = [
-        f"{len(evidence.rows)} test photographs in {len(set(evidence.groups))} groups. Brackets contain 95 % intervals.",
+        f"{len(evidence.rows)} test photographs in {len(set(evidence.groups))} groups. "
+        "Brackets contain 95 % intervals.",
         *([f"Not trained yet, and therefore without a row: {', '.join(missing)}."] if missing else []),
         scores_table(evidence, "", over, rows),
         "### Targets",

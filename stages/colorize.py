@@ -55,7 +55,9 @@ SHOWN = 20  # failures that are printed; the report lists all
     "similar photograph; auto: that of the dataset in config/config.yaml.",
 )
 @click.option("--variants", default=1, show_default=True, help="How many colourings of each to write, up to 8.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the variants after the first.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the variants after the first."
+)
 @click.option("--compare", is_flag=True, help="Also write a before-and-after picture of each.")
 @click.option("--keep-original-beside", "keep", is_flag=True, help="Also copy each photograph, as '<name>.original'.")
 @click.option("--ab-only", is_flag=True, help="Write only the a and b channels, as NumPy files.")
@@ -150,7 +152,10 @@ def command(
     if outcome.in_colour:
         click.echo(f"colorize: {outcome.in_colour} left out as already in colour; --recolor colours them", err=True)
     if outcome.ours:
-        click.echo(f"colorize: {outcome.ours} left out because DeepColor coloured them; to include one, give its own path", err=True)
+        click.echo(
+            f"colorize: {outcome.ours} left out because DeepColor coloured them; to include one, give its own path",
+            err=True,
+        )
     if outcome.formats:
         known = ", ".join(f"{count} {name}" for name, count in outcome.formats.items())
         click.echo(

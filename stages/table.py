@@ -21,7 +21,9 @@ from stages.command import Stage
     help="A column; may be repeated.  [default: rmse, ciede2000, auc, chroma_ratio]",
 )
 @click.option("--baseline", "baselines", multiple=True, help="A further row, for example gray; may be repeated.")
-@click.option("--partition", type=click.Choice(PARTITIONS), default="test", show_default=True, help="Images that are scored.")
+@click.option(
+    "--partition", type=click.Choice(PARTITIONS), default="test", show_default=True, help="Images that are scored."
+)
 def command(
     results: tuple[Path, ...], form: str, metrics: tuple[str, ...], baselines: tuple[str, ...], partition: str
 ) -> None:

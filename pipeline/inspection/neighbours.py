@@ -83,6 +83,7 @@ def draw_neighbours(dataset: Dataset, row: int, neighbours: Sequence[Neighbour],
     name = dataset.index[row]["id"] if dataset.index else f"row {row}"
     note = (
         "distance: 1 − cosine after subtracting the mean embedding (0 same direction, 1 unrelated); embedding weights: "
-        f"{weights_of(dataset.store(EMBEDDINGS))}; dotted or dashed frame: near only because it shows the same photograph"
+        f"{weights_of(dataset.store(EMBEDDINGS))}; dotted or dashed frame: near only because it shows the same "
+        "photograph"
     )
     caches.sheet(path, tiles, f"{dataset.name}: the {len(neighbours)} images nearest to {name}", note)

@@ -80,8 +80,6 @@ def test_a_diverged_run_is_a_cross_at_the_bad_edge(tmp_path, drawn):
     assert {text for axes in drawn[1].axes for text in texts(axes)} == {"not a number\nin any run"}
 
 
-
-
 def test_runs_with_other_settings_are_marked(tmp_path, drawn):
     points = [point("a"), replace(point("b"), differs=True), replace(point("c", accuracy=NOTHING), differs=True)]
     sweeps.sweep(tmp_path / "s.png", "photographs", points)
