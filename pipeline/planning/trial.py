@@ -25,7 +25,9 @@ def end_to_end(config: Config, run: Run, folder: Path) -> Config:
     if isinstance(own, Experiment):
         changed = own.training.model_copy(update=most)
         experiments[run.experiment] = own.model_copy(update={"training": changed})
-    changes = {"training": training, "experiments": experiments}
+    # The images of the other partitions are scored in the same way.
+    evaluation = config.evaluation.model_copy(update={"train": False})
+    changes = {"training": training, "experiments": experiments, "evaluation": evaluation}
     return _below(folder, IMAGES, config).model_copy(update=changes)
 
 

@@ -101,7 +101,8 @@ def test_a_trial_changes_only_what_it_must(tmp_path):
     tried = layered(trial.end_to_end(config, run, tmp_path), run)
     assert (tried.limit, tried.root, tried.data) == (20, str(tmp_path), str(tmp_path / "data"))
     assert tried.training == config.training.model_copy(update={"epochs": 2, "trackers": []})
-    assert tried.embedding == config.embedding and tried.evaluation == config.evaluation
+    assert tried.embedding == config.embedding
+    assert tried.evaluation == config.evaluation.model_copy(update={"train": False})
     shipped = parse_config({"experiments": {"a": {
         "architecture": "color", "learning_rate": 1e-3, "training": {"start_from": "shipped", "epochs": 0}
     }}})  # fmt: skip
