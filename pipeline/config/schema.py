@@ -71,7 +71,7 @@ class Latent(Section):
     """The latent variables of an architecture; see `pipeline.networks.latent`."""
 
     encoder: str
-    weight: Annotated[Real, Field(ge=0)] = 1e-3
+    weight: Annotated[Real, Field(ge=0)] = 1e-4  # docs/family/vae.md has the choice
 
 
 class Architecture(Section):
