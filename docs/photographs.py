@@ -39,6 +39,15 @@ def subject(row: dict[str, str]) -> str:
     return row["file"]
 
 
+def decoded(author: str) -> str:
+    r"""Return a name whose UTF-8 bytes are written in octal, as in "Dalb\303\251ra"."""
+
+    def characters(match: re.Match[str]) -> str:
+        return bytes(int(octal, 8) for octal in match[0].split("\\")[1:]).decode()
+
+    return re.sub(r"(?:\\[0-3][0-7]{2})+", characters, author)
+
+
 def main(folder: Path) -> None:
     """Write the table of the photographs in `folder`."""
     listed = csv_files.read(folder / "SOURCES.csv", ("file", "source", "licence", "author", "terms"))
@@ -46,7 +55,8 @@ def main(folder: Path) -> None:
     rows = []
     for row in sorted((row for row in listed if row["terms"] == "open"), key=lambda row: row["file"]):
         group = first.setdefault(subject(row), row["file"])
-        rows.append({**row, "group": group, "sha256": files.digest_file(folder / row["file"])})
+        more = {"group": group, "author": decoded(row["author"]), "sha256": files.digest_file(folder / row["file"])}
+        rows.append({**row, **more})
     csv_files.write(TABLE, COLUMNS, ({name: row[name] for name in COLUMNS} for row in rows))
     print(f"{TABLE}: {len(rows)} photographs in {len(first)} groups")
 

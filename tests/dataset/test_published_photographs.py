@@ -20,6 +20,7 @@ def rows():
 def test_every_photograph_is_free_to_use_and_has_an_author(rows):
     assert len({row["file"] for row in rows}) == len(rows) == 3600
     assert all(row["author"] and row["source"] and re.fullmatch("[0-9a-f]{64}", row["sha256"]) for row in rows)
+    assert not any("\\" in row["author"] for row in rows)
     assert [row["licence"] for row in rows if not re.match(FREE.pattern + r"(?!-)", row["licence"])] == []
 
 
@@ -45,10 +46,13 @@ def test_photographs_of_one_subject_are_one_group(tmp_path, monkeypatch):
     rows = [{"file": name, "source": source, "licence": "MIT", "author": author, "terms": "open"}
             for name, source in sources.items()]  # fmt: skip
     rows.append({**rows[0], "file": "j.jpg", "terms": "share-alike"})
+    rows[3]["author"] = r"K\304\201rlis"
     csv_files.write(tmp_path / "SOURCES.csv", rows[0], rows)
     for name in sources:
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(photographs, "TABLE", tmp_path / "table.csv")
     photographs.main(tmp_path)
-    groups = {row["file"]: row["group"] for row in csv_files.read(tmp_path / "table.csv", photographs.COLUMNS)}
+    written = csv_files.read(tmp_path / "table.csv", photographs.COLUMNS)
+    groups = {row["file"]: row["group"] for row in written}
+    assert {row["author"] for row in written} == {author, "Kārlis"}
     assert "".join(group[0] for group in groups.values()) == "aacceeghi"
