@@ -29,10 +29,11 @@ from pipeline.dataset.sources.table import read_table
 from pipeline.evaluation import untrained
 from pipeline.networks import heads, notation
 from pipeline.planning import due
-from pipeline.planning.estimate import count_images, epochs_done
+from pipeline.planning.estimate import count_images
 from pipeline.planning.settings import images_settings, maps_of_run, settings_of_training, stage_settings
 from pipeline.results import record
 from pipeline.storage.store import Store
+from pipeline.training import replaced
 
 log = logging.getLogger("deepcolor")
 CODE = Path(pipeline.__file__).parents[1]
@@ -217,7 +218,7 @@ def check_run(config: Config, name: str) -> dict[str, Any]:
         if old := files.read_if_whole(RunFiles(paths.model(name)).settings):
             old = allowing_more_patience(old, new)
             trained_on = old.pop("fingerprints", {})
-            trained = epochs_done(config, name)
+            trained = replaced.begun(paths.model(name))
             fewer = [f"epochs: {trained}, now {epochs}"] if trained > epochs else []
             refuse_other(paths.model(name), old, new, more=fewer)
             if not _is_outdated(config, paths.images):

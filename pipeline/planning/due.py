@@ -70,7 +70,7 @@ def replaced_by(config: Config, stage: str, run: str = "") -> str:
         return ""
     if stage == "train":
         directory = paths.model(run)
-        old, done = files.read_if_whole(RunFiles(directory).settings), replaced.epochs(directory)
+        old, done = files.read_if_whole(RunFiles(directory).settings), replaced.begun(directory)
         new, fewer = settings_of_training(config, run), done > layered(config, find(config, run)).training.epochs
         old.pop("fingerprints", None)
         if not old or not (fewer or differing(allowing_more_patience(old, new), new)):

@@ -49,7 +49,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     with files.written_whole(path) as temporary:
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-        files.write_json(digests(path), {"sha256": [files.digest_file(temporary), *known[:7]]})
+        begun = checkpoint.state.get("epochs", 0) + bool(checkpoint.state.get("step"))
+        files.write_json(digests(path), {"sha256": [files.digest_file(temporary), *known[:7]], "epochs": begun})
         if path.exists():
             path.replace(previous(path))
 
@@ -60,7 +61,7 @@ def previous(path: Path) -> Path:
 
 
 def digests(path: Path) -> Path:
-    """The path of the digests of a checkpoint and the previous one."""
+    """The path of the digests of a checkpoint and the previous one, and of the number of epochs begun."""
     return path.with_name(f"{path.name.removesuffix('.npz').removesuffix('.previous')}.json")
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.paths import RunFiles
-from pipeline.core import csv_files
+from pipeline.core import csv_files, files
 from pipeline.core.conflicts import differing
 from pipeline.core.errors import InputError
 from pipeline.core.text import counted
 from pipeline.dataset.fingerprints import other_data
 from pipeline.storage.store import Store
+from pipeline.training import checkpoints
 
 
 def folder(models: Path) -> Path:
@@ -50,6 +51,12 @@ def epochs(directory: Path) -> int:
     with contextlib.suppress(InputError):
         return len(csv_files.read(RunFiles(directory).history, ("epoch",)))
     return 0
+
+
+def begun(directory: Path) -> int:
+    """Return the number of epochs that the training in ``models/<run>/`` has begun; for fewer, it must start again."""
+    noted: int = files.read_if_whole(checkpoints.digests(RunFiles(directory).checkpoint)).get("epochs", 0)
+    return max(epochs(directory), noted)
 
 
 def _seconds(directory: Path) -> float:

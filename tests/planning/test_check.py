@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from plans import changed, pretend_trained
 
-from pipeline.config.paths import Paths
+from pipeline.config.paths import Paths, RunFiles
 from pipeline.core import files, lost
 from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
 from pipeline.embedding import registry
 from pipeline.networks import inputs
-from pipeline.planning import check, estimate, settings
+from pipeline.planning import check, due, estimate, settings
 from pipeline.storage.store import Store
+from pipeline.training import checkpoints
 
 
 def test_unchanged_settings_pass(planned):
@@ -45,6 +46,17 @@ def test_a_run_of_other_settings_is_named_with_what_differs(planned, change, mes
     with pytest.raises(InputError, match=message):
         check.check_run(other, "dot_lr1e-3")
     check.check_run(changed(other, replace=True), "dot_lr1e-3")
+
+
+def test_an_epoch_that_was_begun_cannot_be_asked_back(planned):
+    pretend_trained(planned, "dot_lr1e-3")
+    begun = checkpoints.Checkpoint([], [], [], [], {"epochs": 3, "step": 2})
+    checkpoints.save(RunFiles(Paths(planned).model("dot_lr1e-3")).checkpoint, begun)
+    fewer = changed(planned, training={"epochs": 3})
+    with pytest.raises(InputError, match=r"epochs: 4, now 3"):
+        check.check_run(fewer, "dot_lr1e-3")
+    check.check_run(changed(planned, training={"epochs": 4}), "dot_lr1e-3")
+    assert ".replaced" in due.replaced_by(changed(fewer, replace=True), "train", "dot_lr1e-3")
 
 
 def test_more_epochs_are_no_conflict(planned):
