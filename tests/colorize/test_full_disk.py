@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
+from commands import colorize
 from PIL import Image
 from small_disk import Disk
-from test_colorize_command import call
 from tiny import gray_photograph
 
 from pipeline.colorize.colorizer import Colorizer
@@ -93,7 +93,7 @@ def test_a_call_on_a_full_disk_ends_with_a_line_and_goes_on_with_room(
     for number in range(3):
         Image.fromarray(gray_photograph(120, 160, number)).save(root / f"{number}.{ending}")
     given = (root, "--run", made_run, "--compare", "--out")
-    assert call(*given, whole).exit_code == 0
+    assert colorize(*given, whole).exit_code == 0
     need = sum(-(-path.stat().st_size // 4096) * 4 for path in whole.iterdir())
     stopped = 0
     for room in range(0, need, 8):
@@ -101,7 +101,7 @@ def test_a_call_on_a_full_disk_ends_with_a_line_and_goes_on_with_room(
         out = disk.path / "out"
         shutil.rmtree(out, ignore_errors=True)
         disk.leave(room)
-        done = call(*given, out)
+        done = colorize(*given, out)
         if done.exit_code:
             stopped += 1
             (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -110,7 +110,7 @@ def test_a_call_on_a_full_disk_ends_with_a_line_and_goes_on_with_room(
         for path in out.rglob("[!.]*.[jp][pn]g"):
             assert path.read_bytes() == (whole / path.name).read_bytes()
         disk.remount("size=64m")
-        assert call(*given, out).exit_code == 0
+        assert colorize(*given, out).exit_code == 0
         for path in whole.glob("[!.]*.[jp][pn]g"):
             assert (out / path.name).read_bytes() == path.read_bytes()
     assert stopped > 3
