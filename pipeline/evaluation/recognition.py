@@ -95,7 +95,8 @@ def read(path: Path, images: int) -> TrueImages:
         InputError: the file is missing, damaged or for another number of images.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a file open that it opened itself and that is no zip archive.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             true = TrueImages(file["classes"])
             for partition in PARTITIONS:
                 if f"{partition}_n" in file:

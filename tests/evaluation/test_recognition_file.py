@@ -1,5 +1,7 @@
 """The file of the true images' classes and features."""
 
+import gc
+
 import numpy as np
 import pytest
 from tiny_recognition import PARTITIONS, images, known
@@ -24,6 +26,7 @@ def test_the_file_is_reproducible_and_read_as_written(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npz"]
 
 
+@pytest.mark.filterwarnings("error::ResourceWarning")  # no file stays open
 @pytest.mark.parametrize("content", [b"", b"no zip file", "half", "object", "other", None])
 def test_a_missing_or_damaged_file_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "recognition.npz"
@@ -41,6 +44,8 @@ def test_a_missing_or_damaged_file_is_refused_in_one_line(tmp_path, content):
     with pytest.raises(InputError, match=r"recognition\.npz") as caught:
         recognition.read(path, 10)
     assert "\n" not in str(caught.value)
+    del caught
+    gc.collect()
 
 
 def test_a_file_for_another_number_of_images_is_refused(tmp_path):
