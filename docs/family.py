@@ -19,7 +19,7 @@ from pipeline.dataset import splits
 from pipeline.evaluation.predictors import GRAY, MEAN
 from pipeline.evaluation.scores import BEST, MODEL
 from pipeline.images import jpeg, saving
-from pipeline.results import chosen, costs
+from pipeline.results import costs, publication_table
 from pipeline.results.markdown import table
 from pipeline.results.read import read_run
 
@@ -36,14 +36,14 @@ def main() -> None:
     values = loading.with_experiment_files({}, Path("config/experiments"))
     config = loading.load_config(CONFIGURATION, base=values)
     paths, runs = Paths(config), runs_of(config, SWEEP)
-    compared = chosen.choose(paths.results, runs, METRICS, (GRAY, MEAN), "test")
+    compared = publication_table.choose(paths.results, runs, METRICS, (GRAY, MEAN), "test")
     best = read_run(paths.results / "vae", "vae", images=False)
     sampled, one = (best.score("test", "rmse", answer).value for answer in (BEST, MODEL))
     rows = [[run, *costs.read(config, run).shown()] for run in runs]
     listed = picture(paths, runs)
     parts = [
         "Scores on the test photographs. Brackets contain 95 % intervals; bold is clearly better than every other run.",
-        chosen.markdown(compared).rstrip(),
+        publication_table.markdown(compared).rstrip(),
         f"The best of 8 samples of `vae` has an RMSE of {sampled:.2f}, its one answer {one:.2f}.",
         str(table(["", *costs.HEADINGS], [":--", *["--:"] * len(costs.HEADINGS)], rows)),
         f"![{PHOTOGRAPHS} test photographs](images/{PICTURE.name})",

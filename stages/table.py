@@ -33,10 +33,12 @@ def command(
     that of every other run in the table, by the 95 % interval of their difference on the same images.
     """
     from pipeline.core.errors import InputError
-    from pipeline.results import chosen
+    from pipeline.results import publication_table
 
     if len({path.parent for path in results}) > 1:
         raise InputError("RESULTS: expected runs in one folder, received several folders; copy them into one")
     names = [path.name for path in results]
-    found = chosen.choose(results[0].parent, names, metrics or chosen.METRICS, baselines, partition)
-    click.echo(chosen.WRITTEN[form](found), nl=False)
+    found = publication_table.choose(
+        results[0].parent, names, metrics or publication_table.METRICS, baselines, partition
+    )
+    click.echo(publication_table.WRITTEN[form](found), nl=False)

@@ -87,8 +87,8 @@ def distances(one: Moments, others: Mapping[str, Moments]) -> dict[str, float]:
     for name in finite:
         mean, covariance = others[name].mean, others[name].covariance
         roots = np.sqrt(np.maximum(np.linalg.eigvalsh(factor.T @ covariance @ factor), 0))
-        spread = np.trace(one.covariance) + np.trace(covariance) - 2 * roots.sum()
-        by_name[name] = max(0.0, float(np.square(one.mean - mean).sum() + spread))
+        covariances = np.trace(one.covariance) + np.trace(covariance) - 2 * roots.sum()
+        by_name[name] = max(0.0, float(np.square(one.mean - mean).sum() + covariances))
     return by_name
 
 

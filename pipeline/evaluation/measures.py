@@ -174,14 +174,14 @@ def measure(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Va
     if finite.all():  # without copies
         return measure_accuracy(truth, predicted_ab) | _measure_finite(truth, predicted_ab)
     of_finite = measure(truth[finite], predicted_ab[finite])
-    return {name: spread(values, finite) for name, values in of_finite.items()}
+    return {name: with_gaps(values, finite) for name, values in of_finite.items()}
 
 
-def spread(values: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_]) -> Values:
+def with_gaps(values: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_]) -> Values:
     """(n, ...) float64 with `values` where `finite` (n,), NaN elsewhere."""
-    spread = np.full((len(finite), *values.shape[1:]), np.nan)
-    spread[finite] = values
-    return spread
+    gaps = np.full((len(finite), *values.shape[1:]), np.nan)
+    gaps[finite] = values
+    return gaps
 
 
 def _measure_finite(truth: Truth, predicted_ab: npt.NDArray[np.generic]) -> dict[str, Values]:

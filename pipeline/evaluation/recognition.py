@@ -19,7 +19,7 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.evaluation import frechet
 from pipeline.evaluation.frechet import Moments
-from pipeline.evaluation.measures import TOP1, TOP5, Truth, spread
+from pipeline.evaluation.measures import TOP1, TOP5, Truth, with_gaps
 from pipeline.evaluation.metrics import Values
 from pipeline.images import lab
 
@@ -161,9 +161,9 @@ class Recognition:
         for answer, ab in answers.items():
             finite = np.isfinite(ab).all(axis=(1, 2, 3))
             features, logits = self._network(lab.to_rgb(truth.lightness[finite], ab[finite]))
-            self._gather(self._answers.setdefault(answer, {}), rows, spread(features, finite))
+            self._gather(self._answers.setdefault(answer, {}), rows, with_gaps(features, finite))
             agreed = agreement(logits, self.true.classes[rows][finite], self._name)
-            measured[answer] = {name: spread(values, finite) for name, values in agreed.items()}
+            measured[answer] = {name: with_gaps(values, finite) for name, values in agreed.items()}
         return measured
 
     def _gather(self, into: dict[str, Moments], rows: npt.NDArray[np.intp], features: npt.NDArray[np.floating]) -> None:

@@ -158,11 +158,11 @@ def _side_by_side(positions: Sequence[float]) -> list[float]:
     """Spread equal positions evenly around their value."""
     counts, placed = Counter(positions), Counter[float]()
     step = min(BESIDE, 0.7 * _gap(positions) / max(counts.values(), default=1))
-    spread = []
+    beside = []
     for position in positions:
-        spread.append(position + (placed[position] - (counts[position] - 1) / 2) * step)
+        beside.append(position + (placed[position] - (counts[position] - 1) / 2) * step)
         placed[position] += 1
-    return spread
+    return beside
 
 
 def _gap(positions: Sequence[float]) -> float:

@@ -38,14 +38,15 @@ class Latent(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """See the class."""
         known, given, noise = inputs
-        mean, spread = _moments(given)
+        prior, prior_log_variance = _moments(given)
         if not training:
-            return mean + keras.ops.exp(spread / 2) * noise
-        posterior, width = _moments(known)
-        distance = (keras.ops.exp(width) + (posterior - mean) ** 2) / keras.ops.exp(spread) - 1 + spread - width
+            return prior + keras.ops.exp(prior_log_variance / 2) * noise
+        posterior, log_variance = _moments(known)
+        squares = keras.ops.exp(log_variance) + (posterior - prior) ** 2
+        distance = squares / keras.ops.exp(prior_log_variance) - 1 + prior_log_variance - log_variance
         self.add_loss(self.weight * keras.ops.mean(keras.ops.sum(distance, axis=-1)) / 2)
         drawn = keras.random.normal(keras.ops.shape(posterior), dtype=posterior.dtype, seed=self.seeds)
-        return posterior + keras.ops.exp(width / 2) * drawn
+        return posterior + keras.ops.exp(log_variance / 2) * drawn
 
     def compute_output_shape(self, shapes: Any) -> Any:
         """(batch, n)."""
@@ -76,5 +77,5 @@ def parameters(picture: Any, label: str, initializer: keras.initializers.Initial
 
 def as_picture(variables: Any, side: int, initializer: keras.initializers.Initializer) -> Any:
     """Return latent variables as a picture, (batch, side, side, `WIDTH`)."""
-    spread = keras.layers.Dense(side * side * WIDTH, kernel_initializer=initializer, name="latent_spread")(variables)
-    return keras.layers.Reshape((side, side, WIDTH), name="latent_picture")(spread)
+    dense = keras.layers.Dense(side * side * WIDTH, kernel_initializer=initializer, name="latent_spread")(variables)
+    return keras.layers.Reshape((side, side, WIDTH), name="latent_picture")(dense)

@@ -10,7 +10,7 @@ from pipeline.evaluation import paired, scores, vocabulary
 from pipeline.evaluation.intervals import FEWEST_GROUPS
 from pipeline.evaluation.predictors import GRAY, MAJORITY, MEAN
 from pipeline.evaluation.scores import EMBEDDING_SHUFFLED, MODEL, PAPER, START
-from pipeline.results import groups, sweep
+from pipeline.results import groups, summary_figure
 from pipeline.results.markdown import environment, table
 from pipeline.results.read import RunResults, read_runs
 from pipeline.results.tables import MISSING, Cell, cell, heading, tables
@@ -65,7 +65,7 @@ def _write(where: SummaryFiles) -> None:
         problems=left_out + [f"{run.name}: {'; '.join(run.problems.values())}" for run in runs if run.problems],
     )  # fmt: skip
     where.manifest.unlink(missing_ok=True)
-    sweep.draw(results, ranked)
+    summary_figure.draw(results, ranked)
     write_text(where.text, text)
     csv_files.write(
         where.table, scores.COLUMNS, ({name: row[name] for name in scores.COLUMNS} for r in shown for row in r.rows)

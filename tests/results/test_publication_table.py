@@ -11,7 +11,7 @@ from summaries import put
 from tiny import refused
 
 from pipeline.evaluation import per_image
-from pipeline.results import chosen
+from pipeline.results import publication_table
 from stages.table import command
 
 N = 30
@@ -42,9 +42,11 @@ def call(results, *arguments, names=("mine_best", "base_lr1e-4", "base_lr1e-3"))
 
 
 def test_the_best_is_bold_only_where_it_is_clearly_better_than_every_other(results):
-    found = chosen.choose(results, ["mine_best", "base_lr1e-4", "base_lr1e-3"], ["rmse", "accuracy"], [], "test")
+    found = publication_table.choose(
+        results, ["mine_best", "base_lr1e-4", "base_lr1e-3"], ["rmse", "accuracy"], [], "test"
+    )
     assert found.best == {"rmse": "mine_best"}
-    found = chosen.choose(results, ["base_lr1e-4", "base_lr1e-3"], ["rmse", "accuracy"], ["gray"], "test")
+    found = publication_table.choose(results, ["base_lr1e-4", "base_lr1e-3"], ["rmse", "accuracy"], ["gray"], "test")
     assert found.best == {} and [row.name for row in found.rows] == ["base_lr1e-4", "base_lr1e-3", "gray"]
     assert found.rows[2].scores["rmse"].value == 18.0
 
