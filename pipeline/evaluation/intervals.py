@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.text import counted
 from pipeline.evaluation.metrics import Values
 
 LEVEL = 0.965  # of the quantiles, with which the 95 % intervals contain the true value in 95 % of real samples
@@ -32,7 +33,7 @@ class Jackknife:
         self._sizes = np.bincount(self._group, minlength=len(names)).astype(np.float64)
         self.reason = ""
         if len(names) < FEWEST_GROUPS:
-            self.reason = f"{len(names)} {'group' if len(names) == 1 else 'groups'}, fewer than {FEWEST_GROUPS}"
+            self.reason = f"{counted(len(names), 'group')}, fewer than {FEWEST_GROUPS}"
 
     def means(self, columns: Mapping[str, Values]) -> dict[str, Values]:
         """The mean of each column over all images, and over all images but those of one group.

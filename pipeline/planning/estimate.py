@@ -16,6 +16,7 @@ from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files
 from pipeline.core.errors import InputError
+from pipeline.core.text import counted
 from pipeline.dataset import moved
 from pipeline.dataset.sources.open import open_source
 from pipeline.dataset.sources.table import read_table
@@ -112,7 +113,7 @@ def plan(config: Config, jobs: Sequence[tuple[str, str | None]]) -> list[str]:
     counts = ", ".join(f"{count} {rule}" for rule, count in Counter(rules).items())
     duration = _duration(cost.seconds + cost.flops / rate)
     lines = [
-        f"{images} images; {len(jobs)} jobs ({counts})",
+        f"{counted(images, 'image')}; {counted(len(jobs), 'job')} ({counts})",
         f"about {duration} on this machine's CPU (a GPU is faster), {disk / 1e9:.1f} GB of disk "
         f"({free / 1e9:.0f} GB free), {cost.memory / 1e9:.1f} GB of memory",
     ]

@@ -19,6 +19,7 @@ from pipeline.config.runs import Run, diverged
 from pipeline.core import csv_files, files, parquet_files
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
+from pipeline.core.text import counted
 from pipeline.dataset import splits, statistics
 from pipeline.dataset.fingerprints import fingerprints, other_data, outputs_of
 from pipeline.embedding import recipe
@@ -130,7 +131,7 @@ def evaluate(
             progress=progress,
         )
         _average_shuffles(found, more, np.flatnonzero(np.array(data.partitions) == "test"))
-        how = f"{evaluation.weights} weights of {trained['epochs']} epochs; {status}"
+        how = f"{evaluation.weights} weights of {counted(trained['epochs'], 'epoch')}; {status}"
         if isinstance(network, untrained.Answers):
             how = f"predictor: {network.label}"
         # Other losses are not of ab, or not of every pixel alike.

@@ -14,6 +14,7 @@ from pipeline.config.paths import SWEEPS, DatasetFiles, ResultFiles, SummaryFile
 from pipeline.core import files, locks
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
+from pipeline.core.text import counted
 from pipeline.evaluation import predictors, scores, vocabulary
 from pipeline.images import jpeg
 from pipeline.results.markdown import TEMPLATES
@@ -127,7 +128,7 @@ def _templates() -> Environment:
     environment.filters["part"] = lambda name: quote(str(name), safe="")
     environment.filters["picture"] = jpeg.name
     environment.filters["stem"] = lambda row: Path(jpeg.name(row)).stem
-    environment.globals.update(badges=badges, heading=vocabulary.heading, term=vocabulary.term)
+    environment.globals.update(badges=badges, counted=counted, heading=vocabulary.heading, term=vocabulary.term)
     return environment
 
 

@@ -15,6 +15,7 @@ from pipeline.config.paths import RunFiles
 from pipeline.core import csv_files, files, versions
 from pipeline.core.progress import Advance
 from pipeline.core.signals import held_back
+from pipeline.core.text import counted
 from pipeline.networks import backend, saving
 from pipeline.training import checkpoints, ending, optimizers
 
@@ -207,7 +208,7 @@ class Recorder(keras.callbacks.Callback):
         )  # fmt: skip
         if self.ended:
             judge = {"val_mse": "MSE", "val_loss": "loss"}[self._judge]
-            reason = f"no better validation {judge} for {self._training.patience} epochs"
+            reason = f"no better validation {judge} for {counted(self._training.patience or 0, 'epoch')}"
             if self._status != "finished":
                 reason = f"{self._status}; the loss or a weight is not a finite number"
             log.warning("training ends after epoch %d: %s", epoch, reason)
