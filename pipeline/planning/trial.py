@@ -7,19 +7,19 @@ from pipeline.config.runs import Run, layered
 from pipeline.config.schema import Config, Experiment
 
 IMAGES = 20
-EPOCHS = 2
 LARGEST_BATCH = 64
 
 
 def end_to_end(config: Config, run: Run, folder: Path) -> Config:
-    """Return the configuration of a run, with everything in `folder`, and few images and epochs.
+    """Return the configuration of a run, with everything in `folder`, few images and at most one epoch.
 
     Args:
         config: the whole configuration.
         run: one of its runs.
         folder: an empty one.
     """
-    most: dict[str, Any] = {"epochs": min(layered(config, run).training.epochs, EPOCHS), "images": None, "trackers": []}
+    epochs = min(layered(config, run).training.epochs, 1)
+    most: dict[str, Any] = {"epochs": epochs, "images": None, "trackers": []}
     training, experiments = config.training.model_copy(update=most), dict(config.experiments)
     own = experiments.get(run.experiment)
     if isinstance(own, Experiment):

@@ -23,7 +23,9 @@ from pipeline.evaluation.predictors import Batch
 from pipeline.networks import cost, notation
 from pipeline.results.tables import MISSING
 
+TIMED_IMAGES = 8
 REPEATS = 3
+ENOUGH_SECONDS = 2.0
 HEADINGS = ("weights", "epochs", "training, min", "memory, MiB", "prediction, ms per image")
 COLUMNS = ("images", "seconds_per_image")
 
@@ -63,13 +65,14 @@ def mean(found: Iterable[Cost]) -> Cost:
 
 
 def measure(predict: Callable[[Batch], Any], batch: Batch, path: Path) -> None:
-    """Time predictions of a batch and write the best of a few to `path`, without the first."""
-    times = []
-    for _ in range(1 + REPEATS):
+    """Time predictions of a batch and write the best of a few to `path`, without the first one, which compiles."""
+    predict(batch)
+    times: list[float] = []
+    while len(times) < REPEATS and sum(times) < ENOUGH_SECONDS:
         began = time.perf_counter()
         predict(batch)
         times.append(time.perf_counter() - began)
-    write_seconds(path, len(batch.rows), min(times[1:]) / len(batch.rows))
+    write_seconds(path, len(batch.rows), min(times) / len(batch.rows))
 
 
 def write_seconds(path: Path, images: int, seconds_per_image: float) -> None:

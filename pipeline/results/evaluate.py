@@ -156,8 +156,8 @@ def evaluate(
         if isinstance(network, untrained.Answers):  # often too slow to be repeated
             costs.write_seconds(where.predicting, network.images, network.seconds_per_image)
         else:
-            first = data.batch(np.arange(min(evaluation.batch_size, len(table))))
-            costs.measure(network.own, first, where.predicting)
+            first = np.arange(min(costs.TIMED_IMAGES, len(table)))
+            costs.measure(network.own, data.batch(first), where.predicting)
         run_figures.draw_colours(run.name, colours, new, note)
         if trained["epochs"] or useless:
             run_figures.draw_curves(run.name, where, rows, trained, new, note)

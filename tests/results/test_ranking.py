@@ -9,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 from scipy import stats
+from tiny import rows_of
 
 from pipeline.config.loading import parse_config
 from pipeline.config.sweeps import of_config
@@ -156,11 +157,19 @@ def test_costs_stand_beside_the_ranking(config, tmp_path):
     assert known[FAST] == found._replace(seconds=119) and known[FAST].shown() == ["249,170", "2", "2.0", "1,234", "25"]
 
 
-def test_predictions_are_timed(tmp_path):
-    calls = []
-    costs.measure(calls.append, mock.Mock(rows=np.arange(4)), tmp_path / "times.csv")
-    (row,) = csv.DictReader((tmp_path / "times.csv").open())
-    assert len(calls) == 1 + costs.REPEATS and row["images"] == "4" and float(row["seconds_per_image"]) >= 0
+@pytest.mark.parametrize(("seconds", "calls", "best"), [((9, 0.6, 0.5, 0.4), 4, 0.4), ((9, 2.5), 2, 2.5)])
+def test_predictions_are_timed_without_the_first_until_it_is_enough(tmp_path, monkeypatch, seconds, calls, best):
+    clock, done = [0.0], []
+
+    def predict(batch):
+        clock[0] += seconds[len(done)]
+        done.append(batch)
+
+    monkeypatch.setattr(costs.time, "perf_counter", lambda: clock[0])
+    costs.measure(predict, mock.Mock(rows=np.arange(4)), tmp_path / "times.csv")
+    (row,) = rows_of(tmp_path / "times.csv")
+    assert len(done) == calls and row["images"] == "4"
+    assert float(row["seconds_per_image"]) == pytest.approx(best / 4, abs=1e-6)
 
 
 def test_the_page_shows_the_ranking_and_lists_a_damaged_one(config, tmp_path):

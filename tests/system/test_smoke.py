@@ -68,7 +68,7 @@ def test_a_predictor_without_training_goes_through_every_stage_that_it_has(smoke
 def test_a_run_goes_through_every_stage(smoke):
     done = smoke("rates.epochs-50_s1")
     assert done.exit_code == 0, done.stderr
-    assert "epoch 2 of 2" in done.stderr and "features, shards" in done.stderr and "1 coloured" in done.stderr
+    assert "epoch 1 of 1" in done.stderr and "features, shards" in done.stderr and "1 coloured" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("smoke: rates.epochs-50_s1 works")
 
 
@@ -100,7 +100,7 @@ def test_a_trial_changes_only_what_it_must(tmp_path):
     run = find(config, "rates.epochs-60")
     tried = layered(trial.end_to_end(config, run, tmp_path), run)
     assert (tried.limit, tried.root, tried.data) == (20, str(tmp_path), str(tmp_path / "data"))
-    assert tried.training == config.training.model_copy(update={"epochs": 2, "trackers": []})
+    assert tried.training == config.training.model_copy(update={"epochs": 1, "trackers": []})
     assert tried.embedding == config.embedding
     assert tried.evaluation == config.evaluation.model_copy(update={"train": False})
     shipped = parse_config({"experiments": {"a": {
