@@ -2,13 +2,13 @@
 
 A *measure* is a number of one image. A *metric* is a number of a set of images, computed from the means of measures, so
 it can be computed for any subset of the images too. To add a metric, add its formula to `pipeline.evaluation.metrics`
-and here its measure, in `_measure_finite`, and its definition, in `METRICS`.
+and here its measure, in `_measure_finite`, and its definition, in `_DEFINITIONS`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -94,24 +94,45 @@ _DEFINITIONS = (
            np.divide, ("chroma", "chroma_true")),
 )  # fmt: skip
 TOP1, TOP5 = "recognised_top1_", "recognised_top5_"  # each network's numbers are a metric of their own
-_RECOGNITION = [
-    Metric(
-        prefix + entry.name,
-        f"recognised, {top}",
-        4,
-        "higher",
-        f"share of images {whose}, by {entry.label}",
-        range=(0, 1),
-        fewest=50,
-    )
-    for entry in registry.ENTRIES.values()
-    if entry.features
-    for prefix, top, whose in (
-        (TOP1, "top 1", "whose first class is the true one's"),
-        (TOP5, "top 5", "with the true one's first class among five"),
-    )
-]
-METRICS = {metric.name: metric for metric in (*_DEFINITIONS, *_RECOGNITION)}
+
+
+@cache
+def _metrics(networks: tuple[str, ...]) -> dict[str, Metric]:
+    """Return all metrics by name, with recognition by those of these embedding networks that recognise images."""
+    recognition = [
+        Metric(
+            prefix + entry.name,
+            f"recognised, {top}",
+            4,
+            "higher",
+            f"share of images {whose}, by {entry.label}",
+            range=(0, 1),
+            fewest=50,
+        )
+        for entry in map(registry.ENTRIES.__getitem__, networks)
+        if entry.features
+        for prefix, top, whose in (
+            (TOP1, "top 1", "whose first class is the true one's"),
+            (TOP5, "top 5", "with the true one's first class among five"),
+        )
+    ]
+    return {metric.name: metric for metric in (*_DEFINITIONS, *recognition)}
+
+
+class _Metrics(Mapping[str, Metric]):
+    """All metrics by name, in the order of metrics.csv, with recognition by every embedding network known by now."""
+
+    def __getitem__(self, name: str) -> Metric:
+        return _metrics(tuple(registry.ENTRIES))[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_metrics(tuple(registry.ENTRIES)))
+
+    def __len__(self) -> int:
+        return len(_metrics(tuple(registry.ENTRIES)))
+
+
+METRICS = _Metrics()
 
 
 @dataclass(frozen=True)

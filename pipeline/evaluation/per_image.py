@@ -15,15 +15,6 @@ from pipeline.evaluation.metrics import Values
 
 COLUMNS = ("run", "dataset", "partition", "id", "group", "row", "answer", "metric", "value")
 TYPES = {name: {"row": "int64", "value": "double"}.get(name, "string") for name in COLUMNS}  # in a Parquet file
-# The metrics, then the measures that only they are computed from.
-NAMES = tuple(
-    dict.fromkeys(
-        [
-            *(metric.name for metric in METRICS.values() if metric.per_image),
-            *(measure for metric in METRICS.values() for measure in metric.measures),
-        ]
-    )
-)
 
 
 def write(
@@ -48,12 +39,19 @@ def write(
     with files.written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(",".join(COLUMNS) + "\n")
         for answer, measures in answers.items():
-            for name in NAMES:
+            for name in _names():
                 values = METRICS[name].of(measures) if name in METRICS else measures.get(name)
                 if values is not None:
                     part = fixed.assign(answer=answer, metric=name, value=values)[list(COLUMNS)]
                     part = part[part["partition"].isin(scored)]
                     part.to_csv(file, header=False, index=False, na_rep="nan", lineterminator="\n")
+
+
+def _names() -> Iterable[str]:
+    """Return the metrics that the file has, then the measures that only other metrics are computed from."""
+    metrics = METRICS.values()
+    measures = (measure for metric in metrics for measure in metric.measures)
+    return dict.fromkeys([*(metric.name for metric in metrics if metric.per_image), *measures])
 
 
 @dataclass(frozen=True)

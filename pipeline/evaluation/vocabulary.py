@@ -13,7 +13,6 @@ _FIRST = (
     *("rmse", "ciede2000", "ciede2000_p95", "accuracy", "psnr", "psnr_pooled", "ssim", "auc", "auc_rebalanced"),
     *("chroma_ratio", "colourfulness", "colourfulness_absolute", "delta_cf_images", "delta_cf_set", "mse", "loss"),
 )
-TABLE_ORDER = (*_FIRST, *(name for name in METRICS if name not in _FIRST))
 # The baselines have their own labels.
 _HEADINGS = {
     MODEL: "this run",
@@ -39,6 +38,11 @@ def heading(answer: str) -> str:
     """The table heading of an answer; an unknown answer has its name as heading."""
     baseline = predictors.BASELINES.get(answer)
     return baseline.label if baseline else _HEADINGS.get(answer, answer)
+
+
+def metrics() -> list[str]:
+    """The names of all metrics, in the order of tables."""
+    return [*_FIRST, *(name for name in METRICS if name not in _FIRST)]
 
 
 def answers() -> list[str]:

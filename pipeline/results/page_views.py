@@ -102,7 +102,7 @@ def run_view(run: RunResults) -> dict[str, Any]:
 
 def _matrix(cells: Mapping[tuple[Any, str], Cell], missing: str) -> tuple[list[Any], list[tuple[str, list[Cell]]]]:
     """Arrange cells, by answers and metric, as columns and rows in the vocabulary's order."""
-    answers, metrics = vocabulary.answers(), vocabulary.TABLE_ORDER
+    answers, metrics = vocabulary.answers(), vocabulary.metrics()
     columns = sorted({column for column, _ in cells}, key=lambda column: [_place(name, answers) for name in column])
     names = sorted({metric for _, metric in cells}, key=lambda metric: _place(metric, metrics))
     return columns, [(metric, [cells.get((column, metric), Cell(missing)) for column in columns]) for metric in names]

@@ -2,10 +2,12 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.embedding import registry
 from pipeline.evaluation import scores, vocabulary
 from pipeline.evaluation.measures import METRICS
 from pipeline.evaluation.predictors import BASELINES
@@ -24,7 +26,16 @@ def test_every_metric_has_words():
 
 
 def test_tables_begin_with_the_rmse_and_contain_every_metric_once():
-    assert vocabulary.TABLE_ORDER[0] == "rmse" and sorted(vocabulary.TABLE_ORDER) == sorted(METRICS)
+    assert vocabulary.metrics()[0] == "rmse" and sorted(vocabulary.metrics()) == sorted(METRICS)
+
+
+def test_an_embedding_network_that_is_registered_later_has_metrics(monkeypatch):
+    toy = replace(registry.ENTRIES["efficientnet_lite0"], name="toy", label="Toy")
+    monkeypatch.setitem(registry.ENTRIES, "toy", toy)
+    assert vocabulary.metrics()[-2:] == ["recognised_top1_toy", "recognised_top5_toy"] == list(METRICS)[-2:]
+    assert vocabulary.term("recognised_top1_toy").meaning.endswith("by Toy")
+    monkeypatch.undo()
+    assert "recognised_top1_toy" not in METRICS
 
 
 def test_the_documentation_gives_the_same_directions():
