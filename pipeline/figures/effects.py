@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from pipeline.config.sweeps import RUN
 from pipeline.evaluation.vocabulary import term
 from pipeline.figures import style
 
@@ -19,10 +20,11 @@ SPREAD = 0.5  # share of the distance between two values over which combinations
 
 
 def draw(path: Path, scored: Sequence[tuple[Mapping[str, str], Ends]], metric: str, what: str) -> None:
-    """Draw a panel for each setting: a point for each combination, and a line through the means of each value.
+    """Draw a panel for each setting: a point for each combination, and the mean of each value in blue.
 
     A mean is over those values of the other settings with which every value of this one has a score, so that means can
-    be compared. Combinations without a finite score are left out, and the note says how many.
+    be compared. A line joins the means, except those of listed runs. Combinations without a finite score are left out,
+    and the note says how many.
 
     Args:
         path: PNG to write; an SVG is written beside it.
@@ -34,7 +36,7 @@ def draw(path: Path, scored: Sequence[tuple[Mapping[str, str], Ends]], metric: s
     known = [(values or {"seeds": "all"}, ends) for values, ends in scored if math.isfinite(ends[0])]
     rows, columns = math.ceil(len(settings) / ACROSS), min(len(settings), ACROSS)
     missing = len(scored) - len(known)
-    note = f"{term(metric).better} is better; line: mean over other settings; bars: 95 %"
+    note = f"{term(metric).better} is better; blue: mean over other settings; bars: 95 %"
     with style.style():
         title = f"{what.capitalize()}: {term(metric).label} on the validation images"
         note += f"; {missing} without score" * bool(missing)
@@ -68,7 +70,7 @@ def _panel(axes: Axes, setting: str, scored: Sequence[tuple[Mapping[str, str], E
                 axes.vlines(place + offset, low, high, color=style.FAINT, linewidth=1)
             axes.plot([place + offset], [value], "o", color=style.FAINT, markersize=4)
     if means := means_of(setting, labels, scored):
-        axes.plot(range(len(labels)), means, "o-", color=style.BLUE, linewidth=2)
+        axes.plot(range(len(labels)), means, "o" if setting == RUN else "o-", color=style.BLUE, linewidth=2)
     axes.set_xticks(range(len(labels)), [style.shortened(label, LONGEST) for label in labels])
     axes.set_xlim(-0.6, len(labels) - 0.4)
 

@@ -37,7 +37,7 @@ class Cost(NamedTuple):
         parameters: number of weights of its network.
         epochs: that it was trained for.
         seconds: of all these epochs, validation included.
-        mebibytes: most memory of the training's process, if a workflow trained it.
+        mebibytes: most memory of the training's process, if a workflow trained it; of no other work of that stage.
         seconds_per_image: of a prediction, besides embeddings and feature maps.
     """
 
@@ -111,7 +111,7 @@ def read(config: Config, run: str) -> Cost:
         _parameters(config, run),
         len(times) or math.nan,
         sum(times) if times else math.nan,
-        max(memory, default=math.nan),
+        max(memory, default=math.nan) if times else math.nan,
         per_image,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.sweeps import RUN
 from pipeline.core import csv_files
 from pipeline.evaluation import paired, vocabulary
 from pipeline.evaluation.scores import MODEL, PAPER
@@ -52,7 +53,9 @@ def ranking_view(path: Path) -> dict[str, Any]:
     rows, known = csv_files.read(path, ranking.COLUMNS), costs.written(path.with_suffix(".costs.csv"))
     metric = rows[0]["metric"] if rows else ranking.METRIC
     label = vocabulary.term(metric).label
-    headings = ["", "settings", "seeds", label, "minus best", "verdict", *costs.HEADINGS]
+    # A list of runs has no other settings.
+    named = all(row["settings"] == f"{RUN}={row['combination']}" for row in rows)
+    headings = ["", *([] if named else ["settings"]), "seeds", label, "minus best", "verdict", *costs.HEADINGS]
 
     def cell_of(row: Mapping[str, str], name: str, *, sign: bool = False) -> tuple[float | None, str]:
         value, low, high = (float(row[f"{name}{end}"] or "nan") for end in ("", "_low", "_high"))
@@ -68,11 +71,12 @@ def ranking_view(path: Path) -> dict[str, Any]:
         cost = known.get(row["combination"], costs.UNKNOWN)
         score = {"score": row["value"], "score_low": row["low"], "score_high": row["high"]}
         shown.append([
-            (None, row["combination"]), (None, row["settings"]), (None, f"{row['seeds']} of {row['asked']}"),
+            (None, row["combination"]), *([] if named else [(None, row["settings"])]),
+            (None, f"{row['seeds']} of {row['asked']}"),
             cell_of(score, "score"), cell_of(row, "minus_best", sign=True), (None, row["verdict"]),
             *((None if math.isnan(value) else value, text) for value, text in zip(cost, cost.shown(), strict=True)),
         ])  # fmt: skip
-    numeric = {3, 4, *range(6, len(headings))}
+    numeric = {*range(headings.index(label), len(headings))} - {headings.index("verdict")}
     return {"name": path.stem, "metric": label, "headings": headings, "numbers": numeric, "rows": shown}
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from pipeline.figures import style
 from pipeline.figures.effects import draw, means_of
 
 
@@ -17,6 +18,17 @@ def test_means_are_over_what_every_value_has_a_score_with():
     assert means_of("rate", ["1", "2"], points) == [4.0, 6.0]
     assert means_of("mirror", ["yes", "no"], points) == [4.0, 1.0]
     assert means_of("rate", ["1", "2"], points[1:]) == []
+
+
+def test_a_line_joins_the_means_but_not_those_of_listed_runs(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(style, "save", lambda figure, path: drawn.append(figure))
+    points = scored(of={("1", "yes"): 4.0, ("2", "yes"): 6.0, ("1", "no"): 1.0, ("2", "no"): 2.0})
+    points = [({"run": values["mirror"], "rate": values["rate"]}, ends) for values, ends in points]
+    draw(tmp_path / "some.png", points, "rmse", "rates")
+    means = [[line for line in axes.lines if line.get_color() == style.BLUE] for axes in drawn[0].axes]
+    assert [[line.get_linestyle() for line in lines] for lines in means] == [["None"], ["-"]]
+    assert [list(line.get_ydata()) for (line,) in means] == [[5.0, 1.5], [2.5, 4.0]]
 
 
 def test_a_figure_has_a_panel_for_each_setting_and_no_scores_are_said(tmp_path):

@@ -13,11 +13,13 @@ from tiny import rows_of
 
 from pipeline.config.loading import parse_config
 from pipeline.config.sweeps import of_config
+from pipeline.core import csv_files
 from pipeline.core.errors import InputError
 from pipeline.evaluation import per_image
 from pipeline.evaluation.intervals import Jackknife, interval
 from pipeline.results import costs, ranking
 from pipeline.results.page import write_report
+from pipeline.results.page_views import ranking_view
 from pipeline.results.read import read_runs
 
 N = 40
@@ -155,6 +157,8 @@ def test_costs_stand_beside_the_ranking(config, tmp_path):
     ranking.write(config, "rates")
     known = costs.written(tmp_path / "results" / "sweeps" / "rates.costs.csv")
     assert known[FAST] == found._replace(seconds=119) and known[FAST].shown() == ["249,170", "2", "2.0", "1,234", "25"]
+    (tmp_path / "models" / FAST / "times.csv").unlink()  # as where the stage had nothing to train
+    assert costs.read(config, FAST).shown() == ["249,170", "–", "–", "–", "25"]
 
 
 @pytest.mark.parametrize(("seconds", "calls", "best"), [((9, 0.6, 0.5, 0.4), 4, 0.4), ((9, 2.5), 2, 2.5)])
@@ -170,6 +174,18 @@ def test_predictions_are_timed_without_the_first_until_it_is_enough(tmp_path, mo
     (row,) = rows_of(tmp_path / "times.csv")
     assert len(done) == calls and row["images"] == "4"
     assert float(row["seconds_per_image"]) == pytest.approx(best / 4, abs=1e-6)
+
+
+def test_listed_runs_have_no_column_of_settings_on_the_page(config, tmp_path):
+    finished(tmp_path)
+    ranking.write(config, "rates")
+    path = tmp_path / "results" / "sweeps" / "rates.csv"
+    assert ranking_view(path)["headings"][1] == "settings"
+    rows = csv_files.read(path, ranking.COLUMNS)
+    csv_files.write(path, ranking.COLUMNS, [{**row, "settings": f"run={row['combination']}"} for row in rows])
+    view = ranking_view(path)
+    assert "settings" not in view["headings"] and {len(cells) for cells in view["rows"]} == {len(view["headings"])}
+    assert {view["headings"][place] for place in view["numbers"]} == {"RMSE", "minus best", *costs.HEADINGS}
 
 
 def test_the_page_shows_the_ranking_and_lists_a_damaged_one(config, tmp_path):
