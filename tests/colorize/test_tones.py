@@ -55,7 +55,6 @@ WITHOUT_COLOUR = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 @pytest.mark.parametrize("kind", WITHOUT_COLOUR)
 def test_gray_toned_stained_and_noisy_photographs_are_not_in_colour(kind):
     found = {kind_of(WITHOUT_COLOUR[kind](gray)) for gray in GRAY}
@@ -68,7 +67,6 @@ def test_gray_toned_stained_and_noisy_photographs_are_not_in_colour(kind):
     assert set(map(own_colour, GRAY)) == {(0, 0)}
 
 
-@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_strong_colours_of_one_hue_are_no_toned_print():
     orange = rgb(star(GRAY[0])[..., 0] / 2 + 25, 30, 50)
     assert own_colour(orange)[0] < 2 and kind_of(orange) == COLOUR

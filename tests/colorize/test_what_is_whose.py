@@ -71,7 +71,6 @@ def test_a_folder_takes_over_what_a_call_for_its_subfolder_did(keras, colorizer,
     assert shown(tmp_path / "in" / "sub") == ["a.jpg", "a_colour.jpg", REPORT]
 
 
-@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_colours_that_are_replaced_are_told(keras, colorizer, tmp_path):
     lightness = star(gray_photograph(60, 60))[..., :1]
     for name, (a, b) in {"sepia": (5, 20), "orange": (30, 50), "gray": (0, 0)}.items():

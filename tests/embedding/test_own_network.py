@@ -18,7 +18,7 @@ from pipeline.storage.layouts import EMBEDDINGS, IMAGES
 from pipeline.storage.store import Store
 from stages.__main__ import main
 
-pytestmark = [pytest.mark.usefixtures("unsaved"), pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")]
+pytestmark = pytest.mark.usefixtures("unsaved")
 RUN = "dot_lr1e-3_bs4"
 # Three layers, its own side and preprocessing, an embedding of 24 numbers and one feature map.
 TOY = """

@@ -20,7 +20,6 @@ from pipeline.evaluation.predictors import ceiling_answer, partners
 from pipeline.images import jpeg
 
 # Some baselines put one colour on every lightness, which leaves sRGB.
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 
 
 def written(dataset):

@@ -16,7 +16,6 @@ from pipeline.evaluation.scoring import Scores
 from pipeline.images import lab
 
 NAMES = ["train", "test", "test", "validation", "test", "train"]
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 
 
 def images(seed=0, n=6):

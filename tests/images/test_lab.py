@@ -56,6 +56,15 @@ def test_colours_survive_the_round_trip_to_lab():
     assert np.abs(lab.to_rgb(*lab.from_rgb(GRAYS)).astype(int) - GRAYS).max() <= 1
 
 
+@pytest.mark.parametrize("levels", [slice(0, 256, 51), pytest.param(slice(256), marks=pytest.mark.long)])
+def test_every_colour_is_reconstructed_as_by_scikit_image(levels):
+    ab = np.stack(np.meshgrid(np.arange(256), np.arange(256)), axis=-1).astype(np.uint8)
+    for level in range(256)[levels]:
+        lightness = np.full(ab.shape[:-1], level, np.uint8)
+        expected = np.rint(np.clip(lab2rgb(lab.decode(lightness, ab)), 0, 1) * 255)
+        np.testing.assert_array_equal(lab.to_rgb(lightness, ab), expected)
+
+
 def test_reconstruction_agrees_with_scikit_image_at_every_lightness():
     levels = np.arange(256, dtype=np.uint8)
     ab = np.full((256, 2), (150, 100), np.uint8)

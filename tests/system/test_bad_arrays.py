@@ -25,8 +25,6 @@ from bad_input import (
     put,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-
 
 def npy(header, data=b"", version=(1, 0), length=None):
     text = header if isinstance(header, bytes) else header.encode("latin-1")

@@ -3,8 +3,6 @@
 import pytest
 from bad_input import MARK, assert_refused, check_refused, endless, folder, given, loop, pipe, put
 
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-
 
 def configured(content):
     def prepare(root):

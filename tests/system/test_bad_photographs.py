@@ -31,8 +31,6 @@ from bad_input import (
 from image_files import RGB, chunk, encoded, picture
 from PIL import Image, ImageCms
 
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-
 
 def png(width, height, data=None, more=b""):
     rows = b"".join(b"\0" + row.tobytes() for row in RGB) if data is None else data

@@ -11,8 +11,6 @@ from bad_input import AB, GOOD_HDF5, L, assert_refused, entries, folder, kaggle,
 
 from pipeline.core import files
 
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-
 
 def zarr_2(path):
     zarr.open_group(path, mode="w", zarr_format=2).create_array("L", shape=(2,), dtype="u1")

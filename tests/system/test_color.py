@@ -30,7 +30,7 @@ CONFIG = {
     "experiments": {RUN: EXPERIMENT},
 }
 
-pytestmark = [pytest.mark.usefixtures("unsaved"), pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")]
+pytestmark = pytest.mark.usefixtures("unsaved")
 
 
 @pytest.fixture

@@ -25,10 +25,7 @@ from pipeline.embedding import recipe
 from pipeline.inspection.verify import verify
 from stages.__main__ import main
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB"),
-    pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 RUN = "dot_lr1e-3_bs4"
 OF_A_RUN = STAGES[4:6]
 LEFTOVERS = re.compile(r"\.tmp|\.partial$|\.new$|\.old$|\.holder$")

@@ -94,7 +94,6 @@ def call(keras, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("unsaved")
-@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path):
     make_dataset(tmp_path / "data" / "tiny")
     call("embed", "--replace")

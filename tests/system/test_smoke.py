@@ -18,7 +18,7 @@ from pipeline.planning import trial
 from pipeline.training.overfit import learnt
 from stages.__main__ import main
 
-pytestmark = [pytest.mark.usefixtures("unsaved"), pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")]
+pytestmark = pytest.mark.usefixtures("unsaved")
 SETTINGS = {
     "dataset": "tiny",
     "embedding": {"network": "toy", "weights": "random", "batch_size": 8},

@@ -11,7 +11,6 @@ from pipeline.storage.layouts import IMAGES
 from pipeline.storage.store import Store
 from stages.__main__ import NAMES, main
 
-pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 RUN = "dot_lr1e-3_bs4"
 
 

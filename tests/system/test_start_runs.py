@@ -38,7 +38,7 @@ CONFIG = {
     },
 }  # fmt: skip
 
-pytestmark = [pytest.mark.usefixtures("unsaved"), pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")]
+pytestmark = pytest.mark.usefixtures("unsaved")
 
 
 @pytest.fixture(scope="module")
