@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.sources import KaggleSource
+from pipeline.core.arrays import memory_mapped
 from pipeline.core.errors import InputError
 from pipeline.core.text import escaped, shortened
 from pipeline.dataset.sources.arrays import ArraySource, Table, open_arrays
@@ -69,7 +70,7 @@ def _opened(path: Path, _: str) -> Iterator[Any]:
     try:
         _check_header_length(path)
         with np.errstate(over="ignore"):  # a forged shape may overflow before NumPy refuses it
-            array = np.lib.format.open_memmap(path, mode="r")
+            array = memory_mapped(path)
     except Exception as error:  # NumPy evaluates the header with Python's parser, which raises nearly every kind
         if "got b'PK" in str(error):
             raise InputError(f"{expected} received a .npz archive; save each array with np.save") from None

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.config.sources import FolderSource as Settings
 from pipeline.core import versions
+from pipeline.core.arrays import memory_mapped
 from pipeline.core.files import digest_bytes, digest_file, npy, read_if_whole, read_json, write_bytes, write_json
 from pipeline.core.text import escaped
 from pipeline.images.formats import SIZE
@@ -71,7 +72,7 @@ class Scratch:
         with contextlib.suppress(OSError):
             value = read_json(self._verdicts(chunk))
             if digest_file(path) == value["pixels"]:
-                pixels = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+                pixels = np.asarray(memory_mapped(path))
                 return dict(zip(value.get("decoded", range(len(pixels))), pixels, strict=True))
         return {}
 
