@@ -95,7 +95,7 @@ def read(path: Path, images: int) -> TrueImages:
         InputError: the file is missing, damaged or for another number of images.
     """
     try:
-        # NumPy leaves a file open that it opened itself and that is no zip archive.
+        # NumPy does not close a damaged archive that it opened itself.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             true = TrueImages(file["classes"])
             for partition in PARTITIONS:

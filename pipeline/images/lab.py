@@ -89,6 +89,7 @@ def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> U
 
 
 def _as_stored(values: npt.NDArray[np.generic]) -> UInt8:
+    """Return values in 8-bit units as a store would hold them; those that are not finite as neutral."""
     if values.dtype != np.uint8:
         values = np.clip(np.rint(np.nan_to_num(values, nan=NEUTRAL, posinf=NEUTRAL, neginf=NEUTRAL)), 0, 255)
     return np.asarray(values, np.uint8)

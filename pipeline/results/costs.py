@@ -37,7 +37,7 @@ class Cost(NamedTuple):
         parameters: number of weights of its network.
         epochs: that it was trained for.
         seconds: of all these epochs, validation included.
-        mebibytes: most memory of the training's process, if a workflow trained it; of no other work of that stage.
+        mebibytes: most memory of the training's process, if a workflow trained it.
         seconds_per_image: of a prediction, besides embeddings and feature maps.
     """
 
