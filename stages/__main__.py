@@ -8,31 +8,26 @@ if __name__ == "__main__":  # outside of a stage, Ctrl-C ends without a tracebac
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from pipeline import __version__
 from stages.command import refusing_usage
 
-NAMES = (
+# In the order of the data flow. A stage that is not named here comes last.
+ORDER = (
     *("new", "config", "smoke", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary"),
-    *(
-        "sweep",
-        "search",
-        "report",
-        "publish",
-        "colorize",
-        "export",
-        "serve",
-        "compare",
-        "table",
-        "show",
-        "inspect",
-        "verify",
-        "clean",
-        "doctor",
-    ),
+    *("sweep", "search", "report", "publish", "colorize", "export", "serve", "compare", "table", "show", "inspect"),
+    *("verify", "clean", "doctor"),
 )
+SHARED = {"__init__", "__main__", "arguments", "command", "common"}  # modules that are no stages
+
+
+def names() -> list[str]:
+    """Return the names of all stages: the modules beside this one."""
+    found = {path.stem for path in Path(__file__).parent.glob("*.py")}
+    return [*ORDER, *sorted(found.difference(ORDER, SHARED))]
 
 
 class Stages(click.Group):
@@ -43,11 +38,11 @@ class Stages(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the stages in the order of the data flow."""
-        return list(NAMES)
+        return names()
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Return the command of a stage."""
-        if name not in NAMES:
+        if name not in names():
             return None
         command: click.Command = import_module(f"stages.{name}").command
         return command

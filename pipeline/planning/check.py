@@ -12,7 +12,7 @@ from typing import Any
 import pipeline
 from pipeline import SINCE, WORKFLOW
 from pipeline.config.loading import VARIABLE
-from pipeline.config.paths import Paths, RunFiles, manifest_of, scratch_of
+from pipeline.config.paths import Paths, RunFiles, scratch_of
 from pipeline.config.runs import allowing_more_patience, find, layered
 from pipeline.config.schema import Config, Untrained
 from pipeline.core import extras, files, locks, lost
@@ -29,8 +29,9 @@ from pipeline.dataset.sources.table import read_table
 from pipeline.evaluation import untrained
 from pipeline.networks import heads, notation
 from pipeline.planning import due
+from pipeline.planning.artefacts import ARTEFACTS, images_settings
 from pipeline.planning.estimate import count_images
-from pipeline.planning.settings import images_settings, maps_of_run, settings_of_training, stage_settings
+from pipeline.planning.settings import maps_of_run, settings_of_training
 from pipeline.results import record
 from pipeline.storage.store import Store
 from pipeline.training import replaced
@@ -177,18 +178,12 @@ def check_data(config: Config) -> None:
     _note_changes(config, paths.images)
     if config.replace:
         return
-    images = paths.images.attributes()
-    made_with = {
-        "ingest": (paths.images.path, images.get("settings")),
-        "embed": (paths.embeddings.path, paths.embeddings.attributes().get("settings")),
-        "split": (paths.splits, files.read_if_whole(manifest_of(paths.splits)).get("settings")),
-        "baselines": (paths.baselines, files.read_if_whole(manifest_of(paths.baselines)).get("settings")),
-    }
-    for stage, (path, old) in made_with.items():
-        new = stage_settings(config, stage)
-        new.pop("limit", None)
-        refuse_other(path, old or {}, new)
-    rows = images.get("rows", 0)
+    for artefact in ARTEFACTS.values():
+        if artefact.settings and (begun := artefact.begun(paths)):
+            new = artefact.settings(config)
+            new.pop("limit", None)
+            refuse_other(*begun, new)
+    rows = paths.images.attributes().get("rows", 0)
     if rows and (fewer := count_images(config)) < rows:
         refuse_other(paths.images.path, {"images": rows}, {"images": fewer})
     _check_place(config, paths.images)

@@ -5,11 +5,11 @@ Snakemake remembers settings by the spelling of a path, and in one clone only.
 
 import math
 import os
-from collections.abc import Collection, Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from pipeline import SINCE
-from pipeline.config.paths import BaselineFiles, Paths, ResultFiles, RunFiles, manifest_of
+from pipeline.config.paths import Paths, ResultFiles, RunFiles, manifest_of
 from pipeline.config.runs import allowing_more_patience, find, layered
 from pipeline.config.schema import Config
 from pipeline.core import files
@@ -18,7 +18,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.text import counted
 from pipeline.dataset.fingerprints import other_data
 from pipeline.embedding import recipe
-from pipeline.planning.settings import maps_of_run, settings_of_training, stage_settings
+from pipeline.planning.artefacts import ARTEFACTS, manifest, stage_settings
+from pipeline.planning.settings import maps_of_run, settings_of_training
 from pipeline.results import record
 from pipeline.training import ending, replaced
 
@@ -50,17 +51,13 @@ def reasons(config: Config, stage: str, run: str = "", maps: Collection[str] = (
     made_with = dict(old["settings"])
     if stage == "ingest":
         made_with["limit"] = old.get("limit")
-    if stage == "features":
-        stored = recipe.maps(config.embedding, maps or made_with["outputs"], made_with)
-        new = recipe.settings(config.embedding, config.images_per_shard, stored)
-    else:
-        new = stage_settings(config, stage)
+    new = _settings(config, stage, made_with, maps)
     data = {key: old[key] for key in ("images", "split") if isinstance(old.get(key), str)}
     now = {key: value for key, value in fingerprints(paths).items() if key in data}
     return [*differing(made_with, new), *other_data(paths.images, data, now)]
 
 
-def replaced_by(config: Config, stage: str, run: str = "") -> str:
+def replaced_by(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> str:
     """Say what `replace` takes away from a stage's output, and what it cost; nothing if the output is kept.
 
     Arguments and errors as in `reasons`.
@@ -77,13 +74,13 @@ def replaced_by(config: Config, stage: str, run: str = "") -> str:
             return ""
         place = replaced.folder(paths.models)
         return f"{directory} ({replaced.cost(directory)}) will be moved to {place}, and trained from scratch"
-    store = {"ingest": paths.images, "embed": paths.embeddings}.get(stage)
-    old = store.attributes() if store else {}
-    new = stage_settings(config, stage)
-    new.pop("limit", None)
-    if not store or not old or not differing(old["settings"], new):
+    if not (store := ARTEFACTS[stage].store) or not (old := store(paths).attributes()):
         return ""
-    return f"{store.path} ({counted(old['rows'], 'image')}) will be deleted"
+    new = _settings(config, stage, old["settings"], maps)
+    new.pop("limit", None)
+    if not differing(old["settings"], new):
+        return ""
+    return f"{store(paths).path} ({counted(old['rows'], 'image')}) will be deleted"
 
 
 def is_made(config: Config, stage: str, run: str = "", maps: Collection[str] = ()) -> bool:
@@ -100,19 +97,6 @@ def made_meanwhile(config: Config, stage: str, run: str = "", maps: Collection[s
     return made and manifest(Paths(config), stage, run).stat().st_mtime >= float(os.environ.get(SINCE, math.inf))
 
 
-def manifest(paths: Paths, stage: str, run: str = "") -> Path:
-    """Return the path of the file that a stage writes last."""
-    return {
-        "ingest": paths.images.manifest_path,
-        "embed": paths.embeddings.manifest_path,
-        "features": paths.features.manifest_path,
-        "split": manifest_of(paths.splits),
-        "baselines": BaselineFiles(paths.baselines).manifest,
-        "train": RunFiles(paths.model(run)).summary,
-        "evaluate": ResultFiles(paths.results / run).listing,
-    }[stage]
-
-
 def fingerprints(paths: Paths, maps: Iterable[str] = ()) -> dict[str, str]:
     """Return the fingerprints of the existing data that a run would be trained on, which reads these feature maps."""
     features = files.read_if_whole(paths.features.manifest_path).get("maps", {}) if maps else {}
@@ -123,6 +107,14 @@ def fingerprints(paths: Paths, maps: Iterable[str] = ()) -> dict[str, str]:
         **{f"features.{name}": features.get(name) for name in maps},
     }
     return {name: fingerprint for name, fingerprint in found.items() if fingerprint}
+
+
+def _settings(config: Config, stage: str, made_with: Mapping[str, Any], maps: Collection[str]) -> dict[str, Any]:
+    """The present settings of an artefact of the dataset; of features, with the maps that runs read or that it has."""
+    if stage != "features":
+        return stage_settings(config, stage)
+    stored = recipe.maps(config.embedding, maps or made_with["outputs"], made_with)
+    return recipe.settings(config.embedding, config.images_per_shard, stored)
 
 
 def _training(config: Config, paths: Paths, name: str) -> list[str]:

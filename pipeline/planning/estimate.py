@@ -25,7 +25,8 @@ from pipeline.evaluation import untrained
 from pipeline.images.formats import SIZE
 from pipeline.networks.cost import forward_flops
 from pipeline.planning import due
-from pipeline.planning.settings import maps_of_run, maps_to_store, stage_settings
+from pipeline.planning.artefacts import stage_settings
+from pipeline.planning.settings import maps_of_run, maps_to_store
 from pipeline.training import replaced
 
 EFFICIENCY = 0.75  # rate of networks relative to matrix products, measured on two CPU types

@@ -1,4 +1,4 @@
-"""The settings that determine the output of each stage."""
+"""The settings that determine the numbers of runs and searches, and the feature maps that they read."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,10 +8,10 @@ from pipeline.config.paths import Paths
 from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import find, layered
 from pipeline.config.schema import Config
-from pipeline.dataset import ingest
 from pipeline.embedding import recipe
-from pipeline.evaluation import baselines, untrained
+from pipeline.evaluation import untrained
 from pipeline.networks import inputs, notation
+from pipeline.planning.artefacts import images_settings, stage_settings
 from pipeline.storage.layouts import VECTOR
 
 MAPS_VARIABLE = "DEEPCOLOR_MAPS"  # environment variable with the maps that the runs of a workflow read
@@ -43,29 +43,6 @@ def maps_to_store(config: Config, asked: Collection[str]) -> tuple[str, ...]:
         InputError: embedding.network has no such maps.
     """
     return recipe.maps(config.embedding, asked, Paths(config).features.attributes().get("settings", {}))
-
-
-def images_settings(config: Config) -> dict[str, Any]:
-    """Return the settings of the images; those recorded if only the source's place differs."""
-    source = config.datasets[config.dataset]
-    return ingest.recorded_settings(source, config.images_per_shard, Paths(config).images)
-
-
-def stage_settings(config: Config, stage: str) -> dict[str, Any]:
-    """Return the settings that determine the output of a stage, as JSON values."""
-    if stage == "ingest":
-        return {**images_settings(config), "limit": config.limit}
-    if stage == "embed":
-        return recipe.settings(config.embedding, config.images_per_shard)
-    if stage == "split":
-        return config.split.model_dump()
-    if stage == "baselines":
-        return baselines.settings(
-            config.evaluation, recipe.recognising(config.embedding, config.evaluation.recognition)
-        )
-    if stage == "evaluate":
-        return config.evaluation.model_dump()
-    raise KeyError(stage)
 
 
 def settings_of_search(config: Config, name: str) -> dict[str, Any]:

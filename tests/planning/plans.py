@@ -6,7 +6,7 @@ from pipeline.config.run_settings import run_settings
 from pipeline.config.runs import Run
 from pipeline.core import csv_files, files
 from pipeline.networks import notation
-from pipeline.planning import check
+from pipeline.planning.artefacts import stage_settings
 
 
 def changed(before, **changes):
@@ -21,9 +21,9 @@ def pretend_trained(chosen, name, epochs=3, images=None):
         notation.resolve(Run.parse(name).architecture, chosen.architectures),
         dataset=chosen.dataset,
         limit=chosen.limit,
-        images=check.stage_settings(chosen, "ingest") | {"limit": None},
-        embeddings=check.stage_settings(chosen, "embed"),
-        split=check.stage_settings(chosen, "split"),
+        images=stage_settings(chosen, "ingest") | {"limit": None},
+        embeddings=stage_settings(chosen, "embed"),
+        split=stage_settings(chosen, "split"),
     )
     made_with["images"].pop("limit")
     directory = Paths(chosen).model(name)

@@ -12,7 +12,7 @@ from pipeline.core.errors import InputError
 from pipeline.dataset.ingest import ingest
 from pipeline.embedding import registry
 from pipeline.networks import inputs
-from pipeline.planning import check, due, estimate, settings
+from pipeline.planning import artefacts, check, due, estimate, settings
 from pipeline.storage.store import Store
 from pipeline.training import checkpoints
 
@@ -189,7 +189,7 @@ def test_the_maps_of_a_run_are_those_that_its_inputs_read(on_maps):
 
 def test_maps_of_other_settings_are_refused_only_for_runs_that_read_maps(on_maps):
     store = Store(Paths(on_maps).features.path, registry.ENTRIES["efficientnet_lite0"].layout(["map_7"]))
-    made_with = {**check.stage_settings(on_maps, "embed"), "outputs": ["map_7"]}
+    made_with = {**artefacts.stage_settings(on_maps, "embed"), "outputs": ["map_7"]}
     store.create(12, 8, {"settings": made_with})
     assert settings.maps_to_store(on_maps, ["map_56"]) == ("map_56", "map_7")
     check.check_run(on_maps, ON_MAPS)
@@ -198,6 +198,10 @@ def test_maps_of_other_settings_are_refused_only_for_runs_that_read_maps(on_maps
         check.check_run(other, ON_MAPS)
     check.check_run(changed(other, replace=True), ON_MAPS)
     check.check_data(other)
+    assert due.replaced_by(other, "features", maps=("map_7",)) == ""
+    assert due.replaced_by(changed(on_maps, replace=True), "features", maps=("map_7",)) == ""
+    taken = due.replaced_by(changed(other, replace=True), "features", maps=("map_7",))
+    assert taken.startswith(f"{store.path} (12 images)")
     check.check_run(other, "dot_lr1e-3")
 
 

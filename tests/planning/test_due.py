@@ -16,8 +16,9 @@ from pipeline.core import csv_files, files
 from pipeline.core.errors import InputError
 from pipeline.core.text import brief
 from pipeline.dataset.ingest import ingest
-from pipeline.planning import check, due, estimate
-from pipeline.planning.settings import settings_of_training, stage_settings
+from pipeline.planning import artefacts, check, due, estimate
+from pipeline.planning.artefacts import stage_settings
+from pipeline.planning.settings import settings_of_training
 
 RUN = "dot_lr1e-3"
 STAGES = ("ingest", "embed", "split", "baselines", "train", "evaluate")
@@ -38,7 +39,7 @@ def made(dataset, tmp_path):
     paths = Paths(config)
     split = files.read_json(paths.splits.with_suffix(".json"))
     data = {"images": split["images"], "split": split["files"]["splits.csv"]}
-    files.write_json(due.manifest(paths, "baselines"), {"settings": stage_settings(config, "baselines"), **data})
+    files.write_json(artefacts.manifest(paths, "baselines"), {"settings": stage_settings(config, "baselines"), **data})
     record_training(config)
     return config
 
@@ -49,7 +50,7 @@ def record_training(config, **facts):
     facts = {"status": "finished", "epochs": 2, "best_epoch": 1, **facts}
     settings = {**settings_of_training(config, RUN), "fingerprints": due.fingerprints(paths)}
     digests = {"best.weights.h5": "b" * 64, "last.weights.h5": "c" * 64}
-    files.write_json(due.manifest(paths, "train", RUN), {**facts, "settings": settings, "files": digests})
+    files.write_json(artefacts.manifest(paths, "train", RUN), {**facts, "settings": settings, "files": digests})
     result = paths.results / RUN
     record = {"settings": settings, "weights_sha256": "b" * 64, "epochs": facts["epochs"]}
     record["configuration"] = {"evaluation": config.evaluation.model_dump()}
@@ -93,6 +94,30 @@ def test_what_was_made_with_these_settings_is_not_due_however_its_path_is_spelt(
 )
 def test_each_stage_that_a_changed_setting_decides_is_due(made, change, expected):
     assert stages_due(changed(made, **change)) == expected
+
+
+def test_an_artefact_of_ones_own_is_due_refused_and_made_meanwhile_like_any_other(made, monkeypatch):
+    table = Paths(made).directory / "palettes.csv"
+    palettes = artefacts.Artefact(
+        "palettes",
+        manifest=lambda paths, run: paths.directory / "palettes.json",
+        settings=lambda config: {"colours": config.limit},
+        table=lambda paths: paths.directory / "palettes.csv",
+    )
+    monkeypatch.setitem(artefacts.ARTEFACTS, "palettes", palettes)
+    assert due.reasons(made, "palettes") == []
+    images = Paths(made).images.manifest()["fingerprint"]
+    files.write_json(table.with_suffix(".json"), {"settings": {"colours": None}, "images": images})
+    assert due.reasons(made, "palettes") == []
+    monkeypatch.setenv("DEEPCOLOR_SINCE", "1000000")
+    assert due.made_meanwhile(made, "palettes")
+    other = changed(made, limit=9)
+    assert "colours: None, now 9" in due.reasons(other, "palettes")
+    assert not due.made_meanwhile(other, "palettes")
+    with pytest.raises(InputError, match=r"palettes\.csv .*colours: None, now 9"):
+        check.check_data(other)
+    files.write_json(table.with_suffix(".json"), {"settings": {"colours": None}, "images": "other"})
+    assert [each.partition(":")[0] for each in due.reasons(made, "palettes")] == ["data.images"]
 
 
 def test_another_seed_of_random_embeddings_is_due(made):
@@ -141,19 +166,19 @@ def test_a_finished_training_costs_nothing(made, monkeypatch):
 def test_data_of_other_content_are_due_although_no_time_says_so(made):
     paths = Paths(made)
     for stage in ("ingest", "embed", "split"):
-        path = due.manifest(paths, stage)
+        path = artefacts.manifest(paths, stage)
         status, manifest = path.stat(), files.read_json(path)
         other = {"files": {"splits.csv": "other"}} if stage == "split" else {"fingerprint": "other"}
         files.write_json(path, {**manifest, **other})
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert stages_due(made) == {"embed", "split", "baselines", "train"}
-    trained_on = files.read_json(due.manifest(paths, "train", RUN))["settings"]["fingerprints"]
+    trained_on = files.read_json(artefacts.manifest(paths, "train", RUN))["settings"]["fingerprints"]
     expected = {f"data.{name}: {brief(trained_on[name])!r}, now 'other'" for name in ("images", "embeddings", "split")}
     assert {*due.reasons(made, "train", RUN)} == expected
 
 
 def test_weights_of_another_training_make_the_evaluation_due(made):
-    path = due.manifest(Paths(made), "train", RUN)
+    path = artefacts.manifest(Paths(made), "train", RUN)
     trained = files.read_json(path)
     trained["files"]["best.weights.h5"] = "d" * 64
     files.write_json(path, trained)
@@ -162,7 +187,7 @@ def test_weights_of_another_training_make_the_evaluation_due(made):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_damaged_record_is_due_and_a_missing_one_is_the_workflows_matter(made, stage):
-    path = due.manifest(Paths(made), stage, RUN)
+    path = artefacts.manifest(Paths(made), stage, RUN)
     if stage == "evaluate":
         path = path.with_name("run.yaml")
     path.write_bytes(path.read_bytes()[:-9])
@@ -177,7 +202,7 @@ def test_only_what_was_made_since_the_workflow_began_is_left_as_it_is(made, stag
     assert not due.made_meanwhile(made, stage, RUN)
     monkeypatch.setenv("DEEPCOLOR_SINCE", "1000000")
     assert due.made_meanwhile(made, stage, RUN)
-    manifest = due.manifest(Paths(made), stage, RUN)
+    manifest = artefacts.manifest(Paths(made), stage, RUN)
     os.utime(manifest, (999_999, 999_999))
     assert not due.made_meanwhile(made, stage, RUN)
     manifest.unlink()

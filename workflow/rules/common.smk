@@ -84,7 +84,7 @@ def make_again(stage, output, run="", maps=()):
     if found := or_stop(due.reasons, CONFIG, stage, run, maps):
         workflow.dag.forcefiles.add(str(output))
         say(f"{stage}: {output} is made again ({'; '.join(found)})")
-    if lost_work := or_stop(due.replaced_by, CONFIG, stage, run):
+    if lost_work := or_stop(due.replaced_by, CONFIG, stage, run, maps):
         say(f"{stage}: replace=true: {lost_work}")
 
 
