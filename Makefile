@@ -1,5 +1,5 @@
 # make demo: install, train a small run, colour photographs with it and with the network that comes with DeepColor.
-# make test: install, check, test.
+# make test: install, check, test in less than 8 minutes on two cores; make test-slow: the tests that take longer.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := results/base_lr1e-4
@@ -9,7 +9,7 @@ ON_LITE0 := shipped mse rebalanced unmirrored unbalanced l1 classes-500 classes-
 ON_RANDOM := arch3-random base-random
 TRAIN := $(BIN)/snakemake --cores 2 --configfile config/evidence.yaml --config
 
-.PHONY: demo weights evidence family test test-all pytest bench fuzz check lock clean
+.PHONY: demo weights evidence family test test-slow test-all pytest bench fuzz check lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores 4 $(RUN) results/shipped
@@ -37,6 +37,9 @@ family: .venv/installed
 # The checks use what the tests leave idle of two cores.
 test test-all: .venv/installed
 	$(MAKE) --jobs=2 --no-print-directory check pytest $(if $(filter test-all,$@),MARKS='-m ""')
+
+test-slow: MARKS = -m 'slow and not long'
+test-slow: pytest
 
 # Processes of the tests keep their bytecode for the next ones, also where the environment forbids it.
 pytest: export PYTHONDONTWRITEBYTECODE =

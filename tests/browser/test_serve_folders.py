@@ -38,6 +38,7 @@ def answer(browser, yes):
     return text
 
 
+@pytest.mark.slow
 def test_a_whole_folder_is_coloured_and_downloaded(browser, program, tmp_path):
     folder = box(tmp_path / "box", 25)
     assert not asks_before_it_is_left(browser)
@@ -91,6 +92,7 @@ def test_a_folder_can_be_dropped(browser, tmp_path):
     assert "box/notes.txt" in browser.one("#refused").text and "box/huge.jpg" in browser.one("#refused").text
 
 
+@pytest.mark.slow
 def test_the_page_goes_on_when_the_program_is_started_again(started, results, tmp_path):
     first = Program(results, tmp_path / "scratch")
     wide(started, 1280)

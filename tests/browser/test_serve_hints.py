@@ -67,6 +67,7 @@ def touch(browser, *places):
         browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
 
 
+@pytest.mark.slow
 def test_colours_are_corrected_with_the_mouse_in_another_colouring(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
@@ -123,6 +124,7 @@ def test_colours_are_corrected_with_the_mouse_in_another_colouring(browser, tmp_
     assert "takes no hints" in browser.one(".hinted").text and not browser.one(".by-hand").is_displayed()
 
 
+@pytest.mark.slow
 def test_colours_are_corrected_by_keys_and_by_touch(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys

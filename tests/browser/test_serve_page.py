@@ -7,6 +7,7 @@ from tiny import until
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 
+@pytest.mark.slow
 def test_a_visit(keras, browser, results, program, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
@@ -90,6 +91,7 @@ def test_a_visit(keras, browser, results, program, tmp_path):
     browser.driver.get(program.address)
 
 
+@pytest.mark.slow
 def test_a_photograph_is_viewed_at_100_percent(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys

@@ -137,6 +137,7 @@ def test_the_command_offers_what_the_library_has():
     assert choices["target"] == list(export.SUFFIXES) == list(export.PACKAGES)
 
 
+@pytest.mark.slow
 def test_the_documented_code_sees_what_colorize_sees(keras, small_export, run, made, tmp_path, monkeypatch):
     from pipeline.colorize import colorizer, predictors
 

@@ -83,6 +83,7 @@ def test_a_picture_that_is_cut_off_is_noticed_in_every_format(kind, tmp_path, at
     assert (out / "picture.jpg").read_bytes() == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["jpg", "png"])
 def test_a_call_on_a_full_disk_ends_with_a_line_and_goes_on_with_room(
     made_run, colorizer, disk, tmp_path, monkeypatch, ending

@@ -48,6 +48,7 @@ def built(_started):
     return network, tensors
 
 
+@pytest.mark.slow
 def test_its_layers_are_those_of_keras_own_inception(built):
     import keras
 

@@ -69,6 +69,7 @@ def call(keras, tmp_path, monkeypatch):
         yield call
 
 
+@pytest.mark.slow
 def test_a_custom_embedding_network_works_in_every_stage(call, tmp_path):
     for stage in (["ingest"], ["embed"], ["split"], ["baselines"], ["train", RUN], ["evaluate", RUN]):
         result = call(*stage)

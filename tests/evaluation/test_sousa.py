@@ -116,6 +116,7 @@ def test_a_photograph_gets_its_own_colours_back_as_an_example(cat):
     assert error < 0.6 * np.sqrt(np.mean((cat[1].astype(float) - cat[1].mean(axis=(0, 1))) ** 2))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_threads(cat, cup):
     once = sousa.coloured(cup[0], *cat, (5, 9), colours=16)
     for threads in (1, 2):
@@ -162,6 +163,7 @@ def test_a_dataset_of_one_group_has_no_examples(dataset):
         sousa.Sousa(untrained.Given(data, 0), sousa.Options()).examples(data.batch(np.array([0])))
 
 
+@pytest.mark.slow
 def test_batches_workers_and_schedulers_change_nothing(given):
     kind = untrained.choose({"name": "sousa", "colours": 4})
     rows = np.flatnonzero(np.array(given().data.partitions) == "test")[:3]

@@ -24,6 +24,7 @@ def draw_all(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_equal_inputs_give_equal_bytes_whatever_the_user_set(tmp_path):
     import matplotlib
 

@@ -72,6 +72,7 @@ def restore(root, content):
             path.write_bytes(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_200_of_200_flipped_bits_are_found(intact, tmp_path, seed):
     """Each file once, then random ones; every bit of a file is equally likely."""
@@ -108,6 +109,7 @@ def read_everything(dataset, run):
         raise InputError("a checkpoint is damaged")
 
 
+@pytest.mark.slow
 def test_no_stage_reads_a_flipped_bit(intact, tmp_path):
     """200 of 200, in files that stages read. No stage reads pictures and report.csv; checkpoints have checksums of
     their own, and are used if only their file of digests is damaged."""

@@ -132,6 +132,7 @@ def assert_same_history(found, expected, tolerance):
         assert one == pytest.approx(two, rel=tolerance)
 
 
+@pytest.mark.slow
 def test_jax_trains_like_tensorflow_with_one_or_more_steps_per_call(prepared, tmp_path):
     run_on("tensorflow", TRAIN, prepared.folder, tmp_path, f"expected {FIVE_STEPS} 2")
     run_on("jax", TRAIN, prepared.folder, tmp_path, f"steps {FIVE_STEPS} 2", "resident", f"calls {FIVE_STEPS} 2")
@@ -191,6 +192,7 @@ def test_jax_embeds_like_tensorflow(tmp_path):
     assert np.abs(found - expected).max() < 1e-4 * expected.std(axis=0).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["arch3", pytest.param("base", marks=pytest.mark.long)])
 def test_the_printed_network_is_ours_with_the_embedding_tiled(keras, name):
     from benchmarks.networks import ours, printed, tiled
@@ -210,6 +212,7 @@ def test_the_printed_network_is_ours_with_the_embedding_tiled(keras, name):
         assert found == pytest.approx(one.train_on_batch([lightness, embedding], ab), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_without_a_gpu_nothing_is_measured():
     done = python("-m", "benchmarks.gpu", env={**os.environ, "JAX_PLATFORMS": "cpu"})
     assert (done.returncode, done.stdout) == (1, "")

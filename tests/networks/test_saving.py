@@ -45,6 +45,7 @@ def test_a_loaded_network_predicts_the_same_bits(model, tmp_path):
     assert sum(map(float, loaded.losses)) == pytest.approx(sum(map(float, model.losses)))
 
 
+@pytest.mark.slow
 def test_another_process_loads_the_file_and_saves_the_same_bytes(model, tmp_path):
     from pipeline.networks import saving
 

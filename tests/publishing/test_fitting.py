@@ -45,6 +45,7 @@ def test_the_layer_spreads_as_colouring_does(keras):
     np.testing.assert_allclose(np.asarray(found)[0], expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_what_tells_things_apart_is_learned_and_the_same_seed_learns_the_same(keras):
     from pipeline.publishing.fitting import fit
 

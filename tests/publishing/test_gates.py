@@ -1,6 +1,7 @@
 """The network that keeps the colours of hints on their things is trained with simulated hints."""
 
 import numpy as np
+import pytest
 
 from pipeline.colorize import sessions
 from pipeline.colorize.refining import GATES, HINTED, INPUTS, OWN, Refined
@@ -26,6 +27,7 @@ def halves(count):
     return Pictures(np.stack(described).astype(np.float16), lightness, nothing, true), right
 
 
+@pytest.mark.slow
 def test_a_hint_is_met_and_stays_on_its_thing_and_the_same_seed_trains_the_same(keras, tmp_path):
     from pipeline.colorize import runtimes
     from pipeline.publishing import gates

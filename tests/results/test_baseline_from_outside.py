@@ -16,6 +16,7 @@ def warm(known):
     return lambda batch: 128 + batch.truth.lightness[..., None] / 255.0 * [10, 20]
 
 
+@pytest.mark.slow
 def test_a_baseline_from_outside_is_scored_compared_and_shown(own, undrawn, monkeypatch):
     from pipeline.results import page
 

@@ -14,6 +14,7 @@ from pipeline.evaluation import intervals, paired, predictors, scores, vocabular
 from pipeline.images import jpeg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("partition", "answer"), [
     ("train", "embedding-mean"), *(("validation", answer) for answer in OWN),
     ("test", "model"), ("test", "embedding-shuffled"),
@@ -144,6 +145,7 @@ def test_pictures_are_the_predicted_test_images(keras, evaluated):
         assert right < 2 and right < wrong
 
 
+@pytest.mark.slow
 def test_again_with_another_number_of_threads_every_byte_is_the_same(own, evaluated):
     dataset, directory = own
     before = tree(directory)

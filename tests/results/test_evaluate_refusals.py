@@ -10,6 +10,7 @@ from pipeline.core.errors import InputError
 from pipeline.results.record import headline
 
 
+@pytest.mark.slow
 def test_other_settings_replace_an_evaluation_only_if_asked(own, undrawn):
     dataset, directory = own
     before = tree(directory)

@@ -21,6 +21,7 @@ from pipeline.results.read import read_run
 from pipeline.results.record import headline
 
 
+@pytest.mark.slow
 def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
     from pipeline.networks import saving
 
@@ -64,6 +65,7 @@ def test_a_run_without_embedding_is_evaluated_by_its_last_weights(own, undrawn):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["its own", "finite"])
 def test_a_diverged_run_has_no_numbers_whatever_its_weights_answer(own, weights):
     from pipeline.networks import builder, saving
@@ -138,6 +140,7 @@ def test_a_network_that_answers_gray_scores_as_gray_and_is_told_so(own, undrawn)
     assert all(f"  {sentence}" in headline(out).splitlines() for sentence in findings)
 
 
+@pytest.mark.slow
 def test_training_images_need_not_be_scored(own, undrawn, monkeypatch):
     dataset, directory = own
     monkeypatch.setattr(network, "MOST_SHUFFLES", 1)

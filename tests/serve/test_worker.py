@@ -57,6 +57,7 @@ def test_a_photograph_is_shown_in_full_size_up_to_what_browsers_take(tmp_path, m
         assert np.abs(difference).mean() < 5
 
 
+@pytest.mark.slow
 def test_a_temperature_reaches_the_network(made_run, tmp_path):
     worker = Worker(tmp_path / "scratch", max_megapixels=1, temperature=0.5)
     with closing(worker), pytest.raises(InputError, match=r"^--temperature: .*classes"):

@@ -47,6 +47,7 @@ def call(keras, tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_color_is_trained_on_maps_used_and_published(call, tmp_path):
     for stage in (["features"], ["baselines"], ["train", RUN], ["evaluate", RUN]):
         result = call(*stage)

@@ -160,6 +160,7 @@ def test_a_full_disk_under_a_folder_of_photographs(call, disk, run, tmp_path, ca
     assert fails_on_a_full_disk_then_goes_on(call, disk, capfd, sizes, before, whole, *arguments)
 
 
+@pytest.mark.slow
 def test_images_mapped_from_a_full_disk(keras, call, disk, run):
     """Without space, writing to a mapped page would end the process (SIGBUS)."""
     disk.fill(run.before("train", call))

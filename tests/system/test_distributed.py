@@ -239,6 +239,7 @@ def test_embeddings_are_the_same_bytes_from_here_and_from_workers(cluster, tmp_p
     assert tree(tmp_path / "there") == tree(tmp_path / "here")
 
 
+@pytest.mark.slow
 def test_photographs_coloured_by_example_have_the_same_bytes(cluster):
     cluster.worker()
     lightness, ab = (sousa.reduced(each) for each in photographs(4))

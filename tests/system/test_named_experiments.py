@@ -34,6 +34,7 @@ def call(tmp_path, monkeypatch, keras, referenced):
     return call
 
 
+@pytest.mark.slow
 def test_an_experiment_is_trained_evaluated_summed_up_and_colorizes(call, tmp_path):
     for stage in ("train", "evaluate"):
         done = call(stage, "plain_s3")
@@ -53,6 +54,7 @@ def test_an_experiment_is_trained_evaluated_summed_up_and_colorizes(call, tmp_pa
     assert np.asarray(Image.open(tmp_path / "out" / "gray.png")).shape == (40, 50, 3)
 
 
+@pytest.mark.slow
 def test_a_changed_experiment_of_the_same_name_is_refused_and_more_epochs_continue(call, tmp_path):
     assert call("train", "plain").exit_code == 0
     refused_one = call("train", "plain", learning_rate="1e-2")

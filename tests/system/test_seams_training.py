@@ -93,6 +93,7 @@ def call(keras, tmp_path, monkeypatch):
         yield call
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unsaved")
 def test_toys_of_ones_own_are_trained_evaluated_used_and_exported(call, tmp_path):
     make_dataset(tmp_path / "data" / "tiny")

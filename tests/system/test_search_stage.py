@@ -71,6 +71,7 @@ def made(folder):
     }
 
 
+@pytest.mark.slow
 def test_a_search_killed_twice_equals_one_that_was_not(call, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "BEFORE_PRUNING", 1)
     done = call("whole")

@@ -59,12 +59,14 @@ def smoke(tmp_path, monkeypatch, keras):
     assert not list(folder.iterdir()) and not list(temporary.iterdir())
 
 
+@pytest.mark.slow
 def test_a_predictor_without_training_goes_through_every_stage_that_it_has(smoke):
     done = smoke("example")
     assert done.exit_code == 0 and "from ingest to evaluate" in done.output, done.output
     refused(smoke("example", "--overfit"), "--overfit", "example")
 
 
+@pytest.mark.slow
 def test_a_run_goes_through_every_stage(smoke):
     done = smoke("rates.epochs-50_s1")
     assert done.exit_code == 0, done.stderr
@@ -78,6 +80,7 @@ def test_when_interrupted_it_promises_no_resumption(smoke, monkeypatch):
     assert done.exit_code == 130 and done.stderr.endswith("smoke: interrupted; nothing was kept\n"), done.output
 
 
+@pytest.mark.slow
 def test_what_does_not_run_is_found(smoke):
     refused(smoke("plane"), "run name 'plane'")
     with mock.patch("pipeline.results.evaluate.evaluate", side_effect=RuntimeError("in the night")):
@@ -85,6 +88,7 @@ def test_what_does_not_run_is_found(smoke):
     assert done.exit_code == 1 and "in the night" in str(done.exception)
 
 
+@pytest.mark.slow
 def test_a_network_that_learns_a_batch_is_told_from_one_that_does_not(smoke):
     done = smoke("dot_lr1e-2_l2-1e0_bs4", "--overfit", "--steps", 100)
     assert done.exit_code == 0 and "dot_lr1e-2_l2-1e0_bs4 learns one batch of 4 images" in done.stdout, done.output

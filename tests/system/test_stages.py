@@ -155,6 +155,7 @@ def test_a_damaged_input_is_named(call, dataset, broken):
 DOT_SETTING = "architectures.dot={encoder: 4/2 4/2 4/2, fusion: '1x1:4', decoder: 4 ^ 4 ^ 2 ^}"
 
 
+@pytest.mark.slow
 def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     write_kaggle(tmp_path / "archive", *photographs(9), [2, 5])
     (tmp_path / "mine.yaml").write_text(

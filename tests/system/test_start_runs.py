@@ -71,6 +71,7 @@ def scores(folder, answer):
     return {(row["partition"], row["metric"]): row["value"] for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_start_is_scored_beside_the_run_as_it_was_scored_itself(call, place, name):
     run = f"{name}-on"

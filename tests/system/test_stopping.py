@@ -90,6 +90,7 @@ def wait_for(process, text):
     raise AssertionError(f"{text!r} was never printed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "word", "backend"),
     [
@@ -132,6 +133,7 @@ def workflow():
     process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.long)])
 def test_a_stage_that_is_stopped_while_it_starts_ends_soon(training, tmp_path, workflow, kills):
     draws = np.random.default_rng(0)
@@ -166,6 +168,7 @@ def test_a_clock_that_is_set_ends_no_workflow(monkeypatch, workflow):
     assert locks.is_gone(f"{caller}1")
 
 
+@pytest.mark.slow
 def test_a_stage_stops_when_its_workflow_is_gone(training, tmp_path, workflow):
     process = start(*training, env=workflow[1])
     wait_for(process, "epoch 2 of 2000")

@@ -91,6 +91,7 @@ def same_run(one, other):
     assert bytes_of(one / "models" / "plain") == bytes_of(other / "models" / "plain")
 
 
+@pytest.mark.slow
 def test_mlflow_has_one_run_with_parameters_curves_metrics_and_files(call, untracked):
     from mlflow import MlflowClient
 
@@ -115,6 +116,7 @@ def test_mlflow_has_one_run_with_parameters_curves_metrics_and_files(call, untra
     assert len(client.search_runs([experiment.experiment_id])) == 1
 
 
+@pytest.mark.slow
 def test_wandb_has_the_same_in_files_only(call, untracked):
     folder = interrupted(call, "wandb")
     same_run(untracked, folder)

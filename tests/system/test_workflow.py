@@ -127,6 +127,7 @@ BELOW_A_DAMAGED_MANIFEST = {
 FILES = [name for name in DAMAGED if name not in MANIFESTS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [
@@ -272,6 +273,7 @@ def test_a_search_is_one_job_after_the_data_and_again_if_it_is_another(workflow,
     assert "vivid" in workflow("search/vivud", "--configfile", workflow.configfile, tmp_path / "search.yaml", status=2)
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_all_its_runs_and_one_that_fails_is_a_row(workflow, tmp_path):
     def sweep(*rates, status=0, more=()):
         grid = {"rates": {"extends": "plain", "grid": {"learning_rate": rates}}}

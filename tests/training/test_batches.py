@@ -117,6 +117,7 @@ def test_without_the_embedding_batches_are_the_same_images_in_the_same_order(ker
         np.testing.assert_array_equal(same_ab, ab)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library has no mallinfo2")
 def test_freed_memory_is_kept_while_tensorflow_reads_a_stream():
     script = """

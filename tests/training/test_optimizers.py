@@ -163,6 +163,7 @@ def whole(_started, asymmetric, tmp_path_factory):
     return run_training(asymmetric, tmp_path_factory.mktemp("whole") / "run", epochs=3, **ALL)
 
 
+@pytest.mark.slow
 def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, whole, tmp_path):
     for steps in (1, 2, 2):  # once in each epoch
         with pytest.raises(Interrupted):
@@ -174,6 +175,7 @@ def test_a_run_with_all_of_it_resumes_to_the_bit(keras, asymmetric, whole, tmp_p
     assert {key: settings[key] for key in (*ALL, "epochs")} == {**ALL, "epochs": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["on_test_batch_end", "on_test_begin"])
 def test_a_run_stopped_while_it_validates_averages_goes_on_with_its_weights(
     keras, asymmetric, whole, tmp_path, monkeypatch, moment
@@ -211,6 +213,7 @@ def test_each_setting_changes_the_run_and_is_never_mixed_with_another(keras, pre
         run_training(prepared, plain, epochs=2, **change)
 
 
+@pytest.mark.slow
 def test_averages_change_what_is_validated_and_kept_but_not_the_training(keras, prepared, plain, tmp_path):
     run_training(prepared, tmp_path / "averaged", epochs=1, ema_decay=0.7)
     averaged = run_training(prepared, tmp_path / "averaged", epochs=2, ema_decay=0.7)  # goes on
@@ -228,6 +231,7 @@ def test_averages_change_what_is_validated_and_kept_but_not_the_training(keras, 
     assert sorted(value.tobytes() for value in kept) == sorted(value.tobytes() for value in averages)
 
 
+@pytest.mark.slow
 def test_more_epochs_of_a_falling_rate_are_another_run(keras, prepared, tmp_path):
     run_training(prepared, tmp_path / "run", epochs=1, schedule="cosine")
     with pytest.raises(InputError, match=r"training\.epochs: 1, now 2"):

@@ -19,6 +19,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(train, three_epochs, caplog
     assert_same(directory, three_epochs)
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_after_any_step_resumes_to_the_same_bits(train, three_epochs, caplog):
     """Again and again: each part goes on where the one before ended."""
     caplog.set_level(logging.INFO, "deepcolor")
@@ -30,6 +31,7 @@ def test_a_run_interrupted_after_any_step_resumes_to_the_same_bits(train, three_
     assert places == ["epoch 0, step 3", "epoch 1, step 1", "epoch 2, step 2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moments",
     [
@@ -60,6 +62,7 @@ def test_a_run_stopped_by_a_signal_saves_its_progress(train, three_epochs, monke
     assert_same(directory, three_epochs)
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_early_resumes_to_the_same_bits(train):
     options = {"name": "dot_lr1e0_bs4", "epochs": 30, "patience": 2}
     whole = train(folder="whole", **options)
@@ -75,6 +78,7 @@ def test_the_last_checkpoint_does_not_depend_on_earlier_ones(train, three_epochs
     assert_same(train(epochs=3, checkpoint_seconds=0.0), three_epochs)
 
 
+@pytest.mark.slow
 def test_training_resumes_from_the_checkpoint_before_a_damaged_one(train, three_epochs, caplog, tmp_path):
     models = tmp_path / "models"
     with pytest.raises(Interrupted):
@@ -96,6 +100,7 @@ def test_a_trained_network_without_an_intact_checkpoint_is_not_overwritten(train
     assert bytes_of(finished) == before
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_without_an_intact_checkpoint_starts_again(train, three_epochs, tmp_path):
     with pytest.raises(Interrupted):
         train(epochs=3, progress=StopsAfter(7))

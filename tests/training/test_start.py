@@ -114,6 +114,7 @@ def test_the_network_is_kept_and_its_digest_belongs_to_the_run(train, saved):
     assert bytes_of(directory) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{"mirror": True, "schedule": "cosine", "optimizer": "adamw"}, {"ema_decay": 0.5}])
 def test_an_interrupted_run_resumes_to_the_same_bytes(train, saved, monkeypatch, more):
     monkeypatch.setitem(DOT, "normal", DOT["dot"].model_copy(update={"normalisation": "batch"}))
@@ -128,6 +129,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(train, saved, monkeypatch,
     assert (resumed / "start.keras").read_bytes() == (whole / "start.keras").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_that_trains_its_batch_normalisations_goes_on_doing_so(train, saved, monkeypatch):
     """Earlier versions trained them, and their checkpoints hold the optimizer's moments of them."""
     from pipeline.networks import transfer

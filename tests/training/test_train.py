@@ -58,6 +58,7 @@ def test_the_history_agrees_with_numpy(three_epochs, dataset):
     assert 0 < row["accuracy"] < 1
 
 
+@pytest.mark.slow
 def test_best_weights_have_the_lowest_validation_mse(train, dataset):
     directory = train("dot_lr1e0_bs4", epochs=4)
     summary, rows = files.read_json(directory / "training.json"), history(directory)
@@ -69,6 +70,7 @@ def test_best_weights_have_the_lowest_validation_mse(train, dataset):
         assert np.mean((answer.astype(np.float64) - truth[1]) ** 2) == pytest.approx(row["val_mse"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_more_epochs_continue_the_finished_run(train, three_epochs):
     assert len(history(train(epochs=1))) == 1
     assert_same(train(epochs=3), three_epochs)
@@ -86,6 +88,7 @@ def test_lost_outputs_are_restored_from_the_checkpoint(train, finished):
     assert bytes_of(train(epochs=3, progress=StopsAfter(0))) == before
 
 
+@pytest.mark.slow
 def test_fewer_epochs_are_refused_unless_replaced(train, finished):
     before = bytes_of(finished)
     with pytest.raises(InputError, match=r"\(epochs: 3, now 2\)"):
@@ -97,6 +100,7 @@ def test_fewer_epochs_are_refused_unless_replaced(train, finished):
     assert_same(finished, train(folder="fresh", epochs=2))
 
 
+@pytest.mark.slow
 def test_other_settings_never_use_the_checkpoint(train, finished, caplog):
     before = bytes_of(finished)
     with pytest.raises(InputError, match=r"training\.start_at: 'mean', now 'zeros'.*--replace"):
@@ -117,6 +121,7 @@ def test_other_data_never_use_the_checkpoint(train, dataset, finished):
         train(epochs=3)
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_that_no_longer_improves(train, caplog):
     directory = train("dot_lr1e0_bs4", epochs=30, patience=2)
     summary, rows = files.read_json(directory / "training.json"), history(directory)
@@ -126,6 +131,7 @@ def test_patience_ends_a_run_that_no_longer_improves(train, caplog):
     assert "no better validation MSE for 2 epochs" in caplog.text
 
 
+@pytest.mark.slow
 def test_more_patience_lets_a_run_go_on_that_stopped_early(train, caplog):
     def patient(patience, **options):
         return train("dot_lr1e0_bs4", epochs=30, patience=patience, **options)
@@ -153,6 +159,7 @@ def test_the_seed_of_the_run_changes_the_run(train, three_epochs):
     assert history(other)[0] != history(three_epochs)[0]
 
 
+@pytest.mark.slow
 def test_a_run_on_fewer_images_sees_only_those(train, dataset):
     means = dataset.arrays("train")[1].mean(axis=(1, 2))
     of = {
@@ -169,6 +176,7 @@ def test_a_run_on_fewer_images_sees_only_those(train, dataset):
         train(folder="more", images=len(means) + 1)
 
 
+@pytest.mark.slow
 def test_a_run_without_embedding_does_not_depend_on_the_embeddings(train, dataset):
     from pipeline.networks import builder
 

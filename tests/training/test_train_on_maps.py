@@ -46,6 +46,7 @@ def rewrite(dataset, name, values):
     store.complete({**facts, "maps": maps})
 
 
+@pytest.mark.slow
 def test_maps_that_exceed_the_memory_are_mapped_from_disk_and_give_the_same_weights(train, mapped, monkeypatch):
     from pipeline.training import train as training
 
