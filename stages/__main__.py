@@ -18,8 +18,8 @@ from stages.command import refusing_usage
 # In the order of the data flow. A stage that is not named here comes last.
 ORDER = (
     *("new", "config", "smoke", "ingest", "embed", "features", "split", "baselines", "train", "evaluate", "summary"),
-    *("sweep", "search", "report", "publish", "colorize", "export", "serve", "compare", "table", "show", "inspect"),
-    *("verify", "clean", "doctor"),
+    *("sweep", "search", "report", "publish", "colorize", "export", "serve", "compare", "table", "pictures", "show"),
+    *("inspect", "verify", "clean", "doctor"),
 )
 SHARED = {"__init__", "__main__", "arguments", "command", "common"}  # modules that are no stages
 

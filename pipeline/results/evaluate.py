@@ -3,8 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +13,21 @@ import yaml
 from pipeline.config import schema
 from pipeline.config.partitions import PARTITIONS
 from pipeline.config.paths import ResultFiles, RunFiles
-from pipeline.config.runs import Run, diverged
+from pipeline.config.runs import Run
 from pipeline.core import csv_files, files, parquet_files
-from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress
 from pipeline.core.text import counted
 from pipeline.dataset import splits, statistics
-from pipeline.dataset.fingerprints import fingerprints, other_data, outputs_of
 from pipeline.embedding import recipe
 from pipeline.evaluation import frechet, paired, per_image, scores, untrained
-from pipeline.evaluation.baselines import Baselines, read_baselines
+from pipeline.evaluation.baselines import Baselines
 from pipeline.evaluation.measures import Columns
-from pipeline.evaluation.network import Network
 from pipeline.evaluation.predictors import Ab, Batch
 from pipeline.evaluation.recognition import Recognition
 from pipeline.evaluation.scoring import Dataset, Scores, score
 from pipeline.images import jpeg, lab
-from pipeline.networks import builder, heads, inputs, notation, saving, transfer
-from pipeline.results import costs, model_card, run_figures
+from pipeline.networks import heads, saving
+from pipeline.results import costs, model_card, run_figures, run_predictor
 from pipeline.results.record import refuse_other
 from pipeline.results.summary import write_summary
 from pipeline.storage.store import Store
@@ -76,36 +71,27 @@ def evaluate(
         InputError: the run was trained on other data, its files are damaged, or results with other settings exist.
     """
     where = RunFiles(directory)
-    trained = files.read_json(where.summary)
+    summary = files.read_json(where.summary)
     if not replace:
-        refuse_other(target, trained["settings"], evaluation.model_dump(), trained["epochs"])
-    table = splits.read(split, images.manifest()["fingerprint"])
-    predictor = untrained.of_run(run)
-    architecture = None if predictor else notation.of_run(run, more_architectures)
-    names = notation.input_names(architecture, embedding=run.embedding) if architecture else ()
-    outputs = outputs_of(predictor.stored if predictor else inputs.stored(names), images, embeddings, features)
-    _check_run(trained, where, images, fingerprints(images, embeddings, split, outputs))
-    baselines = read_baselines(baselines_file, images, split, evaluation, recognising)
-    scored = [name for name in evaluation.partitions if not predictor or name in predictor.partitions]
-    data = Dataset(images, table, baselines.rarity, outputs, scored)
-    weights = where.weights(evaluation.weights)
-    network: Network | untrained.Answers
-    if predictor:
-        useless, network = False, untrained.Answers(predictor, untrained.Given(data, run.seed, scheduler, workers))
-        versions = {name: version(name) for name in predictor.packages}
-        trained = {**trained, "versions": {**trained["versions"], **versions}}
-    else:
-        shapes = {name: store.array(name).shape[1:] for name, store in outputs.items()}
-        built = partial(builder.trained, run, weights, more_architectures, shapes, evaluation.temperature)
-        model = built()
-        if not saving.finite(model):
-            trained = _without_best(trained, evaluation.weights)
-        changed = trained["epochs"] and where.start.name in trained["files"]
-        before = transfer.restored(built(), where.start) if changed else None
-        useless = diverged({**trained, "weights_evaluated": evaluation.weights})
-        network = Network(model, data, evaluation.seed, before, diverged=useless)
+        refuse_other(target, summary["settings"], evaluation.model_dump(), summary["epochs"])
+    loaded = run_predictor.load(
+        run,
+        images,
+        embeddings,
+        split,
+        baselines_file,
+        directory,
+        evaluation,
+        features=features,
+        scheduler=scheduler,
+        workers=workers,
+        recognising=recognising,
+        more_architectures=more_architectures,
+    )
+    network, trained, data, baselines = loaded.predict, loaded.trained, loaded.data, loaded.baselines
+    table, model = data.table, loaded.model
     recognised = Recognition.of(recognising, data.partitions, baselines.true)
-    label = recipe.label(trained["settings"]["embeddings"]) if outputs else "no embedding"
+    label = recipe.label(trained["settings"]["embeddings"]) if loaded.outputs else "no embedding"
     status = trained["status"]
 
     own = files.read_if_whole(ResultFiles(target).listing).get("files", ())
@@ -135,7 +121,7 @@ def evaluate(
         if isinstance(network, untrained.Answers):
             how = f"predictor: {network.label}"
         # Other losses are not of ab, or not of every pixel alike.
-        elif architecture and heads.choose(architecture.head).loss == "mse":
+        elif loaded.architecture and heads.choose(loaded.architecture.head).loss == "mse":
             for answer, columns in found.items():
                 columns["loss"] = columns["mse"] + network.penalty(answer)
         settings = f"embedding weights: {label}; {how}"
@@ -146,7 +132,7 @@ def evaluate(
         csv_files.write(new.differences, paired.COLUMNS, against)
         per_image.write(new.per_image, run.name, data.name, table, found, data.scored)
         parquet_files.write_beside(new.per_image, per_image.TYPES)
-        if not predictor:
+        if model:
             shutil.copyfile(where.history, new.history)
         if where.head.name in trained["files"]:
             shutil.copyfile(where.head, new.head)
@@ -159,29 +145,18 @@ def evaluate(
             first = np.arange(min(costs.TIMED_IMAGES, len(table)))
             costs.measure(network.own, data.batch(first), where.predicting)
         run_figures.draw_colours(run.name, colours, new, note)
-        if trained["epochs"] or useless:
+        if trained["epochs"] or loaded.diverged:
             run_figures.draw_curves(run.name, where, rows, trained, new, note)
-        if not predictor:
+        if model:
             saving.save(model, new.model)
-        embedded = embeddings.manifest() if outputs else {"settings": {"weights": "none"}}
-        record = _record(run, trained, data, embedded, split, weights, findings, evaluation, resolved)
+        embedded = embeddings.manifest() if loaded.outputs else {"settings": {"weights": "none"}}
+        record = _record(run, trained, data, embedded, split, loaded.weights, findings, evaluation, resolved)
         files.write_text(new.record, yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1000))
         model_card.write(out, run.name, new.card)
         files.write_listing(out)
     if (where.evaluation / files.LISTING).exists():
         files.remove(where.evaluation)
     write_summary(target.parent)
-
-
-def _without_best(trained: Mapping[str, Any], weights: str) -> dict[str, Any]:
-    """Return a run's summary as training writes it where the `weights` are not finite.
-
-    Earlier versions could take such weights for the best ones.
-    """
-    status = trained["status"]
-    if not status.startswith("diverged"):
-        status = f"diverged, because a weight in the {weights} weights is not a finite number"
-    return {**trained, "status": status, **({"best_epoch": None} if weights == "best" else {})}
 
 
 def _average_shuffles(found: Mapping[str, Columns], more: Scores, test: npt.NDArray[np.intp]) -> None:
@@ -285,12 +260,3 @@ def _record(
         **{name: trained[name] for name in ("loss", "mean_ab", "versions", "backend", "settings") if name in trained},
         "configuration": dict(resolved),
     }
-
-
-def _check_run(trained: Mapping[str, Any], where: RunFiles, images: Store, now: Mapping[str, str]) -> None:
-    if other := other_data(images, trained["settings"]["fingerprints"], now):
-        raise InputError(
-            f"{where.directory} was trained on other data ({'; '.join(other)}); train it again, or evaluate it with "
-            "the data that it was trained on"
-        )
-    files.refuse_damaged(where.directory, trained["files"])

@@ -34,7 +34,7 @@ def test_the_list_of_stages_is_in_the_order_of_the_data(call):
     assert "..." not in result.stdout.split("Commands:")[1]  # no summary is too long for its line
     data = {"ingest", "embed", "features", "split", "baselines"}
     runs = {"train", "evaluate", "summary", "sweep", "search", "report", "publish", "colorize", "export", "serve"}
-    about = {"compare", "table", "show", "new", "config", "smoke", "inspect", "verify", "clean", "doctor"}
+    about = {"compare", "table", "pictures", "show", "new", "config", "smoke", "inspect", "verify", "clean", "doctor"}
     assert set(names()) == data | runs | about
 
 
@@ -178,6 +178,9 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     assert "epoch 2 of 2" in done("train", RUN)
     assert f"{RUN}, test images:\n  RMSE " in done("evaluate", RUN)
     assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == RESULT_FILES
+    assert "3 test images" in done("pictures", RUN, "--out", "pictures")
+    assert len([*(tmp_path / "pictures").rglob("*.png")]) == 9
+    refused(call("pictures", RUN, "--out", "pictures", *config), "pictures exists", "--replace")
     summary = (tmp_path / "results" / "summary.md").read_text()
     assert RUN in summary
     (tmp_path / "results" / "summary.md").unlink()

@@ -38,7 +38,7 @@ CONFIG = {
     },
 }  # fmt: skip
 
-pytestmark = pytest.mark.usefixtures("unsaved")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unsaved")]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,6 @@ def scores(folder, answer):
     return {(row["partition"], row["metric"]): row["value"] for row in rows}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_start_is_scored_beside_the_run_as_it_was_scored_itself(call, place, name):
     run = f"{name}-on"

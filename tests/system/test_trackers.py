@@ -127,6 +127,7 @@ def test_wandb_has_the_same_in_files_only(call, untracked):
     assert b"plain-results" in content and len(list((folder / "wandb").rglob("*.jpg"))) == 8
 
 
+@pytest.mark.slow
 def test_a_tracker_that_fails_costs_a_warning_and_not_the_training(call, untracked, monkeypatch):
     monkeypatch.setitem(os.environ, "MLFLOW_TRACKING_URI", "nonsense://nowhere")
     done, folder = call("train", "mlflow")

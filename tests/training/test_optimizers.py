@@ -201,6 +201,7 @@ def plain(_started, prepared, tmp_path_factory):
     return run_training(prepared, tmp_path_factory.mktemp("plain") / "run", epochs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [{"schedule": "cosine"}, {"mirror": True}, {"clip_norm": 0.01}, {"optimizer": "adamw"}, {"ema_decay": 0.5}],
