@@ -150,6 +150,7 @@ def test_a_photograph_can_be_dropped_anywhere(browser):
     assert text.startswith("dropped.jpg") and "Not coloured: not an image" in text
 
 
+@pytest.mark.slow
 def test_ctrl_c_deletes_all_photographs_and_says_so(program, started, tmp_path):
     started.driver.get(program.address)
     choose(started, photograph(tmp_path / "a.png", 900, 900))

@@ -58,6 +58,7 @@ def colours(path):
         return star(np.asarray(image.convert("RGB")))[..., 1:]
 
 
+@pytest.mark.slow
 def test_the_most_similar_example_of_a_folder_lends_its_colours(cat, tmp_path):
     assert colorize(cat, "--out", tmp_path / "plain").exit_code == 0
     for out, like in (("one", "examples/green.png"), ("folder", "examples")):

@@ -96,6 +96,7 @@ def only_error(process):
     return line
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_one_that_joins_late_give_the_same_bytes(cluster, stage, local):
     process = stage.start(cluster)
     assert "waiting for a worker" in process.stdout.readline()
@@ -126,6 +127,7 @@ def test_after_a_scheduler_is_killed_and_started_anew_the_same_command_goes_on(t
         cluster.close()
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_told_to_stop_leaves_quietly_and_the_next_goes_on(cluster, stage, local):
     cluster.worker("--no-nanny", preload=HOLD)
     process = stage.start(cluster)

@@ -39,7 +39,7 @@ CONFIG = {
     },
 }  # fmt: skip
 
-pytestmark = pytest.mark.usefixtures("unsaved")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unsaved")]
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +83,7 @@ def finished(call, place):
     return finished
 
 
-SLOW = ("vivid", "bounded")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in HEADS]
-)
+@pytest.mark.parametrize("name", HEADS)
 def test_a_head_is_trained_evaluated_used_and_exported(call, finished, place, name):
     model, result = finished(name)
     settings = json.loads((model / "settings.json").read_text())
@@ -120,7 +115,6 @@ def test_a_head_is_trained_evaluated_used_and_exported(call, finished, place, na
         assert check["largest_difference"] < (0.01 if not options else 1), target
 
 
-@pytest.mark.slow
 def test_a_run_with_classes_keeps_them_and_takes_any_temperature(call, finished, place, tmp_path):
     model, result = finished("vivid")
     with np.load(model / "head.npz", allow_pickle=False) as kept:

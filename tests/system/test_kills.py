@@ -171,6 +171,7 @@ def test_a_stage_killed_at_any_moment_leaves_the_same_bytes_in_the_end(chain, st
     assert [name for name, content in made(chain.folder).items() if content != whole[name]] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers", [(signal.SIGKILL, signal.SIGTERM), pytest.param(SIGNALS * 2, marks=pytest.mark.long)]
 )

@@ -20,6 +20,8 @@ from pipeline.core import files
 from pipeline.dataset.ingest import ingest
 from pipeline.planning.settings import settings_of_search
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def workflow(tmp_path_factory):
@@ -102,7 +104,6 @@ def test_a_lost_shard_is_made_again_and_no_other(workflow):
     printed = workflow.run("--until", "ingest")
     assert "shards [0]" in printed and "(1 written, 1 unchanged)" in printed
     assert tree(store.path) == before
-    workflow.run()  # the stages after it, which find nothing to do
 
 
 DAMAGED = {
@@ -128,7 +129,6 @@ BELOW_A_DAMAGED_MANIFEST = {
 FILES = [name for name in DAMAGED if name not in MANIFESTS]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [
@@ -274,7 +274,6 @@ def test_a_search_is_one_job_after_the_data_and_again_if_it_is_another(workflow,
     assert "vivid" in workflow("search/vivud", "--configfile", workflow.configfile, tmp_path / "search.yaml", status=2)
 
 
-@pytest.mark.slow
 def test_a_sweep_trains_all_its_runs_and_one_that_fails_is_a_row(workflow, tmp_path):
     def sweep(*rates, status=0, more=()):
         grid = {"rates": {"extends": "plain", "grid": {"learning_rate": rates}}}

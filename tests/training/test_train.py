@@ -23,6 +23,7 @@ def predicted(model, arrays):
     return np.asarray(model.predict_on_batch([arrays[0][..., None], arrays[2]]))
 
 
+@pytest.mark.slow
 def test_arch3_trains_and_is_summarised(train, dataset):
     directory = train("arch3_lr1e-4", epochs=2)
     rows = history(directory)
@@ -145,6 +146,7 @@ def test_more_patience_lets_a_run_go_on_that_stopped_early(train, caplog):
         patient(2)
 
 
+@pytest.mark.slow
 def test_little_memory_gives_the_same_weights(train, three_epochs):
     directory = train(epochs=3, memory_gib=0.0)
     assert_same(directory, three_epochs)
@@ -154,6 +156,7 @@ def test_little_memory_gives_the_same_weights(train, three_epochs):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_seed_of_the_run_changes_the_run(train, three_epochs):
     other = train(DOT_RUN + "_s1", epochs=3)
     assert history(other)[0] != history(three_epochs)[0]
