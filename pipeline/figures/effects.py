@@ -36,7 +36,8 @@ def draw(path: Path, scored: Sequence[tuple[Mapping[str, str], Ends]], metric: s
     known = [(values or {"seeds": "all"}, ends) for values, ends in scored if math.isfinite(ends[0])]
     rows, columns = math.ceil(len(settings) / ACROSS), min(len(settings), ACROSS)
     missing = len(scored) - len(known)
-    note = f"{term(metric).better} is better; blue: mean over other settings; bars: 95 %"
+    means = len(settings) > 1 and not all(_numbers(values[setting] for values, _ in known) for setting in settings)
+    note = f"{term(metric).better} is better{'; blue: mean over other settings' * means}; bars: 95 %"
     with style.style():
         title = f"{what.capitalize()}: {term(metric).label} on the validation images"
         note += f"; {missing} without score" * bool(missing)

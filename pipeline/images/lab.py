@@ -15,7 +15,7 @@ UInt8 = npt.NDArray[np.uint8]
 MULTIPLE = 8  # networks accept heights and widths that are multiples of this
 NEUTRAL = 128  # a and b of a gray pixel
 DOUBTFUL = 2e-3  # in 8-bit units; over all colours, the largest error of float32 was 1.2e-4
-LIGHT_STEPS = 65536  # of linear light, 0..1
+_LIGHT_STEPS = 65536  # of linear light, 0..1
 _TO_XYZ = np.array([
     [0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]
 ])  # fmt: skip
@@ -83,7 +83,7 @@ def to_rgb(lightness: npt.NDArray[np.generic], ab: npt.NDArray[np.generic]) -> U
     row = levels.astype(np.intp) << 8
     light = to_light @ np.stack([x[row + chroma[:, 0]], y[levels], z[row + chroma[:, 1]]])
     np.clip(light, 0, 1, out=light)
-    rgb = lowest[(light * LIGHT_STEPS).astype(np.intp)]
+    rgb = lowest[(light * _LIGHT_STEPS).astype(np.intp)]
     rgb += light >= edges[rgb]
     return np.ascontiguousarray(rgb.T).reshape(*np.shape(lightness), 3)
 
@@ -103,7 +103,7 @@ def _reconstruction() -> tuple[npt.NDArray[Any], ...]:
         X of each L and a, Y of each L, and Z of each L and b, relative to the white point: (65536,), (256,), (65536,).
         The matrix from these to linear light, (3, 3).
         The linear light at which each sRGB level ends, (256,).
-        The level of the least light in each of `LIGHT_STEPS` steps, of which none has two ends, (65537,) uint8.
+        The level of the least light in each of `_LIGHT_STEPS` steps, of which none has two ends, (65537,) uint8.
     """
     levels = np.arange(256)
     y = (levels / 2.55 + 16) / 116
@@ -113,7 +113,7 @@ def _reconstruction() -> tuple[npt.NDArray[Any], ...]:
     halves = (levels + 0.5) / 255
     edges = np.where(halves > 12.92 * 0.0031308, ((halves + 0.055) / 1.055) ** 2.4, halves / 12.92)
     edges[-1] = np.inf
-    lowest = np.searchsorted(edges, np.arange(LIGHT_STEPS + 1) / LIGHT_STEPS, side="right").astype(np.uint8)
+    lowest = np.searchsorted(edges, np.arange(_LIGHT_STEPS + 1) / _LIGHT_STEPS, side="right").astype(np.uint8)
     return *xyz, np.linalg.inv(_TO_XYZ) * _WHITE, edges, lowest
 
 

@@ -31,6 +31,19 @@ def test_a_line_joins_the_means_but_not_those_of_listed_runs(tmp_path, monkeypat
     assert [list(line.get_ydata()) for (line,) in means] == [[5.0, 1.5], [2.5, 4.0]]
 
 
+def test_the_note_names_means_only_where_there_are_other_settings(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(style, "save", lambda figure, path: drawn.append(figure))
+    both = scored(of={("1", "yes"): 4.0, ("2", "yes"): 6.0, ("1", "no"): 1.0})
+    runs = [({"run": name}, (value, None, None)) for name, value in (("one", 4.0), ("other", 6.0))]
+    ranges = [({"rate": f"{i}e-3", "power": f"0.{i:02}"}, (float(i), None, None)) for i in range(1, 11)]
+    for points in (both, runs, ranges):
+        draw(tmp_path / "some.png", points, "rmse", "rates")
+    notes = [" ".join(text.get_text() for text in figure.texts) for figure in drawn]
+    assert ["mean over other settings" in note for note in notes] == [True, False, False]
+    assert all("bars: 95 %" in note for note in notes)
+
+
 def test_a_figure_has_a_panel_for_each_setting_and_no_scores_are_said(tmp_path):
     points = scored(of={("1", "yes"): 4.0, ("2", "yes"): 6.0, ("1", "no"): 1.0, ("2", "no"): math.nan})
     draw(tmp_path / "some.png", points, "rmse", "rates")

@@ -25,4 +25,4 @@ def test_every_run_of_the_family_can_be_trained_and_is_described():
         (described,) = re.findall(rf"`results/{name}`.*\]\(family/(\w+)\.md\)", page)
         assert (ROOT / "docs" / "family" / f"{described}.md").is_file()
     assert layered(config, find(config, "zhang")).training.optimizer == "adamw"  # from its file
-    assert layered(config, find(config, "zhang")).training.epochs == 1  # from config/family.yaml
+    assert layered(config, find(config, "zhang")).training.images == 480  # from config/family.yaml
