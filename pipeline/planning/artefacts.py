@@ -25,8 +25,8 @@ class Artefact:
 
     Attributes:
         name: of the stage.
-        manifest: path of the file that the stage writes last, of the run if there is one. It has ``settings``, and
-            fingerprints of the data that it was made from, by the names in `due.fingerprints`.
+        manifest: path of the file that the stage writes last, given the run's name if there is one. That of a dataset
+            has ``settings``, and the fingerprints of what it was made from, by their names in `due.fingerprints`.
         settings: those that determine the output, as JSON values; None if they depend on more than the configuration.
         store: the store that the stage writes, if it does; it has its settings from its first shard on.
         table: path of the table beside the manifest, if the stage writes one.
