@@ -26,9 +26,12 @@ LESS_MEMORY = {
     "features": "embedding.batch_size",
     "baselines": "evaluation.batch_size",
     "evaluate": "evaluation.batch_size",
+    "pictures": "evaluation.batch_size",
     "train": "training.memory_gib, or the run's batch size (_bs)",
     "search": "training.memory_gib, or the experiment's batch_size",
 }
+# Stages that keep finished parts of their work.
+RESUMING = ("ingest", "embed", "features", "train", "search", "colorize")
 
 
 @contextlib.contextmanager
@@ -96,7 +99,7 @@ class Stage(click.Command):
         except OSError as error:
             what = error.strerror or str(error)
             name = f"{error.filename}: " if error.filename else ""
-            place = "another --out" if self.name == "colorize" else "another location (data, root)"
+            place = "another --out" if "out" in context.params else "another location (data, root)"
             _end(f"error: {name}{what}; {_remedy(error, place)}run the same command again", 2)
         except Exception as error:
             kind = type(error).__name__
@@ -110,6 +113,8 @@ class Stage(click.Command):
         word = "interrupted" if number == signal.SIGINT else "stopped"
         if self.name == "smoke":  # which works in a temporary folder
             return f"{self.name}: {word}; nothing was kept"
+        if self.name not in RESUMING:
+            return f"{self.name}: {word}; nothing is half-written, and the same command starts again"
         return f"{self.name}: {word}; finished work is kept, and the same command resumes from there"
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from pipeline.config.partitions import PARTITIONS
+from pipeline.core.text import printable
 from stages import arguments, common
 
 
-@common.stage("pictures", "images", "embeddings", "features", "splits", "baselines", "model", "replace", run=True)
-@click.option("--out", required=True, type=arguments.PATH, help="Folder to write.")
+@common.stage("pictures", "images", "embeddings", "features", "splits", "baselines", "model", run=True)
+@click.option("--out", required=True, type=arguments.PATH, help="Folder to write; must not exist.")
 @click.option(
     "--partition", type=click.Choice(PARTITIONS), default="test", show_default=True, help="Images that are written."
 )
@@ -20,15 +21,17 @@ def command(work: common.Work, out: Path, partition: str) -> None:
     FID or LPIPS compare two such folders.
     """
     run, config = work.run, work.config_of_run
+    from pipeline.dataset.sources.outputs import refuse_output_inside
     from pipeline.results import lossless
 
-    lossless.refuse_existing(out, replace=config.replace)
+    lossless.refuse_existing(out)
+    refuse_output_inside(config.datasets[config.dataset], [out])
     images, embeddings, features = work.finished_stores
     work.start_backend(config.training.precision)
     from pipeline.embedding import recipe
     from pipeline.results import run_predictor
 
-    with common.hold(work.model), common.hold(out):
+    with common.hold(work.model):
         loaded = run_predictor.load(
             run,
             images,
@@ -43,14 +46,15 @@ def command(work: common.Work, out: Path, partition: str) -> None:
             recognising=recipe.recognising(config.embedding, config.evaluation.recognition),
             more_architectures=config.architectures,
         )
-        count = lossless.write(
-            loaded,
-            run.name,
-            partition,
-            out,
-            batch_size=config.evaluation.batch_size,
-            threads=config.threads,
-            replace=config.replace,
-            progress=common.progress(),
-        )
-    click.echo(f"pictures: {out} has {count} {partition} images of {run.name}: true, predicted and gray", err=True)
+        with common.hold(out):
+            count = lossless.write(
+                loaded,
+                run.name,
+                partition,
+                out,
+                threads=config.threads,
+                evaluation=config.evaluation,
+                progress=common.progress(),
+            )
+    what = f"{count} {partition} images of {run.name}: true, predicted and gray"
+    click.echo(printable(f"pictures: {out} has {what}"), err=True)

@@ -63,16 +63,22 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, own: Iterable[str]) -> Iterator[Path]:
+def new_folder(path: Path, own: Iterable[str] | None = None) -> Iterator[Path]:
     """Yield a new folder beside `path` and let it replace `path`; if the block fails, remove it.
 
-    Files of the old folder that are neither `own`, by relative path, nor hidden are kept.
+    Files of the old folder that are neither `own` nor hidden are kept. Where `path` is a link to a folder, that folder
+    is replaced.
+
+    Args:
+        path: the folder.
+        own: relative paths of files that are not kept; None: those in the old folder's `LISTING`.
 
     Raises:
-        OSError: `path` is a file.
+        OSError: `path` is a file, or a link to nothing.
     """
-    if path.exists() and not path.is_dir():
+    if os.path.lexists(path) and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    path = path.resolve() if path.is_symlink() else path
     temporary, old = _hidden(path, "tmp"), _hidden(path, "old")
 
     def clean_up() -> None:
@@ -85,6 +91,8 @@ def new_folder(path: Path, own: Iterable[str]) -> Iterator[Path]:
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         clean_up()
+        if own is None:
+            own = read_if_whole(path / LISTING).get("files", ())
         try:
             temporary.mkdir()
             yield temporary

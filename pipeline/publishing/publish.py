@@ -77,8 +77,7 @@ def publish(
         keras = predictors.load(run, in_float32, None, threads, None)
         facts: dict[str, Any] = {"temperature": _temperature(run, record, keras.network)}
         log.info("publish: writing %s, and comparing it with Keras", record["run"])
-        own = files.read_if_whole(ResultFiles(folder).listing).get("files", ())
-        with files.new_folder(folder, own) as temporary:
+        with files.new_folder(folder) as temporary:
             old, new = ResultFiles(run), ResultFiles(temporary)
             _write_onnx(keras, new.published)
             session = sessions.opened(new.published, threads)

@@ -94,8 +94,7 @@ def evaluate(
     label = recipe.label(trained["settings"]["embeddings"]) if loaded.outputs else "no embedding"
     status = trained["status"]
 
-    own = files.read_if_whole(ResultFiles(target).listing).get("files", ())
-    with files.new_folder(target, own) as out:
+    with files.new_folder(target) as out:
         new = ResultFiles(out)
         new.pictures.mkdir()
         colours = {name: statistics.no_colours() for name in ("predicted", "true")}

@@ -3,6 +3,7 @@
 The JPEG files of `ResultFiles.pictures` are for people: their compression alone changes such measures.
 """
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from pipeline.config import schema
 from pipeline.core import files, versions
 from pipeline.core.errors import InputError
 from pipeline.core.progress import Progress, Silent
@@ -26,11 +28,10 @@ FOLDERS = ("true", "predicted", "gray")
 MANIFEST = "pictures.json"
 
 
-def refuse_existing(folder: Path, *, replace: bool) -> None:
-    """Raise an InputError for a folder that exists, unless `replace` is set and `write` wrote it."""
-    if folder.exists() and not (replace and (folder / MANIFEST).exists()):
-        hint = "expected a folder of pictures to replace, received something else" if replace else "add --replace"
-        raise InputError(f"{folder} exists; {hint}, or change --out")
+def refuse_existing(folder: Path) -> None:
+    """Raise an InputError if anything is where the folder of pictures should be."""
+    if os.path.lexists(os.path.normpath(folder)):
+        raise InputError(f"{folder} exists; choose another --out, or move it away")
 
 
 def write(
@@ -39,9 +40,8 @@ def write(
     partition: str,
     folder: Path,
     *,
-    batch_size: int,
     threads: int,
-    replace: bool = False,
+    evaluation: schema.Evaluation,
     progress: Progress | None = None,
 ) -> int:
     """Write the pictures that a run is scored by, (224, 224, 3) 8-bit sRGB, as PNG files in the `FOLDERS` of a folder.
@@ -52,11 +52,10 @@ def write(
         loaded: the run.
         name: the run's name.
         partition: whose images are written.
-        folder: replaced as a whole.
-        batch_size: images at a time. The last bits of an answer depend on its batch, so batches are those of an
-            evaluation with this size: of all partitions that it scores.
+        folder: must not exist; appears as a whole.
         threads: number of pictures encoded at a time.
-        replace: whether an existing folder that this function wrote may be replaced.
+        evaluation: the settings that the run was loaded with. The last bits of an answer depend on its batch, so
+            batches are those of the evaluation: of all partitions that it scores.
         progress: advances with every image.
 
     Returns:
@@ -65,20 +64,23 @@ def write(
     Raises:
         InputError: the folder exists, the partition is empty or not scored, or an answer is not a finite number.
     """
-    refuse_existing(folder, replace=replace)
+    refuse_existing(folder)
     data = loaded.data
-    count = data.partitions.count(partition) if partition in data.scored else 0
-    if not count:
-        raise InputError(f"{name}: expected a partition with images that are scored, received {partition}")
-    own = files.read_if_whole(folder / files.LISTING).get("files", ())
+    if partition not in data.scored:
+        raise InputError(
+            f"{name}: expected one of the partitions that are scored, {', '.join(data.scored)}, received {partition}; "
+            "change --partition"
+        )
+    if not (count := data.partitions.count(partition)):
+        raise InputError(f"{name}: expected images in the partition {partition}, received none; change --partition")
     with (
         (progress or Silent()).track(f"pictures {name}, images", count) as advance,
         ThreadPoolExecutor(threads) as pool,
-        files.new_folder(folder, own) as new,
+        files.new_folder(folder) as new,
     ):
         for kind in FOLDERS:
             (new / kind).mkdir()
-        for batch in data.batches(batch_size):
+        for batch in data.batches(evaluation.batch_size):
             if not (places := data.places(batch, partition)):
                 continue
             answers = loaded.predict(batch)[MODEL]
@@ -86,8 +88,8 @@ def write(
                 raise InputError(f"{name}: its network answers with numbers that are not finite; train another run")
             list(pool.map(partial(_write, new, batch, answers), places))
             advance(len(places))
-        files.write_json(new / MANIFEST, _made_from(loaded, name, partition, count))
-        files.write_listing(new)
+        facts = _made_from(loaded, name, partition, evaluation)
+        files.write_json(new / MANIFEST, {**facts, "images": count, "files": files.digests(new)})
     return count
 
 
@@ -103,13 +105,13 @@ def _write(folder: Path, batch: Batch, answers: Ab, place: int) -> None:
         saving.save(Image.fromarray(picture), path, "PNG")
 
 
-def _made_from(loaded: "RunPredictor", name: str, partition: str, count: int) -> Mapping[str, Any]:
+def _made_from(loaded: "RunPredictor", name: str, partition: str, evaluation: schema.Evaluation) -> Mapping[str, Any]:
     return {
         "run": name,
         "dataset": loaded.data.name,
         "partition": partition,
-        "images": count,
         "weights_sha256": files.digest_file(loaded.weights) if loaded.model else None,
         "settings": loaded.trained["settings"],
+        "evaluation": evaluation.model_dump(),
         "versions": versions.versions(networks=loaded.model is not None),
     }

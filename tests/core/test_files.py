@@ -180,6 +180,33 @@ def test_a_new_folder_keeps_what_others_put_into_the_old_one(tmp_path):
         assert made == {"scores.csv": content.encode(), **mine} and (target / "sub" / "link").is_symlink()
 
 
+def test_what_a_kill_left_is_known_as_its_own(tmp_path):
+    """Killed between the two renames: the old folder has a hidden name, and none has the target's."""
+    target = tmp_path / "results"
+    with files.new_folder(target) as folder:
+        (folder / "old.csv").write_text("1")
+        files.write_listing(folder)
+    (target / "notes.md").write_text("mine")
+    target.rename(tmp_path / ".results.deepcolor.old")
+    with files.new_folder(target) as folder:
+        (folder / "new.csv").write_text("2")
+        files.write_listing(folder)
+    assert set(tree(tmp_path)) == {f"results/{name}" for name in ("new.csv", "notes.md", "files.json")}
+
+
+def test_a_link_to_a_folder_stays_and_one_to_nothing_is_refused(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link, nowhere = tmp_path / "results", tmp_path / "nowhere"
+    link.symlink_to(tmp_path / "disk")
+    nowhere.symlink_to(tmp_path / "gone")
+    with files.new_folder(link) as folder:
+        (folder / "new.csv").write_text("2")
+    assert link.is_symlink() and tree(tmp_path / "disk") == {"new.csv": b"2"}
+    with pytest.raises(NotADirectoryError, match="nowhere"), files.new_folder(nowhere):
+        pass
+    assert nowhere.is_symlink() and not (tmp_path / "gone").exists()
+
+
 def test_a_failure_leaves_the_old_folder(tmp_path):
     target = tmp_path / "pictures"
     with pytest.raises(RuntimeError), files.new_folder(target, []) as folder:

@@ -1,5 +1,7 @@
 """A run's pictures as PNG: the pixels that evaluation measures, whole or not at all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from evaluations import RUN, plant, result_of
@@ -12,15 +14,18 @@ from pipeline.core import files
 from pipeline.core.errors import InputError
 from pipeline.results import lossless
 
+EVALUATION = Evaluation(batch_size=3)
 
-def written(dataset, directory, folder, partition="test", **options):
+
+def loaded(dataset, directory):
     from pipeline.results import run_predictor
 
-    loaded = run_predictor.load(
-        Run.parse(RUN), *dataset.sources, dataset.baselines, directory, Evaluation(batch_size=3),
-        more_architectures=DOT,
-    )  # fmt: skip
-    return lossless.write(loaded, RUN, partition, folder, batch_size=3, threads=2, **options)
+    given = *dataset.sources, dataset.baselines, directory, EVALUATION
+    return run_predictor.load(Run.parse(RUN), *given, more_architectures=DOT)
+
+
+def written(dataset, directory, folder, partition="test"):
+    return lossless.write(loaded(dataset, directory), RUN, partition, folder, threads=2, evaluation=EVALUATION)
 
 
 def pixels(folder, row):
@@ -45,40 +50,48 @@ def test_they_are_what_evaluation_measures(keras, evaluated, tmp_path):
         error = np.mean((true.astype(float) - predicted) ** 2)
         assert 10 * np.log10(255**2 / error) == pytest.approx(measured[row], rel=1e-12)
     names = {f"{kind}/{row:06d}.png" for kind in lossless.FOLDERS for row in rows}
-    assert set(files.read_listing(out)) == names | {lossless.MANIFEST}
     facts = files.read_json(out / lossless.MANIFEST)
+    digests = files.digests(out)
+    assert facts["files"] == {name: digests.pop(name) for name in names} and digests.keys() == {lossless.MANIFEST}
     assert (facts["run"], facts["images"], facts["partition"]) == (RUN, 10, "test")
     assert facts["weights_sha256"] == files.digest_file(directory / "best.weights.h5")
+    assert facts["evaluation"]["weights"] == "best" and facts["evaluation"]["batch_size"] == 3
     again = tmp_path / "again"
     written(dataset, directory, again)
     assert files.digests(again) == files.digests(out)
 
 
-def test_only_their_own_folder_is_replaced_and_nothing_is_half_written(own, tmp_path):
+def test_nothing_that_exists_is_replaced(keras, evaluated, tmp_path):
+    dataset, directory = evaluated
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    before = sorted(tmp_path.rglob("*"))
+    for name in ("folder", "file", "nowhere", "gone/..", "."):
+        with pytest.raises(InputError, match=r"exists; choose another --out"):
+            written(dataset, directory, tmp_path / name)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_cannot_be_written_leaves_nothing(own, tmp_path):
     from pipeline.networks import builder
 
     dataset, directory = own
     out = tmp_path / "out"
-    written(dataset, directory, out)
-    (out / "note.txt").write_text("mine")
-    before = files.digests(out)
-    with pytest.raises(InputError, match=r"out exists; add --replace"):
-        written(dataset, directory, out)
+    run = loaded(dataset, directory)
+    run = replace(run, data=replace(run.data, scored=("validation", "test")))
+    with pytest.raises(InputError, match=r"validation, test, received train; change --partition"):
+        lossless.write(run, RUN, "train", out, threads=2, evaluation=EVALUATION)
     model = builder.build("dot", l2=0.1, architectures=DOT)
     model.set_weights([np.full_like(each, np.nan) for each in model.get_weights()])
     plant(directory, model)
     with pytest.raises(InputError, match="not finite"):
-        written(dataset, directory, out, replace=True)
-    assert files.digests(out) == before and not [path for path in tmp_path.iterdir() if path.name.startswith(".out")]
-    with pytest.raises(InputError, match=r"own exists; expected a folder of pictures"):
-        written(dataset, directory, tmp_path / "own", replace=True)
+        written(dataset, directory, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
 
 
-def test_validation_images_replace_test_images_and_ones_own_files_stay(own, tmp_path):
-    dataset, directory = own
-    out = tmp_path / "out"
-    written(dataset, directory, out)
-    (out / "note.txt").write_text("mine")
-    assert written(dataset, directory, out, "validation", replace=True) == 2
-    assert {path.stem for path in (out / "true").iterdir()} == {f"{row:06d}" for row in dataset.rows("validation")}
-    assert (out / "note.txt").read_text() == "mine"
+def test_images_of_another_partition(keras, evaluated, tmp_path):
+    dataset, directory = evaluated
+    assert written(dataset, directory, tmp_path / "out", "validation") == 2
+    rows = {f"{row:06d}" for row in dataset.rows("validation")}
+    assert {path.stem for path in (tmp_path / "out" / "true").iterdir()} == rows

@@ -1,6 +1,7 @@
 """The stage commands: help without heavy imports, one line on bad input, and a complete run."""
 
 import json
+import signal
 from importlib import import_module
 
 import pytest
@@ -152,6 +153,22 @@ def test_a_damaged_input_is_named(call, dataset, broken):
     assert tree(dataset.folder) == before
 
 
+def test_only_stages_that_keep_parts_of_their_work_promise_to_resume():
+    said = {name: import_module(f"stages.{name}").command._stopped(signal.SIGINT) for name in names()}
+    resuming = {name for name, text in said.items() if text.endswith("resumes from there")}
+    assert resuming == {"ingest", "embed", "features", "train", "search", "colorize"}
+    assert said["pictures"] == "pictures: interrupted; nothing is half-written, and the same command starts again"
+    assert said["smoke"] == "smoke: interrupted; nothing was kept"
+
+
+def test_pictures_are_not_written_among_photographs(call, tmp_path):
+    (tmp_path / "photos").mkdir()
+    folder = ("--set", "dataset=own", "--set", "datasets={own: {kind: folder, path: photos}}")
+    refused(call("pictures", "base_lr1e-4", "--out", "photos/out", *folder), "photos/out", "training images")
+    refused(call("pictures", "base_lr1e-4", "--out", "gone/..", *folder), "gone/.. exists", "another --out")
+    assert [*(tmp_path / "photos").iterdir()] == []
+
+
 DOT_SETTING = "architectures.dot={encoder: 4/2 4/2 4/2, fusion: '1x1:4', decoder: 4 ^ 4 ^ 2 ^}"
 
 
@@ -180,7 +197,7 @@ def test_a_whole_run_by_stage_commands(keras, call, tmp_path):
     assert {path.name for path in (tmp_path / "results" / RUN).iterdir()} == RESULT_FILES
     assert "3 test images" in done("pictures", RUN, "--out", "pictures")
     assert len([*(tmp_path / "pictures").rglob("*.png")]) == 9
-    refused(call("pictures", RUN, "--out", "pictures", *config), "pictures exists", "--replace")
+    refused(call("pictures", RUN, "--out", "pictures", *config), "pictures exists", "another --out")
     summary = (tmp_path / "results" / "summary.md").read_text()
     assert RUN in summary
     (tmp_path / "results" / "summary.md").unlink()
