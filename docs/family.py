@@ -47,7 +47,8 @@ def main() -> None:
         f"The best of 8 samples of `vae` has an RMSE of {sampled:.2f}, its one answer {one:.2f}.",
         str(table(["", *costs.HEADINGS], [":--", *["--:"] * len(costs.HEADINGS)], rows)),
         f"![{PHOTOGRAPHS} test photographs](images/{PICTURE.name})",
-        f"Columns: gray, truth, {', '.join(runs)}. Rows, at even steps through the test photographs: {listed}.",
+        f"Columns: gray, truth, {', '.join(runs)}. The rows are at even steps through the test photographs:",
+        listed,
     ]
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 def picture(paths: Paths, runs: list[str]) -> str:
-    """Write the picture of test photographs, and return their names, authors and licences."""
+    """Write the picture of test photographs, and return a list of their names, authors and licences."""
     split = splits.read(paths.splits, paths.images.manifest()["fingerprint"])
     test = [row for row, values in enumerate(split) if values["partition"] == "test"]
     shown = [test[(2 * place + 1) * len(test) // (2 * PHOTOGRAPHS)] for place in range(PHOTOGRAPHS)]
@@ -66,7 +67,7 @@ def picture(paths: Paths, runs: list[str]) -> str:
         saving.save(Image.fromarray(np.vstack([np.hstack(row) for row in tiles])), temporary, "JPEG", quality=85)
     known = {row["file"]: row for row in csv_files.read(Path("pipeline/weights/photographs.csv"), ("file", "author"))}
     named = [known[split[row]["id"]] for row in shown]
-    return "; ".join(f"{row['file']} by {row['author']}, {row['licence']}" for row in named)
+    return "\n".join(f"- {row['file']} by {row['author']}, {row['licence']}" for row in named)
 
 
 def _tile(path: Path) -> np.ndarray:

@@ -37,7 +37,8 @@ SHOWN = 20  # failures that are printed; the report lists all
 @click.option(
     "--size",
     type=int,
-    help=f"Shorter side, in pixels, of the picture that the network sees, if it takes any size. Default: {SIZE}.",
+    help="Shorter side, in pixels, of the picture that the network sees; only for networks that take any size. "
+    f"Default: {SIZE}.",
 )
 @click.option("--saturation", default=1.0, show_default=True, help="Factor on the strength of the colours.")
 @click.option(
@@ -51,8 +52,8 @@ SHOWN = 20  # failures that are printed; the report lists all
 @click.option(
     "--like",
     type=arguments.PATH,
-    help="Example to take colours from: a colour photograph; a folder, or a dataset's data/<dataset>, for its most "
-    "similar photograph; auto: that of the dataset in config/config.yaml.",
+    help="Take colours from an example: a colour photograph, or the most similar one of a folder or of a dataset "
+    "(data/<dataset>); auto uses the dataset of config/config.yaml.",
 )
 @click.option("--variants", default=1, show_default=True, help="How many colourings of each to write, up to 8.")
 @click.option(
@@ -100,7 +101,8 @@ def command(
     """Colour photographs.
 
     PHOTOGRAPHS are files or folders. Photographs that are already coloured are skipped, and colour photographs are left
-    as they are. OUT/colorize.csv lists the outcome of each file. The exit status is 0 if none failed, otherwise 1.
+    as they are. colorize.csv, in OUT or else beside the photographs, lists the outcome of each file. The exit status is
+    0 if none failed, otherwise 1.
     """
     # OpenBLAS' threads take time to start, and would compete with those that colour strips.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -11,7 +11,7 @@ from stages import common
 def command(work: common.Work, run: str | None) -> None:
     """Print the configuration, with every key, as stages use it.
 
-    RUN, for example base_lr1e-4, adds what its name says, and its own training settings.
+    With RUN, for example base_lr1e-4, also print the settings in its name, and apply its own training settings.
     """
     from pipeline.config.loading import every_value
 

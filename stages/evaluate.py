@@ -11,7 +11,8 @@ from stages import common
 def command(work: common.Work) -> None:
     """Score a run and draw its figures.
 
-    Scores the train, validation and test images, writes results/RUN, and updates the summary of all runs.
+    Scores the validation and test images, and the training images unless evaluation.train is false. Writes results/RUN,
+    and updates the summary of all runs.
     """
     run, config = work.run, work.config_of_run
     images, embeddings, features = work.finished_stores

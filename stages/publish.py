@@ -14,7 +14,7 @@ from stages.command import Stage
 @click.option("--replace", is_flag=True, help="Replace an existing folder of a published network.")
 @arguments.threads_option
 def command(run: Path, out: Path, replace: bool, threads: int) -> None:
-    """Publish a run: a folder that colours photographs without Keras.
+    """Publish a run as a folder that colours photographs without Keras.
 
     RUN is the folder results/<run> of a network that predicts classes for pictures of one size, such as color. OUT is
     kept only if it colours sample photographs as Keras does. Pass it to colorize or serve as --run.

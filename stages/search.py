@@ -17,8 +17,8 @@ def command(work: common.Work, name: str) -> None:
     """Search for the best settings of an experiment.
 
     NAME is one of `searches` in the configuration. Each trial is trained into models/NAME.trial-NUMBER and evaluated;
-    results/sweeps/NAME.md ranks them. The same command goes on after an interruption. Data must have been ingested,
-    embedded and split, and baselines scored.
+    results/sweeps/NAME.md ranks them. The same command goes on after an interruption. Run ingest, embed, split and
+    baselines first, and features if the networks read feature maps.
     """
     from pipeline.config import searches
     from pipeline.config.paths import SweepFiles

@@ -14,8 +14,8 @@ def command(work: common.Work, paths: tuple[Path, ...]) -> None:
     """Find damaged and missing files.
 
     Checks all stores, runs and results, or those at or below PATH. The exit status is 1 if any file is damaged or
-    missing. Damage is recorded: run the command that made the file, and the workflow makes exactly the damaged parts
-    again.
+    missing. Damage is recorded. To repair it, run the command that made the file again, which makes only the damaged
+    parts anew.
     """
     from pipeline.config.paths import Paths
     from pipeline.inspection.verify import verify
