@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 FOLDERS = ("data", "models", "results")
-LEFT_OUT = re.compile(r"(^|/)(\.[^/]*|times\.csv|README\.md)$")
+LEFT_OUT = re.compile(r"(^|/)(\.[^/]*|(predicting_)?times\.csv|README\.md)$")
 NETWORK = "model.keras"
 
 
